@@ -1,0 +1,1 @@
+//! The daemon put together: built from a configuration, run, stopped in order.

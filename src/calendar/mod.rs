@@ -1,0 +1,1 @@
+//! Working days and update cycles: when a dataset's next content is due.

@@ -1,0 +1,1 @@
+//! The city's side: catalogue sheets and tables, read in bounded memory.

@@ -1,0 +1,1 @@
+//! What operators and Prometheus talk to: a unix socket and an HTTP listener.

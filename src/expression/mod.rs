@@ -1,0 +1,1 @@
+//! Small typed decimal expressions for required-if, cross-field rules and schemes.

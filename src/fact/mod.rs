@@ -1,0 +1,1 @@
+//! Immutable lines of history: what happened, when, why, and what it amends.

@@ -1,0 +1,1 @@
+//! Measures that the province marks: freshness today, the score later.

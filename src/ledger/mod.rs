@@ -1,0 +1,1 @@
+//! The daemon's memory: a facade of events over SQLite, a spool and sorted runs.

@@ -1,0 +1,1 @@
+//! The province's side: channels that place messages and collect answers.

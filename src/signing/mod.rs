@@ -1,0 +1,1 @@
+//! Signatures and digests that standards ask for.

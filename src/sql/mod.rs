@@ -1,0 +1,1 @@
+//! Connections to databases, shared by the ledger's and the city's adapters.

@@ -1,0 +1,1 @@
+//! A cascade standard: a directory of tables, loaded, checked and compiled.

@@ -1,0 +1,1 @@
+//! The owner of every task and of the blocking pool.

@@ -1,0 +1,1 @@
+//! Logs, and every metric with its help in one place.

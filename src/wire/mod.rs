@@ -1,0 +1,1 @@
+//! Messages and rows to bytes and back.
