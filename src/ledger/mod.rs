@@ -23,25 +23,31 @@
 
 mod batches;
 mod error;
+mod flows;
 mod holds;
 mod identity;
 mod jobs;
 mod objects;
 mod passes;
+mod rejects;
 mod rows;
+mod runs;
 mod schema;
 mod verdicts;
 
 pub use batches::{Ended, Waiting, pause_before_retry};
 pub use error::Error;
+pub use flows::{BatchFilter, FlowState, LinkCount};
 pub use holds::{Drift, Hold, Scope};
 pub use identity::Identity;
 pub use jobs::{Job, JobState, Resync};
 pub use objects::{CatalogueChange, Link, LinkFilter};
 pub use passes::{Pass, PassKind};
+pub use rejects::{REPEATED_KEY, Reject, RejectFilter, RejectState};
 pub use rows::{
     Counts, Finding, Flow, LaneProgress, NewBatch, NewReject, Observation, Owner, Progress,
 };
+pub use runs::{Spooled, SpooledFate};
 pub use verdicts::Judged;
 
 use std::fs::{File, TryLockError};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Error, Ledger, Result, objects, stored};
+use super::{Error, Ledger, Result, objects, rejects, stored};
 use crate::catalogue::{Kind, ObjectKey};
 use crate::delivery::{
     BatchId, ChannelId, DigestSha256, Evidence, Lane, LinkState, RejectKind, StandardId, Subject,
@@ -130,6 +130,10 @@ pub struct Observation {
     pub batches: Vec<NewBatch>,
     /// Turned away by our rules.
     pub rejects: Vec<NewReject>,
+    /// Packed keys that have another version standing rejected: mended by this one.
+    pub mended: Vec<KeyDigest>,
+    /// Packed versions that stood rejected themselves and are judged anew: not due again.
+    pub replayed: Vec<(KeyDigest, RowHash)>,
     /// Versions replaced before they were sent.
     pub coalesced: u64,
     /// Versions the other lane sent newer.
@@ -221,6 +225,14 @@ impl Ledger {
                     delta.due += 1;
                     delta.local += 1;
                 }
+            }
+            rejects::mended(transaction, flow, &observation.mended, &observation.replayed)?;
+            for kind in rejects::replayed(transaction, flow, &observation.replayed)? {
+                let before = Delta::rejected(kind, 1);
+                delta.due -= 1;
+                delta.local -= before.local;
+                delta.refused -= before.refused;
+                delta.failed -= before.failed;
             }
             count(transaction, flow, delta)?;
             touch(transaction, &observation, now)?;
