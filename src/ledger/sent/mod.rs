@@ -1,0 +1,1 @@
+//! What the province holds of one channel's dataset.
