@@ -22,17 +22,22 @@
 //! every link is unknown and reconciling comes first.
 
 mod batches;
+pub mod disk;
 mod error;
 mod flows;
 mod holds;
 mod identity;
 mod jobs;
+pub mod manifest;
 mod objects;
 mod passes;
 mod rejects;
 mod rows;
 mod runs;
 mod schema;
+pub mod seal;
+pub mod sent;
+pub mod spool;
 mod verdicts;
 
 pub use batches::{Ended, Waiting, pause_before_retry};
