@@ -29,7 +29,7 @@ fn manifest_row(number: u16, batch: u64) -> ManifestRow {
         version_ms: batch,
         original: Original {
             key_text: format!("key {number}"),
-            upper_id: (number % 2 == 0).then(|| format!("upper {batch}")),
+            upper_id: number.is_multiple_of(2).then(|| format!("upper {batch}")),
             columns: vec![None, Some(format!("column {batch}"))],
         },
     }
@@ -110,13 +110,18 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let index = any::<prop::sample::Index>;
     prop_oneof![
-        6 => (any::<bool>(), 0..KEYS, 1..7_u16, 0..90_u16).prop_map(
+        3 => (any::<bool>(), 0..KEYS, 1..7_u16, 0..90_u16).prop_map(
+            |(delete, first, step, count)| Step::Pend { delete, first, step, count }
+        ),
+        // Small batches leave the large runs of earlier ones alone.
+        3 => (any::<bool>(), 0..KEYS, 1..7_u16, 0..5_u16).prop_map(
             |(delete, first, step, count)| Step::Pend { delete, first, step, count }
         ),
         6 => index().prop_map(Step::Settle),
         2 => (index(), 1..4_u16).prop_map(|(at, step)| Step::Abandon(at, step)),
         1 => index().prop_map(Step::AbandonBatch),
-        4 => (0..60_usize).prop_map(Step::Plan),
+        2 => (0..60_usize).prop_map(Step::Plan),
+        2 => Just(Step::Plan(1)),
         4 => Just(Step::Install),
         1 => Just(Step::Crash),
         1 => Just(Step::CrashAfterTransaction),
@@ -501,6 +506,48 @@ fn a_newer_row_never_goes_to_a_run_before_an_older_one_of_its_key() {
     assert!(index.plan_merge("b", 1).unwrap().is_some());
 }
 
+/// Settles one batch and merges it into a run called `name`.
+fn merge_batch(index: &mut Index, name: &str, batch: u64, action: Action, numbers: &[u16]) {
+    let manifest: Vec<_> = numbers.iter().map(|number| manifest_row(*number, batch)).collect();
+    index.pend(batch, action, &manifest).unwrap();
+    index.settle(batch).unwrap();
+    let merge = index.plan_merge(name, 1).unwrap().unwrap();
+    let merged = merge.run::<Error>(|_| Ok(manifest.clone())).unwrap();
+    index.install(merged).unwrap();
+}
+
+#[test]
+fn a_tombstone_hides_an_older_run_through_merges_and_goes_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = one_run(folder.path());
+    let known = |index: &Index| {
+        let known = index.lookup(&[key(1), key(2), key(3)]).unwrap();
+        known.iter().map(|known| known.map(|known| known.row.0)).collect::<Vec<_>>()
+    };
+    merge_batch(&mut index, "two", 2, Action::Delete, &[1]);
+    assert_eq!(index.names(), ["two", "one"]);
+    merge_batch(&mut index, "three", 3, Action::Upsert, &[2]);
+    assert_eq!(index.names(), ["three", "one"]);
+    assert_eq!(index.sizes().tombstones, 1);
+    assert_eq!(known(&index), [None, Some(3002), Some(1003)]);
+    let rest: Vec<u16> = (500..1000).collect();
+    merge_batch(&mut index, "four", 4, Action::Upsert, &rest);
+    assert_eq!(index.names(), ["four"]);
+    assert_eq!((index.sizes().tombstones, index.sizes().run_rows), (0, 999));
+    assert_eq!(known(&index), [None, Some(3002), Some(1003)]);
+}
+
+#[test]
+fn no_more_runs_than_the_limit_however_small_the_merges() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = one_run(folder.path());
+    for (batch, size) in (2..).zip([300_u16, 100, 40, 15, 6, 2, 1, 1, 1]) {
+        let numbers: Vec<u16> = (0..size).collect();
+        merge_batch(&mut index, &format!("run-{batch}"), batch, Action::Upsert, &numbers);
+        assert!(index.sizes().runs <= RUN_LIMIT, "{:?}", index.names());
+    }
+}
+
 #[test]
 fn a_prefix_is_one_bucket() {
     assert_eq!(KeyRange::prefix(0, 0), KeyRange::ALL);
@@ -508,4 +555,52 @@ fn a_prefix_is_one_bucket() {
     assert_eq!(range.first.0, [0xab, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(range.last.0[..2], [0xab, 0xff]);
     assert_eq!(KeyRange::ALL.after(KeyDigest([0xff; 12])), None);
+}
+
+/// The dataset of the figures in DECISIONS: `CASCADED_SENT_ROWS` sets its size, and alone in its
+/// process it prints the peak of memory too.
+#[test]
+fn a_large_dataset_takes_32_bytes_a_row_and_bounded_memory() {
+    const BATCH: u32 = 5000;
+    let rows = std::env::var("CASCADED_SENT_ROWS").map_or(50_000, |rows| rows.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let keyer = crate::row::Keyer::new(b"secret");
+    let manifest = |batch: u64| -> Vec<ManifestRow> {
+        let first = u32::try_from(batch).unwrap() * BATCH;
+        let row = |number: u32| {
+            let key_text = format!("5119{:014}-{number}", u64::from(number) * 7919);
+            let upper_id = Some(format!("U{number:012}"));
+            let original = Original { key_text, upper_id, columns: vec![] };
+            let key = keyer.key(&original.key_text);
+            ManifestRow { key, row: RowHash(batch), version_ms: 1, original }
+        };
+        (first..(first + BATCH).min(rows)).map(row).collect()
+    };
+    let mut index = Index::open(folder.path(), &[], sealer(), 2 * MERGE_ROWS).unwrap();
+    index.begin_pass().unwrap();
+    let batches = u64::from(rows.div_ceil(BATCH));
+    for batch in 0..batches {
+        let rows = manifest(batch);
+        let keys: Vec<_> = rows.iter().map(|row| row.key).collect();
+        let marks = index.mark(&keys).unwrap();
+        assert!(marks.iter().all(|(mark, known)| (*mark, *known) == (Mark::New, None)));
+        index.pend(batch, Action::Upsert, &rows).unwrap();
+        index.settle(batch).unwrap();
+        let at_least = if batch + 1 == batches { 1 } else { MERGE_ROWS / 4 };
+        let name = format!("run-{batch}");
+        while let Some(merge) = index.plan_merge(&name, at_least).unwrap() {
+            let merged = merge.run::<Error>(|batch| Ok(manifest(batch))).unwrap();
+            let replaced = merged.replaced().to_vec();
+            index.install(merged).unwrap();
+            delete_runs(folder.path(), &replaced).unwrap();
+        }
+    }
+    assert_eq!(index.unseen(KeyRange::ALL, 1).unwrap(), []);
+    let count: u64 = index.summary(8).unwrap().iter().map(|bucket| bucket.count).sum();
+    assert_eq!(count, u64::from(rows));
+    let sizes = index.sizes();
+    assert!(sizes.run_bytes < u64::from(rows) * 33, "{sizes:?}");
+    println!("{sizes:?}");
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap());
 }
