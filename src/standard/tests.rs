@@ -1,0 +1,1 @@
+//! Loading, building and reading as a whole, on shipped and on broken directories.
