@@ -348,7 +348,7 @@ impl Cutter<'_> {
             }
             let text = named.texts.get(name.text.clone()).unwrap_or_default();
             match valid.filter(|_| findings.is_empty()) {
-                Some(valid) => match load.take(&carrier.upsert, valid.row(), text) {
+                Some(valid) => match load.take(&self.mount.upsert, valid.row(), text) {
                     Ok(()) => self.loaded(&mut load, named, *at, sorted, rejected, packed),
                     Err(column) => findings.push(self.finding_at("control-character", column)),
                 },
@@ -412,7 +412,7 @@ impl Cutter<'_> {
     /// Packs deletions of rows that are held above and gone from the city. Blocking.
     pub(super) fn delete(&self, gone: &[(KeyDigest, Original, Known)]) -> Result<Packed, Error> {
         let mut packed = Packed::default();
-        let Some(plan) = &self.carrier.delete else { return Ok(packed) };
+        let Some(plan) = &self.mount.delete else { return Ok(packed) };
         let mut load = Load::default();
         let width = self.carrier.dataset.columns.len();
         for (key, original, known) in gone {
@@ -439,7 +439,7 @@ impl Cutter<'_> {
     }
 
     fn is_full(&self, load: &Load) -> bool {
-        let limits = self.standard.limits();
+        let limits = &self.standard.settings().limits;
         let rows = limits.rows.map_or(DEFAULT_ROWS, |rows| rows as usize);
         let bytes = limits.bytes.map_or(DEFAULT_BYTES, |bytes| usize::try_from(bytes).unwrap_or(DEFAULT_BYTES));
         // A margin for the envelope and for the row that comes next.

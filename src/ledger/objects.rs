@@ -114,6 +114,22 @@ impl Ledger {
         .await
     }
 
+    /// The resource that carries a dataset's rows.
+    pub async fn resource_of(&self, dataset: String) -> Result<Option<String>> {
+        self.read(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id FROM object WHERE kind = 'resource' AND present = 1
+                     AND json_extract(content, '$.content.dataset') = ?1 ORDER BY id LIMIT 1",
+                )
+                .and_then(|mut statement| {
+                    statement.query_row([dataset], |row| row.get(0)).optional()
+                })
+                .map_err(Error::engine("find a dataset's resource"))
+        })
+        .await
+    }
+
     /// All links of a channel that match, parents first.
     pub async fn links(&self, channel: ChannelId, filter: LinkFilter) -> Result<Vec<Link>> {
         self.read(move |connection| {
