@@ -215,8 +215,12 @@ fn compile_operation(
     let classes = [written.outcomes.clone(), settings.reply.classes.clone()];
     let file =
         format!("replies/{}.csv", own.iter().rev().find(|it| !it.is_empty()).map_or("", |it| it));
-    let reply =
-        reply::compile(rows, classes, &parts.reply_context(), &mut Problems::new(list, &file));
+    let reply = reply::compile(
+        rows,
+        (classes, operation::is_query(&written.name)),
+        &parts.reply_context(),
+        &mut Problems::new(list, &file),
+    );
     Operation {
         name: written.name.clone(),
         title: written.title.clone(),

@@ -77,6 +77,13 @@ pub(super) fn kind_of(name: &str) -> Option<Kind> {
     }
 }
 
+/// Whether an operation only asks.
+pub(super) fn is_query(name: &str) -> bool {
+    name.ends_with(".state")
+        || name.starts_with("inventory.")
+        || matches!(name, "batch.receipt" | "rows.verdict")
+}
+
 /// The kinds of `needs`, with a problem for each unknown one.
 pub(super) fn needs_of(operation: &OperationSettings, problems: &mut Problems<'_>) -> Vec<Kind> {
     let mut needs = Vec::new();

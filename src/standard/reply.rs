@@ -116,6 +116,8 @@ pub(super) struct Reply {
     inventory: Option<Path>,
     known: Vec<Path>,
     namespaces: Namespaces,
+    /// It answers a question: "no such thing" is then an answer, elsewhere a refusal.
+    is_query: bool,
     /// Own classes first, then the standard's.
     classes: [Classes; 2],
 }
@@ -189,11 +191,12 @@ fn check_words(row: &ReplyRow, meaning: Meaning, codes: &Codes, problems: &mut P
 /// Compiles the rows of an operation's reply: the common ones and its own.
 pub(super) fn compile<'r>(
     rows: impl IntoIterator<Item = &'r ReplyRow>,
-    classes: [Classes; 2],
+    (classes, is_query): ([Classes; 2], bool),
     context: &Context<'_>,
     problems: &mut Problems<'_>,
 ) -> Reply {
-    let mut reply = Reply { classes, namespaces: context.namespaces.clone(), ..Reply::default() };
+    let namespaces = context.namespaces.clone();
+    let mut reply = Reply { classes, is_query, namespaces, ..Reply::default() };
     for row in rows {
         let Some(meaning) = Meaning::parse(&row.meaning) else { continue };
         let (place, below) = match row.path.strip_prefix("header:") {
@@ -308,11 +311,12 @@ impl Reply {
     ) -> Outcome {
         let code = code.to_owned();
         match class {
-            Some(Class::Accepted | Class::Absent) => {
+            Some(Class::Accepted) => Outcome::Accepted { upper_id: None, receipt: None },
+            Some(Class::Absent) if self.is_query => {
                 Outcome::Accepted { upper_id: None, receipt: None }
             }
             Some(Class::Exists) => Outcome::Exists { upper_id: None, code },
-            Some(Class::Refused) => {
+            Some(Class::Refused | Class::Absent) => {
                 Outcome::Refused { code, message: message.unwrap_or_default().to_owned() }
             }
             Some(Class::Retry) => Outcome::Retry { code, after: http.retry_after },
