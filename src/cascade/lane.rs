@@ -13,7 +13,7 @@ use crate::catalogue::Kind;
 use crate::clock::Clock;
 use crate::delivery::{BatchId, ChannelId, Lane, RejectKind};
 use crate::ledger::{Flow, Ledger};
-use crate::province::{Call, Client, Reply};
+use crate::province::{Client, Placement, Reply};
 use crate::standard::{Drift, Message, Scope, Standard};
 use crate::supervisor::{Signal, Supervisor};
 
@@ -196,10 +196,16 @@ impl Crew {
         batch: &str,
         number: u64,
     ) -> Result<Reply, Error> {
-        let call = Call { operation, message, batch, number };
-        let reply = channel.client.call(&channel.standard, call).await?;
-        if let Some(offset) = reply.clock_offset {
-            self.events.clock_offset(&channel.id, offset.as_secs_f64());
+        let placement = Placement {
+            operation,
+            payload: &message.payload,
+            parameters: &message.parameters,
+            batch,
+            attempt: number,
+        };
+        let reply = channel.client.place(placement).await;
+        if let Some(ahead) = reply.clock_ahead {
+            self.events.clock_offset(&channel.id, ahead.as_secs_f64());
         }
         let mut details: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
         for drift in &reply.reading.drift {

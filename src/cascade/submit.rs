@@ -17,12 +17,11 @@ use super::pack::{Cut, Cutter, seal_original};
 use super::parcel::Parcel;
 use super::stage::{Progress, Stage};
 use super::{Carrier, Error};
-use crate::catalogue::ObjectKey;
 use crate::delivery::{
     Action, Attempt, Batch, BatchState, Lane, Outcome, RejectKind, Subject,
 };
 use crate::ledger::manifest::ManifestRow;
-use crate::ledger::{Ended, Finding, LinkFilter, NewReject, Scope as HoldScope, Waiting};
+use crate::ledger::{Ended, Finding, NewReject, Scope as HoldScope, Waiting};
 use crate::supervisor::Signal;
 
 /// The stage of one channel.
@@ -88,7 +87,7 @@ impl Stage for Submit {
 impl Submit {
     /// The stage of a channel.
     pub fn new(crew: Crew, channel: Arc<Channel>) -> Self {
-        let in_flight = channel.client.in_flight(&channel.standard);
+        let in_flight = channel.client.in_flight();
         crew.files
             .spool
             .keep_share(crate::ledger::spool::Owner::live(channel.id.as_str(), "catalogue"));
@@ -161,7 +160,8 @@ impl Submit {
             Disposition::Done => taken(outcome),
             Disposition::Retry => again(false, backoff()),
             Disposition::Renew => {
-                self.channel.client.renew().await;
+                // Files that cannot be read keep the old credentials, and the next answer holds.
+                drop(self.channel.client.reload());
                 again(true, self.crew.now())
             }
             Disposition::Ask => {
@@ -440,13 +440,4 @@ pub(super) async fn follow(
         Ok(())
     })
     .await
-}
-
-/// The links an inquiry about objects is about.
-pub(super) async fn held_links(
-    crew: &Crew,
-    channel: &Channel,
-) -> Result<Vec<(ObjectKey, crate::ledger::Link)>, Error> {
-    let links = crew.ledger.links(channel.id.clone(), LinkFilter::default()).await?;
-    Ok(links.into_iter().map(|link| (link.key.clone(), link)).collect())
 }

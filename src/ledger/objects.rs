@@ -171,6 +171,22 @@ impl Ledger {
         .await
     }
 
+    /// Whether an operator approved of withdrawing in bulk: a job of this day asked for it.
+    pub async fn withdrawal_approved(&self, channel: ChannelId) -> Result<bool> {
+        let since = stored(self.clock().now()) - 24 * 60 * 60 * 1000;
+        self.read(move |connection| {
+            connection
+                .query_row(
+                    "SELECT EXISTS (SELECT 1 FROM job WHERE kind = 'withdraw' AND created_at > ?2
+                     AND state <> 'cancelled' AND request = ?1)",
+                    params![channel.as_str(), since],
+                    |row| row.get(0),
+                )
+                .map_err(Error::engine("look for an approval"))
+        })
+        .await
+    }
+
     /// The province said where an object stands (review, publication).
     pub async fn object_state_seen(
         &self,
