@@ -1,1 +1,3 @@
-//! The one integration binary.
+//! The one integration binary: each extra one relinks the crate (`src/DECISIONS.md`).
+
+mod tidy;
