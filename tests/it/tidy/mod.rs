@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use source::{Source, Token, root, sources};
+pub(crate) use source::root;
+use source::{Source, Token, sources};
 
 /// The longest file.
 const LINE_LIMIT: usize = 600;
@@ -26,7 +27,7 @@ fn product() -> Vec<Source> {
     found
 }
 
-fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
