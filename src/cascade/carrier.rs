@@ -1,0 +1,216 @@
+//! A dataset on a channel, with everything its rows need on their way: source, rules, plans, and
+//! what the province holds of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::catalogue::{Kind, ObjectKey};
+use crate::checks::Rules;
+use crate::city;
+use crate::delivery::{Action, BatchId};
+use crate::ledger::sent::{self, Index};
+use crate::ledger::spool::{self, Spool};
+use crate::ledger::{self, Flow, Ledger, Owner, SpooledFate};
+use crate::standard::Standard;
+use crate::wire::RowPlan;
+
+use super::Error;
+
+/// The most rows of one dataset that may be under way or settled and not merged yet.
+const MEMORY_ROWS: usize = 200_000;
+/// Settled rows that make a merge worth its writing while rows are flowing.
+pub(super) const MERGE_ROWS: usize = 20_000;
+
+/// A dataset on a channel.
+#[derive(Debug)]
+pub struct Carrier {
+    pub(super) flow: Flow,
+    pub(super) owner: Owner,
+    pub(super) dataset: city::Dataset,
+    pub(super) source: SourceHandle,
+    pub(super) rules: Rules,
+    pub(super) upsert: RowPlan,
+    pub(super) delete: Option<RowPlan>,
+    /// At most this share of what is held above may be deleted without an approval, in percent.
+    pub(super) deletion_percent: u8,
+    index: Mutex<Index>,
+}
+
+/// A [`city::Source`] that can be shown in debug output without its settings.
+pub(super) struct SourceHandle(pub(super) city::Source);
+
+impl std::fmt::Debug for SourceHandle {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Source").field(&self.0.id()).finish()
+    }
+}
+
+/// What a carrier is made of.
+#[derive(Debug)]
+pub struct CarrierParts {
+    /// Which dataset on which channel.
+    pub flow: Flow,
+    /// The dataset.
+    pub dataset: city::Dataset,
+    /// Its rules.
+    pub rules: Rules,
+    /// How its rows are written.
+    pub upsert: RowPlan,
+    /// How its deletions are written; a standard may have none.
+    pub delete: Option<RowPlan>,
+    /// See [`Carrier`]; 0 asks for an approval of every deletion.
+    pub deletion_percent: u8,
+}
+
+impl Carrier {
+    /// Opens what the ledger knows of the dataset: its runs, and the batches that are not merged.
+    pub async fn open(
+        parts: CarrierParts,
+        source: city::Source,
+        ledger: &Ledger,
+        files: &Files,
+    ) -> Result<Self, Error> {
+        let CarrierParts { flow, dataset, rules, upsert, delete, deletion_percent } = parts;
+        let owner = Owner {
+            region: dataset.region.clone(),
+            department: dataset.department.clone(),
+            zone: dataset.zone_name.clone(),
+        };
+        let mut names = ledger.runs(flow.clone()).await?;
+        names.reverse();
+        let spooled = ledger.spooled(flow.clone()).await?;
+        let mut failed = Vec::with_capacity(spooled.len());
+        let mut actions = Vec::with_capacity(spooled.len());
+        for batch in &spooled {
+            failed.push(ledger.failed_keys(batch.id).await?);
+            actions.push(match ledger.batch(batch.id).await?.batch.subject {
+                crate::delivery::Subject::Rows { action, .. } => action,
+                crate::delivery::Subject::Object { .. } => Action::Upsert,
+            });
+        }
+        let files = files.clone();
+        let index = files
+            .pool
+            .clone()
+            .run(move || -> Result<Index, ledger::Error> {
+                let sealer = Arc::clone(&files.sealer);
+                let mut index = Index::open(&files.runs, &names, sealer, MEMORY_ROWS)?;
+                for ((batch, failed), action) in spooled.iter().zip(failed).zip(actions) {
+                    if batch.fate == SpooledFate::Dropped {
+                        continue;
+                    }
+                    let rows = files.spool.read_manifest(&batch.id.to_string())?;
+                    index.restore(batch.ordinal, action, &rows)?;
+                    index.abandon(batch.ordinal, &failed)?;
+                    if batch.fate == SpooledFate::Held {
+                        index.settle(batch.ordinal)?;
+                    }
+                }
+                Ok(index)
+            })
+            .await?;
+        Ok(Self {
+            flow,
+            owner,
+            dataset,
+            source: SourceHandle(source),
+            rules,
+            upsert,
+            delete,
+            deletion_percent,
+            index: Mutex::new(index),
+        })
+    }
+
+    /// Which dataset on which channel.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// The dataset as configured.
+    pub fn dataset(&self) -> &city::Dataset {
+        &self.dataset
+    }
+
+    /// Who answers for it.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Locks what is known of the province's holdings. Blocking work: only on the pool, never
+    /// across an await.
+    pub(super) fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The files beside the database, and who reads them.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// Where payloads wait.
+    pub spool: Arc<Spool>,
+    /// The folder of sorted runs.
+    pub runs: std::path::PathBuf,
+    /// Opens and seals.
+    pub sealer: Arc<ledger::seal::Sealer>,
+    /// Where blocking work goes.
+    pub pool: crate::supervisor::Pool,
+}
+
+impl Files {
+    /// Opens spool and runs beside the ledger and removes every file it does not name.
+    pub async fn open(
+        ledger: &Ledger,
+        sealer: Arc<ledger::seal::Sealer>,
+        limits: spool::Limits,
+        pool: crate::supervisor::Pool,
+    ) -> Result<Self, Error> {
+        let named: std::collections::BTreeSet<String> =
+            ledger.spool_names().await?.iter().map(BatchId::to_string).collect();
+        let runs: std::collections::BTreeSet<String> =
+            ledger.all_runs().await?.into_iter().map(|(_, name)| name).collect();
+        let folder = ledger.folder().to_owned();
+        let seal = Arc::clone(&sealer);
+        let spool = pool
+            .run(move || -> Result<Spool, ledger::Error> {
+                let spool = Spool::open(&folder.join("spool"), seal, limits, [])?;
+                spool.sweep(|name| named.contains(name))?;
+                sent::sweep(&folder.join("runs"), |name| runs.contains(name))?;
+                Ok(spool)
+            })
+            .await?;
+        let runs = ledger.folder().join("runs");
+        Ok(Self { spool: Arc::new(spool), runs, sealer, pool })
+    }
+}
+
+/// The resource that carries a dataset's rows, as the channel's standard needs it.
+#[derive(Clone, Debug)]
+pub(super) struct Mount {
+    pub(super) object: crate::catalogue::Object,
+    pub(super) upper_id: Option<String>,
+    pub(super) upper: std::collections::BTreeMap<Kind, String>,
+}
+
+impl Mount {
+    /// The mount of a dataset, where everything that `operation` needs is held above.
+    pub(super) async fn find(
+        ledger: &Ledger,
+        flow: &Flow,
+        standard: &Standard,
+        operation: &str,
+    ) -> Result<Option<Self>, Error> {
+        let Some(id) = ledger.resource_of(flow.dataset.clone()).await? else { return Ok(None) };
+        let key = ObjectKey { kind: Kind::Resource, id };
+        let Some(object) = ledger.object(key.clone()).await? else { return Ok(None) };
+        let (link, upper) = super::uppers(ledger, &flow.channel, &object).await?;
+        let upper_id = link.and_then(|link| link.upper_id);
+        let needs = standard.operation(operation).map_or(&[][..], |known| &known.needs);
+        let ready = needs.iter().all(|kind| match kind {
+            Kind::Resource => upper_id.is_some(),
+            Kind::Organisation | Kind::Category | Kind::System | Kind::Entry => {
+                upper.contains_key(kind)
+            }
+        });
+        Ok(ready.then_some(Self { object, upper_id, upper }))
+    }
+}

@@ -1,0 +1,59 @@
+//! The loop around a stage, written once.
+
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Error;
+use crate::supervisor::{Signal, Stop, Supervisor, TaskError, sleep_until};
+
+/// What a step came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// It did something: look again at once.
+    Did,
+    /// There was nothing to do: look again at this time, or at the next signal.
+    Idle(Timestamp),
+}
+
+/// A stage: an idempotent function of the ledger.
+pub trait Stage: Send + 'static {
+    /// Looks for one bounded unit of work, does it, commits. Not cancelled once begun.
+    fn step(&mut self) -> impl Future<Output = Result<Progress, Error>> + Send;
+
+    /// What makes it look before its time.
+    fn signal(&self) -> Signal;
+
+    /// Tells whoever watches that a step failed; returns how long to wait before the next.
+    /// `None`: our own state cannot be trusted, the process must end.
+    fn failed(&mut self, error: &Error) -> impl Future<Output = Option<Duration>> + Send;
+}
+
+/// Runs a stage until the stop is raised.
+pub async fn run(mut stage: impl Stage, supervisor: Supervisor) -> Result<(), TaskError> {
+    let clock = supervisor.clock().clone();
+    let signal = stage.signal();
+    let mut stop: Stop = supervisor.stop_signal();
+    while !stop.is_raised() {
+        // Registered before looking, so that a signal between the look and the wait is not lost.
+        let raised = signal.raised();
+        let until = match stage.step().await {
+            Ok(Progress::Did) => {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            Ok(Progress::Idle(until)) => until,
+            Err(error) => {
+                let Some(pause) = stage.failed(&error).await else { return Err(error.into()) };
+                clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX)
+            }
+        };
+        tokio::select! {
+            () = raised => {}
+            () = sleep_until(&clock, until) => {}
+            () = stop.raised() => {}
+        }
+    }
+    Ok(())
+}
