@@ -61,7 +61,7 @@ impl Flaw {
             Self::Placeholder => "placeholder",
             Self::Missing => "required",
             Self::TooLong => "length",
-            Self::OutsideList => "codes",
+            Self::OutsideList => "code-list",
             Self::InTheFuture | Self::OutOfRange => "range",
             Self::Pattern => "pattern",
             Self::Control => "control-character",

@@ -52,9 +52,9 @@ pub(super) fn address(random: &mut Random, region: &str, into: &mut String) {
     into.push('号');
     if random.once_in(2) {
         into.push_str(&random.between(1, 32).to_string());
-        into.push_str("栋");
+        into.push('栋');
         into.push_str(&random.between(101, 3204).to_string());
-        into.push_str("室");
+        into.push('室');
     }
 }
 

@@ -8,16 +8,20 @@
 //! Everything is made up and says so in its name (示例); divisions begin with 5151, which was
 //! never assigned, so that no identity number or credit code belongs to anybody.
 
+mod catalogue;
+mod configuration;
 mod department;
 mod error;
 mod flaw;
 mod identity;
 mod random;
 mod rows;
+mod sheet;
 mod store;
 mod tables;
 mod template;
 
+pub use catalogue::EntryDefect;
 pub use error::Error;
 
 use std::fs;
@@ -26,6 +30,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::DateTime;
 use rusqlite::Connection;
 
+use catalogue::Catalogue;
 use department::{Plan, Store};
 
 /// How large a city to make.
@@ -66,11 +71,18 @@ pub struct Generated {
     pub rows: u64,
     /// Every defect planted in rows.
     pub defects: Vec<Defect>,
+    /// Catalogue entries made, the flawed ones included.
+    pub entries: u64,
+    /// Every defect planted in catalogue entries. None of them carries rows.
+    pub entry_defects: Vec<EntryDefect>,
+    /// `[[source]]` and `[[dataset]]` with their rules: the part of the daemon's configuration (TOML)
+    /// that speaks of this city. Paths are relative to `directory`.
+    pub configuration: String,
     /// Datasets in which nothing changed for longer than their cycle allows.
     pub stale: Vec<String>,
 }
 
-/// Makes a city in `directory`: `city.sqlite` and `files/`. `now` is the city's local time, after
+/// Makes a city in `directory`: `city.sqlite`, `catalogue.xlsx` and `files/`. `now` is the city's local time, after
 /// which nothing in it changed.
 ///
 /// Refuses a directory that holds a city already.
@@ -83,7 +95,10 @@ pub fn generate(
     let plans = department::plans(scale.datasets, scale.rows);
     fs::create_dir_all(directory).map_err(store::write_failed(directory))?;
     let mut defects = Vec::new();
-    write_database(directory, &plans, seed, now, &mut defects)?;
+    let catalogue = catalogue::catalogue(&plans, scale.entries, seed);
+    write_database(directory, &plans, &catalogue, seed, now, &mut defects)?;
+    let path = directory.join("catalogue.xlsx");
+    sheet::write_sheet(&path, &catalogue).map_err(|source| Error::Sheet { path, source })?;
     let files = directory.join("files");
     for plan in plans.iter().filter(|plan| plan.store != Store::Table) {
         store::write_files(&files, plan, seed, now, &mut defects)?;
@@ -93,6 +108,9 @@ pub fn generate(
         directory: directory.to_owned(),
         rows: plans.iter().map(|plan| plan.rows as u64).sum(),
         defects,
+        entries: catalogue.entries.len() as u64,
+        entry_defects: catalogue.defects,
+        configuration: configuration::city(&plans),
         stale: plans.iter().filter(|plan| plan.stale).map(|plan| plan.id.clone()).collect(),
     })
 }
@@ -100,6 +118,7 @@ pub fn generate(
 fn write_database(
     directory: &Path,
     plans: &[Plan],
+    catalogue: &Catalogue,
     seed: u64,
     now: DateTime,
     defects: &mut Vec<Defect>,
@@ -116,6 +135,7 @@ fn write_database(
         for plan in plans.iter().filter(|plan| plan.store == Store::Table) {
             store::write_table(&transaction, plan, seed, now, defects)?;
         }
+        sheet::write_tables(&transaction, catalogue)?;
         transaction.commit()
     };
     write().map_err(|source| Error::Database { path: path.clone(), source })

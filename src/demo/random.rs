@@ -1,4 +1,4 @@
-//! A small seeded generator (SplitMix64), so that one seed makes one city on every machine and in
+//! A small seeded generator (`SplitMix64`), so that one seed makes one city on every machine and in
 //! every version of every crate. For made-up data only; secrets never come from here.
 
 /// The generator.
