@@ -1,1 +1,27 @@
-//! The city's side: catalogue sheets and tables, read in bounded memory.
+//! The city's side: datasets as streams of pages, and the catalogue as objects.
+//!
+//! `source` has the contract that every source keeps and one suite of tests for all of them;
+//! `sqlite`, `postgres` and `csv_folder` are the sources. MySQL, ODBC and others are further
+//! variants of [`SourceSettings`] with a `probe` and a `scan`; nothing else knows them.
+
+mod csv_folder;
+mod dataset;
+mod error;
+mod feed;
+mod postgres;
+mod settings;
+mod source;
+mod sqlite;
+mod value;
+
+pub use dataset::{Change, Dataset, Field, Origin};
+pub use error::Error;
+pub use settings::{
+    ChangeSettings, ColumnKind, ColumnSettings, CsvFolderSettings, DatasetSettings, From,
+    PostgresSettings, Problem, Protocol, SourceSettings, SqliteSettings, TextEncoding,
+    parse_duration,
+};
+pub use source::{Cursor, Pool, Position, Scan, Source};
+
+/// About how much text a page gets before it is given out, whatever its rows: 8 MiB.
+pub const PAGE_BYTES: usize = 8 << 20;

@@ -85,7 +85,7 @@ impl LinkState {
             return true;
         }
         match self {
-            S::Unmapped => matches!(next, S::Queued | S::Exists | S::Orphan),
+            S::Unmapped => matches!(next, S::Queued | S::Exists | S::Orphan | S::Refused),
             S::Queued => matches!(next, S::Sent | S::Stale | S::Unmapped | S::Unknown),
             S::Sent => matches!(
                 next,
@@ -111,7 +111,7 @@ impl LinkState {
             ),
             S::Refused => matches!(next, S::Queued | S::Stale | S::Withdrawn | S::Unknown),
             S::Unknown => !matches!(next, S::Orphan),
-            S::Stale => matches!(next, S::Queued | S::Orphan | S::Unknown),
+            S::Stale => matches!(next, S::Queued | S::Orphan | S::Unknown | S::Refused),
             S::Orphan => matches!(next, S::Queued | S::Withdrawn | S::Exists | S::Unknown),
             S::Withdrawn => matches!(next, S::Queued | S::Unmapped | S::Orphan | S::Unknown),
         }

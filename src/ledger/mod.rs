@@ -1,1 +1,218 @@
 //! The daemon's memory: a facade of events over SQLite, a spool and sorted runs.
+//!
+//! Every method that writes is one event with its whole effect in one transaction; every method
+//! that reads returns words of [`delivery`](crate::delivery) or of this module. Nothing outside
+//! knows which engine is below.
+//!
+//! **Constraints.** No byte leaves before its attempt is committed, and no attempt exists before
+//! its payload is durable in the spool. Progress moves only in the transaction that records the
+//! outcome of every row it passes. Confirmed rows have no row in the database: what the province
+//! holds is in sorted runs on disk. No row content, key in clear or secret is stored unsealed.
+//!
+//! **Layout.** A folder: `ledger.sqlite` (this schema), `spool/` (sealed payloads with their
+//! manifests), `runs/` (sorted runs), `lock`. The database names the files; a file it does not
+//! name is removed at start.
+//!
+//! **Write.** One connection, one writer at a time, WAL with `synchronous=FULL`: a commit that
+//! returned survives a power cut. **Read.** A second connection that cannot write, so that
+//! `status` never waits for a stage.
+//!
+//! **Recovery.** After a crash every attempt without an answer is *unknown*: ask the province, or
+//! send the same batch under the same name. A restored ledger starts a new incarnation in which
+//! every link is unknown and reconciling comes first.
+
+mod batches;
+pub mod disk;
+mod error;
+mod flows;
+mod holds;
+mod identity;
+mod jobs;
+pub mod manifest;
+mod objects;
+mod passes;
+mod rejects;
+mod rows;
+mod runs;
+mod schema;
+pub mod seal;
+pub mod sent;
+pub mod spool;
+mod verdicts;
+
+pub use batches::{Ended, Waiting, pause_before_retry};
+pub use error::Error;
+pub use flows::{BatchFilter, FlowState, LinkCount};
+pub use holds::{Drift, Hold, Scope};
+pub use identity::Identity;
+pub use jobs::{Job, JobState, Resync};
+pub use objects::{CatalogueChange, Link, LinkFilter};
+pub use passes::{Pass, PassKind};
+pub use rejects::{REPEATED_KEY, Reject, RejectFilter, RejectState};
+pub use rows::{
+    Counts, Finding, Flow, LaneProgress, NewBatch, NewReject, Observation, Owner, Progress,
+};
+pub use runs::{Spooled, SpooledFate};
+pub use verdicts::Judged;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::clock::Clock;
+use crate::supervisor::Pool;
+
+/// A result of the ledger.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// How many ordinals are reserved on disk at once; a crash skips at most as many.
+const ORDINAL_BLOCK: u64 = 1_000;
+
+/// The open ledger. Cheap to clone; every clone is the same ledger.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+    pool: Pool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    folder: PathBuf,
+    writer: Mutex<Connection>,
+    reader: Mutex<Connection>,
+    identity: Identity,
+    clock: Clock,
+    next_ordinal: AtomicU64,
+    reserved: Mutex<u64>,
+    _lock: File,
+}
+
+impl Ledger {
+    /// Opens or creates the ledger in `folder`. Blocking; called once at start.
+    ///
+    /// Refuses a folder that another process uses, a file of a newer schema, and a damaged one.
+    /// Attempts that were in flight when the last process ended become unknown.
+    pub fn open(folder: &Path, clock: Clock, pool: Pool) -> Result<Self> {
+        let lock = lock_folder(folder)?;
+        let path = folder.join("ledger.sqlite");
+        let mut writer = schema::open(&path, clock.now())?;
+        let reader = schema::open_reader(&path)?;
+        let identity = identity::load(&mut writer)?;
+        schema::recover(&mut writer, clock.now())?;
+        let first = schema::ordinal(&writer)?;
+        let inner = Inner {
+            folder: folder.to_owned(),
+            writer: Mutex::new(writer),
+            reader: Mutex::new(reader),
+            identity,
+            clock,
+            next_ordinal: AtomicU64::new(first),
+            reserved: Mutex::new(first),
+            _lock: lock,
+        };
+        Ok(Self { inner: Arc::new(inner), pool })
+    }
+
+    /// The folder that holds the ledger, its spool and its runs.
+    pub fn folder(&self) -> &Path {
+        &self.inner.folder
+    }
+
+    /// Who this installation is.
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// The clock the ledger stamps with.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// A number that is never given twice, rising. Blocking once in [`ORDINAL_BLOCK`] calls.
+    pub fn next_ordinal(&self) -> Result<u64> {
+        let mut reserved = self.inner.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.inner.next_ordinal.fetch_add(1, Ordering::Relaxed);
+        if next >= *reserved {
+            let until = next + ORDINAL_BLOCK;
+            schema::reserve_ordinals(&lock(&self.inner.writer), until)?;
+            *reserved = until;
+        }
+        Ok(next)
+    }
+
+    /// Runs `event` in one transaction on the pool and commits it. Not cancelled once begun.
+    async fn write<T, F>(&self, operation: &'static str, event: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>, Timestamp) -> Result<T> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        self.pool.run(move || inner.commit(operation, event)).await
+    }
+
+    /// Runs `query` on the reading connection.
+    async fn read<T, F>(&self, query: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        self.pool.run(move || query(&lock(&inner.reader))).await
+    }
+}
+
+impl Inner {
+    fn commit<T>(
+        &self,
+        operation: &'static str,
+        event: impl FnOnce(&Transaction<'_>, Timestamp) -> Result<T>,
+    ) -> Result<T> {
+        let mut connection = lock(&self.writer);
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(Error::engine(operation))?;
+        let result = event(&transaction, self.clock.now())?;
+        transaction.commit().map_err(Error::engine(operation))?;
+        Ok(result)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn lock_folder(folder: &Path) -> Result<File> {
+    let open = |action| {
+        let path = folder.to_owned();
+        move |source| Error::Open { path, action, source }
+    };
+    std::fs::create_dir_all(folder).map_err(open("create the folder"))?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join("lock"))
+        .map_err(open("open the lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: folder.to_owned() }),
+        Err(TryLockError::Error(source)) => {
+            Err(Error::Open { path: folder.to_owned(), action: "lock the folder", source })
+        }
+    }
+}
+
+/// Milliseconds since 1970, as stored.
+fn stored(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+/// The inverse of [`stored`]; a value outside the calendar is unreadable.
+fn instant(stored: i64) -> Result<Timestamp> {
+    Timestamp::from_millisecond(stored)
+        .map_err(|_out_of_range| Error::Unreadable { what: "instant" })
+}

@@ -1,1 +1,12 @@
-//! Connections to databases, shared by the ledger's and the city's adapters.
+//! Connections to databases, and nothing else: how a file or a server is opened.
+//!
+//! The ledger opens its own file read-write; the city's sources are only ever opened read-only.
+//! What is asked on a connection belongs to the module that asks.
+
+mod embedded;
+mod error;
+mod postgres;
+
+pub use embedded::{open_read_only, open_read_write};
+pub use error::Error;
+pub use postgres::{Address, Postgres, Wire, connect_read_only};

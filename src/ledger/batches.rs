@@ -1,0 +1,598 @@
+//! Batches on their way: which may go, which attempt is under way, what was answered.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::holds::{self, Scope};
+use super::rows::{Delta, Flow, NewBatch, NewReject, Owner, count, insert_batch, insert_reject};
+use super::{Error, Ledger, Result, instant, objects, stored};
+use crate::catalogue::ObjectKey;
+use crate::delivery::{
+    Action, Attempt, Batch, BatchId, BatchState, ChannelId, DigestSha256, Evidence, Lane,
+    LinkState, Receipt, RejectKind, Subject,
+};
+
+/// How an attempt or an inquiry ended, as far as a batch is concerned.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// The province has it.
+    Taken {
+        /// Its receipt, where it gave one.
+        receipt: Option<Receipt>,
+        /// The object's id above, where it gave one.
+        upper_id: Option<String>,
+        /// It stood above before us.
+        adopted: bool,
+    },
+    /// The same again, not before an instant.
+    Again {
+        /// Why.
+        code: String,
+        /// When.
+        at: Timestamp,
+        /// Credentials were refused and are renewed once for this batch.
+        auth: bool,
+    },
+    /// Nobody knows: ask the province, not before an instant.
+    Unknown {
+        /// Why.
+        code: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Nothing of this kind goes on this channel until an operator acts; the batch waits.
+    Held {
+        /// Why.
+        code: String,
+        /// How far the hold reaches.
+        scope: Scope,
+    },
+    /// The province does not take this object.
+    ObjectRefused {
+        /// Its code, as said.
+        code: String,
+    },
+    /// The province does not take this one row.
+    RowRefused {
+        /// The row.
+        reject: NewReject,
+    },
+    /// The province does not take it whole: its halves go on, their payloads are durable.
+    Split {
+        /// The province's code, as said.
+        code: String,
+        /// Two smaller batches that carry the same rows.
+        halves: Vec<NewBatch>,
+    },
+}
+
+impl Ended {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Taken { adopted: false, .. } => "accepted",
+            Self::Taken { adopted: true, .. } => "exists",
+            Self::Again { auth: false, .. } => "retry",
+            Self::Again { auth: true, .. } => "auth",
+            Self::Unknown { .. } => "unknown",
+            Self::Held { .. } => "held",
+            Self::ObjectRefused { .. } | Self::RowRefused { .. } => "refused",
+            Self::Split { .. } => "split",
+        }
+    }
+
+    fn code(&self) -> Option<&str> {
+        match self {
+            Self::Taken { .. } => None,
+            Self::Again { code, .. }
+            | Self::Unknown { code, .. }
+            | Self::Held { code, .. }
+            | Self::ObjectRefused { code }
+            | Self::Split { code, .. } => Some(code),
+            Self::RowRefused { reject } => {
+                reject.findings.first().map(|finding| finding.rule.as_str())
+            }
+        }
+    }
+}
+
+/// A batch with what the stages need beside it.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// The batch.
+    pub batch: Batch,
+    /// What proves its delivery.
+    pub evidence: Evidence,
+    /// Credentials were renewed for it once already.
+    pub auth_refreshed: bool,
+    /// When the province took it.
+    pub taken_at: Option<Timestamp>,
+    /// Its rows that have no verdict yet.
+    pub rows_open: u32,
+}
+
+impl Ledger {
+    /// The batches of a channel that may be sent now, live lane first, at most `limit` of them and
+    /// `per_subject` of one dataset. A batch waits for older ones that share a key with it, for
+    /// its next attempt's time, and while a hold covers it.
+    pub async fn sendable(
+        &self,
+        channel: ChannelId,
+        now: Timestamp,
+        limit: usize,
+        per_subject: usize,
+    ) -> Result<Vec<Waiting>> {
+        self.select(channel, now, limit, per_subject, BatchState::Queued).await
+    }
+
+    /// The batches of a channel whose fate must be asked for now.
+    pub async fn unresolved(
+        &self,
+        channel: ChannelId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Waiting>> {
+        self.select(channel, now, limit, limit, BatchState::Unknown).await
+    }
+
+    /// The batches of a channel whose row verdicts should be asked for now.
+    pub async fn unjudged(
+        &self,
+        channel: ChannelId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Waiting>> {
+        self.select(channel, now, limit, limit, BatchState::Taken).await
+    }
+
+    async fn select(
+        &self,
+        channel: ChannelId,
+        now: Timestamp,
+        limit: usize,
+        per_subject: usize,
+        state: BatchState,
+    ) -> Result<Vec<Waiting>> {
+        let inner = std::sync::Arc::clone(&self.inner);
+        // On the writing connection: what was committed a moment ago must be seen.
+        self.pool
+            .run(move || {
+                let connection = super::lock(&inner.writer);
+                select(&connection, &channel, now, limit, per_subject, state)
+            })
+            .await
+    }
+
+    /// An attempt begins: committed before any byte leaves.
+    pub async fn attempt_begun(&self, batch: BatchId, payload: DigestSha256) -> Result<Attempt> {
+        self.write("begin an attempt", move |transaction, now| {
+            let waiting = waiting(transaction, batch)?;
+            step(transaction, &waiting.batch, BatchState::InFlight)?;
+            transaction
+                .prepare_cached("UPDATE batch SET attempts = attempts + 1 WHERE id = ?1")
+                .and_then(|mut statement| statement.execute([batch.0]))
+                .map_err(Error::engine("count an attempt"))?;
+            transaction
+                .prepare_cached("INSERT INTO attempt (batch, begun_at, digest) VALUES (?1, ?2, ?3)")
+                .and_then(|mut statement| {
+                    statement.execute(params![batch.0, stored(now), payload.0])
+                })
+                .map_err(Error::engine("record an attempt"))?;
+            let number = transaction.last_insert_rowid().cast_unsigned();
+            if let Subject::Object { .. } = waiting.batch.subject {
+                let key = super::rows::object_key(&waiting.batch.subject)?;
+                objects::transition(
+                    transaction,
+                    &waiting.batch.channel,
+                    &key,
+                    LinkState::Sent,
+                    now,
+                )?;
+            }
+            Ok(Attempt { number, batch, begun_at: now })
+        })
+        .await
+    }
+
+    /// An attempt was answered, or its answer was lost.
+    pub async fn attempt_ended(&self, attempt: Attempt, ended: Ended) -> Result<()> {
+        self.write("end an attempt", move |transaction, now| {
+            transaction
+                .prepare_cached(
+                    "UPDATE attempt SET ended_at = ?2, outcome = ?3, code = ?4 WHERE number = ?1",
+                )
+                .and_then(|mut statement| {
+                    statement.execute(params![
+                        attempt.number.cast_signed(),
+                        stored(now),
+                        ended.word(),
+                        ended.code()
+                    ])
+                })
+                .map_err(Error::engine("end an attempt"))?;
+            apply(transaction, attempt.batch, ended, now)
+        })
+        .await
+    }
+
+    /// The province answered what became of a batch whose answer was lost, or a taken batch is
+    /// asked about again. A receipt that is known already changes nothing.
+    pub async fn batch_resolved(&self, batch: BatchId, ended: Ended) -> Result<()> {
+        self.write("resolve a batch", move |transaction, now| apply(transaction, batch, ended, now))
+            .await
+    }
+
+    /// A taken batch is asked about again, not before `at`.
+    pub async fn ask_again(&self, batch: BatchId, at: Timestamp) -> Result<()> {
+        self.write("postpone an inquiry", move |transaction, _now| postpone(transaction, batch, at))
+            .await
+    }
+
+    /// One batch.
+    pub async fn batch(&self, id: BatchId) -> Result<Waiting> {
+        self.read(move |connection| waiting(connection, id)).await
+    }
+}
+
+/// What an answer does to a batch, its rows, its link and its counts.
+fn apply(transaction: &Transaction<'_>, id: BatchId, ended: Ended, now: Timestamp) -> Result<()> {
+    let waiting = waiting(transaction, id)?;
+    let batch = &waiting.batch;
+    if batch.state.is_final() {
+        return Ok(());
+    }
+    match ended {
+        Ended::Taken { receipt, upper_id, adopted } => {
+            taken(transaction, &waiting, receipt, upper_id, adopted, now)
+        }
+        Ended::Again { code: _, at, auth } => {
+            requeue(transaction, batch, now)?;
+            if auth {
+                transaction
+                    .execute("UPDATE batch SET auth_refreshed = 1 WHERE id = ?1", [id.0])
+                    .map_err(Error::engine("note renewed credentials"))?;
+            }
+            postpone(transaction, id, at)
+        }
+        Ended::Unknown { code: _, at } => {
+            if batch.state != BatchState::Unknown {
+                step(transaction, batch, BatchState::Unknown)?;
+                follow_link(transaction, batch, LinkState::Unknown, now)?;
+            }
+            postpone(transaction, id, at)
+        }
+        Ended::Held { code, scope } => {
+            requeue(transaction, batch, now)?;
+            holds::place(transaction, &batch.channel, &scope, &code, now)
+        }
+        Ended::ObjectRefused { code } => {
+            step(transaction, batch, BatchState::Refused)?;
+            finish(transaction, id, now)?;
+            refuse_link(transaction, batch, &code, now)
+        }
+        Ended::RowRefused { reject } => {
+            step(transaction, batch, BatchState::Refused)?;
+            finish(transaction, id, now)?;
+            let (flow, owner) = flow_of(transaction, batch)?;
+            insert_reject(transaction, &flow, &owner, &reject, Some(id), now)?;
+            count(transaction, &flow, Delta::rejected(RejectKind::Refused, 1))
+        }
+        Ended::Split { code: _, halves } => {
+            step(transaction, batch, BatchState::Split)?;
+            finish(transaction, id, now)?;
+            for half in &halves {
+                insert_batch(transaction, half, now)?;
+                // Whoever waited for the whole waits for both halves.
+                transaction
+                    .execute(
+                        "INSERT INTO batch_after (batch, after)
+                         SELECT batch, ?2 FROM batch_after WHERE after = ?1
+                         ON CONFLICT DO NOTHING",
+                        params![id.0, half.id.0],
+                    )
+                    .map_err(Error::engine("order the halves"))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn taken(
+    transaction: &Transaction<'_>,
+    waiting: &Waiting,
+    receipt: Option<Receipt>,
+    upper_id: Option<String>,
+    adopted: bool,
+    now: Timestamp,
+) -> Result<()> {
+    let batch = &waiting.batch;
+    if batch.state == BatchState::Taken {
+        return Ok(());
+    }
+    let receipt = receipt.unwrap_or_default();
+    transaction
+        .prepare_cached(
+            "UPDATE batch SET receipt_id = ?2, receipt_digest = ?3, taken_at = ?4,
+                next_attempt_at = ?4 WHERE id = ?1",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![batch.id.0, receipt.id, receipt.digest, stored(now)])
+        })
+        .map_err(Error::engine("record a receipt"))?;
+    match &batch.subject {
+        Subject::Object { .. } => {
+            step(transaction, batch, BatchState::Settled)?;
+            finish(transaction, batch.id, now)?;
+            hold_link(transaction, batch, upper_id, adopted, now)
+        }
+        Subject::Rows { .. } if waiting.evidence == Evidence::RowVerdict => {
+            step(transaction, batch, BatchState::Taken)
+        }
+        Subject::Rows { .. } => {
+            step(transaction, batch, BatchState::Settled)?;
+            finish(transaction, batch.id, now)?;
+            let (flow, _) = flow_of(transaction, batch)?;
+            let rows = i64::from(waiting.rows_open);
+            let delta = match waiting.evidence {
+                Evidence::Placed => Delta { queued: -rows, placed: rows, ..Delta::default() },
+                Evidence::ExportedLog
+                | Evidence::Count
+                | Evidence::Receipt
+                | Evidence::RowVerdict => {
+                    confirm_clock(transaction, batch.id, &flow, now)?;
+                    Delta { queued: -rows, confirmed: rows, ..Delta::default() }
+                }
+            };
+            count(transaction, &flow, delta)
+        }
+    }
+}
+
+/// The two clocks of freshness that a confirmation moves.
+pub(super) fn confirm_clock(
+    transaction: &Transaction<'_>,
+    batch: BatchId,
+    flow: &Flow,
+    now: Timestamp,
+) -> Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE dataset SET last_confirmed_at = ?4, confirmed_content_at =
+                max(coalesce(confirmed_content_at, content), coalesce(content, confirmed_content_at))
+             FROM (SELECT content_at AS content FROM batch WHERE id = ?1)
+             WHERE channel = ?2 AND dataset = ?3",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![batch.0, flow.channel.as_str(), flow.dataset, stored(now)])
+        })
+        .map(drop)
+        .map_err(Error::engine("stamp a confirmation"))
+}
+
+fn hold_link(
+    transaction: &Transaction<'_>,
+    batch: &Batch,
+    upper_id: Option<String>,
+    adopted: bool,
+    now: Timestamp,
+) -> Result<()> {
+    let key = super::rows::object_key(&batch.subject)?;
+    let link = objects::link(transaction, &batch.channel, &key)?
+        .ok_or_else(|| Error::NoSuch { what: format!("link {key}") })?;
+    let withdrawn = link.sent.is_none();
+    let next = match (withdrawn, adopted) {
+        (true, _) => LinkState::Withdrawn,
+        (false, true) => LinkState::Exists,
+        (false, false) => LinkState::Accepted,
+    };
+    objects::transition(transaction, &batch.channel, &key, next, now)?;
+    transaction
+        .execute(
+            "UPDATE link SET upper_id = CASE WHEN ?5 THEN NULL ELSE coalesce(?4, upper_id) END,
+                held = sent, ours = CASE WHEN ?6 THEN ours ELSE 1 END, reject_kind = NULL,
+                code = NULL, findings = NULL, checked_at = NULL,
+                state = CASE WHEN wanted IS NOT NULL AND wanted IS NOT sent
+                        AND NOT ?5 THEN 'stale' ELSE state END
+             WHERE channel = ?1 AND kind = ?2 AND id = ?3",
+            params![
+                batch.channel.as_str(),
+                key.kind.as_str(),
+                key.id,
+                upper_id,
+                withdrawn,
+                adopted
+            ],
+        )
+        .map(drop)
+        .map_err(Error::engine("record what the province holds"))
+}
+
+fn refuse_link(
+    transaction: &Transaction<'_>,
+    batch: &Batch,
+    code: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let key = super::rows::object_key(&batch.subject)?;
+    objects::transition(transaction, &batch.channel, &key, LinkState::Refused, now)?;
+    transaction
+        .execute(
+            "UPDATE link SET reject_kind = 'refused', code = ?4
+             WHERE channel = ?1 AND kind = ?2 AND id = ?3",
+            params![batch.channel.as_str(), key.kind.as_str(), key.id, code],
+        )
+        .map(drop)
+        .map_err(Error::engine("record a refusal"))
+}
+
+fn follow_link(
+    transaction: &Transaction<'_>,
+    batch: &Batch,
+    state: LinkState,
+    now: Timestamp,
+) -> Result<()> {
+    match &batch.subject {
+        Subject::Rows { .. } => Ok(()),
+        Subject::Object { .. } => {
+            let key: ObjectKey = super::rows::object_key(&batch.subject)?;
+            objects::transition(transaction, &batch.channel, &key, state, now).map(drop)
+        }
+    }
+}
+
+fn requeue(transaction: &Transaction<'_>, batch: &Batch, now: Timestamp) -> Result<()> {
+    step(transaction, batch, BatchState::Queued)?;
+    follow_link(transaction, batch, LinkState::Queued, now)
+}
+
+fn postpone(transaction: &Transaction<'_>, id: BatchId, at: Timestamp) -> Result<()> {
+    transaction
+        .prepare_cached("UPDATE batch SET next_attempt_at = ?2 WHERE id = ?1")
+        .and_then(|mut statement| statement.execute(params![id.0, stored(at)]))
+        .map(drop)
+        .map_err(Error::engine("postpone a batch"))
+}
+
+/// Moves a batch, refusing a step that has no meaning.
+pub(super) fn step(transaction: &Transaction<'_>, batch: &Batch, next: BatchState) -> Result<()> {
+    if !batch.state.may_become(next) {
+        return Err(Error::Batch { id: batch.id, from: batch.state, to: next });
+    }
+    transaction
+        .prepare_cached("UPDATE batch SET state = ?2 WHERE id = ?1")
+        .and_then(|mut statement| statement.execute(params![batch.id.0, next.as_str()]))
+        .map(drop)
+        .map_err(Error::engine("move a batch"))
+}
+
+/// A batch is over: nobody waits for it any more.
+pub(super) fn finish(transaction: &Transaction<'_>, id: BatchId, now: Timestamp) -> Result<()> {
+    transaction
+        .prepare_cached("UPDATE batch SET ended_at = ?2, rows_open = 0 WHERE id = ?1")
+        .and_then(|mut statement| statement.execute(params![id.0, stored(now)]))
+        .map_err(Error::engine("end a batch"))?;
+    for step in ["DELETE FROM batch_after WHERE batch = ?1", "DELETE FROM verdict WHERE batch = ?1"]
+    {
+        transaction
+            .prepare_cached(step)
+            .and_then(|mut statement| statement.execute([id.0]))
+            .map_err(Error::engine("tidy up behind a batch"))?;
+    }
+    Ok(())
+}
+
+/// The dataset a row batch belongs to, and who answers for it.
+pub(super) fn flow_of(connection: &Connection, batch: &Batch) -> Result<(Flow, Owner)> {
+    let Subject::Rows { dataset, .. } = &batch.subject else {
+        return Err(Error::NoSuch { what: format!("dataset of {}", batch.subject.name()) });
+    };
+    let flow = Flow { channel: batch.channel.clone(), dataset: dataset.clone() };
+    let owner = connection
+        .query_row(
+            "SELECT region, department, zone FROM dataset WHERE channel = ?1 AND dataset = ?2",
+            params![flow.channel.as_str(), flow.dataset],
+            |row| Ok(Owner { region: row.get(0)?, department: row.get(1)?, zone: row.get(2)? }),
+        )
+        .map_err(Error::engine("read a dataset"))?;
+    Ok((flow, owner))
+}
+
+const BATCH: &str = "SELECT id, ordinal, channel, standard, operation, subject_kind, subject, \
+    action, lane, rows, payload_bytes, payload_digest, parent, state, attempts, packed_at, \
+    next_attempt_at, evidence, auth_refreshed, taken_at, rows_open FROM batch";
+
+fn select(
+    connection: &Connection,
+    channel: &ChannelId,
+    now: Timestamp,
+    limit: usize,
+    per_subject: usize,
+    state: BatchState,
+) -> Result<Vec<Waiting>> {
+    let holds = holds::of(connection, channel)?;
+    // Lanes sort live before backfill the wrong way round in the alphabet, hence DESC.
+    let mut statement = connection
+        .prepare_cached(&format!(
+            "{BATCH} WHERE channel = ?1 AND state = ?2 AND next_attempt_at <= ?3
+             AND NOT EXISTS (SELECT 1 FROM batch_after JOIN batch AS older
+                ON older.id = batch_after.after WHERE batch_after.batch = batch.id
+                AND older.state IN ('queued', 'in_flight', 'unknown', 'taken'))
+             ORDER BY lane DESC, ordinal"
+        ))
+        .map_err(Error::engine("look for batches"))?;
+    let mut rows = statement
+        .query(params![channel.as_str(), state.as_str(), stored(now)])
+        .map_err(Error::engine("look for batches"))?;
+    let mut found: Vec<Waiting> = Vec::new();
+    while let Some(row) = rows.next().map_err(Error::engine("look for batches"))? {
+        let next = read_batch(row)?;
+        let same = found.iter().filter(|other| other.batch.subject == next.batch.subject).count();
+        if same >= per_subject || holds.iter().any(|hold| hold.covers(&next.batch)) {
+            continue;
+        }
+        found.push(next);
+        if found.len() >= limit {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn waiting(connection: &Connection, id: BatchId) -> Result<Waiting> {
+    connection
+        .prepare_cached(&format!("{BATCH} WHERE id = ?1"))
+        .and_then(|mut statement| statement.query_row([id.0], |row| Ok(read_batch(row))).optional())
+        .map_err(Error::engine("read a batch"))?
+        .ok_or(Error::NoBatch { id })?
+}
+
+pub(super) fn read_batch(row: &Row<'_>) -> Result<Waiting> {
+    let engine = || Error::engine("read a batch");
+    let unreadable = |what| move || Error::Unreadable { what };
+    let text = |index| row.get::<_, String>(index).map_err(engine());
+    let at = |index| row.get::<_, i64>(index).map_err(engine()).and_then(instant);
+    let subject = match (text(5)?.as_str(), row.get::<_, Option<String>>(7).map_err(engine())?) {
+        ("rows", Some(action)) => Subject::Rows {
+            dataset: text(6)?,
+            action: Action::parse(&action).ok_or_else(unreadable("action"))?,
+        },
+        _ => {
+            let name = text(6)?;
+            let (kind, id) = name.split_once(':').ok_or_else(unreadable("subject"))?;
+            Subject::Object { kind: kind.to_owned(), id: id.to_owned() }
+        }
+    };
+    let taken: Option<i64> = row.get(19).map_err(engine())?;
+    Ok(Waiting {
+        batch: Batch {
+            id: BatchId(row.get(0).map_err(engine())?),
+            ordinal: row.get::<_, i64>(1).map_err(engine())?.cast_unsigned(),
+            channel: text(2)?.into(),
+            standard: text(3)?.into(),
+            operation: text(4)?,
+            subject,
+            lane: Lane::parse(&text(8)?).ok_or_else(unreadable("lane"))?,
+            rows: row.get(9).map_err(engine())?,
+            payload_bytes: row.get::<_, i64>(10).map_err(engine())?.cast_unsigned(),
+            payload_digest: DigestSha256(row.get(11).map_err(engine())?),
+            parent: row.get::<_, Option<[u8; 16]>>(12).map_err(engine())?.map(BatchId),
+            state: BatchState::parse(&text(13)?).ok_or_else(unreadable("batch state"))?,
+            attempts: row.get(14).map_err(engine())?,
+            packed_at: at(15)?,
+            next_attempt_at: at(16)?,
+        },
+        evidence: Evidence::parse(&text(17)?).ok_or_else(unreadable("evidence"))?,
+        auth_refreshed: row.get(18).map_err(engine())?,
+        taken_at: taken.map(instant).transpose()?,
+        rows_open: row.get(20).map_err(engine())?,
+    })
+}
+
+/// How long to wait before the `attempts`-th repetition: doubling from a second to ten minutes,
+/// spread by up to a quarter so that a fleet of batches does not knock at once.
+pub fn pause_before_retry(attempts: u32, spread: u8) -> Duration {
+    let doubled = Duration::from_secs(1).saturating_mul(1 << attempts.min(10));
+    let capped = doubled.min(Duration::from_secs(600));
+    capped + capped.mul_f64(f64::from(spread) / 1020.0)
+}

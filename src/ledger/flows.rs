@@ -1,0 +1,249 @@
+//! What people and metrics ask: how each dataset, each kind of object and each batch stands.
+
+use jiff::Timestamp;
+use rusqlite::{Row, params};
+
+use super::batches::{Waiting, read_batch};
+use super::passes::signed;
+use super::rows::{Counts, Flow, Owner};
+use super::{Error, Ledger, Result, instant, stored};
+use crate::catalogue::Kind;
+use crate::delivery::{BatchState, ChannelId, LinkState};
+
+/// A dataset on a channel: its counts and its clocks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FlowState {
+    /// Which.
+    pub flow: Flow,
+    /// Who answers for it.
+    pub owner: Owner,
+    /// What became of its rows.
+    pub counts: Counts,
+    /// Keys on which city and province disagreed when last compared.
+    pub mismatched: u64,
+    /// The newest business time read from the city.
+    pub newest_content_at: Option<Timestamp>,
+    /// When its rows last really changed.
+    pub last_change_at: Option<Timestamp>,
+    /// When a row was last confirmed.
+    pub last_confirmed_at: Option<Timestamp>,
+    /// The newest business time that is confirmed above.
+    pub confirmed_content_at: Option<Timestamp>,
+    /// When it was last read.
+    pub last_observed_at: Option<Timestamp>,
+    /// When city and province were last compared.
+    pub last_reconciled_at: Option<Timestamp>,
+    /// Why it cannot be read, and since when.
+    pub trouble: Option<(String, Timestamp)>,
+}
+
+/// How many objects of a kind stand in a state.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LinkCount {
+    /// On which channel.
+    pub channel: ChannelId,
+    /// Which kind.
+    pub kind: Kind,
+    /// Where they stand.
+    pub state: LinkState,
+    /// They should be above.
+    pub wanted: bool,
+    /// How many.
+    pub count: u64,
+}
+
+/// Which batches to list.
+#[derive(Clone, Debug, Default)]
+pub struct BatchFilter {
+    /// Only of this dataset, or of this object as `kind:id`.
+    pub subject: Option<String>,
+    /// Only in this state.
+    pub state: Option<BatchState>,
+    /// At most so many, newest first.
+    pub limit: u32,
+}
+
+impl Ledger {
+    /// Every dataset on every channel.
+    pub async fn flows(&self) -> Result<Vec<FlowState>> {
+        self.read(|connection| {
+            let engine = || Error::engine("read datasets");
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT channel, dataset, region, department, zone, due, queued, confirmed,
+                        placed, rejected_local, rejected_refused, rejected_failed, coalesced,
+                        skipped, mismatched, newest_content_at, last_change_at,
+                        last_confirmed_at, confirmed_content_at, last_observed_at,
+                        last_reconciled_at, trouble, trouble_since
+                     FROM dataset ORDER BY channel, dataset",
+                )
+                .map_err(engine())?;
+            let mut rows = statement.query([]).map_err(engine())?;
+            let mut flows = Vec::new();
+            while let Some(row) = rows.next().map_err(engine())? {
+                flows.push(read_flow(row)?);
+            }
+            Ok(flows)
+        })
+        .await
+    }
+
+    /// Links counted by channel, kind and state.
+    pub async fn link_counts(&self) -> Result<Vec<LinkCount>> {
+        self.read(|connection| {
+            let engine = || Error::engine("count links");
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT channel, kind, state, wanted IS NOT NULL, count(*) FROM link
+                     GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+                )
+                .map_err(engine())?;
+            let mut rows = statement.query([]).map_err(engine())?;
+            let mut counts = Vec::new();
+            while let Some(row) = rows.next().map_err(engine())? {
+                let kind: String = row.get(1).map_err(engine())?;
+                let state: String = row.get(2).map_err(engine())?;
+                counts.push(LinkCount {
+                    channel: row.get::<_, String>(0).map_err(engine())?.into(),
+                    kind: Kind::parse(&kind).ok_or(Error::Unreadable { what: "kind" })?,
+                    state: LinkState::parse(&state)
+                        .ok_or(Error::Unreadable { what: "link state" })?,
+                    wanted: row.get(3).map_err(engine())?,
+                    count: row.get::<_, i64>(4).map_err(engine())?.cast_unsigned(),
+                });
+            }
+            Ok(counts)
+        })
+        .await
+    }
+
+    /// Batches that match, newest first.
+    pub async fn batches(&self, filter: BatchFilter) -> Result<Vec<Waiting>> {
+        self.read(move |connection| {
+            let engine = || Error::engine("list batches");
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT id, ordinal, channel, standard, operation, subject_kind, subject,
+                        action, lane, rows, payload_bytes, payload_digest, parent, state,
+                        attempts, packed_at, next_attempt_at, evidence, auth_refreshed, taken_at,
+                        rows_open
+                     FROM batch WHERE (?1 IS NULL OR subject = ?1) AND (?2 IS NULL OR state = ?2)
+                     ORDER BY ordinal DESC LIMIT ?3",
+                )
+                .map_err(engine())?;
+            let mut rows = statement
+                .query(params![filter.subject, filter.state.map(BatchState::as_str), filter.limit])
+                .map_err(engine())?;
+            let mut batches = Vec::new();
+            while let Some(row) = rows.next().map_err(engine())? {
+                batches.push(read_batch(row)?);
+            }
+            Ok(batches)
+        })
+        .await
+    }
+
+    /// How many batches stand in each open state, by channel.
+    pub async fn open_batches(&self) -> Result<Vec<(ChannelId, BatchState, u64)>> {
+        self.read(|connection| {
+            let engine = || Error::engine("count batches");
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT channel, state, count(*) FROM batch
+                     WHERE state IN ('queued', 'in_flight', 'unknown', 'taken')
+                     GROUP BY 1, 2 ORDER BY 1, 2",
+                )
+                .map_err(engine())?;
+            let mut rows = statement.query([]).map_err(engine())?;
+            let mut counts = Vec::new();
+            while let Some(row) = rows.next().map_err(engine())? {
+                let state: String = row.get(1).map_err(engine())?;
+                counts.push((
+                    row.get::<_, String>(0).map_err(engine())?.into(),
+                    BatchState::parse(&state).ok_or(Error::Unreadable { what: "batch state" })?,
+                    row.get::<_, i64>(2).map_err(engine())?.cast_unsigned(),
+                ));
+            }
+            Ok(counts)
+        })
+        .await
+    }
+
+    /// When the oldest batch was packed that the province has not acknowledged.
+    pub async fn oldest_unacknowledged(&self, channel: ChannelId) -> Result<Option<Timestamp>> {
+        self.read(move |connection| {
+            let at: Option<i64> = connection
+                .query_row(
+                    "SELECT min(packed_at) FROM batch WHERE channel = ?1
+                     AND state IN ('queued', 'in_flight', 'unknown')",
+                    [channel.as_str()],
+                    |row| row.get(0),
+                )
+                .map_err(Error::engine("read the oldest batch"))?;
+            at.map(instant).transpose()
+        })
+        .await
+    }
+
+    /// A dataset cannot be read; its next successful reading clears it.
+    pub async fn trouble_met(&self, flow: Flow, owner: Owner, code: String) -> Result<()> {
+        self.write("record a dataset's trouble", move |transaction, now| {
+            super::rows::open_flow(transaction, &flow, &owner)?;
+            transaction
+                .execute(
+                    "UPDATE dataset SET trouble = ?3, trouble_since = coalesce(trouble_since, ?4)
+                     WHERE channel = ?1 AND dataset = ?2",
+                    params![flow.channel.as_str(), flow.dataset, code, stored(now)],
+                )
+                .map(drop)
+                .map_err(Error::engine("record a dataset's trouble"))
+        })
+        .await
+    }
+
+    /// City and province were compared: on so many keys they disagree.
+    pub async fn reconciled(&self, flow: Flow, mismatched: u64) -> Result<()> {
+        self.write("record a comparison", move |transaction, now| {
+            transaction
+                .execute(
+                    "UPDATE dataset SET mismatched = ?3, last_reconciled_at = ?4
+                     WHERE channel = ?1 AND dataset = ?2",
+                    params![flow.channel.as_str(), flow.dataset, signed(mismatched), stored(now)],
+                )
+                .map(drop)
+                .map_err(Error::engine("record a comparison"))
+        })
+        .await
+    }
+}
+
+fn read_flow(row: &Row<'_>) -> Result<FlowState> {
+    let engine = || Error::engine("read a dataset");
+    let text = |index| row.get::<_, String>(index).map_err(engine());
+    let count = |index| row.get::<_, i64>(index).map(i64::cast_unsigned).map_err(engine());
+    let at = |index| row.get::<_, Option<i64>>(index).map_err(engine())?.map(instant).transpose();
+    let trouble: Option<String> = row.get(21).map_err(engine())?;
+    Ok(FlowState {
+        flow: Flow { channel: text(0)?.into(), dataset: text(1)? },
+        owner: Owner { region: text(2)?, department: text(3)?, zone: text(4)? },
+        counts: Counts {
+            due: count(5)?,
+            queued: count(6)?,
+            confirmed: count(7)?,
+            placed: count(8)?,
+            rejected_local: count(9)?,
+            rejected_refused: count(10)?,
+            rejected_failed: count(11)?,
+            coalesced: count(12)?,
+            skipped: count(13)?,
+        },
+        mismatched: count(14)?,
+        newest_content_at: at(15)?,
+        last_change_at: at(16)?,
+        last_confirmed_at: at(17)?,
+        confirmed_content_at: at(18)?,
+        last_observed_at: at(19)?,
+        last_reconciled_at: at(20)?,
+        trouble: trouble.zip(at(22)?),
+    })
+}

@@ -1,0 +1,209 @@
+//! Holds: nothing passes until an operator or a change of the world lifts them. And drift: what
+//! the province does that its standard does not say.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Transaction, params};
+
+use super::{Error, Ledger, Result, instant, stored};
+use crate::delivery::{Batch, ChannelId};
+
+/// How far a hold reaches.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Scope {
+    /// Everything on the channel.
+    Channel,
+    /// One operation of the standard on the channel.
+    Operation(String),
+    /// One dataset or object on the channel.
+    Subject(String),
+}
+
+impl Scope {
+    fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Channel => ("channel", ""),
+            Self::Operation(name) => ("operation", name),
+            Self::Subject(name) => ("subject", name),
+        }
+    }
+
+    fn parse(scope: &str, subject: String) -> Option<Self> {
+        match scope {
+            "channel" => Some(Self::Channel),
+            "operation" => Some(Self::Operation(subject)),
+            "subject" => Some(Self::Subject(subject)),
+            _ => None,
+        }
+    }
+}
+
+/// A hold in force.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Hold {
+    /// On which channel.
+    pub channel: ChannelId,
+    /// How far it reaches.
+    pub scope: Scope,
+    /// Why: a code of ours or the province's.
+    pub code: String,
+    /// How often it was met.
+    pub count: u64,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Hold {
+    /// Whether a batch may not go because of it.
+    pub fn covers(&self, batch: &Batch) -> bool {
+        match &self.scope {
+            Scope::Channel => true,
+            Scope::Operation(name) => *name == batch.operation,
+            Scope::Subject(name) => *name == batch.subject.name(),
+        }
+    }
+}
+
+/// Something the province does that its standard does not say.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Drift {
+    /// On which channel.
+    pub channel: ChannelId,
+    /// `reply-code`, `reply-field` and the like: a closed set.
+    pub kind: String,
+    /// Which operation.
+    pub subject: String,
+    /// What was seen: a code or a path, never content.
+    pub detail: String,
+    /// How often.
+    pub count: u64,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Ledger {
+    /// The holds in force on all channels.
+    pub async fn holds(&self) -> Result<Vec<Hold>> {
+        self.read(|connection| list(connection, None)).await
+    }
+
+    /// A hold is placed without a batch: the channel's credentials or address fail.
+    pub async fn hold_placed(&self, channel: ChannelId, scope: Scope, code: String) -> Result<()> {
+        self.write("place a hold", move |transaction, now| {
+            place(transaction, &channel, &scope, &code, now)
+        })
+        .await
+    }
+
+    /// Holds are lifted: those of a channel, or all. Returns how many.
+    pub async fn holds_lifted(&self, channel: Option<ChannelId>) -> Result<usize> {
+        self.write("lift holds", move |transaction, _now| {
+            transaction
+                .execute(
+                    "DELETE FROM hold WHERE ?1 IS NULL OR channel = ?1",
+                    params![channel.as_ref().map(ChannelId::as_str)],
+                )
+                .map_err(Error::engine("lift holds"))
+        })
+        .await
+    }
+
+    /// The province did something its standard does not say.
+    pub async fn drift_seen(
+        &self,
+        channel: ChannelId,
+        kind: &'static str,
+        subject: String,
+        details: Vec<String>,
+    ) -> Result<()> {
+        self.write("record drift", move |transaction, now| {
+            for detail in &details {
+                transaction
+                    .execute(
+                        "INSERT INTO drift (channel, kind, subject, detail, since, last_at)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+                         ON CONFLICT (channel, kind, subject, detail)
+                         DO UPDATE SET count = count + 1, last_at = excluded.last_at",
+                        params![channel.as_str(), kind, subject, detail, stored(now)],
+                    )
+                    .map_err(Error::engine("record drift"))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// All drift seen.
+    pub async fn drift(&self) -> Result<Vec<Drift>> {
+        self.read(|connection| {
+            let engine = || Error::engine("read drift");
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT channel, kind, subject, detail, count, since FROM drift
+                     ORDER BY channel, kind, subject, detail",
+                )
+                .map_err(engine())?;
+            let mut rows = statement.query([]).map_err(engine())?;
+            let mut drift = Vec::new();
+            while let Some(row) = rows.next().map_err(engine())? {
+                drift.push(Drift {
+                    channel: row.get::<_, String>(0).map_err(engine())?.into(),
+                    kind: row.get(1).map_err(engine())?,
+                    subject: row.get(2).map_err(engine())?,
+                    detail: row.get(3).map_err(engine())?,
+                    count: row.get::<_, i64>(4).map_err(engine())?.cast_unsigned(),
+                    since: instant(row.get(5).map_err(engine())?)?,
+                });
+            }
+            Ok(drift)
+        })
+        .await
+    }
+}
+
+pub(super) fn place(
+    transaction: &Transaction<'_>,
+    channel: &ChannelId,
+    scope: &Scope,
+    code: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let (scope, subject) = scope.parts();
+    transaction
+        .execute(
+            "INSERT INTO hold (channel, scope, subject, code, since, last_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+             ON CONFLICT (channel, scope, subject)
+             DO UPDATE SET count = count + 1, code = excluded.code, last_at = excluded.last_at",
+            params![channel.as_str(), scope, subject, code, stored(now)],
+        )
+        .map(drop)
+        .map_err(Error::engine("place a hold"))
+}
+
+pub(super) fn of(connection: &Connection, channel: &ChannelId) -> Result<Vec<Hold>> {
+    list(connection, Some(channel))
+}
+
+fn list(connection: &Connection, channel: Option<&ChannelId>) -> Result<Vec<Hold>> {
+    let engine = || Error::engine("read holds");
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT channel, scope, subject, code, count, since FROM hold
+             WHERE ?1 IS NULL OR channel = ?1 ORDER BY channel, scope, subject",
+        )
+        .map_err(engine())?;
+    let mut rows = statement.query([channel.map(ChannelId::as_str)]).map_err(engine())?;
+    let mut holds = Vec::new();
+    while let Some(row) = rows.next().map_err(engine())? {
+        let scope: String = row.get(1).map_err(engine())?;
+        holds.push(Hold {
+            channel: row.get::<_, String>(0).map_err(engine())?.into(),
+            scope: Scope::parse(&scope, row.get(2).map_err(engine())?)
+                .ok_or(Error::Unreadable { what: "hold" })?,
+            code: row.get(3).map_err(engine())?,
+            count: row.get::<_, i64>(4).map_err(engine())?.cast_unsigned(),
+            since: instant(row.get(5).map_err(engine())?)?,
+        });
+    }
+    Ok(holds)
+}

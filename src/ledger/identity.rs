@@ -1,0 +1,66 @@
+//! Who this installation is: part of every batch's name.
+
+use aws_lc_rs::rand;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Error, Result};
+
+/// An installation and its ledger's incarnation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// 16 random bytes, made with the ledger and kept by backup and restore.
+    pub installation: [u8; 16],
+    /// 1 at first; another one after each restore, so that no batch of the lost time shares a name
+    /// with a new one.
+    pub incarnation: u64,
+}
+
+/// Reads the identity, or makes one for a new ledger.
+pub(super) fn load(connection: &mut Connection) -> Result<Identity> {
+    let transaction = connection.transaction().map_err(Error::engine("read the identity"))?;
+    let stored: Option<Vec<u8>> = get(&transaction, "installation")?;
+    let installation = match stored {
+        Some(bytes) => {
+            bytes.try_into().map_err(|_length| Error::Unreadable { what: "installation" })?
+        }
+        None => {
+            let mut fresh = [0; 16];
+            rand::fill(&mut fresh)
+                .map_err(|_unspecified| Error::Unreadable { what: "random source" })?;
+            put(&transaction, "installation", &fresh)?;
+            put(&transaction, "incarnation", &1_u64.to_be_bytes())?;
+            fresh
+        }
+    };
+    let incarnation = number(&transaction, "incarnation")?.unwrap_or(1);
+    transaction.commit().map_err(Error::engine("write the identity"))?;
+    Ok(Identity { installation, incarnation })
+}
+
+pub(super) fn get(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>> {
+    connection
+        .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
+        .optional()
+        .map_err(Error::engine("read meta"))
+}
+
+pub(super) fn put(connection: &Connection, name: &str, value: &[u8]) -> Result<()> {
+    connection
+        .execute(
+            "INSERT INTO meta (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            params![name, value],
+        )
+        .map(drop)
+        .map_err(Error::engine("write meta"))
+}
+
+pub(super) fn number(connection: &Connection, name: &str) -> Result<Option<u64>> {
+    get(connection, name)?
+        .map(|bytes| {
+            let bytes =
+                bytes.try_into().map_err(|_length| Error::Unreadable { what: "meta number" })?;
+            Ok(u64::from_be_bytes(bytes))
+        })
+        .transpose()
+}

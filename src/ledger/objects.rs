@@ -1,0 +1,437 @@
+//! The catalogue as last read, and each object's link above.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::{Error, Ledger, Result, instant, stored};
+use crate::catalogue::{Kind, Object, ObjectKey, Supplied};
+use crate::delivery::{ChannelId, DigestSha256, LinkState, RejectKind};
+
+/// The version of [`Object`]'s stored form.
+const FORMAT: i64 = 1;
+
+/// What reading the catalogue changed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct CatalogueChange {
+    /// Objects seen for the first time, or again after they had gone.
+    pub added: u64,
+    /// Objects whose content changed.
+    pub changed: u64,
+    /// Objects no longer in the catalogue.
+    pub gone: u64,
+}
+
+impl CatalogueChange {
+    /// Nothing is different.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A city object and its counterpart above.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Link {
+    /// The city's object.
+    pub key: ObjectKey,
+    /// Its administrative division.
+    pub region: String,
+    /// Its owner.
+    pub department: String,
+    /// Where it stands.
+    pub state: LinkState,
+    /// The province's id of it.
+    pub upper_id: Option<String>,
+    /// The province's word for its state, as said.
+    pub upper_state: Option<String>,
+    /// The digest of the object as it should be above; `None` when it should not be there.
+    pub wanted: Option<DigestSha256>,
+    /// The digest last sent.
+    pub sent: Option<DigestSha256>,
+    /// The digest the province last took.
+    pub held: Option<DigestSha256>,
+    /// Who turned it away, and with which code.
+    pub refused: Option<(RejectKind, String)>,
+    /// Our findings as `path: rule`, one a line; no content.
+    pub findings: Option<String>,
+    /// Since when it stands so.
+    pub since: Timestamp,
+    /// When the province's state was last asked for.
+    pub checked_at: Option<Timestamp>,
+    /// This ledger sent it: only then may repair or withdrawal touch it.
+    pub ours: bool,
+}
+
+/// Which links to list.
+#[derive(Clone, Debug, Default)]
+pub struct LinkFilter {
+    /// Only this kind.
+    pub kind: Option<Kind>,
+    /// Only this state.
+    pub state: Option<LinkState>,
+}
+
+impl Ledger {
+    /// The catalogue was read whole: objects that are not in `objects` are gone. Links of every
+    /// channel in `channels` follow for the kinds it carries.
+    pub async fn catalogue_read(
+        &self,
+        objects: Vec<Object>,
+        channels: Vec<(ChannelId, Vec<Kind>)>,
+    ) -> Result<CatalogueChange> {
+        self.write("record the catalogue", move |transaction, now| {
+            let change = replace_objects(transaction, objects, now)?;
+            for (channel, kinds) in &channels {
+                for kind in kinds {
+                    follow(transaction, channel, *kind, now)?;
+                }
+            }
+            Ok(change)
+        })
+        .await
+    }
+
+    /// One object with the values supplied for it, as last read.
+    pub async fn object(&self, key: ObjectKey) -> Result<Option<Object>> {
+        self.read(move |connection| {
+            let Some(content) = connection
+                .query_row(
+                    "SELECT content FROM object WHERE kind = ?1 AND id = ?2 AND format = ?3",
+                    params![key.kind.as_str(), key.id, FORMAT],
+                    |row| row.get::<_, String>(0),
+                )
+                .optional()
+                .map_err(Error::engine("read an object"))?
+            else {
+                return Ok(None);
+            };
+            let mut object: Object = serde_json::from_str(&content)
+                .map_err(|_malformed| Error::Unreadable { what: "object" })?;
+            object.supplied = supplied(connection, &key)?;
+            Ok(Some(object))
+        })
+        .await
+    }
+
+    /// All links of a channel that match, parents first.
+    pub async fn links(&self, channel: ChannelId, filter: LinkFilter) -> Result<Vec<Link>> {
+        self.read(move |connection| {
+            let mut links = all_links(connection, &channel)?;
+            links.retain(|link| {
+                filter.kind.is_none_or(|kind| kind == link.key.kind)
+                    && filter.state.is_none_or(|state| state == link.state)
+            });
+            Ok(links)
+        })
+        .await
+    }
+
+    /// One link.
+    pub async fn link(&self, channel: ChannelId, key: ObjectKey) -> Result<Option<Link>> {
+        self.read(move |connection| link(connection, &channel, &key)).await
+    }
+
+    /// Our own rules turned an object away before it was sent.
+    pub async fn object_rejected(
+        &self,
+        channel: ChannelId,
+        key: ObjectKey,
+        wanted: DigestSha256,
+        code: String,
+        findings: String,
+    ) -> Result<()> {
+        self.write("record a rejected object", move |transaction, now| {
+            transition(transaction, &channel, &key, LinkState::Refused, now)?;
+            transaction
+                .execute(
+                    "UPDATE link SET reject_kind = 'local', code = ?4, findings = ?5, sent = ?6
+                     WHERE channel = ?1 AND kind = ?2 AND id = ?3",
+                    params![channel.as_str(), key.kind.as_str(), key.id, code, findings, wanted.0],
+                )
+                .map(drop)
+                .map_err(Error::engine("record a rejected object"))
+        })
+        .await
+    }
+
+    /// The province said where an object stands (review, publication).
+    pub async fn object_state_seen(
+        &self,
+        channel: ChannelId,
+        key: ObjectKey,
+        state: LinkState,
+        upper_state: String,
+    ) -> Result<()> {
+        self.write("record an object's state", move |transaction, now| {
+            transition(transaction, &channel, &key, state, now)?;
+            transaction
+                .execute(
+                    "UPDATE link SET upper_state = ?4, checked_at = ?5
+                     WHERE channel = ?1 AND kind = ?2 AND id = ?3",
+                    params![channel.as_str(), key.kind.as_str(), key.id, upper_state, stored(now)],
+                )
+                .map(drop)
+                .map_err(Error::engine("record an object's state"))
+        })
+        .await
+    }
+
+    /// A value that a standard asks for was supplied.
+    pub async fn value_supplied(
+        &self,
+        key: ObjectKey,
+        name: String,
+        value: Supplied,
+    ) -> Result<()> {
+        self.write("record a supplied value", move |transaction, _now| {
+            transaction
+                .execute(
+                    "INSERT INTO supplied (kind, id, name, value, supplied_by, supplied_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                     ON CONFLICT (kind, id, name) DO UPDATE SET value = excluded.value,
+                        supplied_by = excluded.supplied_by, supplied_at = excluded.supplied_at",
+                    params![
+                        key.kind.as_str(),
+                        key.id,
+                        name,
+                        value.value,
+                        value.by,
+                        stored(value.at)
+                    ],
+                )
+                .map(drop)
+                .map_err(Error::engine("record a supplied value"))
+        })
+        .await
+    }
+}
+
+fn replace_objects(
+    transaction: &Transaction<'_>,
+    objects: Vec<Object>,
+    now: Timestamp,
+) -> Result<CatalogueChange> {
+    let mut change = CatalogueChange::default();
+    let mut seen = BTreeSet::new();
+    let mut known = known_objects(transaction)?;
+    for object in objects {
+        let key = object.key();
+        let content = serde_json::to_string(&object)
+            .map_err(|_unserializable| Error::Unreadable { what: "object" })?;
+        let digest = DigestSha256::of(content.as_bytes());
+        match known.remove(&key) {
+            Some((held, true)) if held == digest.0 => {
+                seen.insert(key);
+                continue;
+            }
+            Some((_, true)) => change.changed += 1,
+            Some((_, false)) | None => change.added += 1,
+        }
+        transaction
+            .prepare_cached(
+                "INSERT INTO object (kind, id, region, department, title, digest, format, content,
+                                     present, changed_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9)
+                 ON CONFLICT (kind, id) DO UPDATE SET region = excluded.region,
+                    department = excluded.department, title = excluded.title,
+                    digest = excluded.digest, format = excluded.format,
+                    content = excluded.content, present = 1, changed_at = excluded.changed_at",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![
+                    key.kind.as_str(),
+                    key.id,
+                    object.region,
+                    object.department,
+                    object.title(),
+                    digest.0,
+                    FORMAT,
+                    content,
+                    stored(now)
+                ])
+            })
+            .map_err(Error::engine("record an object"))?;
+        seen.insert(key);
+    }
+    for (key, (_, present)) in known {
+        if present && !seen.contains(&key) {
+            change.gone += 1;
+            transaction
+                .execute(
+                    "UPDATE object SET present = 0, changed_at = ?3 WHERE kind = ?1 AND id = ?2",
+                    params![key.kind.as_str(), key.id, stored(now)],
+                )
+                .map_err(Error::engine("record a gone object"))?;
+        }
+    }
+    Ok(change)
+}
+
+type Known = BTreeMap<ObjectKey, ([u8; 32], bool)>;
+
+fn known_objects(connection: &Connection) -> Result<Known> {
+    let engine = Error::engine;
+    let mut statement = connection
+        .prepare("SELECT kind, id, digest, present FROM object")
+        .map_err(engine("read the catalogue"))?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .map_err(engine("read the catalogue"))?;
+    let mut known = Known::new();
+    for row in rows {
+        let (kind, id, digest, present) = row.map_err(engine("read the catalogue"))?;
+        let kind = Kind::parse(&kind).ok_or(Error::Unreadable { what: "kind" })?;
+        known.insert(ObjectKey { kind, id }, (digest, present));
+    }
+    Ok(known)
+}
+
+/// Links follow the catalogue: new objects are unmapped, changed ones that are held above become
+/// stale, gone ones are no longer wanted.
+fn follow(
+    transaction: &Transaction<'_>,
+    channel: &ChannelId,
+    kind: Kind,
+    now: Timestamp,
+) -> Result<()> {
+    let parameters = params![channel.as_str(), kind.as_str(), stored(now)];
+    for step in [
+        "INSERT INTO link (channel, kind, id, region, department, state, wanted, since)
+         SELECT ?1, kind, id, region, department, 'unmapped', digest, ?3 FROM object
+         WHERE kind = ?2 AND present = 1
+         ON CONFLICT (channel, kind, id) DO UPDATE SET wanted = excluded.wanted,
+            region = excluded.region, department = excluded.department",
+        "UPDATE link SET wanted = NULL WHERE channel = ?1 AND kind = ?2 AND ?3 > 0 AND id IN
+         (SELECT id FROM object WHERE kind = ?2 AND present = 0)",
+        "UPDATE link SET state = 'stale', since = ?3 WHERE channel = ?1 AND kind = ?2
+         AND wanted IS NOT NULL AND wanted IS NOT held
+         AND state IN ('accepted', 'in_review', 'published', 'exists')",
+    ] {
+        transaction
+            .execute(step, parameters)
+            .map_err(Error::engine("bring links up to the catalogue"))?;
+    }
+    Ok(())
+}
+
+const LINK: &str = "SELECT kind, id, region, department, state, upper_id, upper_state, wanted, \
+                    sent, held, reject_kind, code, findings, since, checked_at, ours FROM link";
+
+pub(super) fn link(
+    connection: &Connection,
+    channel: &ChannelId,
+    key: &ObjectKey,
+) -> Result<Option<Link>> {
+    connection
+        .prepare_cached(&format!("{LINK} WHERE channel = ?1 AND kind = ?2 AND id = ?3"))
+        .and_then(|mut statement| {
+            statement
+                .query_row(params![channel.as_str(), key.kind.as_str(), key.id], |row| {
+                    Ok(read_link(row))
+                })
+                .optional()
+        })
+        .map_err(Error::engine("read a link"))?
+        .transpose()
+}
+
+fn all_links(connection: &Connection, channel: &ChannelId) -> Result<Vec<Link>> {
+    let mut statement = connection
+        .prepare_cached(&format!("{LINK} WHERE channel = ?1"))
+        .map_err(Error::engine("read links"))?;
+    let rows = statement
+        .query_map([channel.as_str()], |row| Ok(read_link(row)))
+        .map_err(Error::engine("read links"))?;
+    let mut links = Vec::new();
+    for row in rows {
+        links.push(row.map_err(Error::engine("read links"))??);
+    }
+    links.sort_by(|one, other| one.key.cmp(&other.key));
+    Ok(links)
+}
+
+fn read_link(row: &Row<'_>) -> Result<Link> {
+    let text = |index| row.get::<_, String>(index).map_err(Error::engine("read a link"));
+    let optional =
+        |index| row.get::<_, Option<String>>(index).map_err(Error::engine("read a link"));
+    let digest = |index| {
+        row.get::<_, Option<[u8; 32]>>(index)
+            .map(|bytes| bytes.map(DigestSha256))
+            .map_err(Error::engine("read a link"))
+    };
+    let unreadable = |what| Error::Unreadable { what };
+    let kind = Kind::parse(&text(0)?).ok_or_else(|| unreadable("kind"))?;
+    let refused = optional(10)?
+        .map(|kind| RejectKind::parse(&kind).ok_or_else(|| unreadable("reject kind")))
+        .transpose()?;
+    let checked: Option<i64> = row.get(14).map_err(Error::engine("read a link"))?;
+    Ok(Link {
+        key: ObjectKey { kind, id: text(1)? },
+        region: text(2)?,
+        department: text(3)?,
+        state: LinkState::parse(&text(4)?).ok_or_else(|| unreadable("link state"))?,
+        upper_id: optional(5)?,
+        upper_state: optional(6)?,
+        wanted: digest(7)?,
+        sent: digest(8)?,
+        held: digest(9)?,
+        refused: refused.zip(optional(11)?),
+        findings: optional(12)?,
+        since: instant(row.get(13).map_err(Error::engine("read a link"))?)?,
+        checked_at: checked.map(instant).transpose()?,
+        ours: row.get(15).map_err(Error::engine("read a link"))?,
+    })
+}
+
+/// Moves a link, refusing a step that has no meaning.
+pub(super) fn transition(
+    transaction: &Transaction<'_>,
+    channel: &ChannelId,
+    key: &ObjectKey,
+    next: LinkState,
+    now: Timestamp,
+) -> Result<Link> {
+    let link = link(transaction, channel, key)?
+        .ok_or_else(|| Error::NoSuch { what: format!("link {key}") })?;
+    let next = link.state.become_checked(next)?;
+    if next != link.state {
+        transaction
+            .prepare_cached(
+                "UPDATE link SET state = ?4, since = ?5
+                 WHERE channel = ?1 AND kind = ?2 AND id = ?3",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![
+                    channel.as_str(),
+                    key.kind.as_str(),
+                    key.id,
+                    next.as_str(),
+                    stored(now)
+                ])
+            })
+            .map_err(Error::engine("move a link"))?;
+    }
+    Ok(link)
+}
+
+fn supplied(connection: &Connection, key: &ObjectKey) -> Result<BTreeMap<String, Supplied>> {
+    let engine = Error::engine;
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT name, value, supplied_by, supplied_at FROM supplied
+             WHERE kind = ?1 AND id = ?2",
+        )
+        .map_err(engine("read supplied values"))?;
+    let rows = statement
+        .query_map(params![key.kind.as_str(), key.id], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, i64>(3)?))
+        })
+        .map_err(engine("read supplied values"))?;
+    let mut values = BTreeMap::new();
+    for row in rows {
+        let (name, value, by, at) = row.map_err(engine("read supplied values"))?;
+        values.insert(name, Supplied { value, by, at: instant(at)? });
+    }
+    Ok(values)
+}

@@ -1,0 +1,264 @@
+//! Rows turned away: listed, shown, mended, judged anew.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::rows::{Finding, Flow};
+use super::{Error, Ledger, Result, instant};
+use crate::delivery::{BatchId, RejectKind};
+use crate::row::{KeyDigest, RowHash};
+
+/// The rule of a row whose key was seen before in the same reading. A new version of the key does
+/// not mend it: the other row still stands in the city's table.
+pub const REPEATED_KEY: &str = "repeated-key";
+
+/// Where a reject stands.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum RejectState {
+    /// It waits for its owner.
+    Open,
+    /// A newer version of its key went on.
+    Mended,
+    /// It was judged anew and went on.
+    Replayed,
+    /// The province took its verdict back.
+    Lifted,
+    /// Its key is no longer in the city's table.
+    Gone,
+}
+
+impl RejectState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Open, Self::Mended, Self::Replayed, Self::Lifted, Self::Gone];
+
+    /// The word that is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Mended => "mended",
+            Self::Replayed => "replayed",
+            Self::Lifted => "lifted",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// The inverse of [`RejectState::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A row turned away.
+#[derive(Clone, Debug)]
+pub struct Reject {
+    /// Its number in the ledger.
+    pub number: u64,
+    /// Which dataset on which channel.
+    pub flow: Flow,
+    /// Who owns it.
+    pub region: String,
+    /// Who owns it.
+    pub department: String,
+    /// Its keyed digest.
+    pub key: KeyDigest,
+    /// Its content's keyed hash.
+    pub row: RowHash,
+    /// Who turned it away.
+    pub kind: RejectKind,
+    /// Why.
+    pub findings: Vec<Finding>,
+    /// The batch it was in, where it was sent.
+    pub batch: Option<BatchId>,
+    /// The row as it was, sealed: opening it is an act.
+    pub original: Vec<u8>,
+    /// Where it stands.
+    pub state: RejectState,
+    /// When it was turned away.
+    pub at: Timestamp,
+}
+
+/// Which rejects to list.
+#[derive(Clone, Debug, Default)]
+pub struct RejectFilter {
+    /// Only this dataset.
+    pub dataset: Option<String>,
+    /// Only this department.
+    pub department: Option<String>,
+    /// Only this rule or code.
+    pub rule: Option<String>,
+    /// Only this number and above: for reading in pages.
+    pub after: u64,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Ledger {
+    /// Open rejects that match, by number.
+    pub async fn rejects(&self, filter: RejectFilter) -> Result<Vec<Reject>> {
+        self.read(move |connection| {
+            let engine = || Error::engine("read rejects");
+            let mut statement = connection
+                .prepare_cached(&format!(
+                    "{REJECT} WHERE state = 'open' AND id > ?1 AND (?2 IS NULL OR dataset = ?2)
+                     AND (?3 IS NULL OR department = ?3) AND (?4 IS NULL OR rule = ?4)
+                     ORDER BY id LIMIT ?5"
+                ))
+                .map_err(engine())?;
+            let mut rows = statement
+                .query(params![
+                    filter.after.cast_signed(),
+                    filter.dataset,
+                    filter.department,
+                    filter.rule,
+                    filter.limit
+                ])
+                .map_err(engine())?;
+            let mut rejects = Vec::new();
+            while let Some(row) = rows.next().map_err(engine())? {
+                rejects.push(read_reject(row)?);
+            }
+            Ok(rejects)
+        })
+        .await
+    }
+
+    /// One reject, open or not.
+    pub async fn reject(&self, number: u64) -> Result<Option<Reject>> {
+        self.read(move |connection| {
+            connection
+                .prepare_cached(&format!("{REJECT} WHERE id = ?1"))
+                .and_then(|mut statement| {
+                    statement
+                        .query_row([number.cast_signed()], |row| Ok(read_reject(row)))
+                        .optional()
+                })
+                .map_err(Error::engine("read a reject"))?
+                .transpose()
+        })
+        .await
+    }
+
+    /// Open rejects counted by dataset, kind and rule.
+    pub async fn rejects_by_rule(&self) -> Result<Vec<(Flow, RejectKind, String, u64)>> {
+        self.read(|connection| {
+            let engine = || Error::engine("count rejects");
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT channel, dataset, kind, rule, count(*) FROM reject
+                     WHERE state = 'open' GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+                )
+                .map_err(engine())?;
+            let mut rows = statement.query([]).map_err(engine())?;
+            let mut counts = Vec::new();
+            while let Some(row) = rows.next().map_err(engine())? {
+                let kind: String = row.get(2).map_err(engine())?;
+                counts.push((
+                    Flow {
+                        channel: row.get::<_, String>(0).map_err(engine())?.into(),
+                        dataset: row.get(1).map_err(engine())?,
+                    },
+                    RejectKind::parse(&kind).ok_or(Error::Unreadable { what: "reject kind" })?,
+                    row.get(3).map_err(engine())?,
+                    row.get::<_, i64>(4).map_err(engine())?.cast_unsigned(),
+                ));
+            }
+            Ok(counts)
+        })
+        .await
+    }
+
+    /// Keys of a batch that its province judged wrong: they are not held above.
+    pub async fn failed_keys(&self, batch: BatchId) -> Result<Vec<KeyDigest>> {
+        self.read(move |connection| failed_keys(connection, batch)).await
+    }
+}
+
+fn failed_keys(connection: &Connection, batch: BatchId) -> Result<Vec<KeyDigest>> {
+    let engine = || Error::engine("read failed keys");
+    let mut statement = connection
+        .prepare_cached("SELECT key FROM reject WHERE batch = ?1 AND state = 'open'")
+        .map_err(engine())?;
+    let mut rows = statement.query([batch.0]).map_err(engine())?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next().map_err(engine())? {
+        keys.push(KeyDigest(row.get(0).map_err(engine())?));
+    }
+    Ok(keys)
+}
+
+/// Marks rejects of keys that go on with another version.
+pub(super) fn mended(
+    transaction: &Transaction<'_>,
+    flow: &Flow,
+    keys: &[KeyDigest],
+    replayed: &[(KeyDigest, RowHash)],
+) -> Result<()> {
+    let mut statement = transaction
+        .prepare_cached(
+            "UPDATE reject SET state = 'mended' WHERE channel = ?1 AND dataset = ?2 AND key = ?3
+             AND state = 'open' AND rule <> ?4 AND row IS NOT ?5",
+        )
+        .map_err(Error::engine("mend rejects"))?;
+    for key in keys {
+        let same = replayed.iter().find(|(other, _)| other == key);
+        statement
+            .execute(params![
+                flow.channel.as_str(),
+                flow.dataset,
+                key.0,
+                REPEATED_KEY,
+                same.map(|(_, row)| row.0.cast_signed())
+            ])
+            .map_err(Error::engine("mend rejects"))?;
+    }
+    Ok(())
+}
+
+/// Marks versions that stood rejected and go on now; returns who had turned each away.
+pub(super) fn replayed(
+    transaction: &Transaction<'_>,
+    flow: &Flow,
+    versions: &[(KeyDigest, RowHash)],
+) -> Result<Vec<RejectKind>> {
+    let mut statement = transaction
+        .prepare_cached(
+            "UPDATE reject SET state = 'replayed' WHERE channel = ?1 AND dataset = ?2
+             AND key = ?3 AND row = ?4 AND state = 'open' RETURNING kind",
+        )
+        .map_err(Error::engine("replay rejects"))?;
+    let mut kinds = Vec::new();
+    for (key, row) in versions {
+        let mut rows = statement
+            .query(params![flow.channel.as_str(), flow.dataset, key.0, row.0.cast_signed()])
+            .map_err(Error::engine("replay rejects"))?;
+        while let Some(row) = rows.next().map_err(Error::engine("replay rejects"))? {
+            let kind: String = row.get(0).map_err(Error::engine("replay rejects"))?;
+            kinds.push(RejectKind::parse(&kind).ok_or(Error::Unreadable { what: "reject kind" })?);
+        }
+    }
+    Ok(kinds)
+}
+
+const REJECT: &str = "SELECT id, channel, dataset, region, department, key, row, kind, findings, \
+                      batch, original, state, at FROM reject";
+
+fn read_reject(row: &Row<'_>) -> Result<Reject> {
+    let engine = || Error::engine("read a reject");
+    let unreadable = |what| move || Error::Unreadable { what };
+    let text = |index| row.get::<_, String>(index).map_err(engine());
+    Ok(Reject {
+        number: row.get::<_, i64>(0).map_err(engine())?.cast_unsigned(),
+        flow: Flow { channel: text(1)?.into(), dataset: text(2)? },
+        region: text(3)?,
+        department: text(4)?,
+        key: KeyDigest(row.get(5).map_err(engine())?),
+        row: RowHash(row.get::<_, i64>(6).map_err(engine())?.cast_unsigned()),
+        kind: RejectKind::parse(&text(7)?).ok_or_else(unreadable("reject kind"))?,
+        findings: serde_json::from_str(&text(8)?)
+            .map_err(|_malformed| Error::Unreadable { what: "findings" })?,
+        batch: row.get::<_, Option<[u8; 16]>>(9).map_err(engine())?.map(BatchId),
+        original: row.get(10).map_err(engine())?,
+        state: RejectState::parse(&text(11)?).ok_or_else(unreadable("reject state"))?,
+        at: instant(row.get(12).map_err(engine())?)?,
+    })
+}
