@@ -241,7 +241,9 @@ impl Check<'_> {
         }
         let key: Vec<usize> =
             names.iter().filter_map(|name| self.column("key", name, false)).collect();
-        if (1..key.len()).any(|end| key.get(..end).unwrap_or_default().contains(&key[end])) {
+        let twice =
+            |(place, column): (usize, &usize)| key.iter().take(place).any(|it| it == column);
+        if key.iter().enumerate().any(twice) {
             self.report("key", "a column appears twice in the key");
         }
         key

@@ -6,11 +6,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::error::Error;
 use super::source::{Pool, Position};
-use crate::row::{Page, Row};
+use crate::row::Page;
 
 struct Order {
     page: Page,
@@ -80,6 +80,24 @@ pub(crate) fn start(
         ordered: false,
         position: None,
         interrupt,
+    }
+}
+
+/// Does `work` on the pool and waits for what it says.
+pub(crate) async fn ask<T: Send + 'static>(
+    pool: &dyn Pool,
+    source_id: &str,
+    timeout: Duration,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let (answer, waiting) = oneshot::channel();
+    // Whoever asked may have stopped waiting; then nobody needs the answer.
+    pool.run("city-probe", Box::new(move || drop(answer.send(work()))));
+    let source_id = source_id.to_owned();
+    match tokio::time::timeout(timeout, waiting).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_gone)) => Err(Error::Ended { source_id }),
+        Err(_elapsed) => Err(Error::Timeout { source_id, seconds: timeout.as_secs() }),
     }
 }
 
@@ -198,9 +216,4 @@ impl Trail {
     pub(crate) fn complete(&self) -> Option<&Position> {
         self.complete.as_ref()
     }
-}
-
-/// The text of a cell that a position is made of.
-pub(crate) fn cell_text<'a>(row: Row<'a>, column: usize) -> &'a str {
-    row.cell(column).text().unwrap_or_default()
 }

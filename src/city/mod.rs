@@ -1,7 +1,7 @@
 //! The city's side: datasets as streams of pages, and the catalogue as objects.
 //!
 //! `source` has the contract that every source keeps and one suite of tests for all of them;
-//! `sqlite`, `postgres` and `csv_folder` are the sources. MySQL, ODBC and others are further
+//! `sqlite`, `postgres` and `csv_folder` are the sources. `MySQL`, ODBC and others are further
 //! variants of [`SourceSettings`] with a `probe` and a `scan`; nothing else knows them.
 
 mod csv_folder;
@@ -9,6 +9,7 @@ mod dataset;
 mod error;
 mod feed;
 mod postgres;
+mod query;
 mod settings;
 mod source;
 mod sqlite;

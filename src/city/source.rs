@@ -10,6 +10,8 @@
 //!   them, and the two together are every row.
 //! * [`Cursor::position`] is the last *complete* (time, key): while a group of equal ones may go
 //!   on, the position stays before it. Resuming there reads a few rows twice and misses none.
+//! * What cannot be read is a row all the same: its first key cell is malformed and says why. A full
+//!   scan with a row whose key could not be read is no proof that any key is gone.
 
 use std::sync::Arc;
 
@@ -21,7 +23,7 @@ use super::dataset::Dataset;
 use super::error::Error;
 use super::feed::Feed;
 use super::postgres;
-use super::settings::{Problem, SourceSettings};
+use super::settings::{From, Problem, SourceSettings};
 use super::sqlite;
 use crate::row::Page;
 
@@ -151,4 +153,38 @@ impl Cursor {
             Inner::Postgres(cursor) => cursor.position(),
         }
     }
+}
+
+/// The columns that a source lacks, with what it has instead.
+pub(crate) fn missing_columns(
+    dataset: &Dataset,
+    known: &[String],
+    same: fn(&str, &str) -> bool,
+) -> Vec<Problem> {
+    let missing = dataset.columns.iter().zip(&dataset.fields).filter(|(column, field)| {
+        field.from == From::Row && !known.iter().any(|name| same(name, &column.name))
+    });
+    missing
+        .map(|(column, _)| {
+            let place = format!("dataset.{}.columns.{}", dataset.id, column.name);
+            let message = format!("the source has no such column; it has: {}", known.join(", "));
+            Problem::new(place, message)
+        })
+        .collect()
+}
+
+/// Completes a row. One that fits in no page becomes a row whose first key cell says so.
+pub(crate) fn end_row(page: &mut Page, key: &[usize]) {
+    if page.end_row().is_err() {
+        push_malformed_row(page, key, "a row that does not fit into a page");
+    }
+}
+
+/// Appends a row of which nothing could be read.
+pub(crate) fn push_malformed_row(page: &mut Page, key: &[usize], reason: &str) {
+    let marked = key.first().copied().unwrap_or(0);
+    for column in 0..page.width() {
+        if column == marked { page.push_malformed(reason) } else { page.push_null() }
+    }
+    page.end_row().ok();
 }

@@ -23,8 +23,18 @@ enum Part {
     Literal(char),
 }
 
-const WIDTHS: [usize; 6] = [4, 2, 2, 2, 2, 2];
 const LETTERS: [char; 6] = ['Y', 'm', 'd', 'H', 'M', 'S'];
+
+/// Digits of a field.
+fn width(field: usize) -> usize {
+    if field == 0 { 4 } else { 2 }
+}
+
+fn put<T>(fields: &mut [T; 6], field: usize, value: T) {
+    if let Some(place) = fields.get_mut(field) {
+        *place = value;
+    }
+}
 
 impl TimeFormat {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -80,7 +90,7 @@ impl TimeFormat {
         let mut base = String::new();
         for part in &self.0 {
             match part {
-                Part::Field(field) => base.push_str(&"[0-9]".repeat(WIDTHS[*field])),
+                Part::Field(field) => base.push_str(&"[0-9]".repeat(width(*field))),
                 Part::Literal(letter @ ('*' | '?' | '[')) => {
                     base.push('[');
                     base.push(*letter);
@@ -102,8 +112,8 @@ impl TimeFormat {
             match part {
                 Part::Literal(letter) => rest = rest.strip_prefix(*letter)?,
                 Part::Field(field) => {
-                    let (digits, after) = rest.split_at_checked(WIDTHS[*field])?;
-                    fields[*field] = digits;
+                    let (digits, after) = rest.split_at_checked(width(*field))?;
+                    put(&mut fields, *field, digits);
                     rest = after;
                 }
             }
@@ -114,12 +124,15 @@ impl TimeFormat {
 
     /// The inverse of [`TimeFormat::canonical`].
     pub(crate) fn raw(&self, canonical: &str) -> String {
-        let field = |at: usize, width: usize| canonical.get(at..at + width).unwrap_or("00");
         let starts = [0, 5, 8, 11, 14, 17];
+        let digits = |field: usize| {
+            let start = starts.get(field).copied().unwrap_or(0);
+            canonical.get(start..start + width(field)).unwrap_or("00")
+        };
         let mut raw = String::new();
         for part in &self.0 {
             match part {
-                Part::Field(index) => raw.push_str(field(starts[*index], WIDTHS[*index])),
+                Part::Field(index) => raw.push_str(digits(*index)),
                 Part::Literal(letter) => raw.push(*letter),
             }
         }
@@ -137,7 +150,11 @@ impl TimeFormat {
         for part in &self.0 {
             match part {
                 Part::Literal(letter) => rest = rest.strip_prefix(*letter)?,
-                Part::Field(field) => (moment[*field], rest) = number(rest, WIDTHS[*field])?,
+                Part::Field(field) => {
+                    let (value, after) = number(rest, width(*field))?;
+                    put(&mut moment, *field, value);
+                    rest = after;
+                }
             }
         }
         let digits = rest.strip_prefix('.').unwrap_or("0");
@@ -182,9 +199,11 @@ fn read_usual(text: &str) -> Option<(Moment, &str)> {
     };
     let mut moment = [0, 0, 0, 0, 0, 0];
     let mut rest = date;
-    for (field, width) in WIDTHS.iter().enumerate().take(3) {
+    for field in 0..3 {
         rest = if field > 0 { rest.strip_prefix('-')? } else { rest };
-        (moment[field], rest) = number(rest, *width)?;
+        let (value, after) = number(rest, width(field))?;
+        put(&mut moment, field, value);
+        rest = after;
     }
     if !rest.is_empty() {
         return None;
@@ -198,7 +217,7 @@ fn read_usual(text: &str) -> Option<(Moment, &str)> {
             if !rest.is_empty() {
                 return None;
             }
-            moment[field] = value;
+            put(&mut moment, field, value);
         }
         if places.next().is_some() {
             return None;
@@ -254,12 +273,14 @@ fn push_moment(page: &mut Page, kind: ColumnType, read: Option<(Moment, &str)>) 
     match read {
         None if kind == ColumnType::Date => page.push_malformed("not a date"),
         None => page.push_malformed("not a time"),
-        Some(([.., 0, 0, 0], _)) | Some(_) if kind == ColumnType::Date => match read {
-            Some((moment @ [.., 0, 0, 0], "")) => {
-                page.push_with(|buffer| append_date(buffer, moment))
+        Some((moment, fraction)) if kind == ColumnType::Date => {
+            let [.., hour, minute, second] = moment;
+            if hour + minute + second == 0 && fraction.trim_matches(['.', '0']).is_empty() {
+                page.push_with(|buffer| append_date(buffer, moment));
+            } else {
+                page.push_malformed("a date with a time of day");
             }
-            _ => page.push_malformed("a date with a time of day"),
-        },
+        }
         Some((moment, fraction)) => page.push_with(|buffer| {
             append_date(buffer, moment);
             append_clock(buffer, moment);

@@ -67,19 +67,25 @@ impl Wire {
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Error> {
         let mut answer = pin!(answer);
+        // The client's hands first: what it already holds costs no look at the socket.
         let result = poll_fn(|context| {
-            if let Some(driver) = &mut self.0
-                && let Poll::Ready(end) = driver.as_mut().poll(context)
-            {
-                self.0 = None;
-                // The answer may already be in the client's hands, and says more than the end.
-                return match (answer.as_mut().poll(context), end) {
-                    (Poll::Ready(result), _) => Poll::Ready(result.map_err(Error::from)),
-                    (Poll::Pending, Err(error)) => Poll::Ready(Err(Error::from(error))),
-                    (Poll::Pending, Ok(())) => Poll::Ready(Err(closed())),
-                };
+            if let Poll::Ready(result) = answer.as_mut().poll(context) {
+                return Poll::Ready(result.map_err(Error::from));
             }
-            answer.as_mut().poll(context).map_err(Error::from)
+            let end = match self.0.as_mut().map(|driver| driver.as_mut().poll(context)) {
+                None => Some(Ok(())),
+                Some(Poll::Ready(end)) => Some(end),
+                Some(Poll::Pending) => None,
+            };
+            if end.is_some() {
+                self.0 = None;
+            }
+            match (answer.as_mut().poll(context), end) {
+                (Poll::Ready(result), _) => Poll::Ready(result.map_err(Error::from)),
+                (Poll::Pending, Some(Err(error))) => Poll::Ready(Err(Error::from(error))),
+                (Poll::Pending, Some(Ok(()))) => Poll::Ready(Err(closed())),
+                (Poll::Pending, None) => Poll::Pending,
+            }
         });
         result.await
     }

@@ -1,1 +1,5 @@
-//! The one integration binary.
+//! The one integration binary: each extra one relinks the crate (`src/DECISIONS.md`).
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod city;
+mod support;

@@ -1,0 +1,108 @@
+//! A private PostgreSQL server in a temporary folder, on a unix socket.
+//!
+//! `initdb` refuses root, so as root everything runs as `postgres` or `nobody`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Stopped and removed when dropped.
+pub(crate) struct Server {
+    folder: tempfile::TempDir,
+    programs: PathBuf,
+    user: Option<&'static str>,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("cascaded-pg-").tempdir().unwrap();
+        let server = Self { folder, programs: programs(), user: unprivileged() };
+        if let Some(user) = server.user {
+            let done = Command::new("chown").arg(user).arg(server.folder.path()).status().unwrap();
+            assert!(done.success());
+        }
+        let data = server.folder.path().join("data");
+        let data = data.to_str().unwrap();
+        server.run(
+            "initdb",
+            &[
+                "-D",
+                data,
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ],
+        );
+        let log = server.folder.path().join("log");
+        let options = format!(
+            "-c listen_addresses= -c unix_socket_directories={} -c fsync=off -c max_connections=20",
+            server.folder.path().display()
+        );
+        server.run(
+            "pg_ctl",
+            &["-D", data, "-l", log.to_str().unwrap(), "-o", &options, "-w", "start"],
+        );
+        server
+    }
+
+    /// How to connect.
+    pub(crate) fn url(&self) -> String {
+        format!("host={} user=postgres dbname=postgres", self.folder.path().display())
+    }
+
+    /// Runs statements; `\copy` works.
+    pub(crate) fn sql(&self, text: &str) {
+        let mut child = Command::new("psql")
+            .args(["-q", "-X", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"])
+            .arg(self.folder.path())
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let path = self.programs.join(program);
+        let mut command = match self.user {
+            Some(user) => {
+                let mut command = Command::new("runuser");
+                command.args(["-u", user, "--"]).arg(path);
+                command
+            }
+            None => Command::new(path),
+        };
+        // The server inherits what is open: a pipe would never end.
+        command.args(arguments).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+        assert!(command.status().unwrap().success(), "{program} failed");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let data = self.folder.path().join("data");
+        self.run("pg_ctl", &["-D", data.to_str().unwrap(), "-m", "immediate", "-w", "stop"]);
+    }
+}
+
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let found =
+        versions.map(|version| version.path().join("bin")).find(|bin| bin.join("initdb").exists());
+    found.expect("Debian's package postgresql is installed by tests/run")
+}
+
+fn unprivileged() -> Option<&'static str> {
+    use std::os::unix::fs::MetadataExt;
+    if Path::new("/proc/self").metadata().unwrap().uid() != 0 {
+        return None;
+    }
+    let known = std::fs::read_to_string("/etc/passwd").unwrap();
+    let there = |user: &&str| known.lines().any(|line| line.starts_with(&format!("{user}:")));
+    ["postgres", "nobody"].into_iter().find(there)
+}
