@@ -17,8 +17,8 @@ pub const CONFIG: &str = "/etc/cascaded/cascaded.toml";
 /// 级联连接器: connects a city's data exchange platform to its province's.
 ///
 /// Exit codes: 0 done; 1 failed; 2 wrong usage; 75 the daemon cannot be reached, or try again
-/// later; 78 the configuration is wrong. Output is Chinese or English by LC_ALL, LC_MESSAGES or
-/// LANG; data goes to standard output, everything else to standard error.
+/// later; 78 the configuration is wrong. Output is Chinese or English by `LC_ALL`, `LC_MESSAGES`
+/// or `LANG`; data goes to standard output, everything else to standard error.
 #[derive(Debug, Parser)]
 #[command(name = "cascaded", version, propagate_version = true)]
 #[command(disable_help_subcommand = true, infer_long_args = false)]
@@ -145,7 +145,7 @@ pub struct Links {
     /// Only this kind: organisation, category, system, entry, resource.
     #[arg(long)]
     pub kind: Option<String>,
-    /// Only in this state: unmapped, queued, sent, accepted, in_review, published, exists, refused, unknown, stale, orphan, withdrawn.
+    /// Only in this state: unmapped, queued, sent, accepted, `in_review`, published, exists, refused, unknown, stale, orphan, withdrawn.
     #[arg(long)]
     pub state: Option<String>,
     /// Which page.
@@ -165,7 +165,7 @@ pub struct Batches {
     /// Only this dataset's.
     #[arg(long)]
     pub dataset: Option<String>,
-    /// Only in this state: queued, in_flight, unknown, taken, settled, refused, split, superseded.
+    /// Only in this state: queued, `in_flight`, unknown, taken, settled, refused, split, superseded.
     #[arg(long)]
     pub state: Option<String>,
     /// Which page.

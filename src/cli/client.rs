@@ -35,11 +35,13 @@ pub(super) fn ask(
         )
     };
     let cut_off = |_lost| say(Message::CutOff, Message::CutOffNext, "E-CONTROL-CUT", true);
-    let mut stream = UnixStream::connect(socket).map_err(|error| match error.kind() {
-        ErrorKind::PermissionDenied => {
+    let mut stream = UnixStream::connect(socket).map_err(|error| {
+        if error.kind() == ErrorKind::PermissionDenied {
             say(Message::Denied, Message::DeniedNext, "E-CONTROL-DENIED", false)
+        } else {
+            let next = Message::NotReachableNext;
+            say(Message::NotReachable, next, "E-CONTROL-UNREACHABLE", true)
         }
-        _ => say(Message::NotReachable, Message::NotReachableNext, "E-CONTROL-UNREACHABLE", true),
     })?;
     stream.set_read_timeout(Some(ANSWER_DEADLINE)).map_err(cut_off)?;
     let bad_answer = || say(Message::BadAnswer, Message::BadAnswerNext, "E-CONTROL-ANSWER", false);
@@ -57,11 +59,7 @@ pub(super) fn ask(
     if reply.version != VERSION {
         return Err(bad_answer());
     }
-    match reply.response {
-        Response::Failed(failure) => {
-            let exit = if failure.temporary { Exit::Temporary } else { Exit::Failure };
-            Err(Trouble::one(exit, failure))
-        }
-        response => Ok(response),
-    }
+    let Response::Failed(failure) = reply.response else { return Ok(reply.response) };
+    let exit = if failure.temporary { Exit::Temporary } else { Exit::Failure };
+    Err(Trouble::one(exit, failure))
 }

@@ -74,10 +74,10 @@ pub(super) fn dispatch(
 }
 
 fn waits(command: &Command) -> bool {
-    match command {
-        Command::Resync(it) => it.wait,
-        Command::Rejects(Rejects::Replay { wait, .. }) => *wait,
-        _ => false,
+    if let Command::Resync(it) = command {
+        it.wait
+    } else {
+        matches!(command, Command::Rejects(Rejects::Replay { wait: true, .. }))
     }
 }
 
@@ -238,24 +238,20 @@ fn answer(response: &Response, json: bool, console: &mut Console<'_>) -> Result<
         let text = console.view.show(response);
         console.data(&text);
     }
-    match response {
-        Response::Ledger(report) if !report.problems.is_empty() => {
-            Err(Trouble { exit: Exit::Failure, failures: Vec::new() })
-        }
-        _ => Ok(()),
+    if let Response::Ledger(report) = response
+        && !report.problems.is_empty()
+    {
+        return Err(Trouble { exit: Exit::Failure, failures: Vec::new() });
     }
+    Ok(())
 }
 
 /// What an answer holds, without the name it travels under.
 fn inner(response: &Response) -> Result<serde_json::Value, Trouble> {
     let value = serde_json::to_value(response)
         .map_err(|error| failed("E-CLI-JSON", error.to_string(), None))?;
-    Ok(match value {
-        serde_json::Value::Object(map) if map.len() == 1 => {
-            map.into_iter().next().map_or(serde_json::Value::Null, |(_, value)| value)
-        }
-        value => value,
-    })
+    let serde_json::Value::Object(map) = value else { return Ok(value) };
+    Ok(map.into_iter().next().map_or(serde_json::Value::Null, |(_, value)| value))
 }
 
 /// Looks at a job until it has ended, and shows how.
@@ -325,7 +321,7 @@ fn export(
         after = page.next;
     }
     let written = writer.flush().and_then(|()| {
-        writer.into_inner().map_err(|error| error.into_error()).and_then(|mut file| {
+        writer.into_inner().map_err(csv::IntoInnerError::into_error).and_then(|mut file| {
             file.flush()?;
             file.sync_all()
         })

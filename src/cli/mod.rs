@@ -5,14 +5,14 @@
 //! to standard output, everything else to standard error; an error says what, where, what next,
 //! and ends in a stable code.
 
-mod arguments;
+pub mod arguments;
 mod client;
 mod dispatch;
 mod show;
 mod table;
 mod text;
 
-pub use arguments::{Arguments, Command, Demo, Rehearsal};
+use arguments::{Arguments, Demo, Rehearsal};
 pub use show::View;
 pub use text::{Language, Message};
 

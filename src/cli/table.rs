@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 /// from 0) stand on the right. Never wraps: what is cut cannot be copied.
 pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>, numbers: &[usize]) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(head);
     rows.into_iter().for_each(|row| {
         table.add_row(row.into_iter().map(printable).collect::<Vec<_>>());
