@@ -3,4 +3,6 @@
 
 mod catalogue;
 mod city;
+mod package;
 mod support;
+mod tidy;

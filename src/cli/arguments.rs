@@ -1,0 +1,453 @@
+//! What can be typed after `cascaded`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{Offset, TimeZone};
+
+/// Where the daemon's socket is unless told otherwise; the unit's `RuntimeDirectory`.
+pub const SOCKET: &str = "/run/cascaded/control.sock";
+
+/// Where the configuration is unless told otherwise.
+pub const CONFIG: &str = "/etc/cascaded/cascaded.toml";
+
+/// 级联连接器: connects a city's data exchange platform to its province's.
+///
+/// Exit codes: 0 done; 1 failed; 2 wrong usage; 75 the daemon cannot be reached, or try again
+/// later; 78 the configuration is wrong. Output is Chinese or English by `LC_ALL`, `LC_MESSAGES`
+/// or `LANG`; data goes to standard output, everything else to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "cascaded", version, propagate_version = true)]
+#[command(disable_help_subcommand = true, infer_long_args = false)]
+pub struct Arguments {
+    /// The configuration file (配置文件).
+    #[arg(long, global = true, value_name = "FILE", default_value = CONFIG)]
+    pub config: PathBuf,
+    /// The running daemon's control socket (控制套接字).
+    #[arg(long, global = true, value_name = "FILE", default_value = SOCKET)]
+    pub socket: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs a made-up city, a provincial platform and the daemon between them (演示).
+    Demo(Demo),
+    /// Runs the daemon (运行).
+    Run,
+    /// Has the running daemon read its configuration, standards and secrets again (重新加载).
+    Reload,
+    /// Reads the configuration and tells every problem at once; 78 if there are any (检查配置).
+    Check,
+    /// Looks at everything the daemon needs: files, sources, channels, certificates (诊断).
+    Doctor(Format),
+    /// How everything stands (总体状态).
+    Status(Format),
+    /// The datasets: rows, freshness, deadlines (数据集).
+    Datasets(Datasets),
+    /// Catalogue objects and their counterparts above (目录对象的上级对应).
+    Links(Links),
+    /// Batches (批次).
+    Batches(Batches),
+    /// Rows that were set aside, and why (拦截与退回).
+    #[command(subcommand)]
+    Rejects(Rejects),
+    /// Sends rows or objects again, as a durable job (重传).
+    Resync(Resync),
+    /// Durable jobs (任务).
+    #[command(subcommand)]
+    Jobs(Jobs),
+    /// Cascade standards (级联标准).
+    #[command(subcommand)]
+    Standard(Standard),
+    /// Compares the city, the ledger and the province (对账).
+    Reconcile(Reconcile),
+    /// The ledger (账本).
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Runs a stand-in for a provincial platform, driven by a standard (模拟省平台).
+    Rehearsal(Rehearsal),
+}
+
+/// How a reading command answers.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Format {
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which part of a list.
+#[derive(Args, Clone, Debug)]
+pub struct Page {
+    /// How many at most.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// The cursor that the page before ended with.
+    #[arg(long, value_name = "CURSOR")]
+    pub after: Option<String>,
+}
+
+/// `demo`.
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Ends when all that is due is confirmed or rejected.
+    #[arg(long)]
+    pub once: bool,
+    /// Prints the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Keeps everything in this folder, among it city.sqlite and province.sqlite.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Where metrics and status are served.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Another seed makes another city.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Makes a city of so many rows.
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1_000..=2_000_000))]
+    pub rows: u32,
+}
+
+/// `datasets`.
+#[derive(Args, Debug)]
+pub struct Datasets {
+    /// Only this one.
+    pub dataset: Option<String>,
+    /// Only this department's.
+    #[arg(long)]
+    pub department: Option<String>,
+    /// Only those past a deadline, held, or with rejects.
+    #[arg(long)]
+    pub troubled: bool,
+    /// Which page.
+    #[command(flatten)]
+    pub page: Page,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `links`.
+#[derive(Args, Debug)]
+pub struct Links {
+    /// Only this channel's.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Only this kind: organisation, category, system, entry, resource.
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// Only in this state: unmapped, queued, sent, accepted, `in_review`, published, exists, refused, unknown, stale, orphan, withdrawn.
+    #[arg(long)]
+    pub state: Option<String>,
+    /// Which page.
+    #[command(flatten)]
+    pub page: Page,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `batches`.
+#[derive(Args, Debug)]
+pub struct Batches {
+    /// Only this channel's.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Only this dataset's.
+    #[arg(long)]
+    pub dataset: Option<String>,
+    /// Only in this state: queued, `in_flight`, unknown, taken, settled, refused, split, superseded.
+    #[arg(long)]
+    pub state: Option<String>,
+    /// Which page.
+    #[command(flatten)]
+    pub page: Page,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// Which rejects.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RejectFilter {
+    /// Only this dataset's.
+    #[arg(long)]
+    pub dataset: Option<String>,
+    /// Only this kind: local, refused, failed.
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// Only with this rule or code.
+    #[arg(long)]
+    pub rule: Option<String>,
+}
+
+/// `rejects …`.
+#[derive(Debug, Subcommand)]
+pub enum Rejects {
+    /// Lists rejects without their content (列出).
+    List {
+        /// Which.
+        #[command(flatten)]
+        filter: RejectFilter,
+        /// Which page.
+        #[command(flatten)]
+        page: Page,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Shows one reject with its original; who looked and why is recorded (查看原始数据，留痕).
+    Show {
+        /// Its number.
+        reject: u64,
+        /// Why, for the record.
+        #[arg(long)]
+        reason: String,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Writes rejects with their originals as CSV; recorded (导出，留痕).
+    Export {
+        /// Which.
+        #[command(flatten)]
+        filter: RejectFilter,
+        /// Why, for the record.
+        #[arg(long)]
+        reason: String,
+        /// A file that does not exist yet; only its owner will be able to read it.
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Makes rejected rows due again from current values, as a durable job (重放).
+    Replay {
+        /// Which.
+        #[command(flatten)]
+        filter: RejectFilter,
+        /// The same key never makes a second job.
+        #[arg(long)]
+        key: Option<String>,
+        /// Waits until the job has ended.
+        #[arg(long)]
+        wait: bool,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+/// `resync`.
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["datasets", "all", "catalogue"])))]
+#[command(group(clap::ArgGroup::new("extent").args(["full", "since", "rejected", "catalogue"])))]
+pub struct Resync {
+    /// Which datasets.
+    #[arg(value_name = "DATASET")]
+    pub datasets: Vec<String>,
+    /// All of them.
+    #[arg(long)]
+    pub all: bool,
+    /// Every row, whatever was confirmed. This is what happens unless told otherwise.
+    #[arg(long)]
+    pub full: bool,
+    /// Rows changed since then: 2026-11-01, 2026-11-01T08:00:00 (Asia/Shanghai) or with an offset.
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Timestamp>,
+    /// Rows that are rejected now.
+    #[arg(long)]
+    pub rejected: bool,
+    /// Catalogue objects instead of rows.
+    #[arg(long)]
+    pub catalogue: bool,
+    /// Only says what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The same key never makes a second job.
+    #[arg(long)]
+    pub key: Option<String>,
+    /// Waits until the job has ended.
+    #[arg(long)]
+    pub wait: bool,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `jobs …`.
+#[derive(Debug, Subcommand)]
+pub enum Jobs {
+    /// Lists jobs (列出).
+    List {
+        /// Those that ended, too.
+        #[arg(long)]
+        ended: bool,
+        /// Which page.
+        #[command(flatten)]
+        page: Page,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Shows one job (查看).
+    Show {
+        /// Its name, for example r-0143.
+        job: String,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Ends a job where it stands; what went out stays (取消).
+    Cancel {
+        /// Its name.
+        job: String,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+/// `standard …`.
+#[derive(Debug, Subcommand)]
+pub enum Standard {
+    /// Lists standards and who uses them (列出).
+    List(Format),
+    /// Shows one standard (查看).
+    Show {
+        /// For example reference-xml/1.0.
+        standard: String,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+/// `reconcile`.
+#[derive(Args, Debug)]
+pub struct Reconcile {
+    /// Which datasets; none means all, and the catalogue.
+    #[arg(value_name = "DATASET")]
+    pub datasets: Vec<String>,
+    /// Sends again what is missing or differs; touches only what this ledger sent.
+    #[arg(long)]
+    pub repair: bool,
+    /// Which page of the differences.
+    #[command(flatten)]
+    pub page: Page,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `ledger …`.
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Copies the ledger and its spool while the daemon runs (备份).
+    Backup {
+        /// A folder that does not exist yet, written by the daemon.
+        directory: PathBuf,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Proves chains, sums and spool (校验).
+    Verify {
+        /// Opens the ledger itself: for when the daemon does not run.
+        #[arg(long)]
+        offline: bool,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Puts a backup in the ledger's place, as a new incarnation: the daemon must not run (恢复).
+    Restore {
+        /// The backup's folder.
+        directory: PathBuf,
+    },
+}
+
+/// `rehearsal`.
+#[derive(Args, Debug)]
+pub struct Rehearsal {
+    /// The standard's directory, for example config/standards/reference-xml/1.0.
+    #[arg(long, value_name = "DIR")]
+    pub standard: PathBuf,
+    /// Where it listens.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Where province.sqlite and the certificates go.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// A script of faults (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+}
+
+/// Reads a moment; one without an offset is Chinese time.
+fn since(text: &str) -> Result<Timestamp, String> {
+    let shanghai = TimeZone::fixed(Offset::constant(8));
+    let local = |at: DateTime| shanghai.to_timestamp(at).ok();
+    text.parse::<Timestamp>()
+        .ok()
+        .or_else(|| text.parse::<DateTime>().ok().and_then(local))
+        .or_else(|| {
+            text.parse::<Date>()
+                .ok()
+                .and_then(|day| local(day.to_datetime(jiff::civil::Time::midnight())))
+        })
+        .ok_or_else(|| {
+            "write 2026-11-01, 2026-11-01T08:00:00 or 2026-11-01T08:00:00+08:00".to_owned()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_resync_names_what_it_covers_and_only_one_extent() {
+        for right in [
+            "cascaded resync 5151-0101",
+            "cascaded resync 5151-0101 5151-0102 --full --wait",
+            "cascaded resync --all --since 2026-11-01 --dry-run",
+            "cascaded resync --catalogue",
+            "cascaded resync --all --rejected --json",
+        ] {
+            assert!(parse(right).is_ok(), "{right}");
+        }
+        for wrong in [
+            "cascaded resync",
+            "cascaded resync --full",
+            "cascaded resync --all --full --rejected",
+            "cascaded resync 5151-0101 --all",
+            "cascaded resync --all --since yesterday",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_moment_without_an_offset_is_chinese_time() {
+        assert_eq!(since("2026-11-01").unwrap(), since("2026-10-31T16:00:00Z").unwrap());
+        assert_eq!(since("2026-11-01T08:00:00").unwrap(), since("2026-11-01T00:00:00Z").unwrap());
+    }
+}

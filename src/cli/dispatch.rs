@@ -1,0 +1,362 @@
+//! From a command to a request, and from its answer to what is shown.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::control::protocol::{
+    Accepted, BatchQuery, DatasetQuery, Extent, Failure, Job, JobName, JobQuery, LedgerBackup,
+    LinkQuery, MAX_PAGE, Paging, Reconcile, RejectAct, RejectExport, RejectOriginal, RejectQuery,
+    RejectReplay, Request, Response, Resync, StandardName,
+};
+
+use super::arguments::{self, Arguments, Command, Jobs, Ledger, RejectFilter, Rejects, Standard};
+use super::client::ask;
+use super::text::Message;
+use super::{Console, Exit, Local, Trouble};
+
+/// How often a waiting command looks at its job.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Does what the arguments say.
+pub(super) fn dispatch(
+    arguments: &Arguments,
+    local: &dyn Local,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
+    let config = &arguments.config;
+    match &arguments.command {
+        Command::Demo(demo) => local.demo(demo, console),
+        Command::Run => local.run(config, console),
+        Command::Check => {
+            local.check(config)?;
+            let place = config.display().to_string();
+            let line = console.view.say(Message::ConfigurationSound, &[&place]);
+            console.note(&line);
+            Ok(())
+        }
+        Command::Doctor(format) => local.doctor(config, format.json, console),
+        Command::Rehearsal(rehearsal) => local.rehearsal(rehearsal, console),
+        Command::Ledger(Ledger::Restore { directory }) => {
+            local.ledger_restore(config, directory, console)
+        }
+        Command::Ledger(Ledger::Verify { offline: true, format }) => {
+            let report = local.ledger_verify(config)?;
+            answer(&Response::Ledger(report), format.json, console)
+        }
+        Command::Rejects(Rejects::Export { filter, reason, output }) => {
+            export(&arguments.socket, filter, reason, output, console)
+        }
+        Command::Reload
+        | Command::Status(_)
+        | Command::Datasets(_)
+        | Command::Links(_)
+        | Command::Batches(_)
+        | Command::Rejects(_)
+        | Command::Resync(_)
+        | Command::Jobs(_)
+        | Command::Standard(_)
+        | Command::Reconcile(_)
+        | Command::Ledger(_) => {
+            let Some((request, json)) = request(&arguments.command)? else { return Ok(()) };
+            let response = ask(&arguments.socket, console.view.language, request)?;
+            answer(&response, json, console)?;
+            match (&response, waits(&arguments.command)) {
+                (Response::Accepted(accepted), true) => {
+                    wait(&arguments.socket, accepted, json, console)
+                }
+                _ => Ok(()),
+            }
+        }
+    }
+}
+
+fn waits(command: &Command) -> bool {
+    if let Command::Resync(it) = command {
+        it.wait
+    } else {
+        matches!(command, Command::Rejects(Rejects::Replay { wait: true, .. }))
+    }
+}
+
+/// The request of a command that goes through the socket, and whether JSON is wanted.
+fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
+    Ok(Some(match command {
+        Command::Reload => (Request::Reload {}, false),
+        Command::Status(format) => (Request::Status {}, format.json),
+        Command::Datasets(it) => {
+            let query = DatasetQuery {
+                dataset: it.dataset.clone(),
+                department: it.department.clone(),
+                troubled: it.troubled,
+                paging: paging(&it.page),
+            };
+            (Request::Datasets(query), it.format.json)
+        }
+        Command::Links(it) => {
+            let query = LinkQuery {
+                channel: it.channel.clone(),
+                kind: it.kind.clone(),
+                state: it.state.clone(),
+                paging: paging(&it.page),
+            };
+            (Request::Links(query), it.format.json)
+        }
+        Command::Batches(it) => {
+            let query = BatchQuery {
+                channel: it.channel.clone(),
+                dataset: it.dataset.clone(),
+                state: it.state.clone(),
+                paging: paging(&it.page),
+            };
+            (Request::Batches(query), it.format.json)
+        }
+        Command::Rejects(it) => return rejects(it),
+        Command::Resync(it) => (Request::Resync(resync(it)?), it.format.json),
+        Command::Jobs(it) => jobs(it),
+        Command::Standard(Standard::List(format)) => (Request::StandardList {}, format.json),
+        Command::Standard(Standard::Show { standard, format }) => {
+            (Request::StandardShow(StandardName { standard: standard.clone() }), format.json)
+        }
+        Command::Reconcile(it) => {
+            let request = Reconcile {
+                datasets: it.datasets.clone(),
+                repair: it.repair,
+                paging: paging(&it.page),
+            };
+            (Request::Reconcile(request), it.format.json)
+        }
+        Command::Ledger(Ledger::Backup { directory, format }) => {
+            let request = LedgerBackup { directory: absolute(directory)? };
+            (Request::LedgerBackup(request), format.json)
+        }
+        Command::Ledger(Ledger::Verify { format, .. }) => (Request::LedgerVerify {}, format.json),
+        Command::Ledger(Ledger::Restore { .. })
+        | Command::Demo(_)
+        | Command::Run
+        | Command::Check
+        | Command::Doctor(_)
+        | Command::Rehearsal(_) => return Ok(None),
+    }))
+}
+
+fn rejects(command: &Rejects) -> Result<Option<(Request, bool)>, Trouble> {
+    Ok(Some(match command {
+        Rejects::List { filter, page, format } => {
+            (Request::RejectsList(reject_query(filter, paging(page))), format.json)
+        }
+        Rejects::Show { reject, reason, format } => {
+            let act = RejectAct { reject: *reject, reason: reason.clone() };
+            (Request::RejectsShow(act), format.json)
+        }
+        Rejects::Replay { filter, key, format, .. } => {
+            let replay = RejectReplay {
+                query: reject_query(filter, Paging::default()),
+                idempotency_key: idempotency_key(key.as_deref())?,
+            };
+            (Request::RejectsReplay(replay), format.json)
+        }
+        Rejects::Export { .. } => return Ok(None),
+    }))
+}
+
+fn jobs(command: &Jobs) -> (Request, bool) {
+    match command {
+        Jobs::List { ended, page, format } => {
+            (Request::JobsList(JobQuery { ended: *ended, paging: paging(page) }), format.json)
+        }
+        Jobs::Show { job, format } => {
+            (Request::JobsShow(JobName { job: job.clone() }), format.json)
+        }
+        Jobs::Cancel { job, format } => {
+            (Request::JobsCancel(JobName { job: job.clone() }), format.json)
+        }
+    }
+}
+
+fn resync(it: &arguments::Resync) -> Result<Resync, Trouble> {
+    let extent = match it.since {
+        Some(at) => Extent::Since { at },
+        None if it.rejected => Extent::Rejected {},
+        None if it.catalogue => Extent::Catalogue {},
+        None => Extent::Full {},
+    };
+    Ok(Resync {
+        datasets: it.datasets.clone(),
+        extent,
+        dry_run: it.dry_run,
+        idempotency_key: idempotency_key(it.key.as_deref())?,
+    })
+}
+
+fn paging(page: &arguments::Page) -> Paging {
+    Paging { after: page.after.clone(), limit: page.limit }
+}
+
+fn reject_query(filter: &RejectFilter, paging: Paging) -> RejectQuery {
+    RejectQuery {
+        dataset: filter.dataset.clone(),
+        kind: filter.kind.clone(),
+        rule: filter.rule.clone(),
+        paging,
+    }
+}
+
+/// The key that was given, or a new one: typed twice is meant twice.
+fn idempotency_key(given: Option<&str>) -> Result<String, Trouble> {
+    if let Some(key) = given {
+        return Ok(key.to_owned());
+    }
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_unspecified| {
+        failed("E-CLI-RANDOM", "the machine gives no random numbers".to_owned(), None)
+    })?;
+    Ok(format!("cli-{}", bytes.map(|byte| format!("{byte:02x}")).concat()))
+}
+
+/// The daemon's working directory is not ours.
+fn absolute(path: &Path) -> Result<String, Trouble> {
+    std::path::absolute(path)
+        .ok()
+        .and_then(|path| path.to_str().map(str::to_owned))
+        .ok_or_else(|| failed("E-CLI-PATH", "not a usable path".to_owned(), Some(path)))
+}
+
+fn failed(code: &str, what: String, place: Option<&Path>) -> Trouble {
+    let place = place.map(|path| path.display().to_string());
+    let code = code.to_owned();
+    Trouble::one(Exit::Failure, Failure { code, what, place, next: None, temporary: false })
+}
+
+/// Shows an answer. One that says that something is wrong ends in a failure.
+fn answer(response: &Response, json: bool, console: &mut Console<'_>) -> Result<(), Trouble> {
+    if json {
+        console.json(&inner(response)?)?;
+    } else {
+        let text = console.view.show(response);
+        console.data(&text);
+    }
+    if let Response::Ledger(report) = response
+        && !report.problems.is_empty()
+    {
+        return Err(Trouble { exit: Exit::Failure, failures: Vec::new() });
+    }
+    Ok(())
+}
+
+/// What an answer holds, without the name it travels under.
+fn inner(response: &Response) -> Result<serde_json::Value, Trouble> {
+    let value = serde_json::to_value(response)
+        .map_err(|error| failed("E-CLI-JSON", error.to_string(), None))?;
+    let serde_json::Value::Object(map) = value else { return Ok(value) };
+    Ok(map.into_iter().next().map_or(serde_json::Value::Null, |(_, value)| value))
+}
+
+/// Looks at a job until it has ended, and shows how.
+fn wait(
+    socket: &Path,
+    accepted: &Accepted,
+    json: bool,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
+    let Some(name) = &accepted.job else { return Ok(()) };
+    let job: Box<Job> = loop {
+        let request = Request::JobsShow(JobName { job: name.clone() });
+        let response = ask(socket, console.view.language, request)?;
+        let Response::Job(job) = response else { return Ok(()) };
+        if job.has_ended() {
+            break job;
+        }
+        let line = console.view.progress(&job);
+        console.progress(&line);
+        std::thread::sleep(LOOK_EVERY);
+    };
+    console.progress_done();
+    let done = job.state == "done";
+    answer(&Response::Job(job), json, console)?;
+    if done { Ok(()) } else { Err(Trouble { exit: Exit::Failure, failures: Vec::new() }) }
+}
+
+/// Writes rejects with their originals into a file of its own.
+fn export(
+    socket: &Path,
+    filter: &RejectFilter,
+    reason: &str,
+    output: &Path,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
+    let unwritable = |console: &Console<'_>| {
+        let view = &console.view;
+        Trouble::one(
+            Exit::Failure,
+            Failure {
+                code: "E-CLI-OUTPUT".to_owned(),
+                what: view.say(Message::CannotWrite, &[]),
+                place: Some(output.display().to_string()),
+                next: Some(view.say(Message::CannotWriteNext, &[])),
+                temporary: false,
+            },
+        )
+    };
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(output);
+    let file = file.map_err(|_io| unwritable(console))?;
+    let mut writer = csv::Writer::from_writer(file);
+    writer.write_record(EXPORT_HEAD).map_err(|_io| unwritable(console))?;
+    let mut after = None;
+    let mut count = 0_usize;
+    loop {
+        let query = reject_query(filter, Paging { after, limit: MAX_PAGE });
+        let request = Request::RejectsExport(RejectExport { query, reason: reason.to_owned() });
+        let Response::Originals(page) = ask(socket, console.view.language, request)? else { break };
+        for original in &page.entries {
+            writer.write_record(record(original)).map_err(|_io| unwritable(console))?;
+        }
+        count += page.entries.len();
+        // An empty page with a cursor would never end.
+        if page.next.is_none() || page.entries.is_empty() {
+            break;
+        }
+        after = page.next;
+    }
+    let written = writer.flush().and_then(|()| {
+        writer.into_inner().map_err(csv::IntoInnerError::into_error).and_then(|mut file| {
+            file.flush()?;
+            file.sync_all()
+        })
+    });
+    written.map_err(|_io| unwritable(console))?;
+    let place = output.display().to_string();
+    let line = console.view.say(Message::Exported, &[&count.to_string(), &place]);
+    console.note(&line);
+    Ok(())
+}
+
+const EXPORT_HEAD: [&str; 8] =
+    ["reject", "dataset", "kind", "rules", "owner", "since", "key", "row"];
+
+/// One line of an export; the row as a JSON object, for datasets have different columns.
+fn record(original: &RejectOriginal) -> [String; 8] {
+    let reject = &original.reject;
+    let row: serde_json::Map<String, serde_json::Value> = original
+        .cells
+        .iter()
+        .map(|(column, value)| (column.clone(), value.clone().into()))
+        .collect();
+    [
+        reject.reject.to_string(),
+        reject.dataset.clone(),
+        reject.kind.clone(),
+        reject.rules.join(" "),
+        reject.owner.clone(),
+        reject.since.to_string(),
+        unformulated(&original.key),
+        serde_json::Value::Object(row).to_string(),
+    ]
+}
+
+/// A spreadsheet takes some first characters for a formula; a blank before them keeps text text.
+fn unformulated(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@']) { format!(" {text}") } else { text.to_owned() }
+}

@@ -1,0 +1,246 @@
+//! Everything the command line says, in Chinese and in English, in one table.
+
+use crate::control::protocol::Trouble;
+
+/// The reader's language.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Language {
+    /// 中文.
+    Chinese,
+    /// English.
+    English,
+}
+
+impl Language {
+    /// By the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that says something, as everywhere.
+    pub fn of_environment(get: impl Fn(&str) -> Option<String>) -> Self {
+        let said = ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .into_iter()
+            .filter_map(get)
+            .find(|value| !value.is_empty());
+        match said {
+            Some(value) if value.starts_with("zh") => Self::Chinese,
+            Some(_) | None => Self::English,
+        }
+    }
+}
+
+/// Declares the table: a message, its Chinese, its English. `{}` is filled from left to right.
+macro_rules! messages {
+    ($($name:ident, $zh:literal, $en:literal;)*) => {
+        /// Something the command line says.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum Message {
+            $(#[doc = $en] $name,)*
+        }
+
+        impl Message {
+            /// Every message.
+            #[cfg(test)]
+            const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The template in a language.
+            fn template(self, language: Language) -> &'static str {
+                match (self, language) {
+                    $(
+                        (Self::$name, Language::Chinese) => $zh,
+                        (Self::$name, Language::English) => $en,
+                    )*
+                }
+            }
+        }
+    };
+}
+
+messages! {
+    Error, "错误", "error";
+    Place, "位置", "where";
+    Hint, "提示", "hint";
+    NotReachable, "连不上守护进程：{}", "the daemon cannot be reached: {}";
+    NotReachableNext, "确认服务在运行（systemctl status cascaded），或用 --socket 指定套接字",
+        "see whether it runs (systemctl status cascaded), or name its socket with --socket";
+    Denied, "没有权限使用控制套接字", "you may not use the control socket";
+    DeniedNext, "请由属主或属组用户执行（ls -l 可见属组）",
+        "run this as its owner or as a member of its group (ls -l shows them)";
+    CutOff, "守护进程没有答完就断开了", "the daemon hung up before it had answered";
+    CutOffNext, "查看日志：journalctl -u cascaded；请求可能已被记录，重试前先看 cascaded jobs list",
+        "see journalctl -u cascaded; what was asked may be recorded: look at cascaded jobs list before asking again";
+    BadAnswer, "看不懂守护进程的回答", "the daemon's answer cannot be understood";
+    BadAnswerNext, "升级后需重启服务：systemctl restart cascaded",
+        "restart the service after an upgrade: systemctl restart cascaded";
+    CannotWrite, "无法写入文件", "the file cannot be written";
+    CannotWriteNext, "指定一个尚不存在的文件", "name a file that does not exist yet";
+    StatusHead, "{}   版本 {}   账本第 {} 代", "{}   version {}   ledger incarnation {}";
+    Channel, "通道", "channel";
+    Standard, "标准", "standard";
+    Evidence, "证明等级", "evidence";
+    Due, "应报", "due";
+    Confirmed, "确认", "confirmed";
+    Placed, "已投放", "placed";
+    Rejected, "未收", "rejected";
+    Queued, "待处理", "queued";
+    InFlight, "在途批次", "in flight";
+    Oldest, "最久未确认", "oldest unacknowledged";
+    Total, "合计", "total";
+    EntriesLine, "目录 {}/{}，被拒 {}", "entries {} of {}, rejected {}";
+    RejectedLine, "本地拦截 {}，省端退回 {}", "set aside here {}, returned by the province {}";
+    ReconcileLine, "对账差异 {}（{}）", "differences from the province {} ({})";
+    Never, "从未", "never";
+    FirstPass, "首轮尚未完成，以下数字还会变", "the first complete pass is not over: these numbers will change";
+    Paused, "读取暂停：{}", "extraction waits: {}";
+    Held, "停用：{}", "held: {}";
+    Metrics, "指标与状态：{}", "metrics and status: {}";
+    NothingToSee, "没有需要处理的事项", "nothing needs attention";
+    Dataset, "数据集", "dataset";
+    Title, "名称", "title";
+    Department, "部门", "department";
+    Cycle, "周期", "cycle";
+    Freshness, "时效", "freshness";
+    LastChange, "最近变化", "last change";
+    LastConfirmed, "最近确认", "last confirmed";
+    Deadline, "截止", "deadline";
+    Kind, "类别", "kind";
+    Id, "标识", "id";
+    State, "状态", "state";
+    UpperId, "上级标识", "upper id";
+    Reason, "原因", "reason";
+    Since, "自", "since";
+    Batch, "批次", "batch";
+    Subject, "内容", "subject";
+    Lane, "车道", "lane";
+    Rows, "行", "rows";
+    Bytes, "字节", "bytes";
+    Attempts, "次数", "attempts";
+    Receipt, "回执", "receipt";
+    Number, "编号", "number";
+    KeyDigest, "键摘要", "key digest";
+    Rules, "规则", "rules";
+    Owner, "责任部门", "owner";
+    Key, "键", "key";
+    Column, "列", "column";
+    Value, "值", "value";
+    Finding, "问题", "finding";
+    Job, "任务", "job";
+    What, "事项", "what";
+    Done, "已完成", "done";
+    Asked, "提出", "asked";
+    By, "提出人", "by";
+    Scopes, "使用范围", "used by";
+    Drift, "异动", "drift";
+    Digest, "摘要", "digest";
+    ModelledOn, "依据", "modelled on";
+    Operations, "操作", "operations";
+    Gaps, "缺口", "gaps";
+    Ours, "本账本所发", "ours";
+    Yes, "是", "yes";
+    No, "否", "no";
+    More, "还有 {} 条：--after {}", "{} more: --after {}";
+    Empty, "没有", "none";
+    Taken, "任务 {} 已受理；现有流量优先", "job {} was taken; live traffic goes first";
+    TakenBefore, "同一幂等键已有任务 {}", "this idempotency key had already made job {}";
+    DryRun, "仅试算，未受理任何任务", "only reckoned: no job was made";
+    OnlySource, "由数据源决定", "only the source knows";
+    Progress, "{}：{}/{}，未收 {}", "{}: {} of {}, rejected {}";
+    Compared, "已比对 {} 个键，差异 {}", "compared {} keys, {} differ";
+    RepairJob, "修复任务 {}", "repair job {}";
+    LedgerSound, "账本完好：{} 条事实，{} 个暂存文件，{} 字节",
+        "the ledger is sound: {} facts, {} spool files, {} bytes";
+    LedgerUnsound, "账本有 {} 处问题", "the ledger has {} problems";
+    LedgerCopied, "已备份到 {}", "copied to {}";
+    Reloaded, "已重新加载；有变化：{}", "read again; changed: {}";
+    NeedsRestart, "重启后生效：{}", "takes a restart: {}";
+    Exported, "已导出 {} 条到 {}，本次查看已留痕", "wrote {} rejects to {}; this look was recorded";
+    ConfigurationSound, "配置无误：{}", "the configuration is right: {}";
+    TroubleOverdue, "逾期", "overdue";
+    TroubleRejectedLocal, "拦截", "set aside";
+    TroubleRejectedAbove, "退回", "returned";
+    TroubleDrift, "接口异动", "drift";
+    TroubleHeld, "停用", "held";
+    TroubleUnreachable, "连不上", "unreachable";
+    TroubleRefused, "目录被拒", "refused";
+    TroubleMismatched, "对账差异", "mismatched";
+    TroubleFull, "空间不足", "full";
+    TroubleLate, "超时未决", "late";
+    Fresh, "及时", "fresh";
+    DueSoon, "将到期", "due soon";
+    Overdue, "逾期", "overdue";
+    NotComputable, "无法计算", "not computable";
+}
+
+impl Message {
+    /// What is said, with every `{}` filled from left to right.
+    pub fn say(self, language: Language, fill: &[&str]) -> String {
+        let mut pieces = self.template(language).split("{}");
+        let mut text = pieces.next().unwrap_or_default().to_owned();
+        for (place, piece) in pieces.enumerate() {
+            text.push_str(fill.get(place).copied().unwrap_or_default());
+            text.push_str(piece);
+        }
+        text
+    }
+
+    /// The word for a kind of trouble.
+    pub fn of_trouble(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Overdue => Self::TroubleOverdue,
+            Trouble::RejectedLocal => Self::TroubleRejectedLocal,
+            Trouble::RejectedAbove => Self::TroubleRejectedAbove,
+            Trouble::Drift => Self::TroubleDrift,
+            Trouble::Held => Self::TroubleHeld,
+            Trouble::Unreachable => Self::TroubleUnreachable,
+            Trouble::Refused => Self::TroubleRefused,
+            Trouble::Mismatched => Self::TroubleMismatched,
+            Trouble::Full => Self::TroubleFull,
+            Trouble::Late => Self::TroubleLate,
+        }
+    }
+
+    /// The word for a freshness of the protocol, where it is one we know.
+    pub fn of_freshness(freshness: &str) -> Option<Self> {
+        match freshness {
+            "fresh" => Some(Self::Fresh),
+            "due_soon" => Some(Self::DueSoon),
+            "overdue" => Some(Self::Overdue),
+            "not_computable" => Some(Self::NotComputable),
+            "never" => Some(Self::Never),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_languages_say_every_message_with_the_same_gaps() {
+        for message in Message::ALL {
+            let [zh, en] = [Language::Chinese, Language::English].map(|it| message.template(it));
+            assert!(!zh.is_empty() && !en.is_empty(), "{message:?}");
+            assert_eq!(zh.matches("{}").count(), en.matches("{}").count(), "{message:?}");
+            assert!(zh.chars().any(|it| ('\u{4e00}'..'\u{9fff}').contains(&it)), "{message:?}");
+            assert!(en.is_ascii(), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn the_language_is_that_of_the_first_variable_that_speaks() {
+        let of = |variables: &[(&str, &str)]| {
+            Language::of_environment(|name| {
+                variables.iter().find(|(known, _)| *known == name).map(|it| it.1.to_owned())
+            })
+        };
+        assert_eq!(of(&[("LANG", "zh_CN.UTF-8")]), Language::Chinese);
+        assert_eq!(of(&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "C")]), Language::English);
+        assert_eq!(of(&[("LC_ALL", ""), ("LC_MESSAGES", "zh_CN")]), Language::Chinese);
+        assert_eq!(of(&[]), Language::English);
+    }
+
+    #[test]
+    fn gaps_are_filled_from_left_to_right() {
+        assert_eq!(
+            Message::EntriesLine.say(Language::English, &["294", "300", "6"]),
+            "entries 294 of 300, rejected 6"
+        );
+    }
+}

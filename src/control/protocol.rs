@@ -1,0 +1,835 @@
+//! The closed language of the control socket: one line of JSON asks, one line answers.
+//!
+//! An unknown request, an unknown field or another version is refused whole: half-understood is
+//! not obeyed. Every list is paged, so that a line is bounded. No answer holds the content of a
+//! row or a key in clear, with one exception that is asked for by name and recorded: a reject
+//! that is shown or exported with its original.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Peer;
+
+/// The version of this language. Client and daemon are the same binary; after an upgrade that
+/// forgot to restart one of them, they say so instead of guessing.
+pub const VERSION: u32 = 1;
+
+/// The longest request line, in bytes.
+pub const MAX_REQUEST_BYTES: usize = 256 << 10;
+
+/// The longest answer line, in bytes.
+pub const MAX_RESPONSE_BYTES: usize = 8 << 20;
+
+/// The most entries of one page of a list.
+pub const MAX_PAGE: u32 = 1_000;
+
+/// A request as it travels.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// [`VERSION`] of who asks.
+    pub version: u32,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// An answer as it travels.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reply {
+    /// [`VERSION`] of who answers.
+    pub version: u32,
+    /// The answer.
+    pub response: Response,
+}
+
+/// Everything that can be asked.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// How everything stands.
+    Status {},
+    /// The datasets, or some of them.
+    Datasets(DatasetQuery),
+    /// Links of catalogue objects.
+    Links(LinkQuery),
+    /// Batches.
+    Batches(BatchQuery),
+    /// Rejects, without content.
+    RejectsList(RejectQuery),
+    /// One reject with its original: a recorded act.
+    RejectsShow(RejectAct),
+    /// A page of rejects with their originals: a recorded act.
+    RejectsExport(RejectExport),
+    /// Makes rejected keys due again from current values.
+    RejectsReplay(RejectReplay),
+    /// Asks for rows or objects to go out again: becomes a durable job.
+    Resync(Resync),
+    /// Jobs.
+    JobsList(JobQuery),
+    /// One job.
+    JobsShow(JobName),
+    /// Ends a job where it stands.
+    JobsCancel(JobName),
+    /// Standards the daemon knows.
+    StandardList {},
+    /// One standard.
+    StandardShow(StandardName),
+    /// Compares city, ledger and province.
+    Reconcile(Reconcile),
+    /// Copies the ledger and its spool while the daemon runs.
+    LedgerBackup(LedgerBackup),
+    /// Proves the ledger's chains, sums and spool.
+    LedgerVerify {},
+    /// Reads configuration, standards and secrets again.
+    Reload {},
+}
+
+impl Request {
+    /// The request's name, as logs and metrics say it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Status {} => "status",
+            Self::Datasets(_) => "datasets",
+            Self::Links(_) => "links",
+            Self::Batches(_) => "batches",
+            Self::RejectsList(_) => "rejects_list",
+            Self::RejectsShow(_) => "rejects_show",
+            Self::RejectsExport(_) => "rejects_export",
+            Self::RejectsReplay(_) => "rejects_replay",
+            Self::Resync(_) => "resync",
+            Self::JobsList(_) => "jobs_list",
+            Self::JobsShow(_) => "jobs_show",
+            Self::JobsCancel(_) => "jobs_cancel",
+            Self::StandardList {} => "standard_list",
+            Self::StandardShow(_) => "standard_show",
+            Self::Reconcile(_) => "reconcile",
+            Self::LedgerBackup(_) => "ledger_backup",
+            Self::LedgerVerify {} => "ledger_verify",
+            Self::Reload {} => "reload",
+        }
+    }
+
+    /// Changes something or shows content: belongs into the record of acts.
+    pub fn is_act(&self) -> bool {
+        match self {
+            Self::RejectsShow(_)
+            | Self::RejectsExport(_)
+            | Self::RejectsReplay(_)
+            | Self::JobsCancel(_)
+            | Self::LedgerBackup(_)
+            | Self::Reload {} => true,
+            Self::Resync(it) => !it.dry_run,
+            Self::Reconcile(it) => it.repair,
+            Self::Status {}
+            | Self::Datasets(_)
+            | Self::Links(_)
+            | Self::Batches(_)
+            | Self::RejectsList(_)
+            | Self::JobsList(_)
+            | Self::JobsShow(_)
+            | Self::StandardList {}
+            | Self::StandardShow(_)
+            | Self::LedgerVerify {} => false,
+        }
+    }
+}
+
+/// Which part of a list: at most `limit` (and [`MAX_PAGE`]) after the cursor of the page before.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paging {
+    /// `next` of the page before; none for the first.
+    pub after: Option<String>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+impl Default for Paging {
+    fn default() -> Self {
+        Self { after: None, limit: 100 }
+    }
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listing<T> {
+    /// The entries.
+    pub entries: Vec<T>,
+    /// The cursor of the next page; none when this is the last.
+    pub next: Option<String>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+/// Which datasets.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetQuery {
+    /// Only this one.
+    pub dataset: Option<String>,
+    /// Only this department's.
+    pub department: Option<String>,
+    /// Only those that are past a deadline, held or reject rows.
+    pub troubled: bool,
+    /// Which page.
+    pub paging: Paging,
+}
+
+/// Which links.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkQuery {
+    /// Only this channel's.
+    pub channel: Option<String>,
+    /// Only this kind (`entry`, …).
+    pub kind: Option<String>,
+    /// Only in this state (`refused`, …).
+    pub state: Option<String>,
+    /// Which page.
+    pub paging: Paging,
+}
+
+/// Which batches.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchQuery {
+    /// Only this channel's.
+    pub channel: Option<String>,
+    /// Only this dataset's.
+    pub dataset: Option<String>,
+    /// Only in this state (`unknown`, …).
+    pub state: Option<String>,
+    /// Which page.
+    pub paging: Paging,
+}
+
+/// Which rejects.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RejectQuery {
+    /// Only this dataset's.
+    pub dataset: Option<String>,
+    /// `local`, `refused` or `failed`.
+    pub kind: Option<String>,
+    /// Only with this rule or code.
+    pub rule: Option<String>,
+    /// Which page.
+    pub paging: Paging,
+}
+
+/// One reject, and why somebody wants to see its original.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RejectAct {
+    /// Its number in the ledger.
+    pub reject: u64,
+    /// Why, for the record.
+    pub reason: String,
+}
+
+/// Rejects with their originals, and why somebody wants them.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RejectExport {
+    /// Which.
+    pub query: RejectQuery,
+    /// Why, for the record.
+    pub reason: String,
+}
+
+/// Rejects to try again.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RejectReplay {
+    /// Which; its paging is ignored.
+    pub query: RejectQuery,
+    /// The same key never makes a second job.
+    pub idempotency_key: String,
+}
+
+/// What a resync covers.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Extent {
+    /// Every row, whatever was confirmed.
+    Full {},
+    /// Rows changed since then.
+    Since {
+        /// The instant, inclusive.
+        at: Timestamp,
+    },
+    /// Rows that are rejected now.
+    Rejected {},
+    /// Catalogue objects instead of rows.
+    Catalogue {},
+}
+
+/// Rows or objects to go out again.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resync {
+    /// Which datasets; empty means all of them.
+    pub datasets: Vec<String>,
+    /// What of them.
+    pub extent: Extent,
+    /// Only says what would be done.
+    pub dry_run: bool,
+    /// The same key never makes a second job.
+    pub idempotency_key: String,
+}
+
+/// Which jobs.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobQuery {
+    /// Those that ended, too.
+    pub ended: bool,
+    /// Which page.
+    pub paging: Paging,
+}
+
+/// A job's name.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobName {
+    /// For example `r-0143`.
+    pub job: String,
+}
+
+/// A standard's name.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StandardName {
+    /// `id/version`.
+    pub standard: String,
+}
+
+/// A comparison of city, ledger and province.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reconcile {
+    /// Which datasets; empty means all, and the catalogue.
+    pub datasets: Vec<String>,
+    /// Sends again what is missing or differs; touches only what this ledger sent.
+    pub repair: bool,
+    /// Which page of the differences.
+    pub paging: Paging,
+}
+
+/// Where to copy the ledger.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerBackup {
+    /// An absolute directory that does not exist yet, in the daemon's view.
+    pub directory: String,
+}
+
+/// Everything that can be answered.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Response {
+    /// To [`Request::Status`].
+    Status(Box<Status>),
+    /// To [`Request::Datasets`].
+    Datasets(Listing<Dataset>),
+    /// To [`Request::Links`].
+    Links(Listing<Link>),
+    /// To [`Request::Batches`].
+    Batches(Listing<Batch>),
+    /// To [`Request::RejectsList`].
+    Rejects(Listing<Reject>),
+    /// To [`Request::RejectsShow`].
+    Reject(Box<RejectOriginal>),
+    /// To [`Request::RejectsExport`].
+    Originals(Listing<RejectOriginal>),
+    /// To [`Request::Resync`] and [`Request::RejectsReplay`].
+    Accepted(Accepted),
+    /// To [`Request::JobsList`].
+    Jobs(Listing<Job>),
+    /// To [`Request::JobsShow`] and [`Request::JobsCancel`].
+    Job(Box<Job>),
+    /// To [`Request::StandardList`].
+    Standards(Vec<Standard>),
+    /// To [`Request::StandardShow`].
+    Standard(Box<StandardDetail>),
+    /// To [`Request::Reconcile`].
+    Reconciled(Reconciled),
+    /// To [`Request::LedgerBackup`] and [`Request::LedgerVerify`].
+    Ledger(LedgerReport),
+    /// To [`Request::Reload`].
+    Reloaded(Reloaded),
+    /// To anything.
+    Failed(Failure),
+}
+
+/// What, where, what next, and a stable code: how every error is told.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// `E-…`, stable and documented.
+    pub code: String,
+    /// What went wrong, without row content or secrets.
+    pub what: String,
+    /// Where: a dataset, a file and a row, a setting.
+    pub place: Option<String>,
+    /// What to do next.
+    pub next: Option<String>,
+    /// The same request may succeed later.
+    pub temporary: bool,
+}
+
+/// Rows of an installation, channel or dataset: `due = confirmed + placed + rejected + queued`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rows {
+    /// Observed and due.
+    pub due: u64,
+    /// Reached the declared evidence.
+    pub confirmed: u64,
+    /// Left where the province fetches; nothing proves more.
+    pub placed: u64,
+    /// Set aside with a rule or a code.
+    pub rejected: u64,
+    /// Waiting, in flight, unknown or awaiting a verdict.
+    pub queued: u64,
+}
+
+/// Catalogue entries of an installation or channel.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entries {
+    /// To be registered.
+    pub due: u64,
+    /// Accepted, exists, in review or published.
+    pub accepted: u64,
+    /// Rejected by our rules or refused above.
+    pub rejected: u64,
+}
+
+/// What the last comparison with the province showed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mismatches {
+    /// Rows and objects that differ, are missing above or are not ours.
+    pub mismatched: u64,
+    /// When; none if never compared.
+    pub at: Option<Timestamp>,
+}
+
+/// The sums that `demo --once --json` prints and `status` begins with.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// Rows.
+    pub rows: Rows,
+    /// Catalogue entries.
+    pub entries: Entries,
+    /// Comparison with the province.
+    pub reconcile: Mismatches,
+}
+
+/// How everything stands.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// The city, as configured.
+    pub city: String,
+    /// The daemon's version.
+    pub version: String,
+    /// When it started.
+    pub started: Timestamp,
+    /// When this was read.
+    pub now: Timestamp,
+    /// The ledger's incarnation.
+    pub incarnation: u64,
+    /// The sums.
+    pub summary: Summary,
+    /// Rejected by our own rules.
+    pub rejected_local: u64,
+    /// Rejected by the province: refused or failed.
+    pub rejected_above: u64,
+    /// Whether a complete pass over everything has happened since the start.
+    pub complete_pass: bool,
+    /// The channels.
+    pub channels: Vec<Channel>,
+    /// What someone should look at, the worst first; bounded.
+    pub attention: Vec<Attention>,
+    /// Bytes in the spool.
+    pub spool_bytes: u64,
+    /// The spool's limit in bytes.
+    pub spool_limit_bytes: u64,
+    /// Extraction waits for room, and why.
+    pub paused: Option<String>,
+    /// Where metrics are served.
+    pub http: Option<String>,
+}
+
+/// A channel as it stands.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Its name.
+    pub channel: String,
+    /// The platform above, as configured.
+    pub title: String,
+    /// The standard in force, `id/version`.
+    pub standard: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Its evidence grade.
+    pub evidence: String,
+    /// Its sums.
+    pub rows: Rows,
+    /// Batches in flight.
+    pub in_flight: u32,
+    /// When the oldest unacknowledged batch was packed.
+    pub oldest_unacknowledged: Option<Timestamp>,
+    /// When something was last confirmed on it.
+    pub last_confirmed: Option<Timestamp>,
+    /// Why it is held.
+    pub held: Option<String>,
+}
+
+/// How urgent.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Urgency {
+    /// Someone should act.
+    Error,
+    /// Someone should look.
+    Warning,
+}
+
+/// Something to look at. Told as a message name and its parameters, so that the reader's language
+/// decides.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attention {
+    /// How urgent.
+    pub urgency: Urgency,
+    /// Which kind of trouble.
+    pub trouble: Trouble,
+    /// The dataset, channel, operation or object.
+    pub subject: String,
+    /// Its title and department, for people.
+    pub title: String,
+    /// How many rows or how often.
+    pub count: u64,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// A rule, a code or a reason without content.
+    pub detail: String,
+}
+
+/// Kinds of trouble, closed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// A dataset is past its deadline.
+    Overdue,
+    /// Rows are rejected by our rules.
+    RejectedLocal,
+    /// Rows are rejected by the province.
+    RejectedAbove,
+    /// The province answers what its standard does not list.
+    Drift,
+    /// An operation, a dataset or a channel is held.
+    Held,
+    /// A source cannot be read.
+    Unreachable,
+    /// Objects are refused.
+    Refused,
+    /// The comparison found differences.
+    Mismatched,
+    /// The spool or the disk is full.
+    Full,
+    /// A waiting state is past its deadline.
+    Late,
+}
+
+impl Trouble {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::Overdue,
+        Self::RejectedLocal,
+        Self::RejectedAbove,
+        Self::Drift,
+        Self::Held,
+        Self::Unreachable,
+        Self::Refused,
+        Self::Mismatched,
+        Self::Full,
+        Self::Late,
+    ];
+}
+
+/// A dataset as it stands.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dataset {
+    /// Its id.
+    pub dataset: String,
+    /// Its title.
+    pub title: String,
+    /// Its department's title.
+    pub department: String,
+    /// Its region's code.
+    pub region: String,
+    /// Its declared cycle.
+    pub cycle: String,
+    /// `fresh`, `due_soon`, `overdue`, `not_computable`, `never`.
+    pub freshness: String,
+    /// Newest business time in the data.
+    pub newest_business: Option<Timestamp>,
+    /// Last real change.
+    pub last_change: Option<Timestamp>,
+    /// Last confirmed.
+    pub last_confirmed: Option<Timestamp>,
+    /// When the next change is due; age counts from `last_change`.
+    pub deadline: Option<Timestamp>,
+    /// Its sums.
+    pub rows: Rows,
+    /// Why it is held or cannot be read.
+    pub held: Option<String>,
+}
+
+/// A link as it stands.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// The channel.
+    pub channel: String,
+    /// The kind of object.
+    pub kind: String,
+    /// The city's id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// The state of DESIGN's words.
+    pub state: String,
+    /// The province's id of it.
+    pub upper_id: Option<String>,
+    /// The code of a refusal, or the lacks of a local rejection.
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A batch as it stands.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    /// Its unchanging name.
+    pub batch: String,
+    /// The channel.
+    pub channel: String,
+    /// What it carries: a dataset, or `kind:id`.
+    pub subject: String,
+    /// `live` or `backfill`.
+    pub lane: String,
+    /// The state of DESIGN's words.
+    pub state: String,
+    /// Rows in it.
+    pub rows: u32,
+    /// Bytes of its payload.
+    pub payload_bytes: u64,
+    /// Sendings so far.
+    pub attempts: u32,
+    /// When it was packed.
+    pub packed: Timestamp,
+    /// Not to be sent before.
+    pub next_attempt: Option<Timestamp>,
+    /// The platform's receipt number.
+    pub receipt: Option<String>,
+}
+
+/// A reject without content.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reject {
+    /// Its number in the ledger.
+    pub reject: u64,
+    /// The dataset, or `kind:id`.
+    pub dataset: String,
+    /// The key's digest.
+    pub key_digest: String,
+    /// `local`, `refused` or `failed`.
+    pub kind: String,
+    /// The rules or the code.
+    pub rules: Vec<String>,
+    /// The department that can mend it.
+    pub owner: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A reject with its original.
+#[derive(Clone, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RejectOriginal {
+    /// What it is.
+    pub reject: Reject,
+    /// The key in clear.
+    pub key: String,
+    /// Columns and their text, none for null.
+    pub cells: Vec<(String, Option<String>)>,
+    /// Which column broke which rule.
+    pub findings: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for RejectOriginal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("RejectOriginal")
+            .field("reject", &self.reject)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A durable request was taken, or would be.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accepted {
+    /// The job; none for a dry run.
+    pub job: Option<String>,
+    /// The idempotency key had already made this job.
+    pub existed: bool,
+    /// What is or would be covered, per dataset: rows, or none where only the source knows.
+    pub scope: Vec<(String, Option<u64>)>,
+}
+
+/// A job as it stands.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// Its name.
+    pub job: String,
+    /// What was asked.
+    pub what: String,
+    /// `queued`, `running`, `done`, `cancelled`, `failed`.
+    pub state: String,
+    /// When it was asked for.
+    pub asked: Timestamp,
+    /// By whom.
+    pub by: String,
+    /// Rows or objects done.
+    pub done: u64,
+    /// Rows or objects in all, where known.
+    pub total: Option<u64>,
+    /// Of those, rejected.
+    pub rejected: u64,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Why it failed.
+    pub reason: Option<String>,
+}
+
+impl Job {
+    /// Nothing more will happen.
+    pub fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+}
+
+/// A standard as the daemon knows it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standard {
+    /// `id/version`.
+    pub standard: String,
+    /// Its title.
+    pub title: String,
+    /// SHA-256 of its directory.
+    pub digest: String,
+    /// `active`, `candidate`, `retired`.
+    pub state: String,
+    /// The channels and scopes that use it.
+    pub scopes: Vec<String>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Codes and paths seen that it does not list.
+    pub drift: u64,
+}
+
+/// A standard with what it can do.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StandardDetail {
+    /// What it is.
+    pub standard: Standard,
+    /// What it was modelled on.
+    pub modelled_on: String,
+    /// Its evidence grade.
+    pub evidence: String,
+    /// Its operations.
+    pub operations: Vec<String>,
+    /// Gaps it declares.
+    pub gaps: Vec<String>,
+}
+
+/// One difference.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// The channel.
+    pub channel: String,
+    /// The dataset, or the kind of object.
+    pub dataset: String,
+    /// The key's digest, or the object's id.
+    pub key: String,
+    /// `missing_above`, `differs`, `not_in_city`, `not_ours`.
+    pub what: String,
+    /// This ledger sent it, so repair may touch it.
+    pub ours: bool,
+}
+
+/// What a comparison showed.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reconciled {
+    /// When.
+    pub at: Timestamp,
+    /// Keys compared.
+    pub compared: u64,
+    /// The differences.
+    pub differences: Listing<Difference>,
+    /// The job that repairs.
+    pub job: Option<String>,
+}
+
+/// What a backup or a verification found.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerReport {
+    /// How long it took.
+    pub took: SignedDuration,
+    /// Facts whose chain was proven.
+    pub facts: u64,
+    /// Spool files whose digest was proven or that were copied.
+    pub spool_files: u64,
+    /// Bytes read or written.
+    pub bytes: u64,
+    /// Problems; empty is sound.
+    pub problems: Vec<String>,
+    /// Where the copy is.
+    pub directory: Option<String>,
+}
+
+/// What a reload changed.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reloaded {
+    /// What changed, by setting.
+    pub changed: Vec<String>,
+    /// What needs a restart to change, by setting.
+    pub kept: Vec<String>,
+}
+
+impl Peer {
+    /// How the record of acts names the peer.
+    pub fn named(&self) -> String {
+        format!("uid:{}", self.uid)
+    }
+}

@@ -1,0 +1,321 @@
+//! The ten kinds of tables the city keeps, as data. Every kind is kept by several departments, so
+//! that 40 datasets come of it.
+
+use super::flaw::Flaw;
+use super::template::Fill::{
+    Address, AtMostBefore, CertificateNumber, CertificateType, Changed, Code, Company, CreditCode,
+    DaysAfter, DaysAgo, Group, Hundredths, Member, MemberDay, MemberMonth, OwnCreditCode, Person,
+    Phone, Remark, Serial, Whole,
+};
+use super::template::{Across, Column, Fill, Template};
+
+const fn must(name: &'static str, title: &'static str, length: u32, fill: Fill) -> Column {
+    Column { name, title, fill, length, required: true }
+}
+
+const fn may(name: &'static str, title: &'static str, length: u32, fill: Fill) -> Column {
+    Column { name, title, fill, length, required: false }
+}
+
+const SEX: &[&str] = &["1", "2"];
+const NATION: &[&str] = &["01", "02", "03", "04", "07", "09"];
+const STATUS: &[&str] = &["1", "2", "3", "4"];
+const USE: &[&str] = &["11", "12", "21", "31"];
+const GRADE: &[&str] = &["11", "12", "13", "21", "22", "23"];
+const LEVEL: &[&str] = &["一级", "二级", "三级", "四级", "五级"];
+const PUNISHMENT: &[&str] = &["01", "02", "03", "09"];
+
+const CERTIFICATE_TYPE: Column = must("cert_type", "证件类型", 3, CertificateType);
+const CERTIFICATE_NUMBER: Column = must("cert_no", "证件号码", 18, CertificateNumber);
+const UPDATED: Column = may("update_time", "更新时间", 19, Changed);
+
+/// Every kind. Ten of them, so that the tenth dataset starts a new round.
+pub(super) const TEMPLATES: &[Template] = &[
+    Template {
+        table: "population",
+        title: "户籍人口基本信息",
+        columns: &[
+            must("person_no", "人员编号", 20, Serial("R")),
+            must("name", "姓名", 30, Person),
+            CERTIFICATE_TYPE,
+            CERTIFICATE_NUMBER,
+            must("sex", "性别", 1, Code(SEX)),
+            must("birth_date", "出生日期", 10, DaysAgo(7_000, 30_000)),
+            may("nation", "民族", 2, Code(NATION)),
+            may("phone", "联系电话", 11, Phone),
+            may("address", "户籍地址", 60, Address),
+            UPDATED,
+        ],
+        key: &["person_no"],
+        cycle: "每日",
+        business: None,
+        across: None,
+        flaws: &[
+            (Flaw::CheckDigitOfIdCard, "cert_no"),
+            (Flaw::Placeholder, "name"),
+            (Flaw::Missing, "name"),
+            (Flaw::TooLong, "address"),
+            (Flaw::OutsideList, "sex"),
+            (Flaw::InTheFuture, "birth_date"),
+            (Flaw::Pattern, "phone"),
+            (Flaw::Control, "address"),
+            (Flaw::Undecodable, "name"),
+            (Flaw::NoChangeTime, "update_time"),
+        ],
+        weight: 25,
+        department: 0,
+    },
+    Template {
+        table: "enterprise",
+        title: "企业登记基本信息",
+        columns: &[
+            must("uscc", "统一社会信用代码", 18, OwnCreditCode),
+            must("ent_name", "企业名称", 60, Company),
+            must("legal_person", "法定代表人", 30, Person),
+            may("capital", "注册资本（万元）", 20, Hundredths(100, 900_000_000)),
+            must("founded", "成立日期", 10, DaysAgo(30, 12_000)),
+            must("status", "登记状态", 1, Code(STATUS)),
+            may("address", "住所", 60, Address),
+            UPDATED,
+        ],
+        key: &["uscc"],
+        cycle: "每日",
+        business: Some("founded"),
+        across: None,
+        flaws: &[
+            (Flaw::CheckDigitOfCreditCode, "uscc"),
+            (Flaw::Placeholder, "legal_person"),
+            (Flaw::Missing, "ent_name"),
+            (Flaw::OutOfRange, "capital"),
+            (Flaw::OutsideList, "status"),
+            (Flaw::InTheFuture, "founded"),
+            (Flaw::TooLong, "ent_name"),
+        ],
+        weight: 12,
+        department: 1,
+    },
+    Template {
+        table: "real_estate",
+        title: "不动产登记信息",
+        columns: &[
+            must("unit_no", "不动产单元号", 28, Serial("B")),
+            must("owner", "权利人", 30, Person),
+            CERTIFICATE_TYPE,
+            CERTIFICATE_NUMBER,
+            must("area", "建筑面积（平方米）", 12, Hundredths(2_000, 40_000)),
+            must("use_code", "规划用途", 2, Code(USE)),
+            must("registered", "登记时间", 10, DaysAgo(1, 6_000)),
+            may("location", "坐落", 60, Address),
+            UPDATED,
+        ],
+        key: &["unit_no"],
+        cycle: "每日",
+        business: Some("registered"),
+        across: None,
+        flaws: &[
+            (Flaw::CheckDigitOfIdCard, "cert_no"),
+            (Flaw::OutOfRange, "area"),
+            (Flaw::Missing, "cert_no"),
+            (Flaw::NoChangeTime, "update_time"),
+            (Flaw::Control, "location"),
+        ],
+        weight: 12,
+        department: 2,
+    },
+    Template {
+        table: "house_contract",
+        title: "商品房网签备案信息",
+        columns: &[
+            must("contract_no", "合同编号", 24, Serial("HT")),
+            must("buyer", "买受人", 30, Person),
+            CERTIFICATE_TYPE,
+            CERTIFICATE_NUMBER,
+            must("house", "房屋坐落", 60, Address),
+            must("area", "建筑面积（平方米）", 12, Hundredths(3_000, 30_000)),
+            must("price", "成交总价（元）", 14, Hundredths(10_000_000, 300_000_000)),
+            must("signed", "签约日期", 10, DaysAgo(60, 3_000)),
+            must("filed", "备案日期", 10, DaysAfter(30)),
+        ],
+        key: &["contract_no"],
+        cycle: "每周",
+        business: Some("filed"),
+        across: Some(Across { name: "备案不早于签约", holds: "filed >= signed" }),
+        flaws: &[
+            (Flaw::CheckDigitOfIdCard, "cert_no"),
+            (Flaw::Across, "filed"),
+            (Flaw::RepeatedKey, "contract_no"),
+            (Flaw::Placeholder, "buyer"),
+            (Flaw::Control, "house"),
+            (Flaw::Undecodable, "house"),
+        ],
+        weight: 9,
+        department: 3,
+    },
+    Template {
+        table: "insurance",
+        title: "职工养老保险缴费信息",
+        columns: &[
+            must("insured_no", "个人编号", 20, Group { prefix: "Y", per: 12 }),
+            must("month", "费款所属期", 7, MemberMonth(12)),
+            must("employer", "单位统一社会信用代码", 18, CreditCode),
+            must("base", "缴费基数（元）", 12, Hundredths(300_000, 2_500_000)),
+            must("paid", "个人缴费（元）", 12, AtMostBefore),
+            UPDATED,
+        ],
+        key: &["insured_no", "month"],
+        cycle: "每月",
+        business: None,
+        across: Some(Across { name: "缴费不超过基数", holds: "paid <= base" }),
+        flaws: &[
+            (Flaw::CheckDigitOfCreditCode, "employer"),
+            (Flaw::Across, "paid"),
+            (Flaw::Missing, "base"),
+            (Flaw::OutOfRange, "base"),
+            (Flaw::NoChangeTime, "update_time"),
+        ],
+        weight: 18,
+        department: 4,
+    },
+    Template {
+        table: "licence",
+        title: "行政许可信息",
+        columns: &[
+            must("doc_no", "许可文书号", 30, Serial("XK")),
+            must("party", "行政相对人名称", 60, Company),
+            must("party_uscc", "相对人统一社会信用代码", 18, CreditCode),
+            must("valid_from", "有效期自", 10, DaysAgo(1, 3_000)),
+            must("valid_to", "有效期至", 10, DaysAfter(3_650)),
+            may(
+                "content",
+                "许可内容",
+                60,
+                Remark(&["食品经营", "公共场所卫生", "排水", "占道施工"]),
+            ),
+            UPDATED,
+        ],
+        key: &["doc_no"],
+        cycle: "每日",
+        business: Some("valid_from"),
+        across: Some(Across { name: "有效期起止", holds: "valid_to >= valid_from" }),
+        flaws: &[
+            (Flaw::CheckDigitOfCreditCode, "party_uscc"),
+            (Flaw::Across, "valid_to"),
+            (Flaw::Placeholder, "party"),
+            (Flaw::TooLong, "content"),
+            (Flaw::Undecodable, "party"),
+        ],
+        weight: 6,
+        department: 5,
+    },
+    Template {
+        table: "punishment",
+        title: "行政处罚信息",
+        columns: &[
+            must("doc_no", "处罚决定文书号", 30, Serial("CF")),
+            must("party", "当事人姓名", 30, Person),
+            CERTIFICATE_TYPE,
+            CERTIFICATE_NUMBER,
+            must("kind", "处罚类别", 2, Code(PUNISHMENT)),
+            may("fine", "罚款金额（元）", 14, Hundredths(10_000, 5_000_000)),
+            must("decided", "处罚决定日期", 10, DaysAgo(1, 2_000)),
+            UPDATED,
+        ],
+        key: &["doc_no"],
+        cycle: "每周",
+        business: Some("decided"),
+        across: None,
+        flaws: &[
+            (Flaw::CheckDigitOfIdCard, "cert_no"),
+            (Flaw::OutsideList, "kind"),
+            (Flaw::InTheFuture, "decided"),
+            (Flaw::OutOfRange, "fine"),
+            (Flaw::Missing, "party"),
+        ],
+        weight: 5,
+        department: 6,
+    },
+    Template {
+        table: "air_quality",
+        title: "空气质量日报",
+        columns: &[
+            must("station", "站点编号", 12, Group { prefix: "K", per: 365 }),
+            must("day", "监测日期", 10, MemberDay(365)),
+            must("aqi", "空气质量指数", 3, Whole(15, 280)),
+            may("pm25", "细颗粒物（微克/立方米）", 8, Hundredths(300, 19_000)),
+            must("level", "级别", 2, Code(LEVEL)),
+            UPDATED,
+        ],
+        key: &["station", "day"],
+        cycle: "每日",
+        business: Some("day"),
+        across: None,
+        flaws: &[
+            (Flaw::OutOfRange, "aqi"),
+            (Flaw::OutsideList, "level"),
+            (Flaw::Missing, "level"),
+            (Flaw::NoChangeTime, "update_time"),
+        ],
+        weight: 5,
+        department: 7,
+    },
+    Template {
+        table: "student",
+        title: "中小学学籍信息",
+        columns: &[
+            must("student_no", "学籍号", 20, Serial("G")),
+            must("name", "姓名", 30, Person),
+            CERTIFICATE_TYPE,
+            CERTIFICATE_NUMBER,
+            must(
+                "school",
+                "学校名称",
+                40,
+                Remark(&["示例第一小学", "示例第二中学", "示例实验学校"]),
+            ),
+            must("grade", "年级", 2, Code(GRADE)),
+            must("enrolled", "入学日期", 10, DaysAgo(30, 4_000)),
+            may("phone", "监护人电话", 11, Phone),
+        ],
+        key: &["student_no"],
+        cycle: "每季度",
+        business: Some("enrolled"),
+        across: None,
+        flaws: &[
+            (Flaw::CheckDigitOfIdCard, "cert_no"),
+            (Flaw::OutsideList, "grade"),
+            (Flaw::Placeholder, "name"),
+            (Flaw::RepeatedKey, "student_no"),
+            (Flaw::Pattern, "phone"),
+            (Flaw::Undecodable, "name"),
+        ],
+        weight: 5,
+        department: 8,
+    },
+    Template {
+        table: "subsistence",
+        title: "最低生活保障对象信息",
+        columns: &[
+            must("family_no", "家庭编号", 20, Group { prefix: "D", per: 4 }),
+            must("member_no", "成员序号", 3, Member(4)),
+            must("name", "姓名", 30, Person),
+            CERTIFICATE_TYPE,
+            CERTIFICATE_NUMBER,
+            must("amount", "月保障金额（元）", 10, Hundredths(10_000, 90_000)),
+            must("since", "纳入日期", 10, DaysAgo(10, 3_000)),
+            may("address", "家庭住址", 60, Address),
+        ],
+        key: &["family_no", "member_no"],
+        cycle: "每月",
+        business: Some("since"),
+        across: None,
+        flaws: &[
+            (Flaw::CheckDigitOfIdCard, "cert_no"),
+            (Flaw::Missing, "name"),
+            (Flaw::OutOfRange, "amount"),
+            (Flaw::TooLong, "address"),
+            (Flaw::Undecodable, "address"),
+        ],
+        weight: 3,
+        department: 9,
+    },
+];
