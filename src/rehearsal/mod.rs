@@ -20,6 +20,7 @@
 pub mod certificates;
 mod error;
 mod faults;
+mod tree;
 
 pub use error::Error;
 pub use faults::{Fault, Faults, Play};
