@@ -18,8 +18,10 @@
 //! * What it keeps is in one SQLite file whose tables people compare with the city's: [`store`].
 
 pub mod certificates;
+mod condition;
 mod error;
 mod faults;
+mod store;
 mod tree;
 
 pub use error::Error;
