@@ -19,6 +19,7 @@
 
 pub mod certificates;
 mod condition;
+mod directory;
 mod error;
 mod faults;
 mod store;
