@@ -22,6 +22,8 @@ mod condition;
 mod directory;
 mod error;
 mod faults;
+mod judge;
+mod rows;
 mod store;
 mod tree;
 
