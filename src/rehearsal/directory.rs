@@ -38,8 +38,6 @@ pub(super) struct Operation {
     pub(super) name: String,
     pub(super) method: String,
     pub(super) path: String,
-    /// `message`, `none`, `form` and so on.
-    pub(super) body: String,
     pub(super) fields: Vec<Field>,
     pub(super) replies: Vec<Reply>,
     pub(super) page: Option<Page>,
@@ -84,7 +82,6 @@ pub(super) struct Field {
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) place: Place,
-    pub(super) path: String,
     pub(super) meaning: String,
     pub(super) kind: String,
     pub(super) codes: Option<Vec<(String, String)>>,
@@ -175,7 +172,6 @@ struct RawOperation {
     name: String,
     method: Option<String>,
     path: String,
-    body: Option<String>,
     message: String,
     reply: String,
     page: Option<Page>,
@@ -284,7 +280,6 @@ impl Directory {
                 fields: reader.fields(&raw.message, &raw.name),
                 method: raw.method.unwrap_or_else(|| method.clone()),
                 path: raw.path,
-                body: raw.body.unwrap_or_else(|| "message".to_owned()),
                 name: raw.name,
                 replies,
                 page: raw.page,
@@ -393,13 +388,11 @@ impl Reader<'_> {
         let mut replies = Vec::new();
         for row in self.table("replies", name) {
             let cell = |name: &str| row.get(name).map(String::as_str).unwrap_or_default();
-            let path = cell("path").to_owned();
             replies.push(Reply {
-                place: self.place(&path),
+                place: self.place(cell("path")),
                 meaning: cell("meaning").to_owned(),
                 kind: cell("type").to_owned(),
                 codes: self.codes(cell("codes")),
-                path,
             });
         }
         replies
@@ -548,7 +541,6 @@ mod tests {
             name: "x".to_owned(),
             method: "GET".to_owned(),
             path: "/rows/{id}/state".to_owned(),
-            body: "none".to_owned(),
             fields: Vec::new(),
             replies: Vec::new(),
             page: None,

@@ -23,6 +23,7 @@ mod directory;
 mod error;
 mod faults;
 mod judge;
+mod reply;
 mod rows;
 mod store;
 mod tree;
