@@ -17,16 +17,21 @@
 //! * Everything random is a function of [`Settings::seed`] and a count, so a run can be repeated.
 //! * What it keeps is in one SQLite file whose tables people compare with the city's: [`store`].
 
+mod act;
 pub mod certificates;
 mod condition;
+mod desk;
 mod directory;
 mod error;
 mod faults;
 mod judge;
 mod reply;
 mod rows;
+mod signature;
 mod store;
 mod tree;
 
 pub use error::Error;
 pub use faults::{Fault, Faults, Play};
+pub use rows::{IdentityRule, RowRules};
+pub use store::{Content, Delivery, Object};

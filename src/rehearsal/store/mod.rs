@@ -8,8 +8,9 @@ mod view;
 
 pub use object::Object;
 pub(super) use object::Said;
-pub(super) use rows::{Judged, Taken, Verdict};
+pub(super) use rows::{Judged, Taken, Verdict, Visibility};
 pub use view::{Content, Delivery};
+pub(super) use view::{content, count, datasets, deliveries, keys, note};
 
 use std::path::Path;
 
@@ -136,9 +137,4 @@ pub(super) fn forget_nonces(write: &Transaction<'_>, until: Timestamp) -> Result
         .execute("delete from nonce where seen_at < ?1", [stamp(until)])
         .map(|_count| ())
         .map_err(failed("forget nonces"))
-}
-
-/// Writes one line of the list of deliveries.
-pub(super) fn note(write: &Transaction<'_>, delivery: &Delivery) -> Result<()> {
-    view::note(write, delivery)
 }

@@ -34,6 +34,15 @@ pub(in super::super) struct Said {
     pub(in super::super) title: Option<String>,
     pub(in super::super) dataset: Option<String>,
     pub(in super::super) message: String,
+    /// Upper ids it refers to.
+    pub(in super::super) parents: Vec<String>,
+}
+
+impl Said {
+    /// Between blanks, so that one can be looked for.
+    fn parents(&self) -> String {
+        format!(" {} ", self.parents.join(" "))
+    }
 }
 
 const COLUMNS: &str = "upper_id, kind, local_id, title, \
@@ -79,22 +88,23 @@ impl Object {
         .map_err(failed("find an object"))
     }
 
-    /// Up to `limit` objects after the upper id `after`, in order of upper id; of one kind or all.
+    /// Up to `limit` objects after the upper id `after`, in order of upper id, the first `offset`
+    /// left out; of one kind or all.
     pub(in super::super) fn list(
         db: &Connection,
         kind: Option<&str>,
         after: &str,
-        limit: usize,
+        (offset, limit): (usize, usize),
         now: Timestamp,
     ) -> Result<Vec<Self>> {
         let sql = format!(
             "select {COLUMNS} from object where (?2 is null or kind = ?2) and upper_id > ?3 \
-             order by upper_id limit ?4"
+             order by upper_id limit ?4 offset ?5"
         );
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let [limit, offset] = [limit, offset].map(|it| i64::try_from(it).unwrap_or(i64::MAX));
         db.prepare_cached(&sql)
             .and_then(|mut query| {
-                query.query_map(params![stamp(now), kind, after, limit], read)?.collect()
+                query.query_map(params![stamp(now), kind, after, limit, offset], read)?.collect()
             })
             .map_err(failed("list objects"))
     }
@@ -119,10 +129,10 @@ impl Object {
         write
             .prepare_cached(
                 "insert into object (upper_id, kind, local_id, title, state, dataset, message, \
-                 registered_at, changed_at, review_ends_at, times_said) \
-                 values (?1, ?2, ?3, ?4, 'in_review', ?5, ?6, ?7, ?7, ?8, 1) \
+                 registered_at, changed_at, review_ends_at, times_said, parents) \
+                 values (?1, ?2, ?3, ?4, 'in_review', ?5, ?6, ?7, ?7, ?8, 1, ?9) \
                  on conflict (kind, local_id) do update set title = ?4, state = 'in_review', \
-                 dataset = ?5, message = ?6, changed_at = ?7, review_ends_at = ?8, \
+                 dataset = ?5, message = ?6, changed_at = ?7, review_ends_at = ?8, parents = ?9, \
                  times_said = times_said + 1",
             )
             .and_then(|mut insert| {
@@ -135,6 +145,7 @@ impl Object {
                     said.message,
                     stamp(now),
                     stamp(review_ends),
+                    said.parents(),
                 ])
             })
             .map(|_count| ())
@@ -152,7 +163,7 @@ impl Object {
         write
             .prepare_cached(
                 "update object set title = ?2, state = 'in_review', dataset = ?3, message = ?4, \
-                 changed_at = ?5, review_ends_at = ?6, times_said = times_said + 1 \
+                 changed_at = ?5, review_ends_at = ?6, parents = ?7, times_said = times_said + 1 \
                  where upper_id = ?1",
             )
             .and_then(|mut update| {
@@ -163,10 +174,21 @@ impl Object {
                     said.message,
                     stamp(now),
                     stamp(review_ends),
+                    said.parents(),
                 ])
             })
             .map(|_count| ())
             .map_err(failed("change an object"))
+    }
+
+    /// Whether an object that stands refers to this one.
+    pub(in super::super) fn has_children(db: &Connection, upper_id: &str) -> Result<bool> {
+        db.prepare_cached(
+            "select exists(select 1 from object where state <> 'withdrawn' \
+             and instr(parents, ' ' || ?1 || ' ') > 0)",
+        )
+        .and_then(|mut query| query.query_row([upper_id], |row| row.get(0)))
+        .map_err(failed("find children"))
     }
 
     /// Withdraws an object.

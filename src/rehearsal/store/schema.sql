@@ -10,6 +10,7 @@ create table if not exists object (
   state          text not null,             -- in_review, published, withdrawn
   dataset        text,                      -- of a resource: the dataset that may then send rows
   message        text not null,             -- its fields as said: JSON, path to texts
+  parents        text not null,             -- upper ids it refers to, between blanks
   registered_at  text not null,
   changed_at     text not null,
   review_ends_at text not null,             -- from then on `in_review` is `published`

@@ -26,7 +26,7 @@ pub struct Delivery {
     pub code: String,
 }
 
-pub(super) fn note(db: &Connection, delivery: &Delivery) -> Result<()> {
+pub(in super::super) fn note(db: &Connection, delivery: &Delivery) -> Result<()> {
     db.prepare_cached(
         "insert into delivery (received_at, operation, batch_id, payload_digest, code) \
          values (?1, ?2, ?3, ?4, ?5)",
@@ -97,22 +97,25 @@ pub(in super::super) fn content(db: &Connection, dataset: &str) -> Result<Conten
         .map_err(failed("read a dataset"))
 }
 
-/// Up to `limit` pairs of key and digest after the key `after`, in order of key.
+/// Up to `limit` pairs of key and digest after the key `after`, in order of key, the first
+/// `offset` left out.
 pub(in super::super) fn keys(
     db: &Connection,
     dataset: &str,
     after: &str,
-    limit: usize,
+    (offset, limit): (usize, usize),
 ) -> Result<Vec<(String, String)>> {
     let Some(table) = known_table(db, dataset)? else { return Ok(Vec::new()) };
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let [limit, offset] = [limit, offset].map(|it| i64::try_from(it).unwrap_or(i64::MAX));
     let sql = format!(
-        "select _key, _digest from {} where _key > ?1 order by _key limit ?2",
+        "select _key, _digest from {} where _key > ?1 order by _key limit ?2 offset ?3",
         quoted(&table)
     );
     db.prepare_cached(&sql)
         .and_then(|mut query| {
-            query.query_map(params![after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            query
+                .query_map(params![after, limit, offset], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
         })
         .map_err(failed("read an inventory"))
 }
