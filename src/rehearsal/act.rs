@@ -65,6 +65,17 @@ type Ruled = Result<Ruling, Error>;
 /// Does what the operation is for. The names are the closed list of operations.
 pub(super) fn act(scene: &Scene<'_>, write: &Transaction<'_>) -> Ruled {
     let (subject, verb) = scene.message.operation.name.split_once('.').unwrap_or(("heartbeat", ""));
+    let known = match scene.message.batch_id().filter(|_| places(&scene.message.operation.name)) {
+        Some(batch_id) => Taken::find(write, batch_id)?,
+        None => None,
+    };
+    if let Some(known) = known {
+        if known.payload_digest != scene.digest {
+            return Ok(Ruling::refused("batch id carries another payload already"));
+        }
+        // A replay changes nothing and gets the answer that was given.
+        return Ok(Ruling::accepted(receipt_says(scene, write, &known)?));
+    }
     match (subject, verb) {
         ("rows", "upsert" | "delete") => take_rows(scene, write, verb),
         ("rows", "verdict") => verdicts(scene, write),
@@ -79,6 +90,12 @@ pub(super) fn act(scene: &Scene<'_>, write: &Transaction<'_>) -> Ruled {
         (_, "state") => state(scene, write, subject),
         _ => Ok(Ruling::refused("platform does not know the operation")),
     }
+}
+
+/// Whether the operation leaves something above; the others only ask.
+pub(super) fn places(operation: &str) -> bool {
+    let verb = operation.split_once('.').map_or("", |(_, verb)| verb);
+    ["upsert", "delete", "register", "modify", "cancel"].contains(&verb)
 }
 
 fn named(seed: u64, parts: &[&str]) -> String {
@@ -155,6 +172,7 @@ fn register(scene: &Scene<'_>, write: &Transaction<'_>, kind: &str) -> Ruled {
     };
     if scene.fault != Some(&Fault::ReceiptWithoutStoring) {
         Object::register(write, &said, &upper_id, scene.now, review_ends(scene, kind))?;
+        remember(scene, write, &format!("{kind}:{}", said.local_id), &upper_id)?;
     }
     let mut says = Says::default();
     says.set("upper_id", upper_id);
@@ -190,6 +208,7 @@ fn modify(scene: &Scene<'_>, write: &Transaction<'_>, kind: &str) -> Ruled {
     if scene.fault != Some(&Fault::ReceiptWithoutStoring) {
         let ends = review_ends(scene, kind);
         Object::modify(write, &object.upper_id, &said, scene.now, ends)?;
+        remember(scene, write, &format!("{kind}:{}", said.local_id), &object.upper_id)?;
     }
     let mut says = standing(&object);
     says.set("state", if review_ends(scene, kind) > scene.now { "in_review" } else { "published" });
@@ -205,6 +224,8 @@ fn cancel(scene: &Scene<'_>, write: &Transaction<'_>, kind: &str) -> Ruled {
     }
     if scene.fault != Some(&Fault::ReceiptWithoutStoring) {
         Object::withdraw(write, &object.upper_id, scene.now)?;
+        let name = format!("{kind}:{}", object.local_id);
+        remember(scene, write, &name, &object.upper_id)?;
     }
     let mut says = standing(&object);
     says.set("state", "withdrawn");
@@ -233,12 +254,17 @@ fn dataset(scene: &Scene<'_>, write: &Transaction<'_>) -> Result<Option<String>,
     }
 }
 
-fn receipt_says(taken: &Taken) -> Says {
-    let mut says = Says::default();
+fn receipt_says(scene: &Scene<'_>, write: &Transaction<'_>, taken: &Taken) -> Result<Says, Error> {
+    let mut says = match &taken.upper_id {
+        Some(upper_id) => {
+            Object::find(write, upper_id, scene.now)?.as_ref().map(standing).unwrap_or_default()
+        }
+        None => Says::default(),
+    };
     says.set("receipt.id", &taken.receipt_id);
     says.set("receipt.rows", taken.rows.to_string());
-    says.set("batch.id", &taken.batch_id);
-    says
+    says.values.extend(taken.declared_digest.clone().map(|digest| ("receipt.digest", digest)));
+    Ok(says)
 }
 
 fn take_rows(scene: &Scene<'_>, write: &Transaction<'_>, action: &str) -> Ruled {
@@ -252,15 +278,6 @@ fn take_rows(scene: &Scene<'_>, write: &Transaction<'_>, action: &str) -> Ruled 
     if scene.habits.mounted_only && !Object::is_mounted(write, &dataset)? {
         return Ok(Ruling::refused("dataset is not registered"));
     }
-    if let Some(known) = Taken::find(write, batch_id)? {
-        if known.payload_digest != scene.digest {
-            return Ok(Ruling::refused("batch id carries another payload already"));
-        }
-        // A replay changes nothing and gets the receipt that was given.
-        let mut says = receipt_says(&known);
-        says.values.extend(declared_digest(message));
-        return Ok(Ruling { says, ..Ruling::new("exists", "batch was taken already") });
-    }
     let rules = scene.habits.rules.get(&dataset).cloned().unwrap_or_default();
     let rows = match read_rows(scene, action, &rules) {
         Ok(rows) => rows,
@@ -273,17 +290,35 @@ fn take_rows(scene: &Scene<'_>, write: &Transaction<'_>, action: &str) -> Ruled 
         payload_digest: scene.digest.to_owned(),
         rows: rows.len(),
         receipt_id: named(scene.habits.seed, &["receipt", batch_id]),
+        declared_digest: message.value("batch.digest").map(str::to_owned),
+        upper_id: None,
     };
     if scene.fault != Some(&Fault::ReceiptWithoutStoring) {
         taken.keep(write, &rows, scene.now, visibility(scene))?;
     }
-    let mut says = receipt_says(&taken);
-    says.values.extend(declared_digest(message));
-    Ok(Ruling::accepted(says))
+    Ok(Ruling::accepted(receipt_says(scene, write, &taken)?))
 }
 
-fn declared_digest(message: &Message<'_>) -> Option<(&'static str, String)> {
-    Some(("receipt.digest", message.value("batch.digest")?.to_owned()))
+/// Remembers which batch said this of an object, so that its receipt can be asked for.
+fn remember(
+    scene: &Scene<'_>,
+    write: &Transaction<'_>,
+    name: &str,
+    upper_id: &str,
+) -> Result<(), Error> {
+    let Some(batch_id) = scene.message.batch_id() else { return Ok(()) };
+    let verb = scene.message.operation.name.split_once('.').map_or("", |(_, verb)| verb);
+    let taken = Taken {
+        batch_id: batch_id.to_owned(),
+        dataset: name.to_owned(),
+        action: verb.to_owned(),
+        payload_digest: scene.digest.to_owned(),
+        rows: 1,
+        receipt_id: named(scene.habits.seed, &["receipt", batch_id]),
+        declared_digest: None,
+        upper_id: Some(upper_id.to_owned()),
+    };
+    taken.note(write, scene.now)
 }
 
 fn visibility(scene: &Scene<'_>) -> Visibility {
@@ -340,7 +375,7 @@ fn read_rows(
 fn receipt(scene: &Scene<'_>, write: &Transaction<'_>) -> Ruled {
     let batch_id = scene.message.value("batch.id").unwrap_or_default();
     Ok(match Taken::find(write, batch_id)? {
-        Some(taken) => Ruling::accepted(receipt_says(&taken)),
+        Some(taken) => Ruling::accepted(receipt_says(scene, write, &taken)?),
         None => Ruling::new("absent", "no such batch was taken"),
     })
 }
@@ -378,7 +413,7 @@ impl Window {
     /// Shows `found`, with its cursors, and says how to go on.
     fn show(&self, says: &mut Says, found: Vec<(String, BTreeMap<&'static str, String>)>) {
         let more = found.len() > self.size;
-        let last = found.iter().take(self.size).last().map(|(cursor, _)| cursor.clone());
+        let last = found.iter().take(self.size).next_back().map(|(cursor, _)| cursor.clone());
         says.list = found.into_iter().take(self.size).map(|(_, element)| element).collect();
         if more && self.by_cursor {
             says.values.extend(last.map(|cursor| ("page.next", cursor)));
@@ -401,11 +436,8 @@ fn verdicts(scene: &Scene<'_>, write: &Transaction<'_>) -> Ruled {
     let all = Taken::verdicts(write, batch_id, after, offset.saturating_add(limit), scene.now)?;
     let elements = all.into_iter().skip(offset).map(|verdict| {
         let word = if verdict.passed { "passed" } else { "failed" };
-        let mut element = BTreeMap::from([
-            ("row.key", verdict.key),
-            ("row.verdict", word.to_owned()),
-            ("batch.id", verdict.batch_id),
-        ]);
+        let mut element =
+            BTreeMap::from([("row.key", verdict.key), ("row.verdict", word.to_owned())]);
         element.extend(verdict.reason.map(|reason| ("row.reason", reason)));
         (verdict.number.to_string(), element)
     });

@@ -5,9 +5,10 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::Transaction;
 
 use super::act::{self, Ruling};
-use super::directory::{Directory, Operation};
+use super::directory::{Directory, Operation, Sign};
 use super::faults::{Fault, Faults};
 use super::judge::Message;
 use super::reply::{self, Says};
@@ -91,10 +92,8 @@ impl Desk {
         let Self { directory, store, habits, faults, clock } = self;
         let now = clock.now();
         store.settle(now)?;
-        let found = directory.operations.iter().find_map(|operation| {
-            Some((operation, operation.matches(&request.method, &request.path)?))
-        });
-        let Some((operation, url)) = found else {
+        let opened = open(directory, request, habits.max_body_bytes);
+        let Some((operation, url)) = addressed(directory, request, opened.as_ref().ok()) else {
             return Ok(Answer::bare(404, "no such operation"));
         };
         let fault = faults.draw(&operation.name);
@@ -113,51 +112,83 @@ impl Desk {
             return Ok(answer);
         }
         let write = store.begin()?;
-        let ruling = 'ruling: {
-            let opened = match open(directory, request, habits.max_body_bytes) {
-                Ok(opened) => opened,
-                Err(reason) => break 'ruling Ruling::refused(reason),
-            };
-            let message = Message {
-                directory,
-                operation,
-                document: opened.document,
-                headers: &request.headers,
-                query: &request.query,
-                url,
-            };
-            let signed =
-                Signed { method: &request.method, path: &request.path, body: &request.body };
-            match signature::verify(&message, &signed, &habits.credentials, now) {
-                Err(doubt) => break 'ruling Ruling::new("auth", doubt),
-                Ok(Some(nonce)) if store::is_replayed(&write, &nonce, now)? => {
-                    break 'ruling Ruling::new("auth", "number was used before");
-                }
-                Ok(_) => {}
+        let ruling = match opened {
+            Err(reason) => Ruling::refused(reason),
+            Ok(opened) => {
+                let message = Message {
+                    directory,
+                    operation,
+                    document: &opened.document,
+                    headers: &request.headers,
+                    query: &request.query,
+                    url,
+                };
+                let case = Case { request, habits, fault: fault.as_ref(), text: &opened.text, now };
+                case.ruling(&message, &write, &mut note)?
             }
-            let findings = message.findings();
-            note.batch_id = message.value("batch.id").map(str::to_owned);
-            if operation.field("rows").is_some() {
-                note.payload_digest = Some(message.digest());
-            }
-            if !findings.is_empty() {
-                break 'ruling Ruling::refused(findings.join("; "));
-            }
-            let desk = act::Scene {
-                message: &message,
-                text: &opened.text,
-                habits,
-                fault: fault.as_ref(),
-                digest: note.payload_digest.as_deref().unwrap_or_default(),
-                now,
-            };
-            act::act(&desk, &write)?
         };
         let answer = spoken(directory, operation, &ruling, fault);
         note.code = ruling.code(operation).unwrap_or_else(|| answer.status.to_string());
         store::note(&write, &note)?;
         write.commit().map_err(store::failed("commit what was taken"))?;
         Ok(answer)
+    }
+}
+
+/// A request that could be read.
+struct Case<'a> {
+    request: &'a Request,
+    habits: &'a Habits,
+    fault: Option<&'a Fault>,
+    text: &'a str,
+    now: Timestamp,
+}
+
+impl Case<'_> {
+    /// Judges and does it: the signature first, then the form, then what it asks for.
+    fn ruling(
+        &self,
+        message: &Message<'_>,
+        write: &Transaction<'_>,
+        note: &mut Delivery,
+    ) -> Result<Ruling, Error> {
+        let signed = Signed {
+            method: &self.request.method,
+            path: &self.request.path,
+            operation: &message.operation.name,
+            body: &self.request.body,
+        };
+        let nonce = match signature::verify(message, &signed, &self.habits.credentials, self.now) {
+            Ok(nonce) => nonce,
+            Err(doubt) => return Ok(Ruling::new("auth", doubt)),
+        };
+        if let Some(nonce) = nonce {
+            // What is older than twice the tolerance is refused for its time.
+            let tolerance =
+                message.directory.sign.as_ref().map(Sign::tolerance).unwrap_or_default();
+            let until = self.now.saturating_sub(tolerance * 2).unwrap_or(Timestamp::MIN);
+            store::forget_nonces(write, until)?;
+            if store::is_replayed(write, &nonce, self.now)? {
+                return Ok(Ruling::new("auth", "number was used before"));
+            }
+        }
+        note.batch_id = message.batch_id().map(str::to_owned);
+        if act::places(&message.operation.name) {
+            note.payload_digest = Some(message.digest());
+        }
+        let findings = message.findings();
+        if !findings.is_empty() {
+            return Ok(Ruling::refused(findings.join("; ")));
+        }
+        let scene = act::Scene {
+            message,
+            text: self.text,
+            habits: self.habits,
+            fault: self.fault,
+            digest: note.payload_digest.as_deref().unwrap_or_default(),
+            now: self.now,
+        };
+        act::act(&scene, write)
     }
 }
 
@@ -233,6 +264,41 @@ fn written(
         reply::write(operation, directory.media, &directory.spaces, says, stranger);
     headers.push(("content-type".to_owned(), directory.content_type.clone()));
     Answer { status: 200, headers, body, fault: None }
+}
+
+/// The operation a request is for. Where several share a path, the action or the kind that the
+/// message names decides.
+fn addressed<'d>(
+    directory: &'d Directory,
+    request: &Request,
+    opened: Option<&Opened>,
+) -> Option<(&'d Operation, BTreeMap<String, String>)> {
+    let mut found: Vec<_> = directory
+        .operations
+        .iter()
+        .filter_map(|operation| {
+            Some((operation, operation.matches(&request.method, &request.path)?))
+        })
+        .collect();
+    let decided = found.iter().position(|(operation, url)| {
+        let Some(opened) = opened else { return false };
+        let message = Message {
+            directory,
+            operation,
+            document: &opened.document,
+            headers: &request.headers,
+            query: &request.query,
+            url: url.clone(),
+        };
+        let (subject, verb) = operation.name.split_once('.').unwrap_or_default();
+        message.word("batch.action").is_some_and(|word| word == verb)
+            || message.word("object.kind").is_some_and(|word| word == subject)
+    });
+    match (found.len(), decided) {
+        (0, _) => None,
+        (1, _) | (_, None) => Some(found.swap_remove(0)),
+        (_, Some(at)) => Some(found.swap_remove(at)),
+    }
 }
 
 /// A body, opened.

@@ -464,17 +464,12 @@ impl Operation {
         let globs = self.classes.get(class)?;
         let usable = globs.iter().filter(|glob| !glob.starts_with("http-"));
         let plain = usable.clone().find(|glob| !glob.contains('*'));
-        plain.cloned().or_else(|| usable.clone().next().map(|glob| glob.replace('*', "01")))
+        plain.cloned().or_else(|| usable.clone().next().map(|glob| glob.replace('*', "001")))
     }
 
     /// The first field with this value.
     pub(super) fn field(&self, value: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.value == value)
-    }
-
-    /// Whether the reply says this.
-    pub(super) fn says(&self, meaning: &str) -> bool {
-        self.replies.iter().any(|reply| reply.meaning == meaning)
     }
 
     /// Whether this is the operation of a request; `{name}` in its path stands for a segment.
@@ -549,7 +544,7 @@ mod tests {
         let found = operation.matches("get", "/rows/7/state").unwrap();
         assert_eq!(found.get("id").map(String::as_str), Some("7"));
         assert!(operation.matches("GET", "/rows/7").is_none());
-        assert_eq!(operation.code("refused").as_deref(), Some("C-01"));
+        assert_eq!(operation.code("refused").as_deref(), Some("C-001"));
         operation.method = "POST".to_owned();
         assert!(operation.matches("GET", "/rows/7/state").is_none());
     }

@@ -15,7 +15,7 @@ use super::tree::{Media, Node, Path, Spaces};
 pub(super) struct Message<'a> {
     pub(super) directory: &'a Directory,
     pub(super) operation: &'a Operation,
-    pub(super) document: Node,
+    pub(super) document: &'a Node,
     /// Names in lower case.
     pub(super) headers: &'a BTreeMap<String, String>,
     pub(super) query: &'a BTreeMap<String, String>,
@@ -37,6 +37,15 @@ impl Message<'_> {
         })
     }
 
+    /// The batch that the message is, or is about.
+    pub(super) fn batch_id(&self) -> Option<&str> {
+        self.value("batch.id").or_else(|| {
+            let mut headers = self.directory.headers.iter();
+            let (name, _) = headers.find(|(_, template)| template.as_str() == "{batch.id}")?;
+            self.headers.get(&name.to_ascii_lowercase()).map(String::as_str)
+        })
+    }
+
     /// The canonical word of a coded field, or its text where it has no list.
     pub(super) fn word(&self, value: &str) -> Option<String> {
         let field = self.operation.field(value)?;
@@ -55,7 +64,7 @@ impl Message<'_> {
         if path.steps.last().is_some_and(|step| step.many || step.name == tag) {
             path.steps.pop();
         }
-        path.nodes(&self.document, self.spaces()).into_iter().next()
+        path.nodes(self.document, self.spaces()).into_iter().next()
     }
 
     /// Texts of a field: in the whole message, or in one element of the list it belongs to.
@@ -67,9 +76,9 @@ impl Message<'_> {
             (Place::Url(name), _) => one(self.url.get(name)),
             (Place::Body(path), Some((list, element))) => match path.below(list) {
                 Some(rest) => rest.texts(element, self.spaces()),
-                None => path.texts(&self.document, self.spaces()),
+                None => path.texts(self.document, self.spaces()),
             },
-            (Place::Body(path), None) => path.texts(&self.document, self.spaces()),
+            (Place::Body(path), None) => path.texts(self.document, self.spaces()),
         }
     }
 
@@ -105,7 +114,7 @@ impl Message<'_> {
             match self.list_of(field) {
                 None => self.judge(field, None, &mut findings),
                 Some(list) => {
-                    for element in list.nodes(&self.document, self.spaces()) {
+                    for element in list.nodes(self.document, self.spaces()) {
                         self.judge(field, Some((&list, element)), &mut findings);
                     }
                 }
@@ -173,7 +182,7 @@ impl Message<'_> {
         let Place::Body(path) = &field.place else { return false };
         match inside.and_then(|(list, element)| Some((path.below(list)?, element))) {
             Some((rest, element)) => !rest.nodes(element, self.spaces()).is_empty(),
-            None => !path.nodes(&self.document, self.spaces()).is_empty(),
+            None => !path.nodes(self.document, self.spaces()).is_empty(),
         }
     }
 
@@ -217,7 +226,7 @@ impl Message<'_> {
                 open.insert(so_far);
             }
         }
-        strangers(&self.document, "", &known, &open, findings);
+        strangers(self.document, "", &known, &open, findings);
     }
 
     /// SHA-256, in hexadecimal, of what the message says, without what each attempt says anew.
@@ -226,13 +235,13 @@ impl Message<'_> {
         for field in &self.operation.fields {
             let Place::Body(path) = &field.place else { continue };
             if field.value.starts_with("attempt.") || field.value.starts_with("credential.") {
-                for node in path.nodes(&self.document, self.spaces()) {
+                for node in path.nodes(self.document, self.spaces()) {
                     left_out.push((std::ptr::from_ref(node), path.attribute.as_deref()));
                 }
             }
         }
         let mut context = Context::new(&SHA256);
-        feed(&self.document, &left_out, &mut context);
+        feed(self.document, &left_out, &mut context);
         hex(context.finish().as_ref())
     }
 

@@ -25,13 +25,16 @@ mod directory;
 mod error;
 mod faults;
 mod judge;
+mod platform;
 mod reply;
 mod rows;
+mod server;
 mod signature;
 mod store;
 mod tree;
 
 pub use error::Error;
 pub use faults::{Fault, Faults, Play};
+pub use platform::{Platform, Settings};
 pub use rows::{IdentityRule, RowRules};
 pub use store::{Content, Delivery, Object};

@@ -211,7 +211,7 @@ mod tests {
         };
         let body = br#"<R><ROW k="1"><a>x</a><b/><c nil="true"/></ROW></R>"#;
         let node = super::super::tree::read(super::super::tree::Media::Xml, body).unwrap();
-        let rows = read(&style, node.child("R").unwrap(), &RowRules::default()).unwrap();
+        let rows = read(&style, &node.children[0], &RowRules::default()).unwrap();
         assert_eq!(rows[0].key, "1");
         let expected = [("a", Some("x")), ("b", Some("")), ("c", None)]
             .map(|(name, text)| (name.to_owned(), text.map(str::to_owned)));

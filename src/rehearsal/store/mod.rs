@@ -8,7 +8,7 @@ mod view;
 
 pub use object::Object;
 pub(super) use object::Said;
-pub(super) use rows::{Judged, Taken, Verdict, Visibility};
+pub(super) use rows::{Judged, Taken, Visibility};
 pub use view::{Content, Delivery};
 pub(super) use view::{content, count, datasets, deliveries, keys, note};
 
@@ -75,7 +75,7 @@ impl Store {
     /// Goes back to the snapshot, or to nothing where none was kept. The list of deliveries stays
     /// as it is: it is our record of what was sent, not the platform's memory.
     pub(super) fn restore(&mut self) -> Result<()> {
-        let deliveries = view::deliveries(&self.db)?;
+        let kept = deliveries(&self.db)?;
         let empty;
         let source = match &self.yesterday {
             Some(kept) => kept,
@@ -91,8 +91,8 @@ impl Store {
         copy(source, &mut self.db)?;
         let write = self.begin()?;
         write.execute("delete from delivery", []).map_err(failed("restore"))?;
-        for delivery in deliveries {
-            view::note(&write, &delivery)?;
+        for delivery in kept {
+            note(&write, &delivery)?;
         }
         write.commit().map_err(failed("restore"))
     }

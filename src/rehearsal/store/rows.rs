@@ -31,13 +31,16 @@ pub(in super::super) struct Taken {
     pub(in super::super) payload_digest: String,
     pub(in super::super) rows: usize,
     pub(in super::super) receipt_id: String,
+    /// The digest the batch says of its rows.
+    pub(in super::super) declared_digest: Option<String>,
+    /// The object, where the batch is the message of one.
+    pub(in super::super) upper_id: Option<String>,
 }
 
 /// A verdict.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Verdict {
     pub(in super::super) number: i64,
-    pub(in super::super) batch_id: String,
     pub(in super::super) key: String,
     pub(in super::super) passed: bool,
     pub(in super::super) reason: Option<String>,
@@ -55,8 +58,8 @@ impl Taken {
     /// The batch of this id.
     pub(in super::super) fn find(db: &Connection, batch_id: &str) -> Result<Option<Self>> {
         db.prepare_cached(
-            "select batch_id, dataset, action, payload_digest, rows, receipt_id from batch \
-             where batch_id = ?1",
+            "select batch_id, dataset, action, payload_digest, rows, receipt_id, declared_digest, \
+             upper_id from batch where batch_id = ?1",
         )
         .and_then(|mut query| {
             query
@@ -68,6 +71,8 @@ impl Taken {
                         payload_digest: row.get(3)?,
                         rows: row.get::<_, i64>(4)?.try_into().unwrap_or(0),
                         receipt_id: row.get(5)?,
+                        declared_digest: row.get(6)?,
+                        upper_id: row.get(7)?,
                     })
                 })
                 .optional()
@@ -83,11 +88,23 @@ impl Taken {
         now: Timestamp,
         visibility: Visibility,
     ) -> Result<()> {
+        self.note(write, now)?;
+        self.judge(write, rows, visibility)?;
+        let table = table(write, &self.dataset)?;
+        if self.action == "delete" {
+            return remove(write, &table, rows);
+        }
+        self.upsert(write, &table, rows, now)
+    }
+
+    /// Writes the batch down with its receipt.
+    pub(in super::super) fn note(&self, write: &Transaction<'_>, now: Timestamp) -> Result<()> {
         let count = i64::try_from(self.rows).unwrap_or(i64::MAX);
         write
             .prepare_cached(
                 "insert into batch (batch_id, dataset, action, payload_digest, rows, received_at, \
-                 receipt_id) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                 receipt_id, declared_digest, upper_id) \
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )
             .and_then(|mut insert| {
                 insert.execute(params![
@@ -98,15 +115,12 @@ impl Taken {
                     count,
                     stamp(now),
                     self.receipt_id,
+                    self.declared_digest,
+                    self.upper_id,
                 ])
             })
-            .map_err(failed("take a batch"))?;
-        self.judge(write, rows, visibility)?;
-        let table = table(write, &self.dataset)?;
-        if self.action == "delete" {
-            return remove(write, &table, rows);
-        }
-        self.upsert(write, &table, rows, now)
+            .map(|_count| ())
+            .map_err(failed("take a batch"))
     }
 
     fn judge(
@@ -189,7 +203,7 @@ impl Taken {
     ) -> Result<Vec<Verdict>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         db.prepare_cached(
-            "select number, batch_id, key, passed, reason from verdict \
+            "select number, key, passed, reason from verdict \
              where (?1 is null or batch_id = ?1) and visible_at <= ?2 and number > ?3 \
              order by number limit ?4",
         )
@@ -198,10 +212,9 @@ impl Taken {
                 .query_map(params![batch_id, stamp(now), after, limit], |row| {
                     Ok(Verdict {
                         number: row.get(0)?,
-                        batch_id: row.get(1)?,
-                        key: row.get(2)?,
-                        passed: row.get(3)?,
-                        reason: row.get(4)?,
+                        key: row.get(1)?,
+                        passed: row.get(2)?,
+                        reason: row.get(3)?,
                     })
                 })?
                 .collect()

@@ -29,15 +29,17 @@ create table if not exists delivery (
 ) strict;
 create index if not exists delivery_batch on delivery (batch_id);
 
--- Row batches that were taken.
+-- Batches that were taken: of rows, or the message of one object.
 create table if not exists batch (
   batch_id       text primary key,
-  dataset        text not null,
-  action         text not null,             -- upsert, delete
+  dataset        text not null,             -- of an object: its kind and local id
+  action         text not null,             -- upsert, delete; register, modify, cancel
   payload_digest text not null,
   rows           integer not null,
   received_at    text not null,
-  receipt_id     text not null unique
+  receipt_id     text not null unique,
+  declared_digest text,                     -- what the batch says is the digest of its rows
+  upper_id       text                       -- of an object
 ) strict;
 
 -- What the judge says of each row, from `visible_at` on.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
 use super::rows::{columns, known_table, quoted};
@@ -84,11 +83,7 @@ pub(in super::super) fn content(db: &Connection, dataset: &str) -> Result<Conten
             query
                 .query_map([], |row| {
                     let cells = names.iter().enumerate().map(|(at, name)| {
-                        let text = match row.get_ref(at + 1)? {
-                            ValueRef::Null => None,
-                            value => Some(value.as_str()?.to_owned()),
-                        };
-                        Ok((name.clone(), text))
+                        Ok((name.clone(), row.get::<_, Option<String>>(at + 1)?))
                     });
                     Ok((row.get(0)?, cells.collect::<rusqlite::Result<_>>()?))
                 })?
