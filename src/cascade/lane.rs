@@ -214,9 +214,7 @@ impl Crew {
         }
         for (kind, details) in details {
             self.events.drifted(&channel.id, kind);
-            self.ledger
-                .drift_seen(channel.id.clone(), kind, operation.to_owned(), details)
-                .await?;
+            self.ledger.drift_seen(channel.id.clone(), kind, operation.to_owned(), details).await?;
         }
         Ok(reply)
     }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::carrier::{Carrier, Mount};
 use super::lane::{Channel, Crew};
-use super::pack::{self, Cutter, NamedPage, Packed, Reading};
+use super::pack::{self, Cutter, Packed, Reading};
 use super::stage::{Progress as Step, Stage};
 use super::{Error, spool_owner};
 use crate::city::{Change, Cursor, Position, Scan};
@@ -65,7 +65,7 @@ impl Stage for Observe {
         let flow = self.carrier.flow.clone();
         tracing::warn!(
             channel = %flow.channel, dataset = flow.dataset, code = error.code(),
-            error = crate::telemetry::chain(error), "dataset cannot be read",
+            error = %crate::telemetry::logs::Chain(error), "dataset cannot be read",
         );
         self.crew.events.failed("observe", error.code());
         // A failed pass is begun again from the start.
@@ -166,8 +166,7 @@ impl Observe {
             self.read_lane(mount, Lane::Backfill, Scan::MissingTime).await?;
         }
         let after = self.position(&progress)?;
-        let finished =
-            self.read_lane(mount, Lane::Backfill, Scan::Since { after, until }).await?;
+        let finished = self.read_lane(mount, Lane::Backfill, Scan::Since { after, until }).await?;
         if finished {
             self.finish_lane(Lane::Backfill).await?;
         }
@@ -188,9 +187,11 @@ impl Observe {
                 .as_ref()
                 .map(|time| Position { time: time.clone(), key: Vec::new() }),
         };
-        Ok(position.map(|position| {
-            if overlap.is_zero() { position } else { position.back(overlap) }
-        }))
+        Ok(position.map(
+            |position| {
+                if overlap.is_zero() { position } else { position.back(overlap) }
+            },
+        ))
     }
 
     fn position(&self, progress: &LaneProgress) -> Result<Option<Position>, Error> {
@@ -230,7 +231,7 @@ impl Observe {
                 },
                 None => Progress::Unmoved,
             };
-            self.take(mount, page, Reading::Lane(lane), |_| progress).await?;
+            self.take(mount, page, Reading::Lane(lane), progress).await?;
             if lane == Lane::Backfill && self.crew.now() >= self.next_poll {
                 return Ok(false);
             }
@@ -298,8 +299,7 @@ impl Observe {
             let Some(page) = next(&mut cursor).await? else { break };
             let rows_seen = u64::try_from(page.len()).unwrap_or(u64::MAX);
             let number = pass.number;
-            let progress =
-                move |_| Progress::Pass { number, rows_seen, rows_gone: 0, finished: false };
+            let progress = Progress::Pass { number, rows_seen, rows_gone: 0, finished: false };
             self.take(mount, page, Reading::Pass(pass.kind), progress).await?;
             let has_live = !matches!(self.carrier.dataset.change, Change::Full);
             if has_live && self.crew.now() >= self.next_poll {
@@ -310,12 +310,8 @@ impl Observe {
             self.delete_gone(mount, &pass).await?;
         }
         self.carrier.index().end_pass();
-        let progress = Progress::Pass {
-            number: pass.number,
-            rows_seen: 0,
-            rows_gone: 0,
-            finished: true,
-        };
+        let progress =
+            Progress::Pass { number: pass.number, rows_seen: 0, rows_gone: 0, finished: true };
         let observation = self.observation(Lane::Backfill, Packed::default(), progress).0;
         self.crew.ledger.observed(observation).await?;
         Ok(())
@@ -344,10 +340,14 @@ impl Observe {
             return Ok(());
         }
         let share = u64::from(self.carrier.deletion_percent);
-        if !pass.approved && gone > FEW_ROWS && gone.saturating_mul(100) > held.saturating_mul(share)
+        if !pass.approved
+            && gone > FEW_ROWS
+            && gone.saturating_mul(100) > held.saturating_mul(share)
         {
             tracing::warn!(
-                dataset = self.carrier.flow.dataset, gone, held,
+                dataset = self.carrier.flow.dataset,
+                gone,
+                held,
                 "deleting so many rows above needs an approval: resync with --approve-deletions",
             );
             let (flow, owner) = (self.carrier.flow.clone(), self.carrier.owner.clone());
@@ -359,15 +359,12 @@ impl Observe {
         while let Some(here) = range {
             let (carrier, files) = (Arc::clone(&self.carrier), self.crew.files.clone());
             let names = self.crew.ledger.clone();
-            let found: Vec<(KeyDigest, Original, Known)> = self
-                .crew
-                .block(move || gone_rows(&carrier, &files, &names, here))
-                .await?;
+            let found: Vec<(KeyDigest, Original, Known)> =
+                self.crew.block(move || gone_rows(&carrier, &files, &names, here)).await?;
             range = found.last().and_then(|(key, _, _)| here.after(*key));
             let count = u64::try_from(found.len()).unwrap_or(u64::MAX);
             let job = self.cutting(mount, Lane::Backfill);
-            let packed =
-                self.crew.block(move || job.cutter().delete(&found)).await?;
+            let packed = self.crew.block(move || job.cutter().delete(&found)).await?;
             let progress = Progress::Pass {
                 number: pass.number,
                 rows_seen: 0,
@@ -405,7 +402,7 @@ impl Observe {
         mount: &Arc<Mount>,
         page: Page,
         reading: Reading,
-        progress: impl FnOnce(&NamedPage) -> Progress,
+        progress: Progress,
     ) -> Result<(), Error> {
         let rows = u64::try_from(page.len()).unwrap_or(u64::MAX);
         let (carrier, names) = (Arc::clone(&self.carrier), self.crew.ledger.clone());
@@ -413,7 +410,6 @@ impl Observe {
         let keys = named.rows.iter().map(|row| row.key).collect();
         let flow = self.carrier.flow.clone();
         let rejected = self.crew.ledger.known_rejects(flow.clone(), keys).await?;
-        let progress = progress(&named);
         let job = self.cutting(mount, reading.lane());
         let packed = self
             .crew
@@ -441,11 +437,10 @@ impl Observe {
         let packed_any = !names.is_empty();
         if let Err(error) = self.crew.ledger.observed(observation).await {
             let spool = Arc::clone(&self.crew.files.spool);
-            self.crew
-                .block(move || names.iter().for_each(|name| drop(spool.remove(name))))
-                .await;
+            self.crew.block(move || names.iter().for_each(|name| drop(spool.remove(name)))).await;
             return Err(error.into());
         }
+        crate::crash::point("rows-observed");
         let carrier = Arc::clone(&self.carrier);
         self.crew
             .block(move || -> Result<(), Error> {

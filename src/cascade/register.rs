@@ -14,9 +14,7 @@ use super::parcel::Parcel;
 use super::stage::{Progress, Stage};
 use super::{Error, above, deadline};
 use crate::catalogue::{Object, ObjectKey};
-use crate::delivery::{
-    BatchId, BatchOrigin, DigestSha256, Evidence, Lane, LinkState, Subject,
-};
+use crate::delivery::{BatchId, BatchOrigin, DigestSha256, Evidence, Lane, LinkState, Subject};
 use crate::ledger::spool::Owner as SpoolOwner;
 use crate::ledger::{Finding, Link, LinkFilter, NewBatch};
 use crate::standard::Scope;
@@ -128,6 +126,7 @@ impl Register {
         let owner = SpoolOwner::live(self.channel.id.as_str(), "catalogue");
         self.crew.block(move || spool.write(&name, owner, &parcel.to_bytes(), &[])).await?;
         self.crew.ledger.object_packed(batch, wanted).await?;
+        crate::crash::point("object-packed");
         Ok(true)
     }
 

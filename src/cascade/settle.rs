@@ -87,11 +87,8 @@ impl Settle {
     }
 
     async fn inquire(&self, waiting: &Waiting) -> Result<Ended, Error> {
-        let again = |code: &str| Ended::Again {
-            code: code.to_owned(),
-            at: self.crew.now(),
-            auth: false,
-        };
+        let again =
+            |code: &str| Ended::Again { code: code.to_owned(), at: self.crew.now(), auth: false };
         if self.channel.standard.operation("batch.receipt").is_none() {
             // The standard cannot be asked; the name stays the same, so a second arrival shows.
             return Ok(again("asked-by-sending"));
@@ -131,7 +128,8 @@ impl Settle {
 
     fn backoff(&self, waiting: &Waiting) -> Duration {
         let spread = waiting.batch.id.0.first().copied().unwrap_or_default();
-        crate::ledger::pause_before_retry(waiting.batch.attempts, spread).max(self.crew.pace.unknown)
+        crate::ledger::pause_before_retry(waiting.batch.attempts, spread)
+            .max(self.crew.pace.unknown)
     }
 
     fn scope<'a>(&self, id: &'a str, batch: &'a Batch) -> Scope<'a> {
@@ -193,14 +191,16 @@ impl Settle {
         for _ in 0..MAX_PAGES {
             let mut scope = self.scope(&id, batch);
             let cursor: Option<String> = page.1.take();
-            scope.page =
-                PageScope { number: Some(page.0), cursor: cursor.as_deref(), size: None };
+            scope.page = PageScope { number: Some(page.0), cursor: cursor.as_deref(), size: None };
             let reply = self.crew.ask(&self.channel, "rows.verdict", &scope).await?;
             let reading = reply.reading;
             if !matches!(reading.outcome, Outcome::Accepted { .. }) {
                 return Ok(false);
             }
-            let failing = reading.verdicts.iter().any(|said| matches!(said.verdict, Some(Verdict::Failed { .. })));
+            let failing = reading
+                .verdicts
+                .iter()
+                .any(|said| matches!(said.verdict, Some(Verdict::Failed { .. })));
             if failing && parcel.is_none() {
                 parcel = Some(self.parcel(batch).await?);
             }
@@ -211,8 +211,7 @@ impl Settle {
                 judged.extend(self.judge(dataset, said, row, *at, parcel.as_ref())?);
             }
             let failed = judged.iter().filter(|one| matches!(one, Judged::Failed(_))).count();
-            let (settled, contradictions) =
-                self.crew.ledger.judged(batch.id, judged).await?;
+            let (settled, contradictions) = self.crew.ledger.judged(batch.id, judged).await?;
             let flow = Flow { channel: self.channel.id.clone(), dataset: dataset.clone() };
             let failed = u64::try_from(failed).unwrap_or(u64::MAX);
             if failed > 0 {
@@ -254,8 +253,7 @@ impl Settle {
             None => None,
             Some(Verdict::Passed) => Some(Judged::Passed(row.key)),
             Some(Verdict::Failed { reason }) => {
-                let flow =
-                    Flow { channel: self.channel.id.clone(), dataset: dataset.to_owned() };
+                let flow = Flow { channel: self.channel.id.clone(), dataset: dataset.to_owned() };
                 let original = parcel.and_then(|parcel| parcel.row(at)).unwrap_or_default();
                 Some(Judged::Failed(NewReject {
                     key: row.key,
@@ -368,8 +366,7 @@ async fn merge(crew: &Crew, carrier: &Arc<Carrier>) -> Result<bool, Error> {
     let installed = merged.names().into_iter().filter(|name| !before.contains(name)).collect();
     let batches = crew.ledger.names_of(&ordinals)?;
     let flow = carrier.flow.clone();
-    let told =
-        crew.ledger.runs_installed(flow, installed, retired.clone(), batches.clone()).await;
+    let told = crew.ledger.runs_installed(flow, installed, retired.clone(), batches.clone()).await;
     if let Err(error) = told {
         carrier.index().abandon_merge();
         return Err(error.into());

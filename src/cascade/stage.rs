@@ -70,7 +70,7 @@ pub(super) fn report(
     failures: u32,
 ) -> Option<Duration> {
     crew.events.failed(stage, error.code());
-    let chain = crate::telemetry::chain(error);
+    let chain = crate::telemetry::logs::Chain(error);
     let fatal = matches!(
         error,
         Error::Ledger(
@@ -78,9 +78,9 @@ pub(super) fn report(
         )
     );
     if fatal {
-        tracing::error!(%channel, stage, code = error.code(), error = chain, "stopping");
+        tracing::error!(%channel, stage, code = error.code(), error = %chain, "stopping");
         return None;
     }
-    tracing::warn!(%channel, stage, code = error.code(), error = chain, "stage waits");
+    tracing::warn!(%channel, stage, code = error.code(), error = %chain, "stage waits");
     Some(ledger::pause_before_retry(failures, 0).min(Duration::from_mins(1)))
 }

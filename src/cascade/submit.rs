@@ -17,9 +17,7 @@ use super::pack::{Cut, Cutter, seal_original};
 use super::parcel::Parcel;
 use super::stage::{Progress, Stage};
 use super::{Carrier, Error};
-use crate::delivery::{
-    Action, Attempt, Batch, BatchState, Lane, Outcome, RejectKind, Subject,
-};
+use crate::delivery::{Action, Attempt, Batch, BatchState, Lane, Outcome, RejectKind, Subject};
 use crate::ledger::manifest::ManifestRow;
 use crate::ledger::{Ended, Finding, NewReject, Scope as HoldScope, Waiting};
 use crate::supervisor::Signal;
@@ -48,8 +46,7 @@ impl Stage for Submit {
                     did = true;
                     let payload = waiting.batch.payload_digest;
                     crate::crash::point("before-attempt");
-                    let attempt =
-                        self.crew.ledger.attempt_begun(waiting.batch.id, payload).await?;
+                    let attempt = self.crew.ledger.attempt_begun(waiting.batch.id, payload).await?;
                     crate::crash::point("attempt-committed");
                     running.push(self.send(waiting, attempt));
                 }
@@ -67,6 +64,7 @@ impl Stage for Submit {
                 () = stop.raised(), if !stop.is_raised() => {}
             }
         }
+        drop(running);
         self.failures = 0;
         if did {
             return Ok(Progress::Did);
@@ -287,7 +285,8 @@ impl SplitJob {
             for at in range.clone() {
                 let row = self.parcel.row(at).unwrap_or_default();
                 // A separator of the media stands before every row but a payload's first.
-                let row = if encoded.is_empty() { row.strip_prefix(b",").unwrap_or(row) } else { row };
+                let row =
+                    if encoded.is_empty() { row.strip_prefix(b",").unwrap_or(row) } else { row };
                 encoded.extend_from_slice(row);
                 ends.push(u32::try_from(encoded.len()).unwrap_or(u32::MAX));
             }
@@ -315,11 +314,9 @@ pub(super) async fn manifest(crew: &Crew, batch: &Batch) -> Result<Vec<ManifestR
 /// Done, as the ledger hears it.
 pub(super) fn taken(outcome: &Outcome) -> Ended {
     match outcome {
-        Outcome::Accepted { upper_id, receipt } => Ended::Taken {
-            receipt: receipt.clone(),
-            upper_id: upper_id.clone(),
-            adopted: false,
-        },
+        Outcome::Accepted { upper_id, receipt } => {
+            Ended::Taken { receipt: receipt.clone(), upper_id: upper_id.clone(), adopted: false }
+        }
         Outcome::Exists { upper_id, .. } => {
             Ended::Taken { receipt: None, upper_id: upper_id.clone(), adopted: true }
         }
@@ -327,7 +324,9 @@ pub(super) fn taken(outcome: &Outcome) -> Ended {
         | Outcome::Retry { .. }
         | Outcome::Auth { .. }
         | Outcome::Unknown { .. }
-        | Outcome::Unlisted { .. } => Ended::Taken { receipt: None, upper_id: None, adopted: false },
+        | Outcome::Unlisted { .. } => {
+            Ended::Taken { receipt: None, upper_id: None, adopted: false }
+        }
     }
 }
 
@@ -432,10 +431,8 @@ pub(super) async fn follow(
             BatchState::Refused | BatchState::Split | BatchState::Superseded => {
                 index.abandon_batch(ordinal)?;
             }
-            BatchState::Queued
-            | BatchState::InFlight
-            | BatchState::Unknown
-            | BatchState::Taken => {}
+            BatchState::Queued | BatchState::InFlight | BatchState::Unknown | BatchState::Taken => {
+            }
         }
         Ok(())
     })

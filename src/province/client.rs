@@ -118,6 +118,7 @@ pub struct Client {
     clock: Clock,
     bounds: Bounds,
     open: ArcSwap<Open>,
+    in_flight: usize,
     permits: Semaphore,
     pub(super) token: Mutex<Option<Token>>,
 }
@@ -148,6 +149,7 @@ impl Client {
             clock,
             bounds,
             open: ArcSwap::from_pointee(open),
+            in_flight: permits,
             permits: Semaphore::new(permits),
             token: Mutex::new(None),
             settings,
@@ -174,6 +176,11 @@ impl Client {
             return Err(Error::Credentials { missing });
         }
         Ok(Open { transport: Transport::new(settings, bounds)?, credentials })
+    }
+
+    /// How many requests may be under way at once.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
     /// The standard spoken here.
