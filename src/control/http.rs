@@ -156,3 +156,89 @@ fn response(status: StatusCode, media: &'static str, text: String) -> Response<B
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::super::protocol::Summary;
+    use super::*;
+
+    #[derive(Default)]
+    struct Patient {
+        ill: Mutex<Vec<String>>,
+        summary: Mutex<Option<Summary>>,
+    }
+
+    impl Health for Patient {
+        fn metrics(&self) -> String {
+            "# HELP a b\n# TYPE a gauge\na 1\n".to_owned()
+        }
+        fn not_alive(&self) -> Vec<String> {
+            Vec::new()
+        }
+        fn not_ready(&self) -> Vec<String> {
+            self.ill.lock().unwrap().clone()
+        }
+        fn summary(&self) -> Option<Summary> {
+            *self.summary.lock().unwrap()
+        }
+    }
+
+    /// Sends `head` to a listener of its own and gives everything that comes back.
+    async fn answers(patient: &Arc<Patient>, heads: &[&str]) -> Vec<String> {
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.address();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let server = listener.serve(Arc::clone(patient), async { drop(stopped.await) });
+        let client = async move {
+            let mut answers = Vec::new();
+            for head in heads {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.write_all(head.as_bytes()).await.unwrap();
+                let mut answer = Vec::new();
+                stream.read_to_end(&mut answer).await.unwrap();
+                answers.push(String::from_utf8(answer).unwrap());
+            }
+            stop.send(()).unwrap();
+            answers
+        };
+        tokio::join!(server, client).1
+    }
+
+    fn get(path: &str) -> String {
+        format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+    }
+
+    #[tokio::test]
+    async fn a_probe_says_why_when_it_says_no() {
+        let patient = Arc::new(Patient::default());
+        let well = answers(&patient, &[&get("/healthz"), &get("/readyz"), &get("/status")]).await;
+        assert!(well[0].starts_with("HTTP/1.1 200 ") && well[1].starts_with("HTTP/1.1 200 "));
+        assert!(well[2].starts_with("HTTP/1.1 503 "), "{}", well[2]);
+        *patient.ill.lock().unwrap() = vec!["ledger: full".to_owned(), "channel: held".to_owned()];
+        *patient.summary.lock().unwrap() = Some(Summary::default());
+        let ill = answers(&patient, &[&get("/readyz"), &get("/status")]).await;
+        assert!(ill[0].starts_with("HTTP/1.1 503 "));
+        assert!(ill[0].ends_with("ledger: full\nchannel: held\n"), "{}", ill[0]);
+        assert!(ill[1].contains(r#""rows":{"due":0"#), "{}", ill[1]);
+    }
+
+    #[tokio::test]
+    async fn metrics_come_in_the_text_format_and_nothing_else_is_served() {
+        let post = get("/metrics").replace("GET", "POST");
+        let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "a".repeat(2 * MAX_HEAD_BYTES));
+        let patient = Arc::new(Patient::default());
+        let said = answers(&patient, &[&get("/metrics"), &post, &get("/other"), &long]).await;
+        assert!(said[0].contains("text/plain; version=0.0.4") && said[0].ends_with("a 1\n"));
+        assert!(said[1].starts_with("HTTP/1.1 405 "), "{}", said[1]);
+        assert!(said[2].starts_with("HTTP/1.1 404 "), "{}", said[2]);
+        assert!(
+            said[3].starts_with("HTTP/1.1 431 ") || said[3].starts_with("HTTP/1.1 414 "),
+            "{}",
+            said[3]
+        );
+    }
+}

@@ -297,3 +297,123 @@ fn encode(response: Response) -> Vec<u8> {
         Ok(_) | Err(_) => too_long().unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    struct Echo;
+
+    impl Handler for Echo {
+        async fn handle(&self, request: Request, _peer: Peer) -> Response {
+            Response::Failed(Failure {
+                code: "E-TEST".to_owned(),
+                what: request.name().to_owned(),
+                place: None,
+                next: None,
+                temporary: false,
+            })
+        }
+    }
+
+    fn settings(folder: &tempfile::TempDir) -> Settings {
+        Settings { path: folder.path().join("s"), mode: Mode::default() }
+    }
+
+    /// What a listener answers to some bytes, line by line until it hangs up.
+    async fn said(bytes: &[u8]) -> Vec<Failure> {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(&folder);
+        let listener = Listener::bind(&settings).unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let server = listener.serve(Arc::new(Echo), async { drop(stopped.await) });
+        let client = async {
+            let mut stream = UnixStream::connect(&settings.path).await.unwrap();
+            // The listener may hang up before it has read everything.
+            stream.write_all(bytes).await.ok();
+            stream.shutdown().await.ok();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.ok();
+            stop.send(()).unwrap();
+            String::from_utf8(answer).unwrap()
+        };
+        let text = tokio::join!(server, client).1;
+        text.lines()
+            .map(|line| match serde_json::from_str::<Reply>(line).unwrap().response {
+                Response::Failed(failure) => failure,
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    fn codes(said: &[Failure]) -> Vec<&str> {
+        said.iter().map(|failure| failure.code.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn one_connection_may_ask_several_times() {
+        let line = serde_json::to_string(&Call { version: VERSION, request: Request::Status {} });
+        let twice = format!("{0}\n{0}\n", line.unwrap());
+        assert_eq!(codes(&said(twice.as_bytes()).await), ["E-TEST", "E-TEST"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_understood_is_refused_whole() {
+        let cases: [(&str, &str); 6] = [
+            ("{\"version\":1,\"request\":{\"status\":{\"more\":1}}}\n", "E-CONTROL-REQUEST"),
+            ("{\"version\":1,\"request\":{\"obey\":{}}}\n", "E-CONTROL-REQUEST"),
+            ("{\"version\":1,\"request\":{\"status\":{}},\"x\":1}\n", "E-CONTROL-REQUEST"),
+            ("{\"version\":2,\"request\":{\"obey\":{}}}\n", "E-CONTROL-VERSION"),
+            ("nonsense\n", "E-CONTROL-REQUEST"),
+            ("{\"version\":1,\"request\":{\"status\":{}}}", "E-CONTROL-LINE"),
+        ];
+        for (line, code) in cases {
+            assert_eq!(codes(&said(line.as_bytes()).await), [code], "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_without_an_end_is_cut_off_at_the_limit() {
+        let endless = vec![b' '; MAX_REQUEST_BYTES + 1];
+        assert_eq!(codes(&said(&endless).await), ["E-CONTROL-LINE"]);
+    }
+
+    #[tokio::test]
+    async fn the_socket_has_its_mode_and_replaces_only_a_dead_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(&folder);
+        let first = Listener::bind(&settings).unwrap();
+        let mode = fs::metadata(&settings.path).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o660);
+        assert!(matches!(Listener::bind(&settings), Err(Error::InUse { .. })));
+        // As after a crash: the file stays, nobody answers.
+        let dead = folder.path().join("dead");
+        fs::rename(&settings.path, &dead).unwrap();
+        drop(first);
+        fs::rename(&dead, &settings.path).unwrap();
+        drop(Listener::bind(&settings).unwrap());
+        fs::write(&settings.path, "precious").unwrap();
+        assert!(matches!(Listener::bind(&settings), Err(Error::NotASocket { .. })));
+        assert_eq!(fs::read_to_string(&settings.path).unwrap(), "precious");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_mode_that_lets_everybody_in_is_refused() {
+        let read = |text: &str| Mode::try_from(text.to_owned());
+        assert_eq!(read("0600"), Ok(Mode(0o600)));
+        assert!(read("0666").is_err() && read("rw").is_err() && read("7777").is_err());
+    }
+
+    #[test]
+    fn an_answer_that_is_too_long_says_so() {
+        let what = "x".repeat(MAX_RESPONSE_BYTES);
+        let failure =
+            Failure { code: String::new(), what, place: None, next: None, temporary: false };
+        let line = encode(Response::Failed(failure));
+        let reply: Reply = serde_json::from_slice(&line).unwrap();
+        assert!(matches!(reply.response, Response::Failed(it) if it.code == "E-CONTROL-SIZE"));
+    }
+}

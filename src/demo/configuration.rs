@@ -25,6 +25,129 @@ path = "city.sqlite"
 kind = "csv-folder"
 id = "files"
 path = "files"
+
+# The catalogue: the city's departments keep theirs on a sheet, the counties in tables.
+[catalogue]
+region = "515100"
+
+[[catalogue.part]]
+kind = "sheet"
+file = "catalogue.xlsx"
+sheet = "目录"
+head_rows = 2
+
+[catalogue.part.columns]
+"entry.title" = "信息资源名称"
+"entry.code" = "信息资源代码"
+"entry.department.title" = "信息资源提供方"
+"entry.department.credit_code" = "信息资源提供方代码"
+"entry.summary" = "信息资源摘要"
+"entry.format" = "信息资源格式"
+"item.title" = "信息项信息/信息项名称"
+"item.code" = "信息项信息/字段名"
+"item.data_type" = "信息项信息/数据类型"
+"item.length" = "信息项信息/数据长度"
+"item.is_key" = "信息项信息/主键"
+"item.share_type" = "信息项信息/共享类型"
+"entry.share_type" = "共享属性/共享类型"
+"entry.share_condition" = "共享属性/共享条件"
+"entry.share_ways" = "共享属性/共享方式"
+"entry.open_type" = "开放属性/开放类型"
+"entry.open_condition" = "开放属性/开放条件"
+"entry.update_cycle" = "更新周期"
+"entry.published" = "发布日期"
+"entry.related_code" = "关联资源代码"
+
+[[catalogue.part]]
+kind = "sql"
+source = "city"
+table = "cat_organisation"
+
+[catalogue.part.columns]
+"organisation.id" = "id"
+"organisation.title" = "title"
+"organisation.credit_code" = "credit_code"
+"organisation.region" = "region"
+"organisation.parent" = "parent"
+
+[[catalogue.part]]
+kind = "sql"
+source = "city"
+table = "cat_category"
+
+[catalogue.part.columns]
+"category.id" = "id"
+"category.code" = "code"
+"category.title" = "title"
+"category.parent" = "parent"
+
+[[catalogue.part]]
+kind = "sql"
+source = "city"
+table = "cat_system"
+
+[catalogue.part.columns]
+"system.id" = "id"
+"system.title" = "title"
+"system.department" = "department"
+"system.department.title" = "department_title"
+"system.department.credit_code" = "credit_code"
+"system.region" = "region"
+
+[[catalogue.part]]
+kind = "sql"
+source = "city"
+table = "cat_entry"
+
+[catalogue.part.columns]
+"entry.id" = "id"
+"entry.code" = "code"
+"entry.title" = "title"
+"entry.summary" = "summary"
+"entry.category" = "category"
+"entry.system" = "system"
+"entry.department" = "department"
+"entry.department.title" = "department_title"
+"entry.department.credit_code" = "credit_code"
+"entry.region" = "region"
+"entry.format" = "format"
+"entry.share_type" = "share_type"
+"entry.share_condition" = "share_condition"
+"entry.share_ways" = "share_ways"
+"entry.open_type" = "open_type"
+"entry.update_cycle" = "update_cycle"
+"entry.published" = "published"
+
+[[catalogue.part]]
+kind = "sql"
+source = "city"
+query = "SELECT entry, id, code, title, data_type, CAST(length AS TEXT) AS length, CAST(is_key AS TEXT) AS is_key, share_type FROM cat_item"
+
+[catalogue.part.columns]
+"item.entry" = "entry"
+"item.id" = "id"
+"item.code" = "code"
+"item.title" = "title"
+"item.data_type" = "data_type"
+"item.length" = "length"
+"item.is_key" = "is_key"
+"item.share_type" = "share_type"
+
+[[catalogue.part]]
+kind = "sql"
+source = "city"
+table = "cat_resource"
+
+[catalogue.part.columns]
+"resource.id" = "id"
+"resource.title" = "title"
+"resource.kind" = "kind"
+"resource.entry" = "entry"
+"resource.dataset" = "dataset"
+"resource.table" = "table_name"
+"resource.department" = "department"
+"resource.department.credit_code" = "credit_code"
+"resource.region" = "region"
 "#;
 
 fn dataset(toml: &mut String, plan: &Plan) -> std::fmt::Result {

@@ -75,7 +75,7 @@ pub struct Generated {
     pub entries: u64,
     /// Every defect planted in catalogue entries. None of them carries rows.
     pub entry_defects: Vec<EntryDefect>,
-    /// `[[source]]` and `[[dataset]]` with their rules: the part of the daemon's configuration (TOML)
+    /// `[[source]]`, `[catalogue]` and `[[dataset]]` with their rules: the part of the daemon's configuration (TOML)
     /// that speaks of this city. Paths are relative to `directory`.
     pub configuration: String,
     /// Datasets in which nothing changed for longer than their cycle allows.

@@ -7,8 +7,11 @@ use jiff::civil::{DateTime, datetime};
 
 use super::flaw::Flaw;
 use super::*;
-use crate::checks::{Pass, RuleSettings, Rules};
-use crate::city::{Dataset, DatasetSettings, Pool, Scan, Source, SourceSettings};
+use crate::catalogue::{Content, Kind, Object};
+use crate::checks::{Pass, RuleSettings, Rules, credit_code};
+use crate::city::{
+    CatalogueSettings, Dataset, DatasetSettings, Pool, Scan, Source, SourceSettings, read_catalogue,
+};
 use crate::row::{Keyer, Page, key_text};
 
 const NOW: fn() -> DateTime = || datetime(2026, 11, 22, 9, 0, 0, 0);
@@ -76,13 +79,12 @@ fn configured(generated: &Generated) -> (Vec<SourceSettings>, Vec<(Dataset, Vec<
     let mut toml: toml::Table = generated.configuration.parse().unwrap();
     let mut sources: Vec<SourceSettings> = toml.remove("source").unwrap().try_into().unwrap();
     sources.iter_mut().for_each(|source| source.resolve(&generated.directory));
-    let datasets: Vec<toml::Table> = toml.remove("dataset").unwrap().try_into().unwrap();
-    let datasets = datasets.into_iter().map(|mut table| {
-        let rules = table.remove("rule").unwrap().try_into().unwrap();
-        let settings: DatasetSettings = table.try_into().unwrap();
+    let datasets: Vec<DatasetSettings> = toml.remove("dataset").unwrap().try_into().unwrap();
+    let compile = |mut settings: DatasetSettings| {
+        let rules = std::mem::take(&mut settings.rules);
         (Dataset::compile(&settings, &sources).unwrap(), rules)
-    });
-    let datasets = datasets.collect();
+    };
+    let datasets = datasets.into_iter().map(compile).collect();
     (sources, datasets)
 }
 
@@ -145,4 +147,60 @@ fn the_rules_find_exactly_the_defects_that_were_planted() {
     let more: Vec<_> = found.difference(&listed).collect();
     assert!(missed.is_empty() && more.is_empty(), "missed {missed:#?}, more {more:#?}");
     assert_eq!(defects.len(), generated.defects.len());
+}
+
+#[test]
+fn the_catalogue_is_read_whole_and_its_defects_are_those_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let scale = Scale { rows: 1_000, ..Scale::FULL };
+    let generated = generate(folder.path(), scale, 5, NOW()).unwrap();
+    let (sources, _) = configured(&generated);
+    let toml: toml::Table = generated.configuration.parse().unwrap();
+    let mut settings: CatalogueSettings = toml["catalogue"].clone().try_into().unwrap();
+    settings.resolve(folder.path());
+    assert_eq!(settings.check(&sources), []);
+    let opened: Vec<(SourceSettings, Source)> = sources
+        .into_iter()
+        .map(|source| (source.clone(), Source::open(source, Arc::new(Threads))))
+        .collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let read = runtime.block_on(read_catalogue(&settings, &opened)).unwrap();
+    assert_eq!(read.problems, []);
+    let count = |kind| read.objects.iter().filter(|it| it.key().kind == kind).count();
+    let counts = Kind::ALL.map(count);
+    // Departments; 3 classes and per department a group with two leaves; systems; entries; tables.
+    assert_eq!(counts, [20, 3 + 20 * 3, 20, 300, 40]);
+    let keys: BTreeSet<_> = read.objects.iter().map(Object::key).collect();
+    for object in &read.objects {
+        let lost: Vec<_> =
+            object.parents().into_iter().filter(|parent| !keys.contains(parent)).collect();
+        assert_eq!(lost, [], "{}", object.key());
+    }
+    assert_eq!(generated.entry_defects.len(), 5);
+    let mut lacking: Vec<EntryDefect> = read
+        .objects
+        .iter()
+        .flat_map(|object| {
+            let entry = object.key().id;
+            lacks(object).into_iter().map(move |word| EntryDefect { entry: entry.clone(), word })
+        })
+        .collect();
+    lacking.sort();
+    let mut listed = generated.entry_defects.clone();
+    listed.sort();
+    assert_eq!(lacking, listed);
+}
+
+/// The words of an entry that are wrong, as a standard would say.
+fn lacks(object: &Object) -> Vec<&'static str> {
+    let Content::Entry(entry) = &object.content else { return Vec::new() };
+    let conditional = entry.share_type == "conditional";
+    let wrong = [
+        ("summary", entry.summary.is_empty()),
+        ("share_type", entry.share_type.is_empty()),
+        ("share_condition", conditional && entry.share_condition.is_empty()),
+        ("department.credit_code", credit_code(&entry.department_credit_code).is_some()),
+        ("update_cycle", entry.update_cycle.is_empty()),
+    ];
+    wrong.into_iter().filter(|(_, wrong)| *wrong).map(|(word, _)| word).collect()
 }
