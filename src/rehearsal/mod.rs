@@ -38,3 +38,6 @@ pub use faults::{Fault, Faults, Play};
 pub use platform::{Platform, Settings};
 pub use rows::{IdentityRule, RowRules};
 pub use store::{Content, Delivery, Object};
+
+#[cfg(test)]
+mod tests;
