@@ -294,8 +294,8 @@ async fn read(response: reqwest::Response) -> Result<Said, reqwest::Error> {
 
 /// Gives the root the standard's namespace.
 fn x(body: &str) -> String {
-    let at = body.find(['>', ' ']).unwrap();
-    format!("{} xmlns=\"urn:test:invented\"{}", &body[..at], &body[at..])
+    let (name, _) = body.split_once(['>', ' ']).unwrap();
+    body.replacen(name, &format!("{name} xmlns=\"urn:test:invented\""), 1)
 }
 
 fn organ(id: &str) -> String {
