@@ -457,6 +457,11 @@ fn dataset_digest(write: &Transaction<'_>, dataset: &str) -> Result<String, Erro
     Ok(hex(context.finish().as_ref()))
 }
 
+/// Whether the standard's inventories say digests.
+fn digests(scene: &Scene<'_>) -> bool {
+    scene.message.directory.rows.as_ref().is_some_and(|rows| rows.digest == "lines")
+}
+
 fn inventory_of_datasets(scene: &Scene<'_>, write: &Transaction<'_>) -> Ruled {
     let window = Window::of(scene.message);
     let (offset, limit) = window.span();
@@ -466,11 +471,13 @@ fn inventory_of_datasets(scene: &Scene<'_>, write: &Transaction<'_>) -> Ruled {
     }
     let mut found = Vec::new();
     for name in names.into_iter().filter(|name| *name > window.cursor).skip(offset).take(limit) {
-        let element = BTreeMap::from([
+        let mut element = BTreeMap::from([
             ("inventory.count", store::count(write, &name)?.to_string()),
-            ("inventory.digest", dataset_digest(write, &name)?),
             ("inventory.key", name.clone()),
         ]);
+        if digests(scene) {
+            element.insert("inventory.digest", dataset_digest(write, &name)?);
+        }
         found.push((name, element));
     }
     let mut says = Says::default();
@@ -484,8 +491,11 @@ fn inventory_of_keys(scene: &Scene<'_>, write: &Transaction<'_>) -> Ruled {
     };
     let window = Window::of(scene.message);
     let keys = store::keys(write, &dataset, &window.cursor, window.span())?;
+    let digests = digests(scene);
     let elements = keys.into_iter().map(|(key, digest)| {
-        (key.clone(), BTreeMap::from([("inventory.key", key), ("inventory.digest", digest)]))
+        let mut element = BTreeMap::from([("inventory.key", key.clone())]);
+        element.extend(digests.then_some(("inventory.digest", digest)));
+        (key, element)
     });
     let mut says = Says::default();
     says.set("page.total", store::count(write, &dataset)?.to_string());

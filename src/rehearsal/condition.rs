@@ -18,6 +18,8 @@ pub(super) enum Condition {
     Not(Box<Condition>),
     Present(String),
     OneOf(String, Vec<String>),
+    /// An absent value is neither equal nor unequal to anything.
+    NoneOf(String, Vec<String>),
 }
 
 /// What a message says of a word: unknown, or its canonical values (none when it is absent).
@@ -57,6 +59,9 @@ impl Condition {
             Self::OneOf(word, codes) => {
                 said(word).map(|values| values.iter().any(|value| codes.contains(value)))
             }
+            Self::NoneOf(word, codes) => said(word).map(|values| {
+                !values.is_empty() && !values.iter().any(|value| codes.contains(value))
+            }),
         }
     }
 }
@@ -66,6 +71,11 @@ fn tokens(text: &str) -> Vec<String> {
     let mut word = String::new();
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
+        if letter == '"' {
+            word.extend(letters.by_ref().take_while(|letter| *letter != '"'));
+            tokens.push(std::mem::take(&mut word));
+            continue;
+        }
         let joined = matches!(letter, '=' | '!') && letters.peek() == Some(&'=');
         if letter.is_whitespace() || joined || matches!(letter, '(' | ')' | ',') {
             if !word.is_empty() {
@@ -77,7 +87,7 @@ fn tokens(text: &str) -> Vec<String> {
             } else if !letter.is_whitespace() {
                 tokens.push(letter.to_string());
             }
-        } else if !matches!(letter, '"' | '\'') {
+        } else {
             word.push(letter);
         }
     }
@@ -151,14 +161,9 @@ fn one(rest: Rest<'_, '_>, depth: usize) -> Result<Condition, String> {
     let word = next(rest)?.to_owned();
     match next(rest)? {
         "==" => Ok(Condition::OneOf(word, vec![next(rest)?.to_owned()])),
-        "!=" => {
-            let same = Condition::OneOf(word, vec![next(rest)?.to_owned()]);
-            Ok(Condition::Not(Box::new(same)))
-        }
+        "!=" => Ok(Condition::NoneOf(word, vec![next(rest)?.to_owned()])),
         "in" => Ok(Condition::OneOf(word, codes(rest)?)),
-        "not" if eat(rest, "in") => {
-            Ok(Condition::Not(Box::new(Condition::OneOf(word, codes(rest)?))))
-        }
+        "not" if eat(rest, "in") => Ok(Condition::NoneOf(word, codes(rest)?)),
         token => Err(format!("`{token}` where `==`, `!=` or `in` should be")),
     }
 }
@@ -194,6 +199,8 @@ mod tests {
         assert_eq!(judged("ways in (api, table)"), Some(true));
         assert_eq!(judged("ways not in (table)"), Some(true));
         assert_eq!(judged("present empty"), Some(false));
+        assert_eq!(judged("empty != none"), Some(false), "neither equal nor unequal");
+        assert_eq!(judged("share == \"two words\""), Some(false));
         assert_eq!(judged("not present empty and (share == all or ways == file)"), Some(true));
     }
 

@@ -203,6 +203,8 @@ pub(super) struct RowStyle {
     /// `elements`, `attributes`, `object` or `array`.
     pub(super) style: String,
     pub(super) tag: String,
+    /// Before the name of each column.
+    pub(super) prefix: String,
     /// `omit`, `empty` or `nil`.
     pub(super) null: Option<String>,
     /// Where the row's key stands: `@attribute` or an element.

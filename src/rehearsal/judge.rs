@@ -156,6 +156,11 @@ impl Message<'_> {
             }
             return;
         }
+        // Where rows share a path, the first that is present is written.
+        let shared = self.operation.fields.iter().filter(|it| it.path == field.path).count() > 1;
+        if shared && wanted != Some(true) {
+            return;
+        }
         if wanted == Some(false) {
             findings.push(format!("{}: must not be given here", field.path));
             return;
@@ -274,6 +279,9 @@ fn typed(field: &Field, text: &str) -> Result<(), &'static str> {
             let once = plain.matches('.').count() <= 1
                 && plain.starts_with(|it: char| it.is_ascii_digit());
             if digits && once { Ok(()) } else { Err("is no number") }
+        }
+        "time" | "date" if matches!(field.format.as_str(), "ms" | "s") => {
+            text.parse::<i64>().map(|_| ()).map_err(|_error| "is no count since 1970")
         }
         "time" | "date" if !field.format.is_empty() => {
             jiff::fmt::strtime::parse(&field.format, text)

@@ -28,6 +28,7 @@ mod judge;
 mod platform;
 mod reply;
 mod rows;
+mod script;
 mod server;
 mod signature;
 mod store;
@@ -37,4 +38,8 @@ pub use error::Error;
 pub use faults::{Fault, Faults, Play};
 pub use platform::{Platform, Settings};
 pub use rows::{IdentityRule, RowRules};
+pub use script::Script;
 pub use store::{Content, Delivery, Object};
+
+#[cfg(test)]
+mod tests;

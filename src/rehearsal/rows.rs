@@ -114,8 +114,15 @@ pub(super) fn read(
         if !keys.insert(key.clone()) {
             return Err(format!("row {at}: its key stands in this batch twice"));
         }
-        let reason = rules.reason(&key, &cells);
         let digest = digest(&cells);
+        let cells: Cells = cells
+            .into_iter()
+            .map(|(name, text)| match name.strip_prefix(&style.prefix) {
+                Some(column) => (column.to_owned(), text),
+                None => (name, text),
+            })
+            .collect();
+        let reason = rules.reason(&key, &cells);
         rows.push(Judged { key, cells, digest, reason });
     }
     Ok(rows)
@@ -155,7 +162,8 @@ fn row(style: &RowStyle, node: &Node) -> (Option<String>, Cells) {
     (key, cells)
 }
 
-/// SHA-256, in hexadecimal, of the cells that have a value, as `name=text` lines in their order.
+/// SHA-256, in hexadecimal, of the cells that have a value, as `name=text` lines in their order
+/// and under the names that were sent: what `digest = "lines"` of `[rows]` asks for.
 fn digest(cells: &[(String, Option<String>)]) -> String {
     let mut context = Context::new(&SHA256);
     for (name, text) in cells {
