@@ -102,6 +102,9 @@ impl Carried {
                 continue;
             }
             let value = match node.text_at(path).filter(|text| !text.is_empty()) {
+                Some(text) if field.codes.as_ref().is_some_and(|it| it.is_shared(text)) => {
+                    continue;
+                }
                 None => Value::Absent,
                 Some(text) => taken_back(field, text),
             };

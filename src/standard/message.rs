@@ -55,18 +55,17 @@ pub(super) struct Length {
 pub(super) struct Codes {
     pub(super) name: String,
     by_word: BTreeMap<String, String>,
-    by_code: BTreeMap<String, String>,
+    by_code: BTreeMap<String, Vec<String>>,
 }
 
 impl Codes {
     pub(super) fn new(name: &str, rows: &[CodeRow]) -> Self {
-        let coded = rows.iter().filter(|row| !row.code.is_empty());
-        Self {
-            name: name.to_owned(),
-            by_word: coded.clone().map(|row| (row.word.clone(), row.code.clone())).collect(),
-            // The first word of a code is the one it is read as.
-            by_code: coded.rev().map(|row| (row.code.clone(), row.word.clone())).collect(),
+        let mut codes = Self { name: name.to_owned(), ..Self::default() };
+        for row in rows.iter().filter(|row| !row.code.is_empty()) {
+            codes.by_word.insert(row.word.clone(), row.code.clone());
+            codes.by_code.entry(row.code.clone()).or_default().push(row.word.clone());
         }
+        codes
     }
 
     /// The standard's code for a canonical word.
@@ -74,9 +73,14 @@ impl Codes {
         self.by_word.get(word).map(String::as_str)
     }
 
-    /// The canonical word for the standard's code.
+    /// The canonical word for the standard's code: the first, where several share it.
     pub(super) fn word(&self, code: &str) -> Option<&str> {
-        self.by_code.get(code).map(String::as_str)
+        self.by_code.get(code)?.first().map(String::as_str)
+    }
+
+    /// Several words share this code: which one was meant cannot be taken back from a message.
+    pub(super) fn is_shared(&self, code: &str) -> bool {
+        self.by_code.get(code).is_some_and(|words| words.len() > 1)
     }
 
     /// Words that have a code, in order.

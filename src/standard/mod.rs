@@ -93,6 +93,16 @@ impl Standard {
         &self.tables.settings
     }
 
+    /// The limits of its requests and replies.
+    pub fn limits(&self) -> &settings::Limits {
+        &self.settings().limits
+    }
+
+    /// After which waiting is overdue.
+    pub fn deadlines(&self) -> &settings::Deadlines {
+        &self.settings().deadlines
+    }
+
     /// What messages and replies are written in.
     pub fn media(&self) -> Media {
         self.media

@@ -48,7 +48,7 @@ pub struct Operation {
     pub method: String,
     /// Below the channel's address, with `{NAME}` for each `url:NAME` of the message.
     pub path: String,
-    /// `message`, `none`, `form`, `multipart` or `raw`.
+    /// `message`, `none` or `form`.
     pub body: String,
     /// Kinds whose upper ids must be there first.
     pub needs: Vec<Kind>,

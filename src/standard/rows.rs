@@ -58,7 +58,7 @@ pub(super) fn spec(
         let name = if style.column == "item.id" { &item.id } else { &item.code };
         Some(RowColumn {
             index: at,
-            name: name.clone(),
+            name: format!("{}{name}", style.prefix),
             kind: column.kind,
             format: format(rows, column.kind),
             quoted: false,

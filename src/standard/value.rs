@@ -1,6 +1,6 @@
 //! The column `value`: where a field's value comes from.
 //!
-//! Every word that may stand there is in [`forms`] or in the catalogue's
+//! Every word that may stand there is in [`VALUE_FORMS`], in [`value_words`] or in the catalogue's
 //! [`words`](crate::catalogue::words()); the page for integrators lists the same and a test compares.
 
 use crate::catalogue::{Kind, WordType, words};

@@ -38,7 +38,7 @@ pub const KEYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("namespaces", &["*"]),
-    ("http", &["media", "method", "timeout", "headers", "root"]),
+    ("http", &["media", "method", "timeout", "headers"]),
     ("http.headers", &["*"]),
     ("auth", &["kind", "path", "token", "lifetime", "form", "headers"]),
     ("auth.form", &["*"]),
@@ -94,7 +94,7 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("inbox", &["table", "key", "date", "type", "overlap", "with", "reply"]),
 ];
 
-const ROW_KEYS: &[&str] = &["style", "tag", "column", "null", "key", "only"];
+const ROW_KEYS: &[&str] = &["style", "tag", "column", "prefix", "null", "key", "only"];
 
 /// How a reply's code is classed, in the order of [`Class::ALL`].
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -278,7 +278,7 @@ pub struct OperationSettings {
     pub method: String,
     /// Below the channel's address.
     pub path: String,
-    /// `message`, `none`, `form`, `multipart` or `raw`.
+    /// `message`, `none` or `form`.
     pub body: String,
     /// The message's table; empty for a request without one.
     pub message: String,
@@ -339,6 +339,8 @@ pub struct RowStyle {
     pub tag: String,
     /// Which word names a column: `item.code` or `item.id`.
     pub column: String,
+    /// What stands before a column's name, for example the prefix of a namespace.
+    pub prefix: String,
     /// `omit`, `empty` or `nil`.
     pub null: String,
     /// Where the row's key text goes: an attribute `@name`, an element or member, or nowhere.
@@ -353,7 +355,7 @@ pub const MEDIA: &[&str] =
 /// Values of `method`.
 pub const METHODS: &[&str] = &["POST", "PUT", "GET", "DELETE", "PATCH"];
 /// Values of `body`.
-pub const BODIES: &[&str] = &["message", "none", "form", "multipart", "raw"];
+pub const BODIES: &[&str] = &["message", "none", "form"];
 /// Values of `[auth] kind`.
 pub const AUTH_KINDS: &[&str] = &["oauth-client-credentials", "secret-exchange", "basic"];
 /// Values of `[sign] algorithm`.

@@ -376,6 +376,7 @@ fn rows(it: &mut Section<'_, '_, '_>) -> RowSettings {
         style: it.one_of("style", STYLES, ""),
         tag: it.text("tag"),
         column: it.one_of("column", &["item.code", "item.id"], "item.code"),
+        prefix: it.text("prefix"),
         null: it.one_of("null", &["omit", "empty", "nil"], "omit"),
         key: it.text("key"),
         only_key: it.one_of("only", &["all", "key"], "all") == "key",

@@ -304,6 +304,77 @@ fn a_query_names_the_batch_it_is_about() {
     assert!(String::from_utf8(bytes(&message)).unwrap().contains(id));
 }
 
+/// A small directory of its own, in JSON, with this message table.
+fn small(body: &str, table: &str, codes: &str) -> Result<Standard, String> {
+    let settings = format!(
+        "id = \"small\"\nversion = \"1\"\ntitle = \"t\"\nmodelled_on = \"m\"\n\
+         evidence = \"receipt\"\n[http]\nmedia = \"application/json\"\n[reply]\n\
+         common = \"answer\"\naccepted = [\"1\"]\n[[operation]]\nname = \"entry.register\"\n\
+         path = \"/e/{{id}}\"\nmessage = \"entry\"\nbody = \"{body}\"\n"
+    );
+    let head = "path,title,on,when,value,type,format,length,required,codes,clause,basis\n";
+    let files: Files = [
+        ("standard.toml", settings),
+        ("messages/entry.csv", format!("{head}{table}")),
+        ("replies/answer.csv", "path,meaning,basis\ncode,code,model\n".to_owned()),
+        ("codes/share.csv", codes.to_owned()),
+    ]
+    .map(|(name, text)| (name.to_owned(), text.into_bytes()))
+    .into();
+    load(&files).map_err(|problems| super::told(&problems))
+}
+
+const SHARE: &str = "word,code\nunconditional,1\nconditional,1\nnone,2\n";
+
+#[test]
+fn what_stands_outside_the_body_is_given_apart() {
+    let table = "url:id,i,,,entry.id,text,,,yes,,c,model\n\
+                 header:X-Key,k,,,credential.key,text,,,yes,,c,model\n\
+                 query:t,t,,,entry.title,text,,,yes,,c,model\n\
+                 name,n,,,entry.title,text,,,yes,,c,model\n";
+    let standard = small("message", table, SHARE).unwrap();
+    let object = object(entry());
+    let message = standard.build("entry.register", &scope(&object)).unwrap();
+    let told: Vec<(&str, &str, String)> = message
+        .parameters
+        .iter()
+        .map(|it| {
+            let text = it.value.fill(|slot| Some(format!("<{slot}>"))).unwrap();
+            (it.place, it.name.as_str(), String::from_utf8(text).unwrap())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("url", "id", "e1".to_owned()),
+            ("header", "X-Key", "<credential.key>".to_owned()),
+            ("query", "t", entry().title),
+        ]
+    );
+}
+
+#[test]
+fn a_form_is_escaped_and_its_slots_too() {
+    let table = "a b,n,,,entry.code,text,,,yes,,c,model\n\
+                 x,n,,,entry.related_code,text,,,no,,c,model\n\
+                 key,k,,,credential.key,text,,,yes,,c,model\n";
+    let standard = small("form", table, SHARE).unwrap();
+    let object = object(entry());
+    let message = standard.build("entry.register", &scope(&object)).unwrap();
+    let text = message.payload.fill(|_| Some("s&t".to_owned())).unwrap();
+    assert_eq!(String::from_utf8(text).unwrap(), "a+b=307320%2F1&key=s%26t");
+}
+
+#[test]
+fn a_code_that_two_words_share_demands_nothing_by_either() {
+    let table = "s,share,,,entry.share_type,code,,,yes,share,c,model\n\
+                 r,reason,,entry.share_type == unconditional,entry.title,text,,,yes,,c,model\n";
+    // The variant `conditional` has no reason and the same code as `unconditional`.
+    let table =
+        format!("{table}q,q,,entry.share_type == conditional,entry.title,text,,,yes,,c,model\n");
+    assert_eq!(small("message", &table, SHARE).err(), None);
+}
+
 proptest! {
     #[test]
     fn what_was_built_is_read_back(
