@@ -14,6 +14,8 @@ mod client;
 mod credentials;
 mod error;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod token;
 mod transport;
 

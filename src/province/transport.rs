@@ -229,8 +229,9 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
         if let Some(found) = error.downcast_ref::<T>() {
             return Some(found);
         }
+        // An I/O error's own source is that of what it wraps, not what it wraps.
         let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(found) = inner.and_then(|inner| inner.downcast_ref::<T>()) {
+        if let Some(found) = inner.and_then(|inner| find(inner)) {
             return Some(found);
         }
         next = error.source();
