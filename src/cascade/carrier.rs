@@ -1,16 +1,18 @@
 //! A dataset on a channel, with everything its rows need on their way: source, rules, plans, and
 //! what the province holds of it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::catalogue::{Kind, ObjectKey};
+use crate::catalogue::{Kind, Object, ObjectKey};
 use crate::checks::Rules;
 use crate::city;
 use crate::delivery::{Action, BatchId};
 use crate::ledger::sent::{self, Index};
 use crate::ledger::spool::{self, Spool};
 use crate::ledger::{self, Flow, Ledger, Owner, SpooledFate};
-use crate::standard::Standard;
+use crate::row::Column;
+use crate::standard::{RowLayout, Standard};
 use crate::wire::RowPlan;
 
 use super::Error;
@@ -28,8 +30,6 @@ pub struct Carrier {
     pub(super) dataset: city::Dataset,
     pub(super) source: SourceHandle,
     pub(super) rules: Rules,
-    pub(super) upsert: RowPlan,
-    pub(super) delete: Option<RowPlan>,
     /// At most this share of what is held above may be deleted without an approval, in percent.
     pub(super) deletion_percent: u8,
     index: Mutex<Index>,
@@ -53,10 +53,6 @@ pub struct CarrierParts {
     pub dataset: city::Dataset,
     /// Its rules.
     pub rules: Rules,
-    /// How its rows are written.
-    pub upsert: RowPlan,
-    /// How its deletions are written; a standard may have none.
-    pub delete: Option<RowPlan>,
     /// See [`Carrier`]; 0 asks for an approval of every deletion.
     pub deletion_percent: u8,
 }
@@ -69,7 +65,7 @@ impl Carrier {
         ledger: &Ledger,
         files: &Files,
     ) -> Result<Self, Error> {
-        let CarrierParts { flow, dataset, rules, upsert, delete, deletion_percent } = parts;
+        let CarrierParts { flow, dataset, rules, deletion_percent } = parts;
         let owner = Owner {
             region: dataset.region.clone(),
             department: dataset.department.clone(),
@@ -114,8 +110,6 @@ impl Carrier {
             dataset,
             source: SourceHandle(source),
             rules,
-            upsert,
-            delete,
             deletion_percent,
             index: Mutex::new(index),
         })
@@ -183,34 +177,56 @@ impl Files {
     }
 }
 
-/// The resource that carries a dataset's rows, as the channel's standard needs it.
-#[derive(Clone, Debug)]
+/// The resource that carries a dataset's rows, and how its entry's items make them written.
+#[derive(Debug)]
 pub(super) struct Mount {
-    pub(super) object: crate::catalogue::Object,
+    pub(super) object: Object,
     pub(super) upper_id: Option<String>,
-    pub(super) upper: std::collections::BTreeMap<Kind, String>,
+    pub(super) upper: BTreeMap<Kind, String>,
+    /// How a new or changed row is written.
+    pub(super) upsert: RowPlan,
+    /// How a deleted row is written; a standard may have no way.
+    pub(super) delete: Option<RowPlan>,
 }
 
 impl Mount {
-    /// The mount of a dataset, where everything that `operation` needs is held above.
+    /// The mount of a dataset, once everything that `operation` needs is held above.
     pub(super) async fn find(
         ledger: &Ledger,
-        flow: &Flow,
+        carrier: &Carrier,
         standard: &Standard,
         operation: &str,
     ) -> Result<Option<Self>, Error> {
+        let flow = &carrier.flow;
         let Some(id) = ledger.resource_of(flow.dataset.clone()).await? else { return Ok(None) };
         let key = ObjectKey { kind: Kind::Resource, id };
-        let Some(object) = ledger.object(key.clone()).await? else { return Ok(None) };
-        let (link, upper) = super::uppers(ledger, &flow.channel, &object).await?;
-        let upper_id = link.and_then(|link| link.upper_id);
+        let Some(object) = ledger.object(key).await? else { return Ok(None) };
+        let above = super::above(ledger, &flow.channel, &object).await?;
         let needs = standard.operation(operation).map_or(&[][..], |known| &known.needs);
-        let ready = needs.iter().all(|kind| match kind {
-            Kind::Resource => upper_id.is_some(),
-            Kind::Organisation | Kind::Category | Kind::System | Kind::Entry => {
-                upper.contains_key(kind)
+        let mounted = above.link.as_ref().and_then(|link| link.upper_id.clone());
+        if needs.contains(&Kind::Resource) && mounted.is_none()
+            || above.missing.iter().any(|key| needs.contains(&key.kind))
+        {
+            return Ok(None);
+        }
+        let mut items = Vec::new();
+        for parent in object.parents().into_iter().filter(|key| key.kind == Kind::Entry) {
+            if let Some(entry) = ledger.object(parent).await? {
+                items.extend_from_slice(entry.items());
             }
-        });
-        Ok(ready.then_some(Self { object, upper_id, upper }))
+        }
+        let columns: Vec<Column> = carrier
+            .dataset
+            .columns
+            .iter()
+            .zip(&carrier.dataset.fields)
+            .map(|(column, field)| Column { name: field.item.clone(), kind: column.kind })
+            .collect();
+        let layout = RowLayout { columns: &columns, key: &carrier.dataset.key, items: &items };
+        let upsert = standard.row_plan(Action::Upsert, layout).map_err(Error::lacks)?;
+        let delete = standard
+            .operation("rows.delete")
+            .and_then(|_| standard.row_plan(Action::Delete, layout).ok());
+        Ok(Some(Self { object, upper_id: mounted, upper: above.upper, upsert, delete }))
     }
 }

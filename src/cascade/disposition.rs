@@ -29,12 +29,7 @@ pub enum Disposition {
 
 /// The table. `rows` is how many rows the batch carries, `renewed` whether its credentials were
 /// renewed already.
-pub fn disposition(
-    outcome: &Outcome,
-    subject: &Subject,
-    rows: u32,
-    renewed: bool,
-) -> Disposition {
+pub fn disposition(outcome: &Outcome, subject: &Subject, rows: u32, renewed: bool) -> Disposition {
     match (outcome, subject) {
         (Outcome::Accepted { .. } | Outcome::Exists { .. }, _) => Disposition::Done,
         (Outcome::Retry { .. }, _) => Disposition::Retry,

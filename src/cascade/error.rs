@@ -1,8 +1,8 @@
 //! What can stop a step of a stage. None of these holds content or secrets.
 
+use crate::city;
 use crate::ledger::{self, disk, seal};
 use crate::standard::Lack;
-use crate::{city, province};
 
 /// A failure of a stage's step.
 #[derive(Debug, thiserror::Error)]
@@ -13,12 +13,9 @@ pub enum Error {
     /// The city's source.
     #[error(transparent)]
     City(#[from] city::Error),
-    /// The province's client cannot work at all (an answer is never an error).
-    #[error(transparent)]
-    Province(#[from] province::Error),
     /// A spooled message cannot be read.
-    #[error(transparent)]
-    Parcel(#[from] super::parcel::UnreadableParcel),
+    #[error("a spooled message cannot be read by this version")]
+    Parcel,
     /// The standard cannot write a batch of this dataset.
     #[error("the standard cannot write this dataset: {lacks}")]
     Standard {
@@ -33,6 +30,12 @@ pub enum Error {
 impl From<disk::Error> for Error {
     fn from(error: disk::Error) -> Self {
         Self::Ledger(error.into())
+    }
+}
+
+impl From<super::parcel::UnreadableParcel> for Error {
+    fn from(_: super::parcel::UnreadableParcel) -> Self {
+        Self::Parcel
     }
 }
 
@@ -53,8 +56,7 @@ impl Error {
         match self {
             Self::Ledger(error) => error.code(),
             Self::City(error) => error.code(),
-            Self::Province(error) => error.code(),
-            Self::Parcel(_) => "parcel-unreadable",
+            Self::Parcel => "parcel-unreadable",
             Self::Standard { .. } => "standard-lacks",
             Self::Original => "original-lost",
         }

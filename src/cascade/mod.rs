@@ -44,7 +44,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::catalogue::{Kind, Object, ObjectKey};
-use crate::delivery::{ChannelId, Evidence, Lane, LinkState};
+use crate::delivery::{ChannelId, Evidence, Lane};
 use crate::ledger::spool::Owner as SpoolOwner;
 use crate::ledger::{Flow, Ledger, Link};
 use crate::standard::Standard;
@@ -52,35 +52,40 @@ use crate::standard::Standard;
 /// Where no deadline is given: long enough for people to review, short enough to be noticed.
 const DEFAULT_DEADLINE: Duration = Duration::from_hours(24);
 
-/// The link of an object and the province's ids of everything above it.
-async fn uppers(
-    ledger: &Ledger,
-    channel: &ChannelId,
-    object: &Object,
-) -> Result<(Option<Link>, BTreeMap<Kind, String>), Error> {
-    let link = ledger.link(channel.clone(), object.key()).await?;
-    let mut upper = BTreeMap::new();
+/// An object's link, and what stands above it.
+#[derive(Debug, Default)]
+struct Above {
+    link: Option<Link>,
+    /// The province's ids of everything above it, the nearest of each kind.
+    upper: BTreeMap<Kind, String>,
+    /// Parents that the province does not hold yet.
+    missing: Vec<ObjectKey>,
+}
+
+async fn above(ledger: &Ledger, channel: &ChannelId, object: &Object) -> Result<Above, Error> {
+    let mut above =
+        Above { link: ledger.link(channel.clone(), object.key()).await?, ..Above::default() };
     let mut next: Vec<ObjectKey> = object.parents();
     // A chain of parents is as long as there are kinds, and one more for nested organisations.
-    for _ in 0..=Kind::ALL.len() {
-        let mut above = Vec::new();
+    for level in 0..=Kind::ALL.len() {
+        let mut further = Vec::new();
         for key in next {
-            let Some(link) = ledger.link(channel.clone(), key.clone()).await? else { continue };
-            let held = link.state.is_held_above()
-                || matches!(link.state, LinkState::Stale | LinkState::Queued | LinkState::Sent);
-            if let Some(id) = link.upper_id.filter(|_| held) {
-                upper.entry(key.kind).or_insert(id);
+            let link = ledger.link(channel.clone(), key.clone()).await?;
+            match link.and_then(|link| link.upper_id) {
+                Some(id) => drop(above.upper.entry(key.kind).or_insert(id)),
+                None if level == 0 => above.missing.push(key.clone()),
+                None => {}
             }
             if let Some(parent) = ledger.object(key).await? {
-                above.extend(parent.parents());
+                further.extend(parent.parents());
             }
         }
-        if above.is_empty() {
+        if further.is_empty() {
             break;
         }
-        next = above;
+        next = further;
     }
-    Ok((link, upper))
+    Ok(above)
 }
 
 /// Whose share of the spool a lane fills.
@@ -93,7 +98,7 @@ fn spool_owner(flow: &Flow, lane: Lane) -> SpoolOwner {
 
 /// When a batch packed now should have reached its evidence.
 fn deadline(standard: &Standard, evidence: Evidence, now: Timestamp) -> Timestamp {
-    let deadlines = standard.deadlines();
+    let deadlines = &standard.settings().deadlines;
     let receipt = deadlines.receipt.unwrap_or(DEFAULT_DEADLINE);
     let wait = if evidence == Evidence::RowVerdict {
         receipt.saturating_add(deadlines.verdict.unwrap_or(DEFAULT_DEADLINE))

@@ -97,10 +97,9 @@ pub(super) fn name(carrier: &Carrier, ledger: &Ledger, page: Page) -> NamedPage 
 
 /// The instant of a canonical date or time in the dataset's zone.
 pub(super) fn instant_of(carrier: &Carrier, text: &str) -> Option<Timestamp> {
-    let time = text
-        .parse::<DateTime>()
-        .ok()
-        .or_else(|| Some(text.parse::<jiff::civil::Date>().ok()?.to_datetime(jiff::civil::Time::MIN)))?;
+    let time = text.parse::<DateTime>().ok().or_else(|| {
+        Some(text.parse::<jiff::civil::Date>().ok()?.to_datetime(jiff::civil::Time::MIN))
+    })?;
     carrier.dataset.zone.to_timestamp(time).ok()
 }
 
@@ -155,7 +154,8 @@ pub(super) fn sort(
     for (at, mark) in order.into_iter().zip(known) {
         marks.insert(at, mark);
     }
-    let mut sorter = Sorter { reading, rejected, sorted: Sorted::default(), latest: HashMap::new() };
+    let mut sorter =
+        Sorter { reading, rejected, sorted: Sorted::default(), latest: HashMap::new() };
     for (at, row) in named.rows.iter().enumerate() {
         match marks.get(&at) {
             Some((mark, known)) => sorter.take(at, row, *mark, *known),
@@ -305,11 +305,8 @@ impl Cutter<'_> {
         sorted: &Sorted,
         rejected: &[(KeyDigest, RowHash)],
     ) -> Result<Packed, Error> {
-        let mut packed = Packed {
-            coalesced: sorted.coalesced,
-            skipped: sorted.skipped,
-            ..Packed::default()
-        };
+        let mut packed =
+            Packed { coalesced: sorted.coalesced, skipped: sorted.skipped, ..Packed::default() };
         let result = self.fill(named, sorted, rejected, &mut packed);
         if let Err(error) = result {
             for (batch, _) in &packed.batches {
@@ -347,12 +344,11 @@ impl Cutter<'_> {
                 findings.push(self.finding_at("required", carrier.dataset.key.first().copied()));
             }
             let text = named.texts.get(name.text.clone()).unwrap_or_default();
-            match valid.filter(|_| findings.is_empty()) {
-                Some(valid) => match load.take(&carrier.upsert, valid.row(), text) {
+            if let Some(valid) = valid.filter(|_| findings.is_empty()) {
+                match load.take(&self.mount.upsert, valid.row(), text) {
                     Ok(()) => self.loaded(&mut load, named, *at, sorted, rejected, packed),
                     Err(column) => findings.push(self.finding_at("control-character", column)),
-                },
-                None => {}
+                }
             }
             if !findings.is_empty() {
                 packed.rejects.push(self.reject(name, row, findings)?);
@@ -412,7 +408,7 @@ impl Cutter<'_> {
     /// Packs deletions of rows that are held above and gone from the city. Blocking.
     pub(super) fn delete(&self, gone: &[(KeyDigest, Original, Known)]) -> Result<Packed, Error> {
         let mut packed = Packed::default();
-        let Some(plan) = &self.carrier.delete else { return Ok(packed) };
+        let Some(plan) = &self.mount.delete else { return Ok(packed) };
         let mut load = Load::default();
         let width = self.carrier.dataset.columns.len();
         for (key, original, known) in gone {
@@ -439,9 +435,11 @@ impl Cutter<'_> {
     }
 
     fn is_full(&self, load: &Load) -> bool {
-        let limits = self.standard.limits();
+        let limits = &self.standard.settings().limits;
         let rows = limits.rows.map_or(DEFAULT_ROWS, |rows| rows as usize);
-        let bytes = limits.bytes.map_or(DEFAULT_BYTES, |bytes| usize::try_from(bytes).unwrap_or(DEFAULT_BYTES));
+        let bytes = limits
+            .bytes
+            .map_or(DEFAULT_BYTES, |bytes| usize::try_from(bytes).unwrap_or(DEFAULT_BYTES));
         // A margin for the envelope and for the row that comes next.
         let next = load.encoded.len() / load.ends.len().max(1) * 2;
         load.ends.len() >= rows || load.encoded.len() + next + ENVELOPE_BYTES >= bytes
@@ -523,6 +521,7 @@ impl Cutter<'_> {
             .spool
             .write(&id.to_string(), owner, &parcel.to_bytes(), &cut.manifest)
             .map_err(crate::ledger::Error::from)?;
+        crate::crash::point("payload-spooled");
         let evidence =
             self.standard.operation(operation).map_or(Evidence::Placed, |known| known.evidence);
         let batch = NewBatch {
@@ -627,7 +626,9 @@ fn key_row(width: usize, key: &[usize], text: &str) -> Page {
             None => page.push_null(),
         }
     }
-    // The row has exactly the page's width.
-    drop(page.end_row());
+    // The row has exactly the page's width; a page that is left empty is skipped by its reader.
+    if page.end_row().is_err() {
+        page.clear();
+    }
     page
 }

@@ -33,7 +33,7 @@ struct Rows {
 /// The stored form is of another version or damaged.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a spooled message cannot be read by this version")]
-pub struct UnreadableParcel;
+pub(crate) struct UnreadableParcel;
 
 impl Parcel {
     /// A message without rows.
@@ -47,7 +47,8 @@ impl Parcel {
             let Segment::Bytes(bytes) = part else { return None };
             memchr::memmem::find(bytes, encoded).map(|start| (segment, start))
         });
-        let rows = place.map_or_else(Rows::default, |(segment, start)| Rows { segment, start, ends });
+        let rows =
+            place.map_or_else(Rows::default, |(segment, start)| Rows { segment, start, ends });
         Self { message, rows }
     }
 

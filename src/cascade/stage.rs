@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Error;
+use super::{Crew, Error};
+use crate::delivery::ChannelId;
+use crate::ledger;
 use crate::supervisor::{Signal, Stop, Supervisor, TaskError, sleep_until};
 
 /// What a step came to.
@@ -56,4 +58,29 @@ pub async fn run(mut stage: impl Stage, supervisor: Supervisor) -> Result<(), Ta
         }
     }
     Ok(())
+}
+
+/// Tells that a stage of a channel failed, and how long it waits. A ledger that cannot be trusted
+/// ends the process.
+pub(super) fn report(
+    crew: &Crew,
+    stage: &'static str,
+    channel: &ChannelId,
+    error: &Error,
+    failures: u32,
+) -> Option<Duration> {
+    crew.events.failed(stage, error.code());
+    let chain = crate::telemetry::logs::Chain(error);
+    let fatal = matches!(
+        error,
+        Error::Ledger(
+            ledger::Error::Damaged { .. } | ledger::Error::Link(_) | ledger::Error::Batch { .. }
+        )
+    );
+    if fatal {
+        tracing::error!(%channel, stage, code = error.code(), error = %chain, "stopping");
+        return None;
+    }
+    tracing::warn!(%channel, stage, code = error.code(), error = %chain, "stage waits");
+    Some(ledger::pause_before_retry(failures, 0).min(Duration::from_mins(1)))
 }

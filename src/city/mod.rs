@@ -4,6 +4,7 @@
 //! `sqlite`, `postgres` and `csv_folder` are the sources. `MySQL`, ODBC and others are further
 //! variants of [`SourceSettings`] with a `probe` and a `scan`; nothing else knows them.
 
+mod catalogue;
 mod csv_folder;
 mod dataset;
 mod error;
@@ -15,6 +16,9 @@ mod source;
 mod sqlite;
 mod value;
 
+pub use catalogue::{
+    Catalogue, CatalogueSettings, PartSettings, SheetSettings, TableSettings, read_catalogue,
+};
 pub use dataset::{Change, Dataset, Field, Origin};
 pub use error::Error;
 pub use settings::{

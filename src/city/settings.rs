@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::checks::RuleSettings;
 use crate::row::ColumnType;
 
 /// One mistake in the configuration.
@@ -174,6 +175,9 @@ pub struct DatasetSettings {
     /// The column that says when what a row tells happened (business time).
     #[serde(default)]
     pub business_time: Option<String>,
+    /// `[[dataset.rule]]`: what makes a row valid; compiled by [`checks`](crate::checks).
+    #[serde(default, rename = "rule")]
+    pub rules: Vec<RuleSettings>,
 }
 
 /// One column of a dataset.
@@ -322,7 +326,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     }
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(crate) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_duration(&text).ok_or_else(|| {
         serde::de::Error::custom(format!("`{text}` is no duration such as 500ms, 90s, 10m, 2h, 1d"))

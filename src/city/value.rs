@@ -317,6 +317,18 @@ fn append_two(buffer: &mut String, number: u32) {
     buffer.push(digit(number));
 }
 
+/// A civil time that people wrote: `2020-03-01 08:30`, `2020/3/1`, `2020年3月1日`, `20200301`.
+pub(crate) fn civil(text: &str) -> Option<DateTime> {
+    let text = text.trim();
+    let formats = ["%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%Y年%m月%d日", "%Y.%m.%d", "%Y%m%d"];
+    let others = || formats.iter().find_map(|format| TimeFormat::parse(format).ok()?.read(text));
+    let (moment, _) = read_usual(text).or_else(others)?;
+    let mut canonical = String::new();
+    append_date(&mut canonical, moment);
+    append_clock(&mut canonical, moment);
+    canonical.parse().ok()
+}
+
 /// A civil time in canonical text.
 pub(crate) fn canonical_time(time: DateTime) -> String {
     let part = |value: i64| u32::try_from(value).unwrap_or(0);

@@ -86,7 +86,7 @@ fn rules(toml: &mut String, plan: &Plan) -> std::fmt::Result {
         "min = \"1900-01-01\"\nnot_future = true\n",
     )?;
     if let Some(changed) = template.changed() {
-        over(toml, "change-time", &[changed], "")?;
+        write!(toml, "\n[[dataset.rule]]\nrule = \"change-time\"\ncolumn = \"{changed}\"\n")?;
     } else {
         over(toml, "unique", template.key, "")?;
     }

@@ -7,7 +7,11 @@ use crate::delivery::{BatchId, BatchState, IllegalTransition};
 
 impl From<disk::Error> for Error {
     fn from(error: disk::Error) -> Self {
-        if matches!(error, disk::Error::DiskFull { .. }) { Self::DiskFull } else { Self::Disk(error) }
+        if matches!(error, disk::Error::DiskFull { .. }) {
+            Self::DiskFull
+        } else {
+            Self::Disk(error)
+        }
     }
 }
 

@@ -51,7 +51,8 @@ fn keyer(transaction: &Transaction<'_>, sealer: &Sealer) -> Result<Keyer> {
         return Ok(Keyer::new(&secret));
     }
     let mut secret = Zeroizing::new([0; 32]);
-    rand::fill(secret.as_mut()).map_err(|_unspecified| Error::Unreadable { what: "random source" })?;
+    rand::fill(secret.as_mut())
+        .map_err(|_unspecified| Error::Unreadable { what: "random source" })?;
     let sealed = sealer.seal(Purpose::Ledger, NAME.as_bytes(), secret.as_ref())?;
     put(transaction, NAME, &sealed)?;
     Ok(Keyer::new(secret.as_ref()))

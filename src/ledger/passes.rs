@@ -78,7 +78,12 @@ impl Ledger {
     ) -> Result<u64> {
         self.write("ask for a pass", move |transaction, now| {
             open_flow(transaction, &flow, &owner)?;
-            ask(transaction, &flow, &Asked { kind, since: since.as_deref(), job, approved: false }, now)
+            ask(
+                transaction,
+                &flow,
+                &Asked { kind, since: since.as_deref(), job, approved: false },
+                now,
+            )
         })
         .await
     }

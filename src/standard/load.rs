@@ -20,6 +20,12 @@ use crate::wire::{Compression, Media, Namespaces};
 /// message and reads it back. Nothing is loaded while there is a single problem.
 pub fn load(files: &Files) -> Result<Standard, Vec<Problem>> {
     let (tables, mut list) = tables(files);
+    // Without its settings nothing else of a directory can be judged.
+    let is_unread =
+        |it: &Problem| it.file == settings::FILE && matches!(it.code, Code::Format | Code::File);
+    if list.iter().any(is_unread) {
+        return Err(list);
+    }
     let parts = Parts::new(&tables, &mut list);
     check_settings(&tables.settings, &mut list);
     check_codes(&tables.codes, &mut list);

@@ -16,7 +16,7 @@ use crate::support::shared_data;
 /// One row: text, `None` for null, `!reason` for malformed.
 type Row = Vec<Option<String>>;
 
-struct Threads;
+pub(crate) struct Threads;
 
 impl Pool for Threads {
     fn run(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) {
@@ -36,7 +36,7 @@ fn dataset(source: &str, toml: &str) -> Dataset {
     Dataset::compile(&settings, &[source]).unwrap()
 }
 
-fn run<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 

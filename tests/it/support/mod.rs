@@ -5,6 +5,7 @@ pub(crate) mod postgres;
 use std::path::PathBuf;
 
 /// Real input that lies beside the project, or `None` after saying so by name.
+#[expect(clippy::print_stdout, reason = "what is not run is said by name")]
 pub(crate) fn shared_data(name: &str) -> Option<PathBuf> {
     let base = std::env::var_os("CASCADED_SHARED_DATA").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),

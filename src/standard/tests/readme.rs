@@ -1,0 +1,1 @@
+//! The page for integrators says what the loader accepts.
