@@ -55,7 +55,9 @@ fn modules_import_only_what_the_table_allows() {
             findings.push(format!("{}: the table has no module {module}", source.path.display()));
             continue;
         }
-        for finding in layers::violations(&module, depth, &source.code, &dependencies) {
+        for finding in
+            layers::violations(&source.path, (&module, depth), &source.code, &dependencies)
+        {
             findings.push(format!("{}: {finding}", source.path.display()));
         }
     }

@@ -125,25 +125,31 @@ fn insert(words: &mut Words, word: &str, path: &Path) {
 }
 
 /// The words that stand in a text literal of `code`, whole.
+///
+/// A word that is written like the first of an English sentence (`Rows`) counts when it is the
+/// whole text or touches markup or a path; in a sentence for people it is just a word.
 pub(crate) fn known_to<'w>(code: &[Token], words: &'w Words) -> Vec<&'w str> {
-    let part = |letter: char| letter.is_alphanumeric() || letter == '_';
     let mut found: Vec<&str> = Vec::new();
     for token in code {
         let Token::Text(text) = token else { continue };
-        for word in words.keys() {
-            let stands = text.match_indices(word.as_str()).any(|(at, _)| {
-                let before = text.get(..at).and_then(|text| text.chars().next_back());
-                let after = text.get(at + word.len()..).and_then(|text| text.chars().next());
-                !before.is_some_and(part) && !after.is_some_and(part)
-            });
-            if stands {
-                found.push(word);
-            }
-        }
+        found.extend(words.keys().map(String::as_str).filter(|word| stands_in(text, word)));
     }
     found.sort_unstable();
     found.dedup();
     found
+}
+
+fn stands_in(text: &str, word: &str) -> bool {
+    let part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let markup = |letter: char| "<>/@[]\"'=\\".contains(letter);
+    let english = word.chars().skip(1).all(|letter| letter.is_ascii_lowercase());
+    text.match_indices(word).any(|(at, _)| {
+        let before = text.get(..at).and_then(|text| text.chars().next_back());
+        let after = text.get(at + word.len()..).and_then(|text| text.chars().next());
+        let [before, after] = [before, after].map(|letter| (letter.is_some_and(part), letter));
+        let touches = [before.1, after.1].into_iter().flatten().any(markup);
+        !before.0 && !after.0 && (!english || touches || text == word)
+    })
 }
 
 #[test]
@@ -183,7 +189,8 @@ fn a_word_of_a_standard_is_found_in_code_and_an_ordinary_word_is_not() {
     ];
     assert_eq!(words.keys().collect::<Vec<_>>(), expected);
     let code = super::source::tokens(
-        "// ResId\nlet a = \"<ResId>\"; let b = \"MyResId\"; let c = ResId; let d = \"id half_yearly\";",
+        "// ResId\nlet a = \"<ResId>\"; let b = \"MyResId\"; let c = ResId; let d = \"id half_yearly\"; \
+         let e = \"Catalog of things\"; let f = \"/root/Answer\"; let g = \"Entry\";",
     );
-    assert_eq!(known_to(&code, &words), ["ResId"]);
+    assert_eq!(known_to(&code, &words), ["Answer", "Entry", "ResId"]);
 }
