@@ -221,6 +221,10 @@ impl Observe {
         let mut cursor = self.carrier.source.0.scan(&self.carrier.dataset, scan).await?;
         while self.may_read(lane).await {
             let Some(page) = next(&mut cursor).await? else {
+                // The last group of rows is complete only now.
+                if let Some(position) = cursor.position().filter(|_| moves) {
+                    self.move_on(lane, position).await?;
+                }
                 return Ok(true);
             };
             let progress = match cursor.position().filter(|_| moves) {
@@ -237,6 +241,15 @@ impl Observe {
             }
         }
         Ok(false)
+    }
+
+    /// A lane's position moves although no row was read.
+    async fn move_on(&self, lane: Lane, position: &Position) -> Result<(), Error> {
+        let position = self.seal(Some(position))?;
+        let progress = Progress::Lane { until_at: None, position, complete: false };
+        let observation = self.observation(lane, Packed::default(), progress).0;
+        self.crew.ledger.observed(observation).await?;
+        Ok(())
     }
 
     async fn finish_lane(&self, lane: Lane) -> Result<(), Error> {

@@ -1,1 +1,296 @@
 //! The configuration file: read whole, checked whole, every problem at once.
+//!
+//! One TOML file. Its pieces belong to the modules that use them (`city`, `province`, `telemetry`,
+//! `control`); this module finds every mistake in them, each with its place, and refuses the whole.
+//! Secrets are only ever paths of files that nobody else can read. Relative paths are relative to
+//! the configuration's folder.
+
+mod file;
+mod problem;
+
+pub use file::{
+    ChannelSettings, CodeTableSettings, ControlSettings, LedgerSettings, PaceSettings, ROWS,
+};
+pub use problem::Problem;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::calendar::Calendar;
+use crate::checks::{CodeTable, Rules};
+use crate::city::{self, CatalogueSettings, Dataset, SourceSettings};
+use crate::standard::{self, Standard};
+use crate::telemetry::logs;
+
+/// The largest configuration file, and the largest calendar or code table, in bytes.
+const MAX_FILE_BYTES: u64 = 32 << 20;
+
+/// A channel with its standard.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    /// As configured.
+    pub settings: ChannelSettings,
+    /// The protocol spoken on it.
+    pub standard: Arc<Standard>,
+}
+
+/// A dataset with its rules.
+#[derive(Clone, Debug)]
+pub struct DatasetRules {
+    /// As configured, resolved.
+    pub dataset: Dataset,
+    /// Its compiled rules.
+    pub rules: Rules,
+}
+
+/// A configuration without a mistake that shows without connecting anywhere.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// Where the daemon keeps what it knows.
+    pub ledger: LedgerSettings,
+    /// How it logs.
+    pub logs: logs::Settings,
+    /// Where operators and Prometheus reach it.
+    pub control: ControlSettings,
+    /// How often it looks.
+    pub pace: PaceSettings,
+    /// Every standard found.
+    pub standards: BTreeMap<String, Arc<Standard>>,
+    /// The channels.
+    pub channels: Vec<Channel>,
+    /// The city's sources.
+    pub sources: Vec<SourceSettings>,
+    /// The city's catalogue.
+    pub catalogue: Option<CatalogueSettings>,
+    /// The datasets.
+    pub datasets: Vec<DatasetRules>,
+    /// Working days.
+    pub calendar: Calendar,
+}
+
+impl Configuration {
+    /// Reads and checks a configuration file and everything it names.
+    ///
+    /// # Errors
+    /// Every problem found, in the order of the file's sections.
+    pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
+        let text = read(path, "").map_err(|problem| vec![problem])?;
+        let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+        Self::parse(&text, path, &base)
+    }
+
+    fn parse(text: &str, path: &Path, base: &Path) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut file = file::File::read(text, &mut problems)?;
+        file.resolve(base);
+        let standards = standards(&file.standards, &mut problems);
+        let channels = channels(&file, &standards, &mut problems);
+        let code_tables = code_tables(&file.code_tables, &mut problems);
+        let calendar = calendar(file.calendar.as_deref(), &mut problems);
+        let datasets = datasets(&file, &code_tables, &mut problems);
+        file.ledger.check(&mut problems);
+        match (problems.is_empty(), datasets) {
+            (true, Some(datasets)) => Ok(Self {
+                path: path.to_owned(),
+                ledger: file.ledger,
+                logs: file.logs,
+                control: file.control,
+                pace: file.pace,
+                standards,
+                channels,
+                sources: file.sources,
+                catalogue: file.catalogue,
+                datasets,
+                calendar,
+            }),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// Loads every standard below the folders: `ID/VERSION/standard.toml`.
+fn standards(folders: &[PathBuf], problems: &mut Vec<Problem>) -> BTreeMap<String, Arc<Standard>> {
+    let mut found = BTreeMap::new();
+    for folder in folders {
+        for directory in versions(folder, problems) {
+            let files = match standard::files(&directory) {
+                Ok(files) => files,
+                Err(error) => {
+                    problems
+                        .push(Problem::new(&directory.display().to_string(), &error.to_string()));
+                    continue;
+                }
+            };
+            match standard::load(&files) {
+                Ok(loaded) => {
+                    found.insert(loaded.id().as_str().to_owned(), Arc::new(loaded));
+                }
+                Err(list) => problems.extend(list.iter().map(|problem| {
+                    Problem::coded(
+                        &directory.display().to_string(),
+                        &problem.to_string(),
+                        problem.code.as_str(),
+                    )
+                })),
+            }
+        }
+    }
+    found
+}
+
+fn versions(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    let list = |folder: &Path| -> std::io::Result<Vec<PathBuf>> {
+        let mut inside: Vec<PathBuf> = std::fs::read_dir(folder)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<std::io::Result<_>>()?;
+        inside.retain(|path| path.is_dir());
+        inside.sort();
+        Ok(inside)
+    };
+    let mut directories = Vec::new();
+    match list(folder) {
+        Ok(standards) => {
+            for standard in standards {
+                directories.extend(list(&standard).unwrap_or_default());
+            }
+        }
+        Err(error) => {
+            let message = format!("cannot list {}: {error}", folder.display());
+            problems.push(Problem::new("standards", &message));
+        }
+    }
+    directories.retain(|directory| directory.join("standard.toml").is_file());
+    directories
+}
+
+fn channels(
+    file: &file::File,
+    standards: &BTreeMap<String, Arc<Standard>>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Channel> {
+    let mut channels: Vec<Channel> = Vec::new();
+    if file.channels.is_empty() {
+        problems.push(Problem::new("channel", "at least one channel is needed"));
+    }
+    for settings in &file.channels {
+        let place = format!("channel.{}", settings.id);
+        if channels.iter().any(|other| other.settings.id == settings.id) {
+            problems.push(Problem::new(&format!("{place}.id"), "this id appears twice"));
+        }
+        settings.check(&place, problems);
+        match standards.get(&settings.standard) {
+            Some(standard) => channels
+                .push(Channel { settings: settings.clone(), standard: Arc::clone(standard) }),
+            None => {
+                let known: Vec<&str> = standards.keys().map(String::as_str).collect();
+                let message = format!(
+                    "no standard `{}` was loaded; there are: {}",
+                    settings.standard,
+                    known.join(", ")
+                );
+                problems.push(Problem::new(&format!("{place}.standard"), &message));
+            }
+        }
+    }
+    channels
+}
+
+fn code_tables(
+    settings: &[CodeTableSettings],
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, CodeTable> {
+    let mut tables = BTreeMap::new();
+    for it in settings {
+        let place = format!("code_table.{}", it.id);
+        let text = match read(&it.file, &format!("{place}.file")) {
+            Ok(text) => text,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        match CodeTable::parse(&text) {
+            Ok(table) => drop(tables.insert(it.id.clone(), table)),
+            Err(list) => problems.extend(list.into_iter().map(|problem| {
+                let place = format!("{place}: {}: {}", it.file.display(), problem.place);
+                Problem::new(&place, &problem.message)
+            })),
+        }
+    }
+    tables
+}
+
+fn calendar(path: Option<&Path>, problems: &mut Vec<Problem>) -> Calendar {
+    let Some(path) = path else { return Calendar::default() };
+    let text = match read(path, "calendar") {
+        Ok(text) => text,
+        Err(problem) => {
+            problems.push(problem);
+            return Calendar::default();
+        }
+    };
+    match Calendar::parse(&text) {
+        Ok(calendar) => calendar,
+        Err(list) => {
+            let place = path.display().to_string();
+            problems.extend(list.iter().map(|message| Problem::new(&place, message)));
+            Calendar::default()
+        }
+    }
+}
+
+fn datasets(
+    file: &file::File,
+    code_tables: &BTreeMap<String, CodeTable>,
+    problems: &mut Vec<Problem>,
+) -> Option<Vec<DatasetRules>> {
+    let compiled = match city::check(&file.sources, &file.datasets, file.catalogue.as_ref()) {
+        Ok(compiled) => Some(compiled),
+        Err(list) => {
+            problems
+                .extend(list.iter().map(|problem| Problem::new(&problem.place, &problem.message)));
+            None
+        }
+    };
+    let mut rules = Vec::new();
+    for settings in &file.datasets {
+        let columns: Vec<crate::row::Column> = settings
+            .columns
+            .iter()
+            .map(|column| crate::row::Column { name: column.name.clone(), kind: column.kind.of() })
+            .collect();
+        match Rules::compile(&settings.rules, &columns, code_tables) {
+            Ok(compiled) => rules.push(compiled),
+            Err(list) => problems.extend(list.into_iter().map(|problem| {
+                let place = format!("dataset.{}.{}", settings.id, problem.place);
+                Problem::new(&place, &problem.message)
+            })),
+        }
+    }
+    let compiled = compiled?;
+    (compiled.len() == rules.len()).then(|| {
+        compiled
+            .into_iter()
+            .zip(rules)
+            .map(|(dataset, rules)| DatasetRules { dataset, rules })
+            .collect()
+    })
+}
+
+/// Reads a text file of bounded size.
+fn read(path: &Path, place: &str) -> Result<String, Problem> {
+    use std::io::Read as _;
+    let shown = path.display().to_string();
+    let place = if place.is_empty() { shown.clone() } else { format!("{place}: {shown}") };
+    let failed = |error: std::io::Error| Problem::new(&place, &format!("cannot be read: {error}"));
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut text = String::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(Problem::new(&place, "is larger than 32 MiB"));
+    }
+    Ok(text)
+}

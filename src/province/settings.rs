@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -74,6 +74,22 @@ impl Settings {
             clock_tolerance: None,
             credentials: BTreeMap::new(),
         }
+    }
+}
+
+impl Settings {
+    /// Makes relative paths relative to `base`, the configuration's folder.
+    pub fn resolve(&mut self, base: &Path) {
+        let files = [
+            &mut self.ca_file,
+            &mut self.client_certificate_file,
+            &mut self.client_key_file,
+            &mut self.proxy_credentials_file,
+        ];
+        for file in files {
+            *file = file.take().map(|path| base.join(path));
+        }
+        self.credentials.values_mut().for_each(|path| *path = base.join(&*path));
     }
 }
 
