@@ -119,7 +119,11 @@ fn read_back(
 
 /// Every value stands where its path says, and nothing stands where none was written. Several rows
 /// may share a path; the first that is there is written.
-fn compare(message: &Message, filled: &Filled, document: &Document) -> Result<(), String> {
+pub(super) fn compare(
+    message: &Message,
+    filled: &Filled,
+    document: &Document,
+) -> Result<(), String> {
     for (at, field) in message.fields.iter().enumerate() {
         let Some(path) = field.reader.as_ref().filter(|_| field.place == Place::Body) else {
             continue;

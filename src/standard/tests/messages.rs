@@ -242,6 +242,32 @@ fn every_negative_message_is_refused_by_its_rule() {
 }
 
 #[test]
+fn a_sample_that_is_read_back_otherwise_is_noticed() {
+    let standard = standard();
+    let message = standard.operation("entry.register").unwrap().message.as_ref().unwrap();
+    let made = sample::Made::new(message, &[], &[]);
+    let (filled, _) = build::fill(message, &made, "Asia/Shanghai");
+    let payload = build::body(message, &filled, &[]).unwrap();
+    let text = payload.fill(|_| Some(prove::SLOT.to_owned())).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let judged = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from} is not in {text}");
+        let changed = text.replacen(from, to, 1);
+        prove::compare(message, &filled, &read(standard, changed.as_bytes()))
+    };
+    assert_eq!(judged("<Abstract>", "<Abstract>"), Ok(()));
+    for (from, to) in [
+        ("<ResourceName>S", "<ResourceName>T"),
+        ("<ItemName>S-100</ItemName>", ""),
+        ("<Items>", "<Items><Item/>"),
+        ("<Abstract>", "<OtherUpdateCycle>x</OtherUpdateCycle><Abstract>"),
+        (prove::SLOT, "other"),
+    ] {
+        assert!(judged(from, to).is_err(), "{from} {to}");
+    }
+}
+
+#[test]
 fn conditional_fields_are_negated_too() {
     let negatives = standard().negatives("entry.register");
     for path in ["Catalog/SharedCondition", "Catalog/Items/Item[]/NotSharedReason"] {
