@@ -17,6 +17,7 @@ pub mod standard;
 pub mod wire;
 
 // Group 3: ground.
+pub mod crash;
 pub mod supervisor;
 pub mod telemetry;
 

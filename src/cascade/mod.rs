@@ -1,1 +1,109 @@
 //! The stages that carry the city's data above, each a function of the ledger.
+//!
+//! ```text
+//! catalogue ─► register ─┐                                   ┌─► settle (unknown, verdicts, review)
+//!                        ├─► spool + ledger ─► submit ─► province
+//! rows ─► observe ─► pack┘                                   └─► reconcile
+//! ```
+//!
+//! A stage takes no input. It looks into the ledger for one bounded unit of work, does it, commits,
+//! and says whether it did anything; a timer or a data-less signal makes it look again. So a
+//! restart, a retry and the happy path are one code path, and a signal that is lost costs a
+//! period, never a row. Stages share nothing in memory but signals and each dataset's index of
+//! what is held above, which is rebuilt from the ledger at start.
+//!
+//! Inside a step nobody cancels us; between steps anybody may.
+
+mod carrier;
+mod disposition;
+mod error;
+mod lane;
+mod observe;
+mod pack;
+mod parcel;
+mod reconcile;
+mod register;
+mod settle;
+mod stage;
+mod submit;
+
+pub use carrier::{Carrier, CarrierParts, Files};
+pub use disposition::{Disposition, disposition};
+pub use error::Error;
+pub use lane::{Channel, ChannelParts, Crew, Events, Pace};
+pub use observe::Observe;
+pub use reconcile::{Comparison, Reconcile};
+pub use register::Register;
+pub use settle::Settle;
+pub use stage::{Progress, Stage, run};
+pub use submit::Submit;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::catalogue::{Kind, Object, ObjectKey};
+use crate::delivery::{ChannelId, Evidence, Lane};
+use crate::ledger::spool::Owner as SpoolOwner;
+use crate::ledger::{Flow, Ledger, Link};
+use crate::standard::Standard;
+
+/// Where no deadline is given: long enough for people to review, short enough to be noticed.
+const DEFAULT_DEADLINE: Duration = Duration::from_hours(24);
+
+/// An object's link, and what stands above it.
+#[derive(Debug, Default)]
+struct Above {
+    link: Option<Link>,
+    /// The province's ids of everything above it, the nearest of each kind.
+    upper: BTreeMap<Kind, String>,
+    /// Parents that the province does not hold yet.
+    missing: Vec<ObjectKey>,
+}
+
+async fn above(ledger: &Ledger, channel: &ChannelId, object: &Object) -> Result<Above, Error> {
+    let mut above =
+        Above { link: ledger.link(channel.clone(), object.key()).await?, ..Above::default() };
+    let mut next: Vec<ObjectKey> = object.parents();
+    // A chain of parents is as long as there are kinds, and one more for nested organisations.
+    for level in 0..=Kind::ALL.len() {
+        let mut further = Vec::new();
+        for key in next {
+            let link = ledger.link(channel.clone(), key.clone()).await?;
+            match link.and_then(|link| link.upper_id) {
+                Some(id) => drop(above.upper.entry(key.kind).or_insert(id)),
+                None if level == 0 => above.missing.push(key.clone()),
+                None => {}
+            }
+            if let Some(parent) = ledger.object(key).await? {
+                further.extend(parent.parents());
+            }
+        }
+        if further.is_empty() {
+            break;
+        }
+        next = further;
+    }
+    Ok(above)
+}
+
+/// Whose share of the spool a lane fills.
+fn spool_owner(flow: &Flow, lane: Lane) -> SpoolOwner {
+    match lane {
+        Lane::Live => SpoolOwner::live(flow.channel.as_str(), &flow.dataset),
+        Lane::Backfill => SpoolOwner::BACKFILL,
+    }
+}
+
+/// When a batch packed now should have reached its evidence.
+fn deadline(standard: &Standard, evidence: Evidence, now: Timestamp) -> Timestamp {
+    let deadlines = &standard.settings().deadlines;
+    let receipt = deadlines.receipt.unwrap_or(DEFAULT_DEADLINE);
+    let wait = if evidence == Evidence::RowVerdict {
+        receipt.saturating_add(deadlines.verdict.unwrap_or(DEFAULT_DEADLINE))
+    } else {
+        receipt
+    };
+    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}

@@ -295,11 +295,13 @@ impl Compiler<'_> {
             }
             RuleCode::Placeholder => {
                 let boxed = |word: &str| Box::<str>::from(word.trim());
-                Some(Test::Placeholder(if settings.words.is_empty() {
+                let words: Vec<Box<str>> = if settings.words.is_empty() {
                     RuleSettings::PLACEHOLDERS.iter().map(|word| boxed(word)).collect()
                 } else {
                     settings.words.iter().map(|word| boxed(word)).collect()
-                }))
+                };
+                let longest = words.iter().map(|word| word.len()).max().unwrap_or(0);
+                Some(Test::Placeholder(words, longest))
             }
             RuleCode::Malformed
             | RuleCode::ControlCharacter

@@ -81,7 +81,8 @@ pub(super) enum Test {
     Pattern(Regex),
     CreditCode,
     IdCard(Option<Arc<CodeTable>>),
-    Placeholder(Vec<Box<str>>),
+    /// The fillers and the bytes of the longest.
+    Placeholder(Vec<Box<str>>, usize),
 }
 
 #[derive(Clone, Debug)]
@@ -208,9 +209,10 @@ impl Test {
             Self::Pattern(regex) => (!regex.is_match(text)).then_some(Finding::PatternMismatch),
             Self::CreditCode => credit_code(text),
             Self::IdCard(regions) => id_card(text, pass.today, regions.as_deref()),
-            Self::Placeholder(words) => {
+            Self::Placeholder(words, longest) => {
                 let text = text.trim();
-                let is_filler = words.iter().any(|word| word.eq_ignore_ascii_case(text));
+                let is_filler = text.len() <= *longest
+                    && words.iter().any(|word| word.eq_ignore_ascii_case(text));
                 is_filler.then_some(Finding::Placeholder)
             }
         }

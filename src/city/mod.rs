@@ -5,6 +5,7 @@
 //! variants of [`SourceSettings`] with a `probe` and a `scan`; nothing else knows them.
 
 mod catalogue;
+mod check;
 mod csv_folder;
 mod dataset;
 mod error;
@@ -19,6 +20,7 @@ mod value;
 pub use catalogue::{
     Catalogue, CatalogueSettings, PartSettings, SheetSettings, TableSettings, read_catalogue,
 };
+pub use check::check;
 pub use dataset::{Change, Dataset, Field, Origin};
 pub use error::Error;
 pub use settings::{

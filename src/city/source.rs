@@ -13,6 +13,7 @@
 //! * What cannot be read is a row all the same: its first key cell is malformed and says why. A full
 //!   scan with a row whose key could not be read is no proof that any key is gone.
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::civil::DateTime;
@@ -80,6 +81,12 @@ pub enum Scan {
 pub struct Source {
     settings: Arc<SourceSettings>,
     pool: Arc<dyn Pool>,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Source").field(&self.id()).finish()
+    }
 }
 
 impl Source {

@@ -311,10 +311,14 @@ pub(crate) fn append_clock(buffer: &mut String, moment: Moment) {
     append_two(buffer, second);
 }
 
-fn append_two(buffer: &mut String, number: u32) {
-    let digit = |of: u32| char::from_digit(of % 10, 10).unwrap_or('0');
-    buffer.push(digit(number / 10));
-    buffer.push(digit(number));
+/// Appends the last two digits of a number below 100.
+pub(crate) fn append_two(buffer: &mut String, number: u32) {
+    const PAIRS: &str = "00010203040506070809101112131415161718192021222324\
+                         25262728293031323334353637383940414243444546474849\
+                         50515253545556575859606162636465666768697071727374\
+                         75767778798081828384858687888990919293949596979899";
+    let start = (number % 100) as usize * 2;
+    buffer.push_str(PAIRS.get(start..start + 2).unwrap_or("00"));
 }
 
 /// A civil time that people wrote: `2020-03-01 08:30`, `2020/3/1`, `2020年3月1日`, `20200301`.

@@ -1,1 +1,3 @@
 //! Measures that the province marks: freshness today, the score later.
+
+pub mod freshness;

@@ -229,10 +229,34 @@ impl Ledger {
             .await
     }
 
+    /// When the next queued batch of a channel may be sent.
+    pub async fn next_attempt_at(&self, channel: ChannelId) -> Result<Option<Timestamp>> {
+        self.read(move |connection| next_at(connection, &channel, "'queued'")).await
+    }
+
+    /// When the next batch of a channel is to be asked about.
+    pub async fn next_inquiry_at(&self, channel: ChannelId) -> Result<Option<Timestamp>> {
+        self.read(move |connection| next_at(connection, &channel, "'unknown', 'taken'")).await
+    }
+
     /// One batch.
     pub async fn batch(&self, id: BatchId) -> Result<Waiting> {
         self.read(move |connection| waiting(connection, id)).await
     }
+}
+
+fn next_at(
+    connection: &Connection,
+    channel: &ChannelId,
+    states: &str,
+) -> Result<Option<Timestamp>> {
+    let at: Option<i64> = connection
+        .prepare_cached(&format!(
+            "SELECT min(next_attempt_at) FROM batch WHERE channel = ?1 AND state IN ({states})"
+        ))
+        .and_then(|mut statement| statement.query_row([channel.as_str()], |row| row.get(0)))
+        .map_err(Error::engine("read the next batch's time"))?;
+    at.map(instant).transpose()
 }
 
 /// What an answer does to a batch, its rows, its link and its counts.

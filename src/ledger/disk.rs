@@ -161,11 +161,15 @@ pub(super) fn sync_folder(folder: &Path) -> Result<(), Error> {
 /// Makes the folder if it is not there, for the service alone.
 pub(super) fn ensure_folder(folder: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt;
+    if folder.is_dir() {
+        return Ok(());
+    }
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|error| Error::io("make the folder", &shown(folder), error))
+        .map_err(|error| Error::io("make the folder", &shown(folder), error))?;
+    folder.parent().map_or(Ok(()), sync_folder)
 }
 
 fn shown(folder: &Path) -> String {

@@ -2,7 +2,18 @@
 
 use std::path::PathBuf;
 
+use super::{disk, seal};
 use crate::delivery::{BatchId, BatchState, IllegalTransition};
+
+impl From<disk::Error> for Error {
+    fn from(error: disk::Error) -> Self {
+        if matches!(error, disk::Error::DiskFull { .. }) {
+            Self::DiskFull
+        } else {
+            Self::Disk(error)
+        }
+    }
+}
 
 /// A failure of the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +65,12 @@ pub enum Error {
     /// The disk is full: a state, not an end. Work that writes pauses and says so.
     #[error("ledger: the disk is full")]
     DiskFull,
+    /// Something sealed cannot be opened, or the sealing key is another one.
+    #[error("ledger: cannot seal or open")]
+    Seal(#[from] seal::Error),
+    /// The spool or a sorted run failed.
+    #[error("ledger: its files failed")]
+    Disk(#[source] disk::Error),
     /// A stored value cannot be read by this version.
     #[error("ledger: stored {what} cannot be read")]
     Unreadable {
@@ -108,6 +125,9 @@ impl Error {
             Self::Damaged { .. } => "ledger-damaged",
             Self::Engine { .. } => "ledger-engine",
             Self::DiskFull => "disk-full",
+            Self::Seal(_) => "ledger-sealed",
+            Self::Disk(disk::Error::Full { .. } | disk::Error::PendingFull { .. }) => "spool-full",
+            Self::Disk(_) => "ledger-files",
             Self::Unreadable { .. } => "ledger-unreadable",
             Self::Link(_) | Self::Batch { .. } => "ledger-transition",
             Self::NoBatch { .. } | Self::NoSuch { .. } => "ledger-no-such",

@@ -1,22 +1,28 @@
 //! Who this installation is: part of every batch's name.
 
 use aws_lc_rs::rand;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use zeroize::Zeroizing;
 
+use super::seal::{Purpose, Sealer};
 use super::{Error, Result};
+use crate::row::Keyer;
 
 /// An installation and its ledger's incarnation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Identity {
     /// 16 random bytes, made with the ledger and kept by backup and restore.
     pub installation: [u8; 16],
     /// 1 at first; another one after each restore, so that no batch of the lost time shares a name
     /// with a new one.
     pub incarnation: u64,
+    /// Makes the digests of keys and rows; its secret is kept sealed in the ledger.
+    pub keyer: Keyer,
 }
 
-/// Reads the identity, or makes one for a new ledger.
-pub(super) fn load(connection: &mut Connection) -> Result<Identity> {
+/// Reads the identity, or makes one for a new ledger. A ledger that was sealed with another key
+/// is refused here, before anything is written.
+pub(super) fn load(connection: &mut Connection, sealer: &Sealer) -> Result<Identity> {
     let transaction = connection.transaction().map_err(Error::engine("read the identity"))?;
     let stored: Option<Vec<u8>> = get(&transaction, "installation")?;
     let installation = match stored {
@@ -32,9 +38,24 @@ pub(super) fn load(connection: &mut Connection) -> Result<Identity> {
             fresh
         }
     };
+    let keyer = keyer(&transaction, sealer)?;
     let incarnation = number(&transaction, "incarnation")?.unwrap_or(1);
     transaction.commit().map_err(Error::engine("write the identity"))?;
-    Ok(Identity { installation, incarnation })
+    Ok(Identity { installation, incarnation, keyer })
+}
+
+fn keyer(transaction: &Transaction<'_>, sealer: &Sealer) -> Result<Keyer> {
+    const NAME: &str = "digest-secret";
+    if let Some(sealed) = get(transaction, NAME)? {
+        let secret = sealer.open(Purpose::Ledger, NAME.as_bytes(), &sealed)?;
+        return Ok(Keyer::new(&secret));
+    }
+    let mut secret = Zeroizing::new([0; 32]);
+    rand::fill(secret.as_mut())
+        .map_err(|_unspecified| Error::Unreadable { what: "random source" })?;
+    let sealed = sealer.seal(Purpose::Ledger, NAME.as_bytes(), secret.as_ref())?;
+    put(transaction, NAME, &sealed)?;
+    Ok(Keyer::new(secret.as_ref()))
 }
 
 pub(super) fn get(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::passes::{self, PassKind, signed};
+use super::passes::{self, Asked, PassKind, signed};
 use super::rows::{Flow, Owner, open_flow};
 use super::{Error, Ledger, Result, instant, stored};
 
@@ -78,6 +78,8 @@ pub struct Resync {
     pub kind: PassKind,
     /// From where, as canonical time text.
     pub since: Option<String>,
+    /// The operator approved of deleting in bulk.
+    pub approved: bool,
     /// The request as JSON, kept as asked.
     pub request: String,
     /// The same key again gives the same job.
@@ -114,8 +116,13 @@ impl Ledger {
             let number = transaction.last_insert_rowid().cast_unsigned();
             for (flow, owner) in &resync.flows {
                 open_flow(transaction, flow, owner)?;
-                let since = resync.since.as_deref();
-                passes::ask(transaction, flow, resync.kind, since, Some(number), now)?;
+                let asked = Asked {
+                    kind: resync.kind,
+                    since: resync.since.as_deref(),
+                    job: Some(number),
+                    approved: resync.approved,
+                };
+                passes::ask(transaction, flow, &asked, now)?;
             }
             Ok((number, true))
         })

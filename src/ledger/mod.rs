@@ -63,6 +63,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use self::seal::Sealer;
 use crate::clock::Clock;
 use crate::supervisor::Pool;
 
@@ -96,12 +97,12 @@ impl Ledger {
     ///
     /// Refuses a folder that another process uses, a file of a newer schema, and a damaged one.
     /// Attempts that were in flight when the last process ended become unknown.
-    pub fn open(folder: &Path, clock: Clock, pool: Pool) -> Result<Self> {
+    pub fn open(folder: &Path, sealer: &Sealer, clock: Clock, pool: Pool) -> Result<Self> {
         let lock = lock_folder(folder)?;
         let path = folder.join("ledger.sqlite");
         let mut writer = schema::open(&path, clock.now())?;
         let reader = schema::open_reader(&path)?;
-        let identity = identity::load(&mut writer)?;
+        let identity = identity::load(&mut writer, sealer)?;
         schema::recover(&mut writer, clock.now())?;
         let first = schema::ordinal(&writer)?;
         let inner = Inner {

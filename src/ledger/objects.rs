@@ -114,6 +114,22 @@ impl Ledger {
         .await
     }
 
+    /// The resource that carries a dataset's rows.
+    pub async fn resource_of(&self, dataset: String) -> Result<Option<String>> {
+        self.read(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id FROM object WHERE kind = 'resource' AND present = 1
+                     AND json_extract(content, '$.content.dataset') = ?1 ORDER BY id LIMIT 1",
+                )
+                .and_then(|mut statement| {
+                    statement.query_row([dataset], |row| row.get(0)).optional()
+                })
+                .map_err(Error::engine("find a dataset's resource"))
+        })
+        .await
+    }
+
     /// All links of a channel that match, parents first.
     pub async fn links(&self, channel: ChannelId, filter: LinkFilter) -> Result<Vec<Link>> {
         self.read(move |connection| {
@@ -151,6 +167,22 @@ impl Ledger {
                 )
                 .map(drop)
                 .map_err(Error::engine("record a rejected object"))
+        })
+        .await
+    }
+
+    /// Whether an operator approved of withdrawing in bulk: a job of this day asked for it.
+    pub async fn withdrawal_approved(&self, channel: ChannelId) -> Result<bool> {
+        let since = stored(self.clock().now()) - 24 * 60 * 60 * 1000;
+        self.read(move |connection| {
+            connection
+                .query_row(
+                    "SELECT EXISTS (SELECT 1 FROM job WHERE kind = 'withdraw' AND created_at > ?2
+                     AND state <> 'cancelled' AND request = ?1)",
+                    params![channel.as_str(), since],
+                    |row| row.get(0),
+                )
+                .map_err(Error::engine("look for an approval"))
         })
         .await
     }

@@ -52,6 +52,8 @@ pub struct Pass {
     pub since: Option<String>,
     /// The job that asked for it.
     pub job: Option<u64>,
+    /// An operator approved of deleting in bulk.
+    pub approved: bool,
     /// Rows read so far.
     pub rows_seen: u64,
 }
@@ -76,7 +78,12 @@ impl Ledger {
     ) -> Result<u64> {
         self.write("ask for a pass", move |transaction, now| {
             open_flow(transaction, &flow, &owner)?;
-            ask(transaction, &flow, kind, since.as_deref(), job, now)
+            ask(
+                transaction,
+                &flow,
+                &Asked { kind, since: since.as_deref(), job, approved: false },
+                now,
+            )
         })
         .await
     }
@@ -86,7 +93,7 @@ impl Ledger {
         self.read(move |connection| {
             connection
                 .prepare_cached(
-                    "SELECT number, kind, since, job, rows_seen, channel, dataset FROM pass
+                    "SELECT number, kind, since, job, rows_seen, channel, dataset, approved FROM pass
                      WHERE channel = ?1 AND dataset = ?2 AND state IN ('queued', 'running')
                      ORDER BY number LIMIT 1",
                 )
@@ -134,19 +141,34 @@ impl Ledger {
     }
 }
 
+/// A pass to be asked for.
+pub(super) struct Asked<'a> {
+    pub(super) kind: PassKind,
+    pub(super) since: Option<&'a str>,
+    pub(super) job: Option<u64>,
+    pub(super) approved: bool,
+}
+
 pub(super) fn ask(
     transaction: &Transaction<'_>,
     flow: &Flow,
-    kind: PassKind,
-    since: Option<&str>,
-    job: Option<u64>,
+    asked: &Asked<'_>,
     now: Timestamp,
 ) -> Result<u64> {
+    let parameters = params![
+        flow.channel.as_str(),
+        flow.dataset,
+        asked.kind.as_str(),
+        asked.since,
+        asked.job.map(signed),
+        asked.approved,
+        stored(now)
+    ];
     let waiting: Option<i64> = transaction
         .query_row(
             "SELECT number FROM pass WHERE channel = ?1 AND dataset = ?2 AND kind = ?3
-             AND since IS ?4 AND job IS ?5 AND state = 'queued'",
-            params![flow.channel.as_str(), flow.dataset, kind.as_str(), since, job.map(signed)],
+             AND since IS ?4 AND job IS ?5 AND approved = ?6 AND state = 'queued' AND ?7 > 0",
+            parameters,
             |row| row.get(0),
         )
         .optional()
@@ -156,16 +178,9 @@ pub(super) fn ask(
     }
     transaction
         .execute(
-            "INSERT INTO pass (channel, dataset, kind, since, job, state, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6)",
-            params![
-                flow.channel.as_str(),
-                flow.dataset,
-                kind.as_str(),
-                since,
-                job.map(signed),
-                stored(now)
-            ],
+            "INSERT INTO pass (channel, dataset, kind, since, job, approved, state, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7)",
+            parameters,
         )
         .map_err(Error::engine("ask for a pass"))?;
     Ok(transaction.last_insert_rowid().cast_unsigned())
@@ -216,6 +231,7 @@ fn read_pass(row: &Row<'_>) -> Result<Pass> {
             channel: row.get::<_, String>(5).map_err(engine("read a pass"))?.into(),
             dataset: row.get(6).map_err(engine("read a pass"))?,
         },
+        approved: row.get(7).map_err(engine("read a pass"))?,
     })
 }
 

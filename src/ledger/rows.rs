@@ -289,7 +289,12 @@ impl Ledger {
 
     /// A dataset with a time column begins: its live lane reads from `from_at` on, its backfill
     /// lane everything before. Does nothing where it has begun.
-    pub async fn lanes_begun(&self, flow: Flow, owner: Owner, from_at: String) -> Result<()> {
+    pub async fn lanes_begun(
+        &self,
+        flow: Flow,
+        owner: Owner,
+        from_at: Option<String>,
+    ) -> Result<()> {
         self.write("begin a dataset's lanes", move |transaction, now| {
             open_flow(transaction, &flow, &owner)?;
             for (lane, from, until) in
@@ -299,14 +304,15 @@ impl Ledger {
                     .execute(
                         "INSERT INTO progress (channel, dataset, lane, from_at, until_at, complete,
                                                updated_at)
-                         VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6) ON CONFLICT DO NOTHING",
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?7, ?6) ON CONFLICT DO NOTHING",
                         params![
                             flow.channel.as_str(),
                             flow.dataset,
                             lane.as_str(),
                             from,
                             until,
-                            stored(now)
+                            stored(now),
+                            lane == Lane::Backfill && from_at.is_none()
                         ],
                     )
                     .map_err(Error::engine("begin a lane"))?;

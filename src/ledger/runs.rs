@@ -1,5 +1,7 @@
 //! Which files on disk the ledger names: spooled batches and sorted runs.
 
+use std::collections::BTreeSet;
+
 use rusqlite::params;
 
 use super::rows::Flow;
@@ -64,6 +66,23 @@ impl Ledger {
             Ok(spooled)
         })
         .await
+    }
+
+    /// The names of batches by their ordinals. Blocking: for work on the pool.
+    pub fn names_of(&self, ordinals: &BTreeSet<u64>) -> Result<Vec<BatchId>> {
+        let connection = super::lock(&self.inner.reader);
+        let engine = || Error::engine("name batches");
+        let mut statement = connection
+            .prepare_cached("SELECT id FROM batch WHERE ordinal = ?1")
+            .map_err(engine())?;
+        let mut names = Vec::new();
+        for ordinal in ordinals {
+            let mut rows = statement.query([ordinal.cast_signed()]).map_err(engine())?;
+            while let Some(row) = rows.next().map_err(engine())? {
+                names.push(BatchId(row.get(0).map_err(engine())?));
+            }
+        }
+        Ok(names)
     }
 
     /// Every batch whose file belongs in the spool: what else is there may go.

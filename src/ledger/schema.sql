@@ -105,6 +105,7 @@ CREATE TABLE pass (
     kind        TEXT NOT NULL,
     since       TEXT,
     job         INTEGER,
+    approved    INTEGER NOT NULL DEFAULT 0,
     state       TEXT NOT NULL,
     rows_seen   INTEGER NOT NULL DEFAULT 0,
     rows_due    INTEGER NOT NULL DEFAULT 0,

@@ -1,1 +1,25 @@
 //! The province's side: channels that place messages and collect answers.
+//!
+//! A [`Client`] speaks one standard on one channel over HTTP/1.1 and TLS. What it is given was
+//! built and made durable before (invariant 1); it fills the slots of an attempt, signs, sends
+//! once, reads a bounded reply and lets the standard say what it means. It never sends twice by
+//! itself, with one exception: a request that was turned away for its token is sent again with a
+//! fresh one, for it was not taken.
+//!
+//! What went wrong on the way is sorted into two: certainly not taken
+//! ([`Outcome::Retry`](crate::delivery::Outcome)), or maybe
+//! ([`Outcome::Unknown`](crate::delivery::Outcome)): ask before sending again.
+
+mod client;
+mod credentials;
+mod error;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod token;
+mod transport;
+
+pub use client::{Client, Placement, Reply};
+pub use credentials::Credentials;
+pub use error::Error;
+pub use settings::Settings;

@@ -9,4 +9,4 @@ mod postgres;
 
 pub use embedded::{open_read_only, open_read_write};
 pub use error::Error;
-pub use postgres::{Address, Postgres, Wire, connect_read_only};
+pub use postgres::{Address, Postgres, Wire, connect_read_only, parse_url};

@@ -135,12 +135,21 @@ where
     }
 }
 
-fn config(address: &Address) -> Result<Config, Error> {
-    let mut config: Config = address.url.parse().map_err(|_error| Error::Credential {
+/// Whether an address can be read; true where it holds a password.
+pub fn parse_url(url: &str) -> Result<bool, Error> {
+    parse(url).map(|config| config.get_password().is_some())
+}
+
+fn parse(url: &str) -> Result<Config, Error> {
+    url.parse().map_err(|_error| Error::Credential {
         // The driver's message quotes the address, which could hold a password after all.
         what: "the address of the database".to_owned(),
         reason: "it is neither postgres://user@host/database nor host=… user=… dbname=…".to_owned(),
-    })?;
+    })
+}
+
+fn config(address: &Address) -> Result<Config, Error> {
+    let mut config = parse(&address.url)?;
     if let Some(path) = &address.password_file {
         let secret = std::fs::read(path).map_err(|error| Error::Credential {
             what: format!("password_file {}", path.display()),

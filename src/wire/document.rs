@@ -240,9 +240,10 @@ impl Drift<'_> {
         if known.iter().any(|cursor| cursor.is_at_end() && !cursor.path.is_list()) {
             return;
         }
-        let has_text =
-            node.value().is_some() && (node.children.is_empty() || !node.text.trim().is_empty());
-        let is_covered = known.iter().any(Cursor::is_at_end);
+        let is_blank = node.text.trim().is_empty();
+        let has_text = node.value().is_some() && (node.children.is_empty() || !is_blank);
+        // An element around known ones may be there with nothing in it.
+        let is_covered = known.iter().any(|cursor| cursor.is_at_end() || is_blank);
         if has_text && !is_covered && self.found.len() < Document::MAX_UNKNOWN {
             self.found.insert(path.to_owned());
         }

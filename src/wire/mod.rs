@@ -18,6 +18,8 @@ mod path;
 mod payload;
 mod rows;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod xml;
 
 pub use compression::{Compression, DecompressError};

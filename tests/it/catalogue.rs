@@ -192,7 +192,7 @@ fn load(folder: &Path, sheet: &str) -> Catalogue {
     settings.resolve(folder);
     assert_eq!(settings.check(std::slice::from_ref(&source)), []);
     let opened = Source::open(source.clone(), Arc::new(Threads));
-    run(read_catalogue(&settings, &[(source, opened)])).unwrap()
+    run(read_catalogue(&settings, &[(source, opened)], &Threads)).unwrap()
 }
 
 fn entries(catalogue: &Catalogue) -> Vec<&Entry> {
@@ -271,7 +271,7 @@ fn a_wrong_column_file_or_sheet_is_told_with_what_there_is() {
         settings.resolve(folder.path());
         let problems = settings.check(&[]);
         if problems.is_empty() {
-            run(read_catalogue(&settings, &[])).unwrap().problems
+            run(read_catalogue(&settings, &[], &Threads)).unwrap().problems
         } else {
             problems
         }

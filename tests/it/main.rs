@@ -1,6 +1,9 @@
 //! The one integration binary: each extra one relinks the crate (`src/DECISIONS.md`).
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "a test says by name what it did not run")]
 
 mod catalogue;
 mod city;
+mod package;
 mod support;
+mod tidy;

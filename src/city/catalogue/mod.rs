@@ -22,11 +22,12 @@ use serde::Deserialize;
 
 use super::dataset::Dataset;
 use super::error::Error;
+use super::feed;
 use super::settings::{
     self, ChangeSettings, ColumnKind, ColumnSettings, DatasetSettings, From, Problem,
     SourceSettings, TextEncoding,
 };
-use super::source::{Scan, Source};
+use super::source::{Pool, Scan, Source};
 use crate::catalogue::Object;
 use crate::row::Page;
 
@@ -148,20 +149,27 @@ impl CatalogueSettings {
 }
 
 /// Reads all parts. An error means that a source could not be asked; what is wrong with what was
-/// read is in the result. `sources` are the opened ones with their settings.
+/// read is in the result. `sources` are the opened ones with their settings; files are read on
+/// `pool`.
 ///
-/// Blocks on files for as long as a sheet takes (tens of milliseconds): call it from the pool's
-/// own task, not from a stage that must answer. Not cancel-safe: a dropped call has read nothing.
+/// Cancel-safe: a dropped call has read nothing and changed nothing.
 pub async fn read_catalogue(
     settings: &CatalogueSettings,
     sources: &[(SourceSettings, Source)],
+    pool: &dyn Pool,
 ) -> Result<Catalogue, Error> {
     let mut problems = Vec::new();
     let mut parts = Vec::new();
     for (index, part) in settings.parts.iter().enumerate() {
         let place = place(index);
         let (rows, region) = match part {
-            PartSettings::Sheet(it) => (sheet::read(it, &place, &mut problems), &it.region),
+            PartSettings::Sheet(it) => {
+                let sheet = it.clone();
+                let work = move || Ok(sheet::read(&sheet, &place));
+                let (rows, found) = feed::ask(pool, "sheet", SHEET_TIMEOUT, work).await?;
+                problems.extend(found);
+                (rows, &it.region)
+            }
             PartSettings::Sql(it) => (table(it, &place, sources, &mut problems).await?, &it.region),
         };
         parts.push((region.clone().unwrap_or_else(|| settings.region.clone()), rows));
@@ -169,6 +177,9 @@ pub async fn read_catalogue(
     let objects = assemble::objects(parts, &mut problems);
     Ok(Catalogue { objects, problems })
 }
+
+/// Longest wait for one sheet.
+const SHEET_TIMEOUT: Duration = Duration::from_mins(1);
 
 fn place(index: usize) -> String {
     format!("catalogue.part.{}", index + 1)

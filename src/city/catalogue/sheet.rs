@@ -24,20 +24,26 @@ struct Grid {
     rows: Vec<Vec<String>>,
 }
 
-/// The mapped cells of a sheet, row by row.
-pub(super) fn read(
-    settings: &SheetSettings,
-    part: &str,
-    problems: &mut Vec<Problem>,
-) -> Vec<Cells> {
-    let grid = match grid(settings, problems) {
-        Ok(grid) => grid,
+/// The mapped cells of a sheet, row by row, and what is wrong with it.
+pub(super) fn read(settings: &SheetSettings, part: &str) -> (Vec<Cells>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let cells = match grid(settings, &mut problems) {
+        Ok(grid) => cells(settings, part, &grid, &mut problems),
         Err(reason) => {
             problems.push(Problem::new(settings.file.display().to_string(), reason));
-            return Vec::new();
+            Vec::new()
         }
     };
-    let heads = heads(&grid, settings.head_rows);
+    (cells, problems)
+}
+
+fn cells(
+    settings: &SheetSettings,
+    part: &str,
+    grid: &Grid,
+    problems: &mut Vec<Problem>,
+) -> Vec<Cells> {
+    let heads = heads(grid, settings.head_rows);
     let mut columns = Vec::new();
     for (word, title) in &settings.columns {
         match find(&heads, title) {

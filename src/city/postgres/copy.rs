@@ -9,14 +9,14 @@ use tokio_postgres::CopyOutStream;
 use super::plan::{Carry, Plan};
 use super::{failed, numeric};
 use crate::city::PAGE_BYTES;
-use crate::city::dataset::{Change, Dataset};
+use crate::city::dataset::{Change, Dataset, Field};
 use crate::city::error::Error;
 use crate::city::feed::Trail;
 use crate::city::query::{self, Select};
 use crate::city::settings::PostgresSettings;
 use crate::city::source::{Position, end_row};
 use crate::city::value::{self, TimeFormat};
-use crate::row::{ColumnType, Page};
+use crate::row::{Column, ColumnType, Page};
 use crate::sql::Postgres;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
@@ -31,17 +31,24 @@ const MAX_TUPLE_BYTES: usize = 1 << 30;
 
 /// Reads the tuples of one `COPY`, whatever the borders of its messages.
 pub(super) struct Walk {
-    carries: Vec<Carry>,
-    kinds: Vec<ColumnType>,
-    formats: Vec<Option<TimeFormat>>,
+    lanes: Vec<Lane>,
     key: Vec<usize>,
     time: Option<usize>,
     key_count: usize,
     message: Bytes,
+    /// How much of the message is read.
+    read: usize,
     begun: bool,
     ended: bool,
     trail: Trail,
     scratch: String,
+}
+
+/// How a column is read.
+struct Lane {
+    carry: Carry,
+    kind: ColumnType,
+    format: Option<TimeFormat>,
 }
 
 /// What a walk stopped at.
@@ -65,14 +72,19 @@ impl Walk {
             Change::TimeColumn { column, .. } if select.time.is_some() => Some(column),
             Change::TimeColumn { .. } | Change::Files | Change::Full => None,
         };
+        let columns = plan.carries.iter().zip(&dataset.columns).zip(&dataset.fields);
+        let lane = |((carry, column), field): ((&Carry, &Column), &Field)| Lane {
+            carry: *carry,
+            kind: column.kind,
+            format: field.format.clone(),
+        };
         Self {
-            carries: plan.carries.clone(),
-            kinds: dataset.columns.iter().map(|column| column.kind).collect(),
-            formats: dataset.fields.iter().map(|field| field.format.clone()).collect(),
+            lanes: columns.map(lane).collect(),
             key: dataset.key.clone(),
             time,
             key_count: if select.with_keys { select.keys.len() } else { 0 },
             message: Bytes::new(),
+            read: 0,
             begun: false,
             ended: false,
             trail: Trail::default(),
@@ -82,25 +94,36 @@ impl Walk {
 
     /// The next message, after [`Stop::Hungry`].
     pub(super) fn feed(&mut self, message: Bytes) -> Result<(), Broken> {
-        if self.message.is_empty() {
-            self.message = message;
-            return Ok(());
-        }
-        if self.message.len() + message.len() > MAX_TUPLE_BYTES {
+        let left = self.message.get(self.read..).unwrap_or_default();
+        if left.len() + message.len() > MAX_TUPLE_BYTES {
             return Err(Broken("a tuple of at most 1 GiB"));
         }
-        self.message = Bytes::from([&*self.message, &*message].concat());
+        self.message =
+            if left.is_empty() { message } else { Bytes::from([left, &*message].concat()) };
+        self.read = 0;
         Ok(())
     }
 
     /// Appends rows until the page is full or the message is used up.
     pub(super) fn walk(&mut self, page: &mut Page, max_rows: usize) -> Result<Stop, Broken> {
+        // Taken out while it is read, so that rows borrow from it and not from the walk.
+        let message = std::mem::take(&mut self.message);
+        let stop = self.walk_message(&message, page, max_rows);
+        self.message = message;
+        stop
+    }
+
+    fn walk_message(
+        &mut self,
+        message: &[u8],
+        page: &mut Page,
+        max_rows: usize,
+    ) -> Result<Stop, Broken> {
+        let mut rest = message.get(self.read..).unwrap_or_default();
         while !self.ended {
             if page.len() >= max_rows || page.text_bytes() >= PAGE_BYTES {
                 return Ok(Stop::Full);
             }
-            let message = self.message.clone();
-            let mut rest = &*message;
             if !self.begun {
                 match header(&mut rest)? {
                     Some(()) => self.begun = true,
@@ -109,7 +132,7 @@ impl Walk {
             } else if !self.tuple(&mut rest, page)? {
                 return Ok(Stop::Hungry);
             }
-            self.message = message.slice(message.len() - rest.len()..);
+            self.read = message.len() - rest.len();
         }
         self.trail.finish();
         Ok(Stop::End)
@@ -125,41 +148,18 @@ impl Walk {
             self.ended = true;
             return Ok(true);
         }
-        if usize::try_from(count) != Ok(self.carries.len() + self.key_count) {
+        if usize::try_from(count) != Ok(self.lanes.len() + self.key_count) {
             return Err(Broken("as many fields as were asked for"));
         }
-        for index in 0..self.carries.len() {
-            let field = field(rest);
-            self.push(index, field, page);
+        for lane in &self.lanes {
+            match field(rest) {
+                Some(bytes) => lane.push(bytes, page, &mut self.scratch),
+                None => page.push_null(),
+            }
         }
         end_row(page, &self.key);
         self.step(rest, page)?;
         Ok(true)
-    }
-
-    fn push(&mut self, index: usize, field: Option<&[u8]>, page: &mut Page) {
-        let Some(bytes) = field else {
-            page.push_null();
-            return;
-        };
-        let carry = self.carries.get(index).copied().unwrap_or(Carry::Text);
-        let kind = self.kinds.get(index).copied().unwrap_or(ColumnType::Text);
-        if kind == ColumnType::Text && carry == Carry::Text {
-            match std::str::from_utf8(bytes) {
-                Ok(text) => page.push(text),
-                Err(_) => page.push_malformed("not UTF-8"),
-            }
-        } else if carry.native() == kind {
-            push_native(page, carry, bytes, &mut self.scratch);
-        } else {
-            // Declared as another type than it has: through its text.
-            self.scratch.clear();
-            let format = self.formats.get(index).and_then(Option::as_ref);
-            match append(carry, bytes, &mut self.scratch) {
-                Ok(()) => value::push_text(page, kind, format, &self.scratch),
-                Err(reason) => page.push_malformed(reason),
-            }
-        }
     }
 
     /// The key's texts follow the columns; they are the source's own and make the position.
@@ -186,6 +186,25 @@ impl Walk {
 
     fn position(&self) -> Option<&Position> {
         self.trail.complete()
+    }
+}
+
+impl Lane {
+    fn push(&self, bytes: &[u8], page: &mut Page, scratch: &mut String) {
+        if self.carry == Carry::Text && self.kind == ColumnType::Text {
+            match std::str::from_utf8(bytes) {
+                Ok(text) => page.push(text),
+                Err(_) => page.push_malformed("not UTF-8"),
+            }
+            return;
+        }
+        scratch.clear();
+        match append(self.carry, bytes, scratch) {
+            Err(reason) => page.push_malformed(reason),
+            Ok(()) if self.carry.native() == self.kind => page.push(scratch),
+            // Declared as another type than it has: through its text.
+            Ok(()) => value::push_text(page, self.kind, self.format.as_ref(), scratch),
+        }
     }
 }
 
@@ -239,14 +258,6 @@ fn is_whole(mut rest: &[u8]) -> Result<bool, Broken> {
         rest = after;
     }
     Ok(true)
-}
-
-fn push_native(page: &mut Page, carry: Carry, bytes: &[u8], scratch: &mut String) {
-    scratch.clear();
-    match append(carry, bytes, scratch) {
-        Ok(()) => page.push(scratch),
-        Err(reason) => page.push_malformed(reason),
-    }
 }
 
 /// Appends the canonical text of a value.
@@ -330,12 +341,10 @@ fn timestamp(microseconds: i64, into: &mut String) -> Option<()> {
     value::append_clock(into, moment);
     let fraction = part(of_day % 1_000_000);
     if fraction != 0 {
-        let mut place = 100_000;
         into.push('.');
-        while place > 0 {
-            into.push(char::from_digit(fraction / place % 10, 10).unwrap_or('0'));
-            place /= 10;
-        }
+        value::append_two(into, fraction / 10_000);
+        value::append_two(into, fraction / 100 % 100);
+        value::append_two(into, fraction % 100);
     }
     Some(())
 }
@@ -453,13 +462,15 @@ mod tests {
 
     fn walk(carries: &[Carry]) -> Walk {
         Walk {
-            carries: carries.to_vec(),
-            kinds: carries.iter().map(|carry| carry.native()).collect(),
-            formats: vec![None; carries.len()],
+            lanes: carries
+                .iter()
+                .map(|carry| Lane { carry: *carry, kind: carry.native(), format: None })
+                .collect(),
             key: vec![0],
             time: None,
             key_count: 0,
             message: Bytes::new(),
+            read: 0,
             begun: false,
             ended: false,
             trail: Trail::default(),

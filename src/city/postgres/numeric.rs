@@ -1,5 +1,7 @@
 //! `numeric` on the wire: digits of base 10,000.
 
+use crate::city::value;
+
 /// Appends the number's text with its own scale; false where it is none (`NaN`, infinity) or the
 /// bytes are not a numeric. Then nothing was appended.
 pub(super) fn append(bytes: &[u8], into: &mut String) -> bool {
@@ -29,12 +31,14 @@ pub(super) fn append(bytes: &[u8], into: &mut String) -> bool {
     let mut four = [0; 4];
     let mut started = false;
     for _ in 0..=i32::from(weight).max(-1) {
-        split(words.next().unwrap_or(0), &mut four);
-        for digit in four {
-            started |= digit != b'0';
-            if started {
-                into.push(char::from(digit));
-            }
+        let group = words.next().unwrap_or(0);
+        if started {
+            let group = u32::try_from(group).unwrap_or(0);
+            value::append_two(into, group / 100);
+            value::append_two(into, group % 100);
+        } else if group != 0 {
+            into.push_str(itoa::Buffer::new().format(group));
+            started = true;
         }
     }
     if !started {

@@ -36,6 +36,8 @@ mod run;
 mod view;
 
 #[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod model;
 
 pub use merge::{Merge, Merged};

@@ -427,8 +427,21 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes both files durable under their names, the sealed one first, and opens the run.
-    pub(super) fn finish(mut self) -> Result<Run, Error> {
+    /// Makes both files durable under their names, the sealed one first, and opens the run. On an
+    /// error neither is left.
+    pub(super) fn finish(self) -> Result<Run, Error> {
+        let (folder, name) = (self.folder.clone(), self.name.clone());
+        let result = self.publish();
+        if result.is_err() {
+            for suffix in [RUN_SUFFIX, KEYS_SUFFIX] {
+                // What cannot be removed now is unnamed: the next start sweeps it.
+                disk::remove(&folder, &format!("{name}{suffix}")).ok();
+            }
+        }
+        result
+    }
+
+    fn publish(mut self) -> Result<Run, Error> {
         self.end_page()?;
         self.end_block()?;
         let mut trailer = MAGIC.to_vec();

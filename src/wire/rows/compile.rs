@@ -200,7 +200,7 @@ fn slot(spec: &RowSpec, column: &RowColumn, namespaces: &Namespaces) -> Result<S
         }
     };
     let (open, close) = (open.into_bytes(), close.into_bytes());
-    Ok(Slot { index: column.index, open, close, null, written })
+    Ok(Slot { index: column.index, name: column.name.clone(), open, close, null, written })
 }
 
 fn escaped(codes: &BTreeMap<String, String>, escape: Escape) -> Option<BTreeMap<String, String>> {

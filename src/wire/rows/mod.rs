@@ -162,6 +162,8 @@ enum Written {
 #[derive(Clone, Debug)]
 struct Slot {
     index: usize,
+    /// The column's name in the message.
+    name: String,
     open: Vec<u8>,
     close: Vec<u8>,
     /// What is written for a null; `None` writes nothing.
@@ -205,6 +207,32 @@ impl RowPlan {
         let fixed: usize =
             self.slots.iter().map(|slot| slot.open.len() + slot.close.len() + 1).sum();
         self.head.len() + self.tail.len() + fixed + text_bytes + text_bytes / 16
+    }
+
+    /// Appends the row as `name=text` lines in the order of its columns, cells without a value left
+    /// out: what a province digests that tells its inventory by content. The texts are as written,
+    /// not escaped.
+    ///
+    /// # Errors
+    /// As [`RowPlan::append`]; `into` is then of no use.
+    pub fn lines(&self, row: Row<'_>, into: &mut String) -> Result<(), Unencodable> {
+        let mut bytes = Vec::new();
+        for slot in &self.slots {
+            let Some(text) = row.cell(slot.index).text() else { continue };
+            into.push_str(&slot.name);
+            into.push('=');
+            match &slot.written {
+                Written::Text => into.push_str(text),
+                Written::Number | Written::Pattern(_) | Written::Codes(_) => {
+                    let failed = |reason| Unencodable { column: Some(slot.index), reason };
+                    bytes.clear();
+                    self.cell(&slot.written, text, &mut bytes).map_err(failed)?;
+                    into.push_str(&String::from_utf8_lossy(&bytes));
+                }
+            }
+            into.push('\n');
+        }
+        Ok(())
     }
 
     fn write(&self, row: Row<'_>, key: &str, into: &mut Vec<u8>) -> Result<(), Unencodable> {

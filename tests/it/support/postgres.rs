@@ -3,6 +3,7 @@
 //! `initdb` refuses root, so as root everything runs as `postgres` or `nobody`.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -15,10 +16,42 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_with("-c listen_addresses=", |_| {})
+    }
+
+    /// Listens on `port` of loopback for encrypted sessions with passwords; the second value is
+    /// the file of the certificate to trust.
+    pub(crate) fn start_encrypted(port: u16) -> (Self, PathBuf) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
+        let options = format!(
+            "-c listen_addresses=127.0.0.1 -c port={port} -c ssl=on \
+             -c ssl_cert_file=../server.pem -c ssl_key_file=../server.key"
+        );
+        let server = Self::start_with(&options, |folder| {
+            std::fs::write(folder.join("server.pem"), certificate.pem()).unwrap();
+            let file = folder.join("server.key");
+            std::fs::write(&file, key.serialize_pem()).unwrap();
+            std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        });
+        let trusted = server.folder.path().join("server.pem");
+        (server, trusted)
+    }
+
+    fn start_with(options: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::Builder::new().prefix("cascaded-pg-").tempdir().unwrap();
         let server = Self { folder, programs: programs(), user: unprivileged() };
+        prepare(server.folder.path());
         if let Some(user) = server.user {
-            let done = Command::new("chown").arg(user).arg(server.folder.path()).status().unwrap();
+            let done = Command::new("chown")
+                .arg("-R")
+                .arg(user)
+                .arg(server.folder.path())
+                .status()
+                .unwrap();
             assert!(done.success());
         }
         let data = server.folder.path().join("data");
@@ -30,8 +63,8 @@ impl Server {
                 data,
                 "-U",
                 "postgres",
-                "-A",
-                "trust",
+                "--auth-local=trust",
+                "--auth-host=scram-sha-256",
                 "-E",
                 "UTF8",
                 "--locale=C.UTF-8",
@@ -40,7 +73,7 @@ impl Server {
         );
         let log = server.folder.path().join("log");
         let options = format!(
-            "-c listen_addresses= -c unix_socket_directories={} -c fsync=off -c max_connections=20",
+            "{options} -c unix_socket_directories={} -c fsync=off -c max_connections=20",
             server.folder.path().display()
         );
         server.run(
@@ -57,9 +90,15 @@ impl Server {
 
     /// Runs statements; `\copy` works.
     pub(crate) fn sql(&self, text: &str) {
+        self.sql_on(5432, text);
+    }
+
+    /// The same for a server with a port of its own; still through the unix socket.
+    pub(crate) fn sql_on(&self, port: u16, text: &str) {
         let mut child = Command::new("psql")
             .args(["-q", "-X", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"])
             .arg(self.folder.path())
+            .args(["-p", &port.to_string()])
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();

@@ -1,0 +1,232 @@
+//! A dataset on a channel, with everything its rows need on their way: source, rules, plans, and
+//! what the province holds of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::catalogue::{Kind, Object, ObjectKey};
+use crate::checks::Rules;
+use crate::city;
+use crate::delivery::{Action, BatchId};
+use crate::ledger::sent::{self, Index};
+use crate::ledger::spool::{self, Spool};
+use crate::ledger::{self, Flow, Ledger, Owner, SpooledFate};
+use crate::row::Column;
+use crate::standard::{RowLayout, Standard};
+use crate::wire::RowPlan;
+
+use super::Error;
+
+/// The most rows of one dataset that may be under way or settled and not merged yet.
+const MEMORY_ROWS: usize = 200_000;
+/// Settled rows that make a merge worth its writing while rows are flowing.
+pub(super) const MERGE_ROWS: usize = 20_000;
+
+/// A dataset on a channel.
+#[derive(Debug)]
+pub struct Carrier {
+    pub(super) flow: Flow,
+    pub(super) owner: Owner,
+    pub(super) dataset: city::Dataset,
+    pub(super) source: SourceHandle,
+    pub(super) rules: Rules,
+    /// At most this share of what is held above may be deleted without an approval, in percent.
+    pub(super) deletion_percent: u8,
+    index: Mutex<Index>,
+}
+
+/// A [`city::Source`] that can be shown in debug output without its settings.
+pub(super) struct SourceHandle(pub(super) city::Source);
+
+impl std::fmt::Debug for SourceHandle {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Source").field(&self.0.id()).finish()
+    }
+}
+
+/// What a carrier is made of.
+#[derive(Debug)]
+pub struct CarrierParts {
+    /// Which dataset on which channel.
+    pub flow: Flow,
+    /// The dataset.
+    pub dataset: city::Dataset,
+    /// Its rules.
+    pub rules: Rules,
+    /// See [`Carrier`]; 0 asks for an approval of every deletion.
+    pub deletion_percent: u8,
+}
+
+impl Carrier {
+    /// Opens what the ledger knows of the dataset: its runs, and the batches that are not merged.
+    pub async fn open(
+        parts: CarrierParts,
+        source: city::Source,
+        ledger: &Ledger,
+        files: &Files,
+    ) -> Result<Self, Error> {
+        let CarrierParts { flow, dataset, rules, deletion_percent } = parts;
+        let owner = Owner {
+            region: dataset.region.clone(),
+            department: dataset.department.clone(),
+            zone: dataset.zone_name.clone(),
+        };
+        let mut names = ledger.runs(flow.clone()).await?;
+        names.reverse();
+        let spooled = ledger.spooled(flow.clone()).await?;
+        let mut failed = Vec::with_capacity(spooled.len());
+        let mut actions = Vec::with_capacity(spooled.len());
+        for batch in &spooled {
+            failed.push(ledger.failed_keys(batch.id).await?);
+            actions.push(match ledger.batch(batch.id).await?.batch.subject {
+                crate::delivery::Subject::Rows { action, .. } => action,
+                crate::delivery::Subject::Object { .. } => Action::Upsert,
+            });
+        }
+        let files = files.clone();
+        let index = files
+            .pool
+            .clone()
+            .run(move || -> Result<Index, ledger::Error> {
+                let sealer = Arc::clone(&files.sealer);
+                let mut index = Index::open(&files.runs, &names, sealer, MEMORY_ROWS)?;
+                for ((batch, failed), action) in spooled.iter().zip(failed).zip(actions) {
+                    if batch.fate == SpooledFate::Dropped {
+                        continue;
+                    }
+                    let rows = files.spool.read_manifest(&batch.id.to_string())?;
+                    index.restore(batch.ordinal, action, &rows)?;
+                    index.abandon(batch.ordinal, &failed)?;
+                    if batch.fate == SpooledFate::Held {
+                        index.settle(batch.ordinal)?;
+                    }
+                }
+                Ok(index)
+            })
+            .await?;
+        Ok(Self {
+            flow,
+            owner,
+            dataset,
+            source: SourceHandle(source),
+            rules,
+            deletion_percent,
+            index: Mutex::new(index),
+        })
+    }
+
+    /// Which dataset on which channel.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// The dataset as configured.
+    pub fn dataset(&self) -> &city::Dataset {
+        &self.dataset
+    }
+
+    /// Who answers for it.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Locks what is known of the province's holdings. Blocking work: only on the pool, never
+    /// across an await.
+    pub(super) fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The files beside the database, and who reads them.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// Where payloads wait.
+    pub spool: Arc<Spool>,
+    /// The folder of sorted runs.
+    pub runs: std::path::PathBuf,
+    /// Opens and seals.
+    pub sealer: Arc<ledger::seal::Sealer>,
+    /// Where blocking work goes.
+    pub pool: crate::supervisor::Pool,
+}
+
+impl Files {
+    /// Opens spool and runs beside the ledger and removes every file it does not name.
+    pub async fn open(
+        ledger: &Ledger,
+        sealer: Arc<ledger::seal::Sealer>,
+        limits: spool::Limits,
+        pool: crate::supervisor::Pool,
+    ) -> Result<Self, Error> {
+        let named: std::collections::BTreeSet<String> =
+            ledger.spool_names().await?.iter().map(BatchId::to_string).collect();
+        let runs: std::collections::BTreeSet<String> =
+            ledger.all_runs().await?.into_iter().map(|(_, name)| name).collect();
+        let folder = ledger.folder().to_owned();
+        let seal = Arc::clone(&sealer);
+        let spool = pool
+            .run(move || -> Result<Spool, ledger::Error> {
+                let spool = Spool::open(&folder.join("spool"), seal, limits, [])?;
+                spool.sweep(|name| named.contains(name))?;
+                sent::sweep(&folder.join("runs"), |name| runs.contains(name))?;
+                Ok(spool)
+            })
+            .await?;
+        let runs = ledger.folder().join("runs");
+        Ok(Self { spool: Arc::new(spool), runs, sealer, pool })
+    }
+}
+
+/// The resource that carries a dataset's rows, and how its entry's items make them written.
+#[derive(Debug)]
+pub(super) struct Mount {
+    pub(super) object: Object,
+    pub(super) upper_id: Option<String>,
+    pub(super) upper: BTreeMap<Kind, String>,
+    /// How a new or changed row is written.
+    pub(super) upsert: RowPlan,
+    /// How a deleted row is written; a standard may have no way.
+    pub(super) delete: Option<RowPlan>,
+}
+
+impl Mount {
+    /// The mount of a dataset, once everything that `operation` needs is held above.
+    pub(super) async fn find(
+        ledger: &Ledger,
+        carrier: &Carrier,
+        standard: &Standard,
+        operation: &str,
+    ) -> Result<Option<Self>, Error> {
+        let flow = &carrier.flow;
+        let Some(id) = ledger.resource_of(flow.dataset.clone()).await? else { return Ok(None) };
+        let key = ObjectKey { kind: Kind::Resource, id };
+        let Some(object) = ledger.object(key).await? else { return Ok(None) };
+        let above = super::above(ledger, &flow.channel, &object).await?;
+        let needs = standard.operation(operation).map_or(&[][..], |known| &known.needs);
+        let mounted = above.link.as_ref().and_then(|link| link.upper_id.clone());
+        if needs.contains(&Kind::Resource) && mounted.is_none()
+            || above.missing.iter().any(|key| needs.contains(&key.kind))
+        {
+            return Ok(None);
+        }
+        let mut items = Vec::new();
+        for parent in object.parents().into_iter().filter(|key| key.kind == Kind::Entry) {
+            if let Some(entry) = ledger.object(parent).await? {
+                items.extend_from_slice(entry.items());
+            }
+        }
+        let columns: Vec<Column> = carrier
+            .dataset
+            .columns
+            .iter()
+            .zip(&carrier.dataset.fields)
+            .map(|(column, field)| Column { name: field.item.clone(), kind: column.kind })
+            .collect();
+        let layout = RowLayout { columns: &columns, key: &carrier.dataset.key, items: &items };
+        let upsert = standard.row_plan(Action::Upsert, layout).map_err(Error::lacks)?;
+        let delete = standard
+            .operation("rows.delete")
+            .and_then(|_| standard.row_plan(Action::Delete, layout).ok());
+        Ok(Some(Self { object, upper_id: mounted, upper: above.upper, upsert, delete }))
+    }
+}

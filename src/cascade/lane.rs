@@ -1,0 +1,265 @@
+//! What the stages of one channel share: the standard, the client, signals, and the daemon's
+//! ledger and files.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Error;
+use super::carrier::{Carrier, Files};
+use crate::catalogue::Kind;
+use crate::clock::Clock;
+use crate::delivery::{BatchId, ChannelId, Lane, RejectKind};
+use crate::ledger::{Flow, Ledger};
+use crate::province::{Client, Placement, Reply};
+use crate::standard::{Drift, Message, Scope, Standard};
+use crate::supervisor::{Signal, Supervisor};
+
+/// How often the stages look by themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The longest wait of a stage that has nothing to do.
+    pub idle: Duration,
+    /// How often the province is asked about verdicts and reviews where its standard does not say.
+    pub ask: Duration,
+    /// How long after a lost answer the province is asked what became of it.
+    pub unknown: Duration,
+    /// How often city and province are compared; `None`: only when asked.
+    pub reconcile: Option<Duration>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(30),
+            ask: Duration::from_mins(1),
+            unknown: Duration::from_secs(5),
+            reconcile: Some(Duration::from_hours(24)),
+        }
+    }
+}
+
+/// Who is told what happens: metrics, and nobody who could hold up a stage.
+pub trait Events: Send + Sync {
+    /// A step of a stage failed.
+    fn failed(&self, stage: &str, code: &str);
+    /// An attempt ended.
+    fn attempted(&self, channel: &ChannelId, operation: &str, outcome: &str);
+    /// Rows were observed.
+    fn observed(&self, flow: &Flow, rows: u64);
+    /// Rows reached their evidence.
+    fn confirmed(&self, flow: &Flow, rows: u64);
+    /// Rows were turned away.
+    fn rejected(&self, flow: &Flow, kind: RejectKind, rows: u64);
+    /// The province did something its standard does not say.
+    fn drifted(&self, channel: &ChannelId, kind: &str);
+    /// The province's clock is ahead of ours by so many seconds.
+    fn clock_offset(&self, channel: &ChannelId, seconds: f64);
+}
+
+/// A channel, put together.
+#[derive(Debug)]
+pub struct ChannelParts {
+    /// Its name.
+    pub id: ChannelId,
+    /// Kinds of objects it carries.
+    pub kinds: Vec<Kind>,
+    /// The protocol spoken on it.
+    pub standard: Arc<Standard>,
+    /// The way to the platform.
+    pub client: Client,
+    /// The datasets whose rows it carries.
+    pub carriers: Vec<Arc<Carrier>>,
+}
+
+/// One upper platform × kinds × address and credentials.
+#[derive(Debug)]
+pub struct Channel {
+    /// Its name.
+    pub id: ChannelId,
+    /// Kinds of objects it carries.
+    pub kinds: Vec<Kind>,
+    /// The protocol spoken on it.
+    pub standard: Arc<Standard>,
+    pub(super) client: Client,
+    pub(super) carriers: BTreeMap<String, Arc<Carrier>>,
+    pub(super) submit: Signal,
+    pub(super) settle: Signal,
+    pub(super) register: Signal,
+    observe: Mutex<Vec<Signal>>,
+    pub(super) reconcile: Signal,
+}
+
+impl Channel {
+    /// A channel whose stages do not run yet.
+    pub fn new(parts: ChannelParts) -> Self {
+        let ChannelParts { id, kinds, standard, client, carriers } = parts;
+        let carriers =
+            carriers.into_iter().map(|carrier| (carrier.flow.dataset.clone(), carrier)).collect();
+        Self {
+            id,
+            kinds,
+            standard,
+            client,
+            carriers,
+            submit: Signal::default(),
+            settle: Signal::default(),
+            register: Signal::default(),
+            observe: Mutex::default(),
+            reconcile: Signal::default(),
+        }
+    }
+
+    /// The datasets it carries.
+    pub fn carriers(&self) -> impl Iterator<Item = &Arc<Carrier>> {
+        self.carriers.values()
+    }
+
+    /// The client, for reloading its credentials.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Everything on this channel should look again: an operator asked, or a hold was lifted.
+    pub fn wake(&self) {
+        self.register.raise();
+        self.submit.raise();
+        self.settle.raise();
+        self.reconcile.raise();
+        self.wake_observers();
+    }
+
+    /// Datasets should look again: a mount appeared, or a pass was asked for.
+    pub fn wake_observers(&self) {
+        let signals = self.observe.lock().unwrap_or_else(PoisonError::into_inner);
+        signals.iter().for_each(Signal::raise);
+    }
+
+    pub(super) fn observer(&self) -> Signal {
+        let signal = Signal::default();
+        self.observe.lock().unwrap_or_else(PoisonError::into_inner).push(signal.clone());
+        signal
+    }
+}
+
+/// What every stage works with. Cheap to clone.
+#[derive(Clone)]
+pub struct Crew {
+    /// The daemon's memory.
+    pub ledger: Ledger,
+    /// Its files.
+    pub files: Files,
+    /// Who runs tasks and blocking work.
+    pub supervisor: Supervisor,
+    /// Who is told.
+    pub events: Arc<dyn Events>,
+    /// How often to look.
+    pub pace: Pace,
+}
+
+impl std::fmt::Debug for Crew {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Crew").field("pace", &self.pace).finish_non_exhaustive()
+    }
+}
+
+impl Crew {
+    pub(super) fn clock(&self) -> &Clock {
+        self.supervisor.clock()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+
+    pub(super) fn after(&self, wait: Duration) -> Timestamp {
+        self.now().saturating_add(wait).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Runs blocking work on the pool.
+    pub(super) async fn block<T, F>(&self, work: F) -> T
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.supervisor.pool().run(work).await
+    }
+
+    /// Sends one message and reads its reply; drift goes to the ledger.
+    pub(super) async fn call(
+        &self,
+        channel: &Channel,
+        operation: &str,
+        message: &Message,
+        batch: &str,
+        number: u64,
+    ) -> Result<Reply, Error> {
+        let placement = Placement {
+            operation,
+            payload: &message.payload,
+            parameters: &message.parameters,
+            batch,
+            attempt: number,
+        };
+        let reply = channel.client.place(placement).await;
+        if let Some(ahead) = reply.clock_ahead {
+            self.events.clock_offset(&channel.id, ahead.as_secs_f64());
+        }
+        let mut details: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+        for drift in &reply.reading.drift {
+            let (kind, detail) = describe(drift);
+            details.entry(kind).or_default().push(detail);
+        }
+        for (kind, details) in details {
+            self.events.drifted(&channel.id, kind);
+            self.ledger.drift_seen(channel.id.clone(), kind, operation.to_owned(), details).await?;
+        }
+        Ok(reply)
+    }
+
+    /// Asks a question about nothing durable: no attempt is recorded, for nothing can be lost.
+    pub(super) async fn ask(
+        &self,
+        channel: &Channel,
+        operation: &str,
+        scope: &Scope<'_>,
+    ) -> Result<Reply, Error> {
+        let message = channel.standard.build(operation, scope).map_err(Error::lacks)?;
+        let batch = scope.batch.id.unwrap_or_default();
+        self.call(channel, operation, &message, batch, 0).await
+    }
+
+    /// Removes a batch's file when the ledger no longer needs it.
+    pub(super) async fn release(&self, batches: Vec<BatchId>) -> Result<(), Error> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        self.ledger.spool_released(batches.clone()).await?;
+        let spool = Arc::clone(&self.files.spool);
+        self.block(move || {
+            for batch in batches {
+                // A file that stays is unnamed and removed at the next start.
+                drop(spool.remove(&batch.to_string()));
+            }
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Whether a lane may take more from the city: spool and memory have room.
+    pub(super) fn has_room(&self, carrier: &Carrier, lane: Lane, bytes: u64) -> bool {
+        self.files.spool.room(super::spool_owner(&carrier.flow, lane)) >= bytes
+    }
+}
+
+/// Drift as the ledger keeps it: a closed kind and what was seen, never content.
+fn describe(drift: &Drift) -> (&'static str, String) {
+    match drift {
+        Drift::UnknownPath(path) => ("reply-field", path.clone()),
+        Drift::UnlistedCode(code) => ("reply-code", code.clone()),
+        Drift::UnlistedValue(path, _value) => ("reply-value", path.clone()),
+        Drift::MissingPath(path) => ("reply-missing", path.clone()),
+    }
+}

@@ -1,0 +1,551 @@
+//! Observe: one dataset on one channel, read in bounded pages, packed and recorded.
+//!
+//! A dataset with a time column has two lanes. The live lane reads from the moment the dataset
+//! began; the backfill lane fills everything before, and skips keys that went out newer. Both
+//! begin every look an overlap behind their position, for commits that came late. Whole readings
+//! (the first load of a dataset without a time column, comparisons that find deletions, resyncs)
+//! are passes: they start from the beginning after a crash, and what was sent already is found
+//! unchanged. Between two pages of a pass the live lane is looked at when its time has come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::carrier::{Carrier, Mount};
+use super::lane::{Channel, Crew};
+use super::pack::{self, Cutter, Packed, Reading};
+use super::stage::{Progress as Step, Stage};
+use super::{Error, spool_owner};
+use crate::city::{Change, Cursor, Position, Scan};
+use crate::delivery::{Action, Lane};
+use crate::ledger::manifest::Original;
+use crate::ledger::seal::Purpose;
+use crate::ledger::sent::{KeyRange, Known};
+use crate::ledger::{self, LaneProgress, Observation, Pass, PassKind, Progress};
+use crate::row::{KeyDigest, Page};
+use crate::supervisor::Signal;
+
+/// Rows read at once: a page is packed into one batch or a few.
+const PAGE_ROWS: usize = 5_000;
+/// Spool room that must be there before a page is read.
+const PAGE_ROOM_BYTES: u64 = 16 << 20;
+/// Rows that may be pended beyond one page before reading pauses.
+const PAGE_ROOM_ROWS: usize = 2 * PAGE_ROWS;
+/// Deletions looked for at once.
+const GONE_ROWS: usize = 5_000;
+/// Below so many rows a deletion never needs an approval by its share.
+const FEW_ROWS: u64 = 20;
+/// How long a stage waits for what others must do first.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// The stage of one dataset on one channel.
+#[derive(Debug)]
+pub struct Observe {
+    crew: Crew,
+    channel: Arc<Channel>,
+    carrier: Arc<Carrier>,
+    signal: Signal,
+    failures: u32,
+    next_poll: Timestamp,
+}
+
+impl Stage for Observe {
+    async fn step(&mut self) -> Result<Step, Error> {
+        let progress = self.look().await?;
+        self.failures = 0;
+        Ok(progress)
+    }
+
+    fn signal(&self) -> Signal {
+        self.signal.clone()
+    }
+
+    async fn failed(&mut self, error: &Error) -> Option<Duration> {
+        let flow = self.carrier.flow.clone();
+        tracing::warn!(
+            channel = %flow.channel, dataset = flow.dataset, code = error.code(),
+            error = %crate::telemetry::logs::Chain(error), "dataset cannot be read",
+        );
+        self.crew.events.failed("observe", error.code());
+        // A failed pass is begun again from the start.
+        self.carrier.index().end_pass();
+        let owner = self.carrier.owner.clone();
+        let told = self.crew.ledger.trouble_met(flow, owner, error.code().to_owned()).await;
+        drop(told.inspect_err(|error| {
+            tracing::error!(code = error.code(), "the ledger does not take a dataset's trouble");
+        }));
+        self.failures = self.failures.saturating_add(1);
+        Some(ledger::pause_before_retry(self.failures, 0).min(Duration::from_mins(5)))
+    }
+}
+
+impl Observe {
+    /// The stage of one of the channel's datasets.
+    pub fn new(crew: Crew, channel: Arc<Channel>, carrier: Arc<Carrier>) -> Self {
+        let signal = channel.observer();
+        crew.files.spool.keep_share(spool_owner(&carrier.flow, Lane::Live));
+        Self { crew, channel, carrier, signal, failures: 0, next_poll: Timestamp::MIN }
+    }
+
+    async fn look(&mut self) -> Result<Step, Error> {
+        let standard = &self.channel.standard;
+        let flow = self.carrier.flow.clone();
+        let Some(mount) =
+            Mount::find(&self.crew.ledger, &self.carrier, standard, "rows.upsert").await?
+        else {
+            return Ok(Step::Idle(self.crew.after(WAIT)));
+        };
+        let mount = Arc::new(mount);
+        if let Change::TimeColumn { .. } | Change::Files = self.carrier.dataset.change {
+            self.begin_lanes().await?;
+            if self.crew.now() >= self.next_poll {
+                self.poll(&mount).await?;
+                return Ok(Step::Did);
+            }
+            if self.backfill(&mount).await? {
+                return Ok(Step::Did);
+            }
+        }
+        self.ask_for_passes().await?;
+        if let Some(pass) = self.crew.ledger.open_pass(flow).await? {
+            self.run_pass(&mount, pass).await?;
+            return Ok(Step::Did);
+        }
+        let idle = match self.carrier.dataset.change {
+            Change::TimeColumn { .. } | Change::Files => self.next_poll,
+            Change::Full => self.crew.after(self.carrier.dataset.poll),
+        };
+        Ok(Step::Idle(idle))
+    }
+
+    /// Waits are measured from the end of a look.
+    fn polled(&mut self) {
+        self.next_poll = self.crew.after(self.carrier.dataset.poll);
+    }
+
+    async fn begin_lanes(&self) -> Result<(), Error> {
+        let flow = self.carrier.flow.clone();
+        if self.crew.ledger.lane_progress(flow.clone(), Lane::Live).await?.is_some() {
+            return Ok(());
+        }
+        let from = match self.carrier.dataset.change {
+            Change::TimeColumn { .. } => {
+                let local = self.carrier.dataset.zone.to_datetime(self.crew.now());
+                Some(Position::at(local).time)
+            }
+            // Files have no past that could wait: they are all new at first.
+            Change::Files | Change::Full => None,
+        };
+        let owner = self.carrier.owner.clone();
+        self.crew.ledger.lanes_begun(flow, owner, from).await?;
+        Ok(())
+    }
+
+    /// A look at the live lane, to its end.
+    async fn poll(&mut self, mount: &Arc<Mount>) -> Result<(), Error> {
+        let flow = self.carrier.flow.clone();
+        let progress = self.crew.ledger.lane_progress(flow, Lane::Live).await?;
+        let after = self.start(progress.as_ref())?;
+        let scan = Scan::Since { after, until: None };
+        self.read_lane(mount, Lane::Live, scan).await?;
+        self.polled();
+        Ok(())
+    }
+
+    /// The backfill lane, until the live lane's time has come; false when it is complete.
+    async fn backfill(&mut self, mount: &Arc<Mount>) -> Result<bool, Error> {
+        let flow = self.carrier.flow.clone();
+        let progress = self.crew.ledger.lane_progress(flow.clone(), Lane::Backfill).await?;
+        let Some(progress) = progress.filter(|progress| !progress.complete) else {
+            return Ok(false);
+        };
+        let until = progress.until_at.as_ref().and_then(|text| text.parse().ok());
+        if progress.position.is_none() {
+            // Rows that no reading by time can find are told once, before the past is read.
+            self.read_lane(mount, Lane::Backfill, Scan::MissingTime).await?;
+        }
+        let after = self.position(&progress)?;
+        let finished = self.read_lane(mount, Lane::Backfill, Scan::Since { after, until }).await?;
+        if finished {
+            self.finish_lane(Lane::Backfill).await?;
+        }
+        Ok(true)
+    }
+
+    /// Where a look at the live lane starts: an overlap behind its position.
+    fn start(&self, progress: Option<&LaneProgress>) -> Result<Option<Position>, Error> {
+        let Some(progress) = progress else { return Ok(None) };
+        let overlap = match self.carrier.dataset.change {
+            Change::TimeColumn { overlap, .. } => overlap,
+            Change::Files | Change::Full => Duration::ZERO,
+        };
+        let position = match self.position(progress)? {
+            Some(position) => Some(position),
+            None => progress
+                .from_at
+                .as_ref()
+                .map(|time| Position { time: time.clone(), key: Vec::new() }),
+        };
+        Ok(position.map(
+            |position| {
+                if overlap.is_zero() { position } else { position.back(overlap) }
+            },
+        ))
+    }
+
+    fn position(&self, progress: &LaneProgress) -> Result<Option<Position>, Error> {
+        let Some(sealed) = &progress.position else { return Ok(None) };
+        let context = self.carrier.flow.dataset.as_bytes();
+        let open = self.crew.files.sealer.open(Purpose::Ledger, context, sealed)?;
+        serde_json::from_slice(&open)
+            .map_err(|_malformed| ledger::Error::Unreadable { what: "position" }.into())
+    }
+
+    fn seal(&self, position: Option<&Position>) -> Result<Vec<u8>, Error> {
+        let plain = serde_json::to_vec(&position)
+            .map_err(|_unserializable| ledger::Error::Unreadable { what: "position" })?;
+        let context = self.carrier.flow.dataset.as_bytes();
+        Ok(self.crew.files.sealer.seal(Purpose::Ledger, context, &plain)?)
+    }
+
+    /// Reads a lane page by page. The backfill lane pauses when the live lane's time has come;
+    /// true when everything was read.
+    async fn read_lane(
+        &mut self,
+        mount: &Arc<Mount>,
+        lane: Lane,
+        scan: Scan,
+    ) -> Result<bool, Error> {
+        let moves = scan != Scan::MissingTime;
+        let mut cursor = self.carrier.source.0.scan(&self.carrier.dataset, scan).await?;
+        while self.may_read(lane).await {
+            let Some(page) = next(&mut cursor).await? else {
+                return Ok(true);
+            };
+            let progress = match cursor.position().filter(|_| moves) {
+                Some(position) => Progress::Lane {
+                    until_at: None,
+                    position: self.seal(Some(position))?,
+                    complete: false,
+                },
+                None => Progress::Unmoved,
+            };
+            self.take(mount, page, Reading::Lane(lane), progress).await?;
+            if lane == Lane::Backfill && self.crew.now() >= self.next_poll {
+                return Ok(false);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn finish_lane(&self, lane: Lane) -> Result<(), Error> {
+        let flow = self.carrier.flow.clone();
+        let progress = self.crew.ledger.lane_progress(flow.clone(), lane).await?;
+        let position = match progress.and_then(|progress| progress.position) {
+            Some(position) => position,
+            None => self.seal(None)?,
+        };
+        let progress = Progress::Lane { until_at: None, position, complete: true };
+        let observation = self.observation(lane, Packed::default(), progress).0;
+        self.crew.ledger.observed(observation).await?;
+        Ok(())
+    }
+
+    /// Passes that are due by themselves: the first whole reading of a dataset without a time
+    /// column and every one after, and comparisons that look for deletions.
+    async fn ask_for_passes(&self) -> Result<(), Error> {
+        let every = match self.carrier.dataset.change {
+            Change::Full => Some(self.carrier.dataset.poll),
+            Change::TimeColumn { .. } | Change::Files => self.carrier.dataset.compare_deletions,
+        };
+        let Some(every) = every else { return Ok(()) };
+        let flow = self.carrier.flow.clone();
+        let last = self.crew.ledger.last_whole_pass(flow.clone()).await?;
+        let due = last.is_none_or(|last| {
+            last.saturating_add(every).unwrap_or(Timestamp::MAX) <= self.crew.now()
+        });
+        if due && self.crew.ledger.open_pass(flow.clone()).await?.is_none() {
+            let owner = self.carrier.owner.clone();
+            self.crew.ledger.pass_asked(flow, owner, PassKind::Compare, None, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_pass(&mut self, mount: &Arc<Mount>, pass: Pass) -> Result<(), Error> {
+        self.crew.ledger.pass_begun(pass.number).await?;
+        let whole = matches!(pass.kind, PassKind::Compare | PassKind::Resend | PassKind::Rejected);
+        let scan = match (&pass.since, pass.kind) {
+            (Some(since), PassKind::Since) => Scan::Since {
+                after: Some(Position { time: since.clone(), key: Vec::new() }),
+                until: None,
+            },
+            _ => Scan::Full,
+        };
+        if whole {
+            self.carrier.index().begin_pass()?;
+        }
+        let mut cursor = self.carrier.source.0.scan(&self.carrier.dataset, scan).await?;
+        loop {
+            while !self.may_read(Lane::Backfill).await {
+                if self.pause().await {
+                    return Ok(());
+                }
+            }
+            if !self.crew.ledger.pass_is_open(pass.number).await? {
+                self.carrier.index().end_pass();
+                return Ok(());
+            }
+            let Some(page) = next(&mut cursor).await? else { break };
+            let rows_seen = u64::try_from(page.len()).unwrap_or(u64::MAX);
+            let number = pass.number;
+            let progress = Progress::Pass { number, rows_seen, rows_gone: 0, finished: false };
+            self.take(mount, page, Reading::Pass(pass.kind), progress).await?;
+            let has_live = !matches!(self.carrier.dataset.change, Change::Full);
+            if has_live && self.crew.now() >= self.next_poll {
+                self.poll(mount).await?;
+            }
+        }
+        if matches!(pass.kind, PassKind::Compare | PassKind::Resend) {
+            self.delete_gone(mount, &pass).await?;
+        }
+        self.carrier.index().end_pass();
+        let progress =
+            Progress::Pass { number: pass.number, rows_seen: 0, rows_gone: 0, finished: true };
+        let observation = self.observation(Lane::Backfill, Packed::default(), progress).0;
+        self.crew.ledger.observed(observation).await?;
+        Ok(())
+    }
+
+    /// Rows that are held above and were not met are gone from the city. In bulk they are deleted
+    /// only with an approval: an empty table is more often a fault than a fact.
+    async fn delete_gone(&mut self, mount: &Arc<Mount>, pass: &Pass) -> Result<(), Error> {
+        let carrier = Arc::clone(&self.carrier);
+        let (gone, held) = self
+            .crew
+            .block(move || -> Result<_, Error> {
+                let index = carrier.index();
+                let mut gone = 0_u64;
+                let mut range = Some(KeyRange::ALL);
+                while let Some(here) = range {
+                    let found = index.unseen(here, GONE_ROWS)?;
+                    gone += u64::try_from(found.len()).unwrap_or(u64::MAX);
+                    range = found.last().and_then(|(key, _)| here.after(*key));
+                }
+                let held: u64 = index.summary(0)?.iter().map(|bucket| bucket.count).sum();
+                Ok((gone, held))
+            })
+            .await?;
+        if gone == 0 || mount.delete.is_none() {
+            return Ok(());
+        }
+        let share = u64::from(self.carrier.deletion_percent);
+        if !pass.approved
+            && gone > FEW_ROWS
+            && gone.saturating_mul(100) > held.saturating_mul(share)
+        {
+            tracing::warn!(
+                dataset = self.carrier.flow.dataset,
+                gone,
+                held,
+                "deleting so many rows above needs an approval: resync with --approve-deletions",
+            );
+            let (flow, owner) = (self.carrier.flow.clone(), self.carrier.owner.clone());
+            let code = "bulk-deletion".to_owned();
+            self.crew.ledger.trouble_met(flow, owner, code).await?;
+            return Ok(());
+        }
+        let mut range = Some(KeyRange::ALL);
+        while let Some(here) = range {
+            let (carrier, files) = (Arc::clone(&self.carrier), self.crew.files.clone());
+            let names = self.crew.ledger.clone();
+            let found: Vec<(KeyDigest, Original, Known)> =
+                self.crew.block(move || gone_rows(&carrier, &files, &names, here)).await?;
+            range = found.last().and_then(|(key, _, _)| here.after(*key));
+            let count = u64::try_from(found.len()).unwrap_or(u64::MAX);
+            let job = self.cutting(mount, Lane::Backfill);
+            let packed = self.crew.block(move || job.cutter().delete(&found)).await?;
+            let progress = Progress::Pass {
+                number: pass.number,
+                rows_seen: 0,
+                rows_gone: count,
+                finished: false,
+            };
+            self.record(Lane::Backfill, packed, progress, Action::Delete).await?;
+        }
+        Ok(())
+    }
+
+    /// Spool and memory have room for another page.
+    async fn may_read(&self, lane: Lane) -> bool {
+        let carrier = Arc::clone(&self.carrier);
+        let rows = self.crew.block(move || carrier.index().room()).await;
+        rows >= PAGE_ROOM_ROWS && self.crew.has_room(&self.carrier, lane, PAGE_ROOM_BYTES)
+    }
+
+    /// Waits for room; true when the daemon stops.
+    async fn pause(&self) -> bool {
+        let mut stop = self.crew.supervisor.stop_signal();
+        let raised = self.signal.raised();
+        let until = self.crew.after(WAIT);
+        tokio::select! {
+            () = raised => {}
+            () = crate::supervisor::sleep_until(self.crew.clock(), until) => {}
+            () = stop.raised() => {}
+        }
+        stop.is_raised()
+    }
+
+    /// One page: named, sorted, packed, recorded.
+    async fn take(
+        &self,
+        mount: &Arc<Mount>,
+        page: Page,
+        reading: Reading,
+        progress: Progress,
+    ) -> Result<(), Error> {
+        let rows = u64::try_from(page.len()).unwrap_or(u64::MAX);
+        let (carrier, names) = (Arc::clone(&self.carrier), self.crew.ledger.clone());
+        let named = self.crew.block(move || pack::name(&carrier, &names, page)).await;
+        let keys = named.rows.iter().map(|row| row.key).collect();
+        let flow = self.carrier.flow.clone();
+        let rejected = self.crew.ledger.known_rejects(flow.clone(), keys).await?;
+        let job = self.cutting(mount, reading.lane());
+        let packed = self
+            .crew
+            .block(move || -> Result<Packed, Error> {
+                let sorted = pack::sort(&job.carrier, &named, &rejected, reading)?;
+                job.cutter().pack(&named, &sorted, &rejected)
+            })
+            .await?;
+        self.crew.events.observed(&flow, rows);
+        self.record(reading.lane(), packed, progress, Action::Upsert).await
+    }
+
+    /// Tells the ledger, then the index, then whoever sends.
+    async fn record(
+        &self,
+        lane: Lane,
+        packed: Packed,
+        progress: Progress,
+        action: Action,
+    ) -> Result<(), Error> {
+        let (observation, manifests) = self.observation(lane, packed, progress);
+        let rejected = u64::try_from(observation.rejects.len()).unwrap_or(u64::MAX);
+        let names: Vec<String> =
+            observation.batches.iter().map(|batch| batch.id.to_string()).collect();
+        let packed_any = !names.is_empty();
+        if let Err(error) = self.crew.ledger.observed(observation).await {
+            let spool = Arc::clone(&self.crew.files.spool);
+            self.crew.block(move || names.iter().for_each(|name| drop(spool.remove(name)))).await;
+            return Err(error.into());
+        }
+        crate::crash::point("rows-observed");
+        let carrier = Arc::clone(&self.carrier);
+        self.crew
+            .block(move || -> Result<(), Error> {
+                let mut index = carrier.index();
+                for (ordinal, rows) in manifests {
+                    index.restore(ordinal, action, &rows)?;
+                }
+                Ok(())
+            })
+            .await?;
+        if rejected > 0 {
+            let kind = crate::delivery::RejectKind::Local;
+            self.crew.events.rejected(&self.carrier.flow, kind, rejected);
+        }
+        if packed_any {
+            self.channel.submit.raise();
+        }
+        Ok(())
+    }
+
+    fn observation(
+        &self,
+        lane: Lane,
+        packed: Packed,
+        progress: Progress,
+    ) -> (Observation, Vec<(u64, Vec<ledger::manifest::ManifestRow>)>) {
+        let mut batches = Vec::with_capacity(packed.batches.len());
+        let mut manifests = Vec::with_capacity(packed.batches.len());
+        for (batch, rows) in packed.batches {
+            manifests.push((batch.ordinal, rows));
+            batches.push(batch);
+        }
+        let observation = Observation {
+            flow: self.carrier.flow.clone(),
+            owner: self.carrier.owner.clone(),
+            lane,
+            batches,
+            rejects: packed.rejects,
+            mended: packed.mended,
+            replayed: packed.replayed,
+            coalesced: packed.coalesced,
+            skipped: packed.skipped,
+            newest_content: packed.newest_content,
+            progress,
+        };
+        (observation, manifests)
+    }
+
+    fn cutting(&self, mount: &Arc<Mount>, lane: Lane) -> Cutting {
+        Cutting {
+            carrier: Arc::clone(&self.carrier),
+            channel: Arc::clone(&self.channel),
+            mount: Arc::clone(mount),
+            crew: self.crew.clone(),
+            lane,
+        }
+    }
+}
+
+/// What a packing job takes along to the pool.
+struct Cutting {
+    carrier: Arc<Carrier>,
+    channel: Arc<Channel>,
+    mount: Arc<Mount>,
+    crew: Crew,
+    lane: Lane,
+}
+
+impl Cutting {
+    fn cutter(&self) -> Cutter<'_> {
+        Cutter {
+            carrier: &self.carrier,
+            standard: &self.channel.standard,
+            mount: &self.mount,
+            ledger: &self.crew.ledger,
+            files: &self.crew.files,
+            lane: self.lane,
+            now: self.crew.now(),
+        }
+    }
+}
+
+async fn next(cursor: &mut Cursor) -> Result<Option<Page>, Error> {
+    let mut page = Page::default();
+    Ok(cursor.next(&mut page, PAGE_ROWS).await?.then_some(page))
+}
+
+/// Rows of `range` that the pass did not meet, with what names them above. Blocking.
+fn gone_rows(
+    carrier: &Carrier,
+    files: &super::Files,
+    names: &ledger::Ledger,
+    range: KeyRange,
+) -> Result<Vec<(KeyDigest, Original, Known)>, Error> {
+    let index = carrier.index();
+    let found = index.unseen(range, GONE_ROWS)?;
+    let keys: Vec<KeyDigest> = found.iter().map(|(key, _)| *key).collect();
+    let originals = index.originals(&keys, |ordinal| -> Result<_, Error> {
+        let ids = names.names_of(&[ordinal].into())?;
+        let Some(id) = ids.first() else { return Ok(Vec::new()) };
+        Ok(files.spool.read_manifest(&id.to_string())?)
+    })?;
+    Ok(found
+        .into_iter()
+        .zip(originals)
+        .filter_map(|((key, known), original)| Some((key, original?, known)))
+        .collect())
+}

@@ -1,0 +1,397 @@
+//! Settle: what happens after sending. Lost answers are asked for, verdicts are collected, reviews
+//! are followed, and what is confirmed leaves the spool for the sorted runs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::carrier::MERGE_ROWS;
+use super::lane::{Channel, Crew};
+use super::pack::seal_original;
+use super::parcel::Parcel;
+use super::stage::{Progress, Stage};
+use super::submit::{after, manifest, outcome_code, taken};
+use super::{Carrier, Error, above};
+use crate::catalogue::Kind;
+use crate::delivery::{Batch, LinkState, Outcome, RejectKind, Subject, Verdict};
+use crate::ledger::manifest::ManifestRow;
+use crate::ledger::sent;
+use crate::ledger::{Ended, Finding, Flow, Judged, LinkFilter, NewReject, Waiting};
+use crate::standard::{BatchScope, PageScope, RowJudgement, Scope};
+use crate::supervisor::Signal;
+
+/// Batches asked about in one step.
+const STEP_BATCHES: usize = 16;
+/// Parts of one answer: bounds a province that never says it has ended.
+const MAX_PAGES: u32 = 10_000;
+/// Leftover files removed in one step.
+const LEFTOVERS: u32 = 200;
+
+/// The stage of one channel.
+#[derive(Debug)]
+pub struct Settle {
+    crew: Crew,
+    channel: Arc<Channel>,
+    next_review: Timestamp,
+    failures: u32,
+}
+
+impl Stage for Settle {
+    async fn step(&mut self) -> Result<Progress, Error> {
+        let mut did = self.resolve().await?;
+        did |= self.collect_verdicts().await?;
+        did |= self.follow_reviews().await?;
+        did |= self.merge().await?;
+        let leftovers = self.crew.ledger.spool_leftovers(LEFTOVERS).await?;
+        self.crew.release(leftovers).await?;
+        self.failures = 0;
+        if did {
+            return Ok(Progress::Did);
+        }
+        let idle = self.crew.after(self.crew.pace.idle).min(self.next_review);
+        let next = self.crew.ledger.next_inquiry_at(self.channel.id.clone()).await?;
+        let soon = self.crew.after(Duration::from_millis(200));
+        Ok(Progress::Idle(next.map_or(idle, |next| next.max(soon)).min(idle)))
+    }
+
+    fn signal(&self) -> Signal {
+        self.channel.settle.clone()
+    }
+
+    async fn failed(&mut self, error: &Error) -> Option<Duration> {
+        self.failures = self.failures.saturating_add(1);
+        super::stage::report(&self.crew, "settle", &self.channel.id, error, self.failures)
+    }
+}
+
+impl Settle {
+    /// The stage of a channel.
+    pub fn new(crew: Crew, channel: Arc<Channel>) -> Self {
+        Self { crew, channel, next_review: Timestamp::MIN, failures: 0 }
+    }
+
+    /// Batches whose answer was lost: the province is asked; what it does not hold is sent again
+    /// under the same name.
+    async fn resolve(&self) -> Result<bool, Error> {
+        let (id, now) = (self.channel.id.clone(), self.crew.now());
+        let unresolved = self.crew.ledger.unresolved(id, now, STEP_BATCHES).await?;
+        let did = !unresolved.is_empty();
+        for waiting in unresolved {
+            let ended = self.inquire(&waiting).await?;
+            self.crew.ledger.batch_resolved(waiting.batch.id, ended).await?;
+            after(&self.crew, &self.channel, &waiting.batch, Vec::new()).await?;
+        }
+        Ok(did)
+    }
+
+    async fn inquire(&self, waiting: &Waiting) -> Result<Ended, Error> {
+        let again =
+            |code: &str| Ended::Again { code: code.to_owned(), at: self.crew.now(), auth: false };
+        if self.channel.standard.operation("batch.receipt").is_none() {
+            // The standard cannot be asked; the name stays the same, so a second arrival shows.
+            return Ok(again("asked-by-sending"));
+        }
+        let id = waiting.batch.id.to_string();
+        let scope = self.scope(&id, &waiting.batch);
+        let reply = self.crew.ask(&self.channel, "batch.receipt", &scope).await?;
+        let reading = reply.reading;
+        if reading.absent {
+            return Ok(again("not-arrived"));
+        }
+        Ok(match reading.outcome {
+            Outcome::Accepted { .. } | Outcome::Exists { .. } => {
+                let mut ended = taken(&reading.outcome);
+                if let (Ended::Taken { receipt, upper_id, .. }, Subject::Object { .. }) =
+                    (&mut ended, &waiting.batch.subject)
+                {
+                    *receipt = receipt.take().or(reading.receipt);
+                    *upper_id = upper_id.take().or(reading.upper_id);
+                    if upper_id.is_none() && waiting.batch.operation.ends_with(".register") {
+                        // Taken, but under which id? The same message again is answered with it.
+                        return Ok(again("upper-id-unknown"));
+                    }
+                }
+                ended
+            }
+            outcome @ (Outcome::Refused { .. }
+            | Outcome::Retry { .. }
+            | Outcome::Auth { .. }
+            | Outcome::Unknown { .. }
+            | Outcome::Unlisted { .. }) => Ended::Unknown {
+                code: outcome_code(&outcome),
+                at: self.crew.after(self.backoff(waiting)),
+            },
+        })
+    }
+
+    fn backoff(&self, waiting: &Waiting) -> Duration {
+        let spread = waiting.batch.id.0.first().copied().unwrap_or_default();
+        crate::ledger::pause_before_retry(waiting.batch.attempts, spread)
+            .max(self.crew.pace.unknown)
+    }
+
+    fn scope<'a>(&self, id: &'a str, batch: &'a Batch) -> Scope<'a> {
+        let (dataset, action) = match &batch.subject {
+            Subject::Rows { dataset, action } => (Some(dataset.as_str()), Some(*action)),
+            Subject::Object { .. } => (None, None),
+        };
+        let kind = match &batch.subject {
+            Subject::Rows { .. } => None,
+            Subject::Object { kind, .. } => Kind::parse(kind),
+        };
+        Scope {
+            dataset,
+            inventory: kind,
+            batch: BatchScope {
+                id: Some(id),
+                rows: Some(batch.rows),
+                action,
+                lane: Some(batch.lane),
+                ..BatchScope::default()
+            },
+            ..Scope::default()
+        }
+    }
+
+    /// Verdicts of taken batches, page by page.
+    async fn collect_verdicts(&self) -> Result<bool, Error> {
+        let (id, now) = (self.channel.id.clone(), self.crew.now());
+        let unjudged = self.crew.ledger.unjudged(id, now, STEP_BATCHES).await?;
+        let did = !unjudged.is_empty();
+        for waiting in unjudged {
+            let settled = self.verdicts_of(&waiting).await?;
+            if !settled {
+                let every = self
+                    .channel
+                    .standard
+                    .operation("rows.verdict")
+                    .and_then(|known| known.every)
+                    .unwrap_or(self.crew.pace.ask)
+                    .min(self.crew.pace.ask);
+                self.crew.ledger.ask_again(waiting.batch.id, self.crew.after(every)).await?;
+            }
+        }
+        Ok(did)
+    }
+
+    async fn verdicts_of(&self, waiting: &Waiting) -> Result<bool, Error> {
+        let batch = &waiting.batch;
+        let Subject::Rows { dataset, .. } = &batch.subject else { return Ok(false) };
+        let rows = manifest(&self.crew, batch).await?;
+        let by_key: HashMap<&str, (usize, &ManifestRow)> = rows
+            .iter()
+            .enumerate()
+            .map(|(at, row)| (row.original.key_text.as_str(), (at, row)))
+            .collect();
+        let mut parcel = None;
+        let mut page = (1_u32, None);
+        let id = batch.id.to_string();
+        for _ in 0..MAX_PAGES {
+            let mut scope = self.scope(&id, batch);
+            let cursor: Option<String> = page.1.take();
+            scope.page = PageScope { number: Some(page.0), cursor: cursor.as_deref(), size: None };
+            let reply = self.crew.ask(&self.channel, "rows.verdict", &scope).await?;
+            let reading = reply.reading;
+            if !matches!(reading.outcome, Outcome::Accepted { .. }) {
+                return Ok(false);
+            }
+            let failing = reading
+                .verdicts
+                .iter()
+                .any(|said| matches!(said.verdict, Some(Verdict::Failed { .. })));
+            if failing && parcel.is_none() {
+                parcel = Some(self.parcel(batch).await?);
+            }
+            let mut judged = Vec::with_capacity(reading.verdicts.len());
+            for said in &reading.verdicts {
+                // A key that the batch does not carry is somebody else's row.
+                let Some((at, row)) = by_key.get(said.key.as_str()) else { continue };
+                judged.extend(self.judge(dataset, said, row, *at, parcel.as_ref())?);
+            }
+            let failed = judged.iter().filter(|one| matches!(one, Judged::Failed(_))).count();
+            let (settled, contradictions) = self.crew.ledger.judged(batch.id, judged).await?;
+            let flow = Flow { channel: self.channel.id.clone(), dataset: dataset.clone() };
+            let failed = u64::try_from(failed).unwrap_or(u64::MAX);
+            if failed > 0 {
+                self.crew.events.rejected(&flow, RejectKind::Failed, failed);
+            }
+            if contradictions > 0 {
+                self.crew.events.drifted(&self.channel.id, "verdict-contradiction");
+            }
+            if settled {
+                after(&self.crew, &self.channel, batch, Vec::new()).await?;
+                return Ok(true);
+            }
+            match reading.page.next {
+                Some(next) => page = (page.0.saturating_add(1), Some(next)),
+                None => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    async fn parcel(&self, batch: &Batch) -> Result<Parcel, Error> {
+        let (spool, name) = (Arc::clone(&self.crew.files.spool), batch.id.to_string());
+        self.crew
+            .block(move || -> Result<Parcel, Error> {
+                Ok(Parcel::from_bytes(&spool.read_payload(&name)?)?)
+            })
+            .await
+    }
+
+    fn judge(
+        &self,
+        dataset: &str,
+        said: &RowJudgement,
+        row: &ManifestRow,
+        at: usize,
+        parcel: Option<&Parcel>,
+    ) -> Result<Option<Judged>, Error> {
+        Ok(match &said.verdict {
+            None => None,
+            Some(Verdict::Passed) => Some(Judged::Passed(row.key)),
+            Some(Verdict::Failed { reason }) => {
+                let flow = Flow { channel: self.channel.id.clone(), dataset: dataset.to_owned() };
+                let original = parcel.and_then(|parcel| parcel.row(at)).unwrap_or_default();
+                Some(Judged::Failed(NewReject {
+                    key: row.key,
+                    row: row.row,
+                    kind: RejectKind::Failed,
+                    findings: vec![Finding { rule: reason_code(reason), column: None }],
+                    original: seal_original(&self.crew.files, &flow, row.key, original)?,
+                }))
+            }
+        })
+    }
+
+    /// Objects that people review: the province is asked now and then where they stand.
+    async fn follow_reviews(&mut self) -> Result<bool, Error> {
+        if self.crew.now() < self.next_review {
+            return Ok(false);
+        }
+        let mut asked = false;
+        let mut every = self.crew.pace.idle.max(self.crew.pace.ask);
+        for kind in self.channel.kinds.clone() {
+            let operation = format!("{kind}.state");
+            let Some(known) = self.channel.standard.operation(&operation) else { continue };
+            let Some(own) = known.every else { continue };
+            every = own.min(self.crew.pace.ask);
+            let filter = LinkFilter { kind: Some(kind), state: None };
+            let links = self.crew.ledger.links(self.channel.id.clone(), filter).await?;
+            for link in links {
+                if matches!(link.state, LinkState::Accepted | LinkState::InReview) {
+                    asked |= self.review(&link, &operation).await?;
+                }
+            }
+        }
+        self.next_review = self.crew.after(every);
+        Ok(asked)
+    }
+
+    async fn review(&self, link: &crate::ledger::Link, operation: &str) -> Result<bool, Error> {
+        let Some(object) = self.crew.ledger.object(link.key.clone()).await? else {
+            return Ok(false);
+        };
+        let upper = above(&self.crew.ledger, &self.channel.id, &object).await?.upper;
+        let scope = Scope {
+            object: Some(&object),
+            upper_id: link.upper_id.as_deref(),
+            upper,
+            inventory: Some(link.key.kind),
+            ..Scope::default()
+        };
+        let reading = self.crew.ask(&self.channel, operation, &scope).await?.reading;
+        let Some(state) = reading.state.filter(|state| link.state.may_become(*state)) else {
+            return Ok(false);
+        };
+        if state == link.state {
+            return Ok(false);
+        }
+        let (channel, key) = (self.channel.id.clone(), link.key.clone());
+        self.crew.ledger.object_state_seen(channel, key, state, reading.code).await?;
+        self.channel.register.raise();
+        Ok(true)
+    }
+
+    /// Confirmed rows leave the spool for the sorted runs, when there are enough or nothing else
+    /// is on the way.
+    async fn merge(&self) -> Result<bool, Error> {
+        let mut did = false;
+        for carrier in self.channel.carriers.values() {
+            did |= merge(&self.crew, carrier).await?;
+        }
+        Ok(did)
+    }
+}
+
+async fn merge(crew: &Crew, carrier: &Arc<Carrier>) -> Result<bool, Error> {
+    let name = format!("{:020}", crew.ledger.next_ordinal()?);
+    let planned = {
+        let carrier = Arc::clone(carrier);
+        crew.block(move || -> Result<_, Error> {
+            let mut index = carrier.index();
+            let sizes = index.sizes();
+            // Nothing pends: the rest is merged as well, so that the spool empties.
+            let quiet = sizes.settled_rows > 0 && sizes.settled_rows == sizes.memory_rows;
+            let at_least = if quiet { 1 } else { MERGE_ROWS };
+            let before = index.names();
+            Ok(index.plan_merge(&name, at_least)?.map(|merge| (before, merge)))
+        })
+        .await?
+    };
+    let Some((before, plan)) = planned else { return Ok(false) };
+    let ordinals = plan.batches().collect();
+    let (files, ledger) = (crew.files.clone(), crew.ledger.clone());
+    let written = crew
+        .block(move || {
+            plan.run(|ordinal| -> Result<Vec<ManifestRow>, Error> {
+                match ledger.names_of(&[ordinal].into())?.first() {
+                    Some(id) => Ok(files.spool.read_manifest(&id.to_string())?),
+                    None => Ok(Vec::new()),
+                }
+            })
+        })
+        .await;
+    let merged = match written {
+        Ok(merged) => merged,
+        Err(error) => {
+            carrier.index().abandon_merge();
+            return Err(error);
+        }
+    };
+    crate::crash::point("run-written");
+    let retired = merged.replaced().to_vec();
+    let installed = merged.names().into_iter().filter(|name| !before.contains(name)).collect();
+    let batches = crew.ledger.names_of(&ordinals)?;
+    let flow = carrier.flow.clone();
+    let told = crew.ledger.runs_installed(flow, installed, retired.clone(), batches.clone()).await;
+    if let Err(error) = told {
+        carrier.index().abandon_merge();
+        return Err(error.into());
+    }
+    crate::crash::point("run-named");
+    let (carrier, files) = (Arc::clone(carrier), crew.files.clone());
+    crew.block(move || -> Result<(), Error> {
+        let result = carrier.index().install(merged);
+        sent::delete_runs(&files.runs, &retired)?;
+        for batch in batches {
+            drop(files.spool.remove(&batch.to_string()));
+        }
+        Ok(result?)
+    })
+    .await?;
+    Ok(true)
+}
+
+/// A verdict's reason as a code: its first word, where that looks like one. The words behind it
+/// may hold content and are not kept.
+fn reason_code(reason: &str) -> String {
+    let word: String = reason
+        .chars()
+        .take_while(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'))
+        .take(32)
+        .collect();
+    if word.is_empty() { "failed-above".to_owned() } else { word }
+}

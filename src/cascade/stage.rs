@@ -1,0 +1,86 @@
+//! The loop around a stage, written once.
+
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Crew, Error};
+use crate::delivery::ChannelId;
+use crate::ledger;
+use crate::supervisor::{Signal, Stop, Supervisor, TaskError, sleep_until};
+
+/// What a step came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// It did something: look again at once.
+    Did,
+    /// There was nothing to do: look again at this time, or at the next signal.
+    Idle(Timestamp),
+}
+
+/// A stage: an idempotent function of the ledger.
+pub trait Stage: Send + 'static {
+    /// Looks for one bounded unit of work, does it, commits. Not cancelled once begun.
+    fn step(&mut self) -> impl Future<Output = Result<Progress, Error>> + Send;
+
+    /// What makes it look before its time.
+    fn signal(&self) -> Signal;
+
+    /// Tells whoever watches that a step failed; returns how long to wait before the next.
+    /// `None`: our own state cannot be trusted, the process must end.
+    fn failed(&mut self, error: &Error) -> impl Future<Output = Option<Duration>> + Send;
+}
+
+/// Runs a stage until the stop is raised.
+pub async fn run(mut stage: impl Stage, supervisor: Supervisor) -> Result<(), TaskError> {
+    let clock = supervisor.clock().clone();
+    let signal = stage.signal();
+    let mut stop: Stop = supervisor.stop_signal();
+    while !stop.is_raised() {
+        // Registered before looking, so that a signal between the look and the wait is not lost.
+        let raised = signal.raised();
+        let until = match stage.step().await {
+            Ok(Progress::Did) => {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            Ok(Progress::Idle(until)) => until,
+            Err(error) => {
+                let Some(pause) = stage.failed(&error).await else { return Err(error.into()) };
+                clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX)
+            }
+        };
+        tokio::select! {
+            () = raised => {}
+            () = sleep_until(&clock, until) => {}
+            () = stop.raised() => {}
+        }
+    }
+    Ok(())
+}
+
+/// Tells that a stage of a channel failed, and how long it waits. A ledger that cannot be trusted
+/// ends the process.
+pub(super) fn report(
+    crew: &Crew,
+    stage: &'static str,
+    channel: &ChannelId,
+    error: &Error,
+    failures: u32,
+) -> Option<Duration> {
+    crew.events.failed(stage, error.code());
+    let chain = crate::telemetry::logs::Chain(error);
+    let fatal = matches!(
+        error,
+        Error::Ledger(
+            ledger::Error::Damaged { .. } | ledger::Error::Link(_) | ledger::Error::Batch { .. }
+        )
+    );
+    if fatal {
+        tracing::error!(%channel, stage, code = error.code(), error = %chain, "stopping");
+        return None;
+    }
+    tracing::warn!(%channel, stage, code = error.code(), error = %chain, "stage waits");
+    Some(ledger::pause_before_retry(failures, 0).min(Duration::from_mins(1)))
+}

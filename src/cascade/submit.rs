@@ -1,0 +1,440 @@
+//! Submit: queued batches go above, several at once, never two that share a key.
+//!
+//! An attempt is committed before a byte leaves, its payload was durable before that. What the
+//! answer means is read by the standard and decided by the failure table; what it changes is one
+//! transaction. Batches run in one task side by side, so a stop lets them finish.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
+
+use super::disposition::{Disposition, disposition};
+use super::lane::{Channel, Crew};
+use super::pack::{Cut, Cutter, seal_original};
+use super::parcel::Parcel;
+use super::stage::{Progress, Stage};
+use super::{Carrier, Error};
+use crate::delivery::{Action, Attempt, Batch, BatchState, Lane, Outcome, RejectKind, Subject};
+use crate::ledger::manifest::ManifestRow;
+use crate::ledger::{Ended, Finding, NewReject, Scope as HoldScope, Waiting};
+use crate::supervisor::Signal;
+
+/// The stage of one channel.
+#[derive(Debug)]
+pub struct Submit {
+    crew: Crew,
+    channel: Arc<Channel>,
+    in_flight: usize,
+    failures: u32,
+}
+
+impl Stage for Submit {
+    async fn step(&mut self) -> Result<Progress, Error> {
+        let channel = &self.channel;
+        let per_subject = self.in_flight.saturating_sub(1).max(1);
+        let mut running = FuturesUnordered::new();
+        let mut did = false;
+        let mut stop = self.crew.supervisor.stop_signal();
+        loop {
+            let free = self.in_flight.saturating_sub(running.len());
+            if free > 0 && !stop.is_raised() {
+                let (id, now) = (channel.id.clone(), self.crew.now());
+                for waiting in self.crew.ledger.sendable(id, now, free, per_subject).await? {
+                    did = true;
+                    let payload = waiting.batch.payload_digest;
+                    crate::crash::point("before-attempt");
+                    let attempt = self.crew.ledger.attempt_begun(waiting.batch.id, payload).await?;
+                    crate::crash::point("attempt-committed");
+                    running.push(self.send(waiting, attempt));
+                }
+            }
+            if running.is_empty() {
+                break;
+            }
+            tokio::select! {
+                ended = running.next() => {
+                    if let Some(result) = ended {
+                        result?;
+                    }
+                }
+                () = channel.submit.raised(), if running.len() < self.in_flight => {}
+                () = stop.raised(), if !stop.is_raised() => {}
+            }
+        }
+        drop(running);
+        self.failures = 0;
+        if did {
+            return Ok(Progress::Did);
+        }
+        Ok(Progress::Idle(self.next_look().await?))
+    }
+
+    fn signal(&self) -> Signal {
+        self.channel.submit.clone()
+    }
+
+    async fn failed(&mut self, error: &Error) -> Option<Duration> {
+        self.failures = self.failures.saturating_add(1);
+        super::stage::report(&self.crew, "submit", &self.channel.id, error, self.failures)
+    }
+}
+
+impl Submit {
+    /// The stage of a channel.
+    pub fn new(crew: Crew, channel: Arc<Channel>) -> Self {
+        let in_flight = channel.client.in_flight();
+        crew.files
+            .spool
+            .keep_share(crate::ledger::spool::Owner::live(channel.id.as_str(), "catalogue"));
+        Self { crew, channel, in_flight, failures: 0 }
+    }
+
+    async fn next_look(&self) -> Result<Timestamp, Error> {
+        let idle = self.crew.after(self.crew.pace.idle);
+        let next = self.crew.ledger.next_attempt_at(self.channel.id.clone()).await?;
+        // A batch that waits for another or under a hold has no time of its own.
+        let soon = self.crew.after(Duration::from_millis(200));
+        Ok(next.map_or(idle, |next| next.max(soon)).min(idle))
+    }
+
+    /// Sends one batch and records what came of it.
+    async fn send(&self, waiting: Waiting, attempt: Attempt) -> Result<(), Error> {
+        let batch = waiting.batch.clone();
+        let parcel = self.parcel(&batch).await?;
+        let id = batch.id.to_string();
+        let reply = self
+            .crew
+            .call(&self.channel, &batch.operation, &parcel.message, &id, attempt.number)
+            .await?;
+        crate::crash::point("answer-received");
+        let reading = reply.reading;
+        let outcome = reading.outcome;
+        let ended = self.decide(&waiting, &parcel, &outcome).await?;
+        let word = outcome_word(&outcome);
+        self.crew.events.attempted(&self.channel.id, &batch.operation, word);
+        self.crew.ledger.attempt_ended(attempt, ended.0).await?;
+        crate::crash::point("answer-recorded");
+        after(&self.crew, &self.channel, &batch, ended.1).await
+    }
+
+    async fn parcel(&self, batch: &Batch) -> Result<Parcel, Error> {
+        let (spool, name) = (Arc::clone(&self.crew.files.spool), batch.id.to_string());
+        self.crew
+            .block(move || -> Result<Parcel, Error> {
+                Ok(Parcel::from_bytes(&spool.read_payload(&name)?)?)
+            })
+            .await
+    }
+
+    /// What the ledger is told, and the manifests of halves where the batch is split.
+    async fn decide(
+        &self,
+        waiting: &Waiting,
+        parcel: &Parcel,
+        outcome: &Outcome,
+    ) -> Result<(Ended, Vec<Half>), Error> {
+        let batch = &waiting.batch;
+        let code = outcome_code(outcome);
+        let again = |auth, at| Ended::Again { code: code.clone(), at, auth };
+        let backoff = || {
+            let asked = match outcome {
+                Outcome::Retry { after, .. } => after.unwrap_or_default(),
+                Outcome::Accepted { .. }
+                | Outcome::Exists { .. }
+                | Outcome::Refused { .. }
+                | Outcome::Auth { .. }
+                | Outcome::Unknown { .. }
+                | Outcome::Unlisted { .. } => Duration::ZERO,
+            };
+            let spread = batch.id.0.first().copied().unwrap_or_default();
+            let own = crate::ledger::pause_before_retry(batch.attempts, spread);
+            self.crew.after(own.max(asked.min(Duration::from_hours(1))))
+        };
+        let rows = u32::try_from(parcel.row_count()).unwrap_or(u32::MAX).min(batch.rows);
+        let ended = match disposition(outcome, &batch.subject, rows, waiting.auth_refreshed) {
+            Disposition::Done => taken(outcome),
+            Disposition::Retry => again(false, backoff()),
+            Disposition::Renew => {
+                // Files that cannot be read keep the old credentials, and the next answer holds.
+                drop(self.channel.client.reload());
+                again(true, self.crew.now())
+            }
+            Disposition::Ask => {
+                Ended::Unknown { code, at: self.crew.after(self.crew.pace.unknown) }
+            }
+            Disposition::HoldOperation => {
+                Ended::Held { code, scope: HoldScope::Operation(batch.operation.clone()) }
+            }
+            Disposition::HoldChannel => Ended::Held { code, scope: HoldScope::Channel },
+            Disposition::Split => return self.split(batch, parcel, code).await,
+            Disposition::Quarantine => match &batch.subject {
+                Subject::Object { .. } => Ended::ObjectRefused { code },
+                Subject::Rows { .. } => self.refuse_row(batch, parcel, code).await?,
+            },
+        };
+        Ok((ended, Vec::new()))
+    }
+
+    /// Cuts a refused batch in two; the halves are durable before the ledger hears of them.
+    async fn split(
+        &self,
+        batch: &Batch,
+        parcel: &Parcel,
+        code: String,
+    ) -> Result<(Ended, Vec<Half>), Error> {
+        let Subject::Rows { dataset, action } = &batch.subject else {
+            return Ok((Ended::ObjectRefused { code }, Vec::new()));
+        };
+        let Some(carrier) = self.channel.carriers.get(dataset).cloned() else {
+            let scope = HoldScope::Subject(dataset.clone());
+            return Ok((Ended::Held { code, scope }, Vec::new()));
+        };
+        let standard = &self.channel.standard;
+        let mount =
+            super::carrier::Mount::find(&self.crew.ledger, &carrier, standard, &batch.operation)
+                .await?;
+        let Some(mount) = mount else {
+            let scope = HoldScope::Subject(dataset.clone());
+            return Ok((Ended::Held { code, scope }, Vec::new()));
+        };
+        let job = SplitJob {
+            crew: self.crew.clone(),
+            channel: Arc::clone(&self.channel),
+            carrier,
+            mount,
+            parcel: parcel.clone(),
+            batch: batch.clone(),
+            action: *action,
+        };
+        let halves = self.crew.block(move || job.run()).await?;
+        let batches = halves.iter().map(|(batch, _)| batch.clone()).collect();
+        let halves = halves
+            .into_iter()
+            .map(|(half, rows)| Half { ordinal: half.ordinal, action: *action, rows })
+            .collect();
+        Ok((Ended::Split { code, halves: batches }, halves))
+    }
+
+    /// One row is left, and the province does not take it.
+    async fn refuse_row(
+        &self,
+        batch: &Batch,
+        parcel: &Parcel,
+        code: String,
+    ) -> Result<Ended, Error> {
+        let rows = manifest(&self.crew, batch).await?;
+        let Some(row) = rows.first() else {
+            return Ok(Ended::Held { code, scope: HoldScope::Subject(batch.subject.name()) });
+        };
+        let Subject::Rows { dataset, .. } = &batch.subject else {
+            return Ok(Ended::ObjectRefused { code });
+        };
+        let flow = crate::ledger::Flow { channel: batch.channel.clone(), dataset: dataset.clone() };
+        let original = parcel.row(0).unwrap_or_default();
+        let original = seal_original(&self.crew.files, &flow, row.key, original)?;
+        let reject = NewReject {
+            key: row.key,
+            row: row.row,
+            kind: RejectKind::Refused,
+            findings: vec![Finding { rule: code, column: None }],
+            original,
+        };
+        Ok(Ended::RowRefused { reject })
+    }
+}
+
+/// A half of a split batch, as the index must know it.
+#[derive(Debug)]
+pub(super) struct Half {
+    ordinal: u64,
+    action: Action,
+    rows: Vec<ManifestRow>,
+}
+
+struct SplitJob {
+    crew: Crew,
+    channel: Arc<Channel>,
+    carrier: Arc<Carrier>,
+    mount: super::carrier::Mount,
+    parcel: Parcel,
+    batch: Batch,
+    action: Action,
+}
+
+impl SplitJob {
+    /// Blocking.
+    fn run(self) -> Result<Vec<(crate::ledger::NewBatch, Vec<ManifestRow>)>, Error> {
+        let rows = self.crew.files.spool.read_manifest(&self.batch.id.to_string())?;
+        let cutter = Cutter {
+            carrier: &self.carrier,
+            standard: &self.channel.standard,
+            mount: &self.mount,
+            ledger: &self.crew.ledger,
+            files: &self.crew.files,
+            lane: self.batch.lane,
+            now: self.crew.now(),
+        };
+        let middle = rows.len() / 2;
+        let mut halves = Vec::new();
+        for range in [0..middle, middle..rows.len()] {
+            let mut encoded = Vec::new();
+            let mut ends = Vec::new();
+            for at in range.clone() {
+                let row = self.parcel.row(at).unwrap_or_default();
+                // A separator of the media stands before every row but a payload's first.
+                let row =
+                    if encoded.is_empty() { row.strip_prefix(b",").unwrap_or(row) } else { row };
+                encoded.extend_from_slice(row);
+                ends.push(u32::try_from(encoded.len()).unwrap_or(u32::MAX));
+            }
+            let cut = Cut {
+                encoded: &encoded,
+                ends,
+                manifest: rows.get(range).unwrap_or_default().to_vec(),
+                action: self.action,
+                after: Vec::new(),
+                parent: Some(self.batch.id),
+                content_at: None,
+            };
+            halves.push(cutter.seal(cut)?);
+        }
+        Ok(halves)
+    }
+}
+
+/// The rows of a spooled batch.
+pub(super) async fn manifest(crew: &Crew, batch: &Batch) -> Result<Vec<ManifestRow>, Error> {
+    let (spool, name) = (Arc::clone(&crew.files.spool), batch.id.to_string());
+    Ok(crew.block(move || spool.read_manifest(&name)).await?)
+}
+
+/// Done, as the ledger hears it.
+pub(super) fn taken(outcome: &Outcome) -> Ended {
+    match outcome {
+        Outcome::Accepted { upper_id, receipt } => {
+            Ended::Taken { receipt: receipt.clone(), upper_id: upper_id.clone(), adopted: false }
+        }
+        Outcome::Exists { upper_id, .. } => {
+            Ended::Taken { receipt: None, upper_id: upper_id.clone(), adopted: true }
+        }
+        Outcome::Refused { .. }
+        | Outcome::Retry { .. }
+        | Outcome::Auth { .. }
+        | Outcome::Unknown { .. }
+        | Outcome::Unlisted { .. } => {
+            Ended::Taken { receipt: None, upper_id: None, adopted: false }
+        }
+    }
+}
+
+pub(super) fn outcome_word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Accepted { .. } => "accepted",
+        Outcome::Exists { .. } => "exists",
+        Outcome::Refused { .. } => "refused",
+        Outcome::Retry { .. } => "retry",
+        Outcome::Auth { .. } => "auth",
+        Outcome::Unknown { .. } => "unknown",
+        Outcome::Unlisted { .. } => "unlisted",
+    }
+}
+
+pub(super) fn outcome_code(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Accepted { .. } => "accepted".to_owned(),
+        Outcome::Exists { code, .. }
+        | Outcome::Refused { code, .. }
+        | Outcome::Retry { code, .. }
+        | Outcome::Auth { code }
+        | Outcome::Unknown { code }
+        | Outcome::Unlisted { code } => code.clone(),
+    }
+}
+
+/// What follows once the ledger knows a batch's fate: the index learns it, files go, and whoever
+/// waited for it looks again.
+pub(super) async fn after(
+    crew: &Crew,
+    channel: &Arc<Channel>,
+    batch: &Batch,
+    halves: Vec<Half>,
+) -> Result<(), Error> {
+    let now = crew.ledger.batch(batch.id).await?;
+    let state = now.batch.state;
+    if let Subject::Rows { dataset, .. } = &batch.subject
+        && let Some(carrier) = channel.carriers.get(dataset)
+    {
+        follow(crew, carrier, &now, halves).await?;
+    }
+    if let Subject::Object { kind, .. } = &batch.subject {
+        // Children wait for this object's upper id, datasets for their mount.
+        channel.register.raise();
+        if kind == crate::catalogue::Kind::Resource.as_str() {
+            channel.wake_observers();
+        }
+    }
+    let is_object = matches!(batch.subject, Subject::Object { .. });
+    match state {
+        BatchState::Refused | BatchState::Split | BatchState::Superseded => {
+            crew.release(vec![batch.id]).await?;
+        }
+        BatchState::Settled if is_object => crew.release(vec![batch.id]).await?,
+        BatchState::Settled => {
+            let rows = u64::from(batch.rows);
+            if let Subject::Rows { dataset, .. } = &batch.subject {
+                let channel = batch.channel.clone();
+                let flow = crate::ledger::Flow { channel, dataset: dataset.clone() };
+                crew.events.confirmed(&flow, rows);
+            }
+        }
+        BatchState::Taken | BatchState::Unknown => channel.settle.raise(),
+        BatchState::Queued | BatchState::InFlight => {}
+    }
+    channel.submit.raise();
+    if state == BatchState::Settled && batch.lane == Lane::Live {
+        channel.settle.raise();
+    }
+    Ok(())
+}
+
+/// The index learns a row batch's fate.
+pub(super) async fn follow(
+    crew: &Crew,
+    carrier: &Arc<Carrier>,
+    now: &Waiting,
+    halves: Vec<Half>,
+) -> Result<(), Error> {
+    let failed = match now.batch.state {
+        BatchState::Settled => crew.ledger.failed_keys(now.batch.id).await?,
+        BatchState::Queued
+        | BatchState::InFlight
+        | BatchState::Unknown
+        | BatchState::Taken
+        | BatchState::Refused
+        | BatchState::Split
+        | BatchState::Superseded => Vec::new(),
+    };
+    let (carrier, ordinal, state) = (Arc::clone(carrier), now.batch.ordinal, now.batch.state);
+    crew.block(move || -> Result<(), Error> {
+        let mut index = carrier.index();
+        for half in halves {
+            index.restore(half.ordinal, half.action, &half.rows)?;
+        }
+        match state {
+            BatchState::Settled => {
+                index.abandon(ordinal, &failed)?;
+                index.settle(ordinal)?;
+            }
+            BatchState::Refused | BatchState::Split | BatchState::Superseded => {
+                index.abandon_batch(ordinal)?;
+            }
+            BatchState::Queued | BatchState::InFlight | BatchState::Unknown | BatchState::Taken => {
+            }
+        }
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,171 @@
+//! Every mistake in the city's part of the configuration that shows without connecting anywhere.
+//! What only the source knows, [`Source::probe`](super::Source::probe) asks.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::catalogue::CatalogueSettings;
+use super::dataset::Dataset;
+use super::settings::{
+    CsvFolderSettings, DatasetSettings, PostgresSettings, Problem, SourceSettings, TextEncoding,
+};
+use crate::sql;
+
+/// The datasets, or all problems at once. A dataset's rules are compiled by `checks`.
+pub fn check(
+    sources: &[SourceSettings],
+    datasets: &[DatasetSettings],
+    catalogue: Option<&CatalogueSettings>,
+) -> Result<Vec<Dataset>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    twice("source", sources.iter().map(SourceSettings::id), &mut problems);
+    twice("dataset", datasets.iter().map(|it| it.id.as_str()), &mut problems);
+    for source in sources {
+        match source {
+            SourceSettings::Sqlite(it) => {
+                if !it.path.is_file() {
+                    let message = format!("no such file: {}", it.path.display());
+                    problems.push(Problem::new(format!("source.{}.path", it.id), message));
+                }
+            }
+            SourceSettings::Postgres(it) => postgres(it, &mut problems),
+            SourceSettings::CsvFolder(it) => folder(it, datasets, &mut problems),
+        }
+    }
+    let mut compiled = Vec::new();
+    for dataset in datasets {
+        match Dataset::compile(dataset, sources) {
+            Ok(dataset) => compiled.push(dataset),
+            Err(found) => problems.extend(found),
+        }
+    }
+    problems.extend(catalogue.into_iter().flat_map(|it| it.check(sources)));
+    if problems.is_empty() { Ok(compiled) } else { Err(problems) }
+}
+
+fn twice<'a>(what: &str, ids: impl Iterator<Item = &'a str>, problems: &mut Vec<Problem>) {
+    let mut ids: Vec<&str> = ids.collect();
+    ids.sort_unstable();
+    let mut reported = None;
+    for pair in ids.windows(2) {
+        if let [one, other] = pair
+            && one == other
+            && reported != Some(one)
+        {
+            reported = Some(one);
+            problems.push(Problem::new(format!("{what}.{one}.id"), "this id appears twice"));
+        }
+    }
+}
+
+fn postgres(it: &PostgresSettings, problems: &mut Vec<Problem>) {
+    let place = |field: &str| format!("source.{}.{field}", it.id);
+    match sql::parse_url(&it.url) {
+        Ok(true) => {
+            let message = "holds a password: put it into a file and name that as `password_file`";
+            problems.push(Problem::new(place("url"), message));
+        }
+        Ok(false) => {}
+        Err(error) => problems.push(Problem::new(place("url"), error.to_string())),
+    }
+    if let Some(path) = &it.password_file
+        && let Some(message) = exposed(path)
+    {
+        problems.push(Problem::new(place("password_file"), message));
+    }
+    if let Some(path) = &it.ca_file
+        && !path.is_file()
+    {
+        let message = format!("no such file: {}", path.display());
+        problems.push(Problem::new(place("ca_file"), message));
+    }
+}
+
+/// Why a file is no place for a secret. systemd's credentials are guarded by their folder.
+fn exposed(path: &Path) -> Option<String> {
+    let Ok(facts) = std::fs::metadata(path) else {
+        return Some(format!("no such file: {}", path.display()));
+    };
+    let guarded = std::env::var_os("CREDENTIALS_DIRECTORY")
+        .is_some_and(|folder| !folder.is_empty() && path.starts_with(folder));
+    let open = !guarded && facts.mode() & 0o077 != 0;
+    open.then(|| format!("others can read {}: its mode must be 0600 or 0400", path.display()))
+}
+
+fn folder(it: &CsvFolderSettings, datasets: &[DatasetSettings], problems: &mut Vec<Problem>) {
+    let place = |field: &str| format!("source.{}.{field}", it.id);
+    if !it.path.is_dir() {
+        let message = format!("no such folder: {}", it.path.display());
+        problems.push(Problem::new(place("path"), message));
+    }
+    if !it.delimiter.is_ascii() || matches!(it.delimiter, '"' | '\r' | '\n') {
+        problems
+            .push(Problem::new(place("delimiter"), "one ASCII character, no quote or line end"));
+    }
+    // Second and fourth bytes of GB18030 are 0x30 to 0x7e: a letter, a digit or `|` may be a part
+    // of a longer character.
+    let of_this = datasets.iter().filter(|dataset| dataset.source == it.id);
+    let gb18030 = it.encoding == TextEncoding::Gb18030
+        || of_this.map(|dataset| dataset.encoding).any(|own| own == Some(TextEncoding::Gb18030));
+    if gb18030 && it.delimiter >= '0' {
+        let message = "in GB18030 this character may be half of another; use `,`, tab or `#`";
+        problems.push(Problem::new(place("delimiter"), message));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn source(toml: &str) -> SourceSettings {
+        toml::from_str(toml).unwrap()
+    }
+
+    fn places(sources: &[SourceSettings]) -> Vec<String> {
+        let problems = check(sources, &[], None).unwrap_err();
+        problems.into_iter().map(|problem| problem.place).collect()
+    }
+
+    #[test]
+    fn every_mistake_of_the_sources_is_reported_at_once() {
+        let sources = [
+            source("kind = 'sqlite'\nid = 'a'\npath = '/nonexistent/city.sqlite'"),
+            source("kind = 'sqlite'\nid = 'a'\npath = '/nonexistent/city.sqlite'"),
+            source("kind = 'postgres'\nid = 'p'\nurl = 'postgres://u:secret@h/d'\nca_file = '/no'"),
+            source("kind = 'postgres'\nid = 'q'\nurl = 'mysql://h/d'\npassword_file = '/no'"),
+            source(
+                "kind = 'csv-folder'\nid = 'c'\npath = '/no'\ndelimiter = '|'\nencoding = 'gb18030'",
+            ),
+        ];
+        let expected = [
+            "source.a.id",
+            "source.a.path",
+            "source.a.path",
+            "source.p.url",
+            "source.p.ca_file",
+            "source.q.url",
+            "source.q.password_file",
+            "source.c.path",
+            "source.c.delimiter",
+        ];
+        assert_eq!(places(&sources), expected);
+        let problems = check(&sources, &[], None).unwrap_err();
+        let all: String = problems.iter().map(ToString::to_string).collect();
+        assert!(!all.contains("secret"), "{all}");
+    }
+
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let of = |mode| {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(file.path(), permissions).unwrap();
+            exposed(file.path())
+        };
+        assert_eq!(of(0o600), None);
+        assert_eq!(of(0o400), None);
+        assert!(of(0o640).is_some() && of(0o604).is_some());
+    }
+}

@@ -1,0 +1,288 @@
+//! What can happen: a closed list, so that nothing new is counted by accident.
+
+use jiff::Timestamp;
+
+use crate::delivery::{Evidence, Lane, LinkState, RejectKind, StandardId};
+
+/// What happened.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Rows reached the declared evidence above *placed*.
+    Confirmed {
+        /// How many.
+        rows: u64,
+        /// How well that is proven.
+        evidence: Evidence,
+    },
+    /// Rows were put where the province fetches them; nothing more is known.
+    Placed {
+        /// How many.
+        rows: u64,
+    },
+    /// The platform judged rows (校验结果).
+    Verdict {
+        /// How many stand.
+        passed: u64,
+        /// How many do not.
+        failed: u64,
+    },
+    /// Rows or an object were turned away.
+    Rejected {
+        /// By whom.
+        kind: RejectKind,
+        /// The rule, or the province's code as said.
+        code: String,
+        /// How many.
+        rows: u64,
+    },
+    /// A deadline passed without newer content.
+    OverdueFrom {
+        /// The deadline.
+        deadline: Timestamp,
+    },
+    /// Newer content was confirmed after a deadline had passed.
+    OverdueUntil {
+        /// The deadline that had passed.
+        deadline: Timestamp,
+    },
+    /// A link changed its state.
+    Link {
+        /// From.
+        from: LinkState,
+        /// To.
+        to: LinkState,
+        /// The province's code, where it gave one.
+        code: Option<String>,
+    },
+    /// From now on this standard is spoken for the subject.
+    StandardInForce {
+        /// Which.
+        standard: StandardId,
+    },
+    /// The province answered with something that its standard does not list.
+    Drift {
+        /// The operation that is held.
+        operation: String,
+        /// The code, as said.
+        code: String,
+    },
+    /// An operator or a new standard settled a drift.
+    DriftSettled {
+        /// The operation that goes on.
+        operation: String,
+    },
+    /// A pass over a dataset came to its end.
+    PassCompleted {
+        /// Which lane.
+        lane: Lane,
+        /// Rows that were seen.
+        seen: u64,
+        /// Rows that were new, gone or changed.
+        changed: u64,
+        /// Rows that our own rules turned away.
+        rejected: u64,
+    },
+    /// One rule's counts of a pass.
+    RuleCounted {
+        /// The rule's name.
+        rule: String,
+        /// How often it was asked.
+        executed: u64,
+        /// How often it was broken.
+        broken: u64,
+        /// How often a waiver helped.
+        waived: u64,
+    },
+    /// What the city has, the ledger says and the province holds was compared.
+    Reconciled {
+        /// Rows or objects compared.
+        compared: u64,
+        /// Those that differ.
+        mismatched: u64,
+    },
+    /// Something was done with a durable operator request.
+    Job {
+        /// What.
+        act: JobAct,
+        /// Who: the peer of the control socket.
+        by: String,
+    },
+    /// Somebody looked at a sealed original.
+    OriginalOpened {
+        /// Who.
+        by: String,
+        /// The row's keyed digest.
+        key: String,
+    },
+    /// The ledger began a new incarnation: it was made, or restored from a backup.
+    IncarnationBegun {
+        /// Which.
+        incarnation: u64,
+    },
+}
+
+/// What was done with a job.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum JobAct {
+    /// Asked for.
+    Requested,
+    /// Begun.
+    Started,
+    /// At its end.
+    Completed,
+    /// Given up by an operator.
+    Cancelled,
+    /// Ended by a failure.
+    Failed,
+}
+
+impl JobAct {
+    /// Every act.
+    pub const ALL: [Self; 5] =
+        [Self::Requested, Self::Started, Self::Completed, Self::Cancelled, Self::Failed];
+
+    /// The word that is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Started => "started",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The inverse of [`JobAct::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|act| act.as_str() == text)
+    }
+}
+
+impl Kind {
+    /// The word that is stored, shown and used as a label.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Confirmed { .. } => "confirmed",
+            Self::Placed { .. } => "placed",
+            Self::Verdict { .. } => "verdict",
+            Self::Rejected { .. } => "rejected",
+            Self::OverdueFrom { .. } => "overdue-from",
+            Self::OverdueUntil { .. } => "overdue-until",
+            Self::Link { .. } => "link",
+            Self::StandardInForce { .. } => "standard-in-force",
+            Self::Drift { .. } => "drift",
+            Self::DriftSettled { .. } => "drift-settled",
+            Self::PassCompleted { .. } => "pass-completed",
+            Self::RuleCounted { .. } => "rule-counted",
+            Self::Reconciled { .. } => "reconciled",
+            Self::Job { .. } => "job",
+            Self::OriginalOpened { .. } => "original-opened",
+            Self::IncarnationBegun { .. } => "incarnation-begun",
+        }
+    }
+
+    /// Its fields as names and texts, always in the same order.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Confirmed { rows, evidence } => {
+                vec![("rows", rows.to_string()), ("evidence", evidence.as_str().to_owned())]
+            }
+            Self::Placed { rows } => vec![("rows", rows.to_string())],
+            Self::Verdict { passed, failed } => {
+                vec![("passed", passed.to_string()), ("failed", failed.to_string())]
+            }
+            Self::Rejected { kind, code, rows } => vec![
+                ("kind", kind.as_str().to_owned()),
+                ("code", code.clone()),
+                ("rows", rows.to_string()),
+            ],
+            Self::OverdueFrom { deadline } | Self::OverdueUntil { deadline } => {
+                vec![("deadline", deadline.to_string())]
+            }
+            Self::Link { from, to, code } => {
+                let mut fields =
+                    vec![("from", from.as_str().to_owned()), ("to", to.as_str().to_owned())];
+                fields.extend(code.iter().map(|code| ("code", code.clone())));
+                fields
+            }
+            Self::StandardInForce { standard } => vec![("standard", standard.to_string())],
+            Self::Drift { operation, code } => {
+                vec![("operation", operation.clone()), ("code", code.clone())]
+            }
+            Self::DriftSettled { operation } => vec![("operation", operation.clone())],
+            Self::PassCompleted { lane, seen, changed, rejected } => vec![
+                ("lane", lane.as_str().to_owned()),
+                ("seen", seen.to_string()),
+                ("changed", changed.to_string()),
+                ("rejected", rejected.to_string()),
+            ],
+            Self::RuleCounted { rule, executed, broken, waived } => vec![
+                ("rule", rule.clone()),
+                ("executed", executed.to_string()),
+                ("broken", broken.to_string()),
+                ("waived", waived.to_string()),
+            ],
+            Self::Reconciled { compared, mismatched } => {
+                vec![("compared", compared.to_string()), ("mismatched", mismatched.to_string())]
+            }
+            Self::Job { act, by } => vec![("act", act.as_str().to_owned()), ("by", by.clone())],
+            Self::OriginalOpened { by, key } => vec![("by", by.clone()), ("key", key.clone())],
+            Self::IncarnationBegun { incarnation } => {
+                vec![("incarnation", incarnation.to_string())]
+            }
+        }
+    }
+
+    /// The inverse of [`Kind::as_str`] with [`Kind::fields`]. Fields that the kind does not have
+    /// are found by [`Fact::decode`](super::Fact::decode), which writes it again and compares.
+    pub fn from_fields(word: &str, fields: &[(&str, &str)]) -> Option<Self> {
+        let found = |name: &str| fields.iter().find(|(known, _)| *known == name).map(|(_, v)| *v);
+        let text = |name| found(name).map(ToOwned::to_owned);
+        let count = |name| found(name)?.parse::<u64>().ok();
+        let deadline = || found("deadline")?.parse::<Timestamp>().ok();
+        Some(match word {
+            "confirmed" => Self::Confirmed {
+                rows: count("rows")?,
+                evidence: Evidence::parse(found("evidence")?)?,
+            },
+            "placed" => Self::Placed { rows: count("rows")? },
+            "verdict" => Self::Verdict { passed: count("passed")?, failed: count("failed")? },
+            "rejected" => Self::Rejected {
+                kind: RejectKind::parse(found("kind")?)?,
+                code: text("code")?,
+                rows: count("rows")?,
+            },
+            "overdue-from" => Self::OverdueFrom { deadline: deadline()? },
+            "overdue-until" => Self::OverdueUntil { deadline: deadline()? },
+            "link" => Self::Link {
+                from: LinkState::parse(found("from")?)?,
+                to: LinkState::parse(found("to")?)?,
+                code: text("code"),
+            },
+            "standard-in-force" => {
+                Self::StandardInForce { standard: StandardId::from(found("standard")?) }
+            }
+            "drift" => Self::Drift { operation: text("operation")?, code: text("code")? },
+            "drift-settled" => Self::DriftSettled { operation: text("operation")? },
+            "pass-completed" => Self::PassCompleted {
+                lane: Lane::parse(found("lane")?)?,
+                seen: count("seen")?,
+                changed: count("changed")?,
+                rejected: count("rejected")?,
+            },
+            "rule-counted" => Self::RuleCounted {
+                rule: text("rule")?,
+                executed: count("executed")?,
+                broken: count("broken")?,
+                waived: count("waived")?,
+            },
+            "reconciled" => {
+                Self::Reconciled { compared: count("compared")?, mismatched: count("mismatched")? }
+            }
+            "job" => Self::Job { act: JobAct::parse(found("act")?)?, by: text("by")? },
+            "original-opened" => Self::OriginalOpened { by: text("by")?, key: text("key")? },
+            "incarnation-begun" => Self::IncarnationBegun { incarnation: count("incarnation")? },
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! What the configuration says of a channel's address.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Deserializer};
+
+/// The way to a provincial platform.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The platform's address, `https://host:port/prefix`; a standard's paths follow it. Plain
+    /// `http` is accepted for platforms behind a gateway of the network.
+    pub url: String,
+    /// Certificates to trust, PEM; given, no others are trusted.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate with its chain, PEM.
+    #[serde(default)]
+    pub client_certificate_file: Option<PathBuf>,
+    /// Its key, PEM, in a file that others cannot read.
+    #[serde(default)]
+    pub client_key_file: Option<PathBuf>,
+    /// A forward proxy, `http://host:port`. The environment's proxies are never used.
+    #[serde(default)]
+    pub proxy: Option<String>,
+    /// A file with `user:password` for the proxy.
+    #[serde(default)]
+    pub proxy_credentials_file: Option<PathBuf>,
+    /// The address of ours that connections come from.
+    #[serde(default)]
+    pub source_address: Option<IpAddr>,
+    /// Longest wait for a connection, TLS included. Default 10 s.
+    #[serde(default = "connect_timeout", deserialize_with = "duration")]
+    pub connect_timeout: Duration,
+    /// Longest wait for a whole reply; the standard's where absent, otherwise 60 s.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub timeout: Option<Duration>,
+    /// Most bytes of a reply, compressed and decompressed; the standard's where absent, otherwise
+    /// 16 MiB.
+    #[serde(default)]
+    pub max_reply_bytes: Option<u64>,
+    /// Most requests at once; the standard's where absent, otherwise 4.
+    #[serde(default)]
+    pub in_flight: Option<NonZeroU32>,
+    /// How far the province's clock may be from ours before it is told; the standard's where
+    /// absent, otherwise 5 min.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub clock_tolerance: Option<Duration>,
+    /// Files that hold the standard's `credential.NAME`s, by name. Nobody else can read them.
+    #[serde(default)]
+    pub credentials: BTreeMap<String, PathBuf>,
+}
+
+impl Settings {
+    /// Settings with defaults for everything but the address.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            ca_file: None,
+            client_certificate_file: None,
+            client_key_file: None,
+            proxy: None,
+            proxy_credentials_file: None,
+            source_address: None,
+            connect_timeout: connect_timeout(),
+            timeout: None,
+            max_reply_bytes: None,
+            in_flight: None,
+            clock_tolerance: None,
+            credentials: BTreeMap::new(),
+        }
+    }
+}
+
+fn connect_timeout() -> Duration {
+    Duration::from_secs(10)
+}
+
+/// `"30s"`, `"1h 30m"`: more than nothing and at most a day.
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|it| Duration::try_from(it).ok());
+    parsed
+        .filter(|it| !it.is_zero() && *it <= Duration::from_hours(24))
+        .ok_or_else(|| serde::de::Error::custom("not a duration between 1ns and 24h, e.g. \"30s\""))
+}
+
+fn optional_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_and_unknown_keys_refused() {
+        let read = |text: &str| toml::from_str::<Settings>(text).map_err(|error| error.to_string());
+        let settings = read(
+            "url = \"https://a:8443/x\"\ntimeout = \"1m 30s\"\nsource_address = \"10.0.0.1\"\n\
+             in_flight = 3\n[credentials]\nsecret = \"/run/secret\"\n",
+        )
+        .unwrap();
+        assert_eq!(settings.timeout, Some(Duration::from_secs(90)));
+        assert_eq!(settings.connect_timeout, Duration::from_secs(10));
+        assert_eq!(settings.credentials.len(), 1);
+        for bad in [
+            "",
+            "url = \"x\"\nurls = 1",
+            "url = \"x\"\ntimeout = \"0s\"",
+            "url = \"x\"\ntimeout = \"90\"",
+            "url = \"x\"\nin_flight = 0",
+            "url = \"x\"\nconnect_timeout = \"-3s\"",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

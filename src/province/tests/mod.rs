@@ -1,0 +1,5 @@
+//! A channel against a platform that misbehaves, over real sockets and TLS.
+
+mod exchanges;
+mod platform;
+mod spoken;

@@ -1,0 +1,342 @@
+//! The desk: one request in, one answer out, and what was taken is committed in between.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::Transaction;
+
+use super::act::{self, Ruling};
+use super::directory::{Directory, Operation, Sign};
+use super::faults::{Fault, Faults};
+use super::judge::Message;
+use super::reply::{self, Says};
+use super::signature::{self, Signed};
+use super::store::{self, Delivery, Store};
+use super::tree::{self, Node};
+use super::{Error, RowRules};
+use crate::clock::Clock;
+
+/// What the platform demands and how long its people take.
+#[derive(Clone, Debug)]
+pub(super) struct Habits {
+    pub(super) credentials: BTreeMap<String, String>,
+    pub(super) rules: BTreeMap<String, RowRules>,
+    pub(super) review: Duration,
+    pub(super) verdict: Duration,
+    pub(super) mounted_only: bool,
+    pub(super) seed: u64,
+    pub(super) max_body_bytes: usize,
+}
+
+/// A request as it came.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) query: BTreeMap<String, String>,
+    /// Names in lower case.
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: Vec<u8>,
+}
+
+/// What goes back, and the fault with which it does.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+    pub(super) fault: Option<Fault>,
+}
+
+impl Answer {
+    fn bare(status: u16, text: &str) -> Self {
+        let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
+        Self { status, headers, body: text.as_bytes().to_vec(), fault: None }
+    }
+}
+
+/// See the module.
+pub(super) struct Desk {
+    directory: Directory,
+    store: Store,
+    habits: Habits,
+    faults: Faults,
+    clock: Clock,
+}
+
+impl Desk {
+    pub(super) fn new(
+        directory: Directory,
+        store: Store,
+        habits: Habits,
+        faults: Faults,
+        clock: Clock,
+    ) -> Self {
+        Self { directory, store, habits, faults, clock }
+    }
+
+    /// What was taken, with everything that was due by now done.
+    pub(super) fn store(&mut self) -> Result<&mut Store, Error> {
+        self.store.settle(self.clock.now())?;
+        Ok(&mut self.store)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Answers one request. An error is the platform's own; nothing was taken then.
+    pub(super) fn answer(&mut self, request: &Request) -> Result<Answer, Error> {
+        let Self { directory, store, habits, faults, clock } = self;
+        let now = clock.now();
+        store.settle(now)?;
+        let opened = open(directory, request, habits.max_body_bytes);
+        let Some((operation, url)) = addressed(directory, request, opened.as_ref().ok()) else {
+            return Ok(Answer::bare(404, "no such operation"));
+        };
+        let fault = faults.draw(&operation.name);
+        let mut note = Delivery {
+            received_at: store::stamp(now),
+            operation: operation.name.clone(),
+            batch_id: None,
+            payload_digest: None,
+            code: String::new(),
+        };
+        if let Some(answer) = instead(directory, operation, fault.as_ref()) {
+            note.code = fault.as_ref().map_or("", Fault::kind).to_owned();
+            let write = store.begin()?;
+            store::note(&write, &note)?;
+            write.commit().map_err(store::failed("note a delivery"))?;
+            return Ok(answer);
+        }
+        let write = store.begin()?;
+        let ruling = match opened {
+            Err(reason) => Ruling::refused(reason),
+            Ok(opened) => {
+                let message = Message {
+                    directory,
+                    operation,
+                    document: &opened.document,
+                    headers: &request.headers,
+                    query: &request.query,
+                    url,
+                };
+                let case = Case { request, habits, fault: fault.as_ref(), text: &opened.text, now };
+                case.ruling(&message, &write, &mut note)?
+            }
+        };
+        let answer = spoken(directory, operation, &ruling, fault);
+        note.code = ruling.code(operation).unwrap_or_else(|| answer.status.to_string());
+        store::note(&write, &note)?;
+        write.commit().map_err(store::failed("commit what was taken"))?;
+        Ok(answer)
+    }
+}
+
+/// A request that could be read.
+struct Case<'a> {
+    request: &'a Request,
+    habits: &'a Habits,
+    fault: Option<&'a Fault>,
+    text: &'a str,
+    now: Timestamp,
+}
+
+impl Case<'_> {
+    /// Judges and does it: the signature first, then the form, then what it asks for.
+    fn ruling(
+        &self,
+        message: &Message<'_>,
+        write: &Transaction<'_>,
+        note: &mut Delivery,
+    ) -> Result<Ruling, Error> {
+        let signed = Signed {
+            method: &self.request.method,
+            path: &self.request.path,
+            operation: &message.operation.name,
+            body: &self.request.body,
+        };
+        let nonce = match signature::verify(message, &signed, &self.habits.credentials, self.now) {
+            Ok(nonce) => nonce,
+            Err(doubt) => return Ok(Ruling::new("auth", doubt)),
+        };
+        if let Some(nonce) = nonce {
+            // What is older than twice the tolerance is refused for its time.
+            let tolerance =
+                message.directory.sign.as_ref().map(Sign::tolerance).unwrap_or_default();
+            let until = self.now.saturating_sub(tolerance * 2).unwrap_or(Timestamp::MIN);
+            store::forget_nonces(write, until)?;
+            if store::is_replayed(write, &nonce, self.now)? {
+                return Ok(Ruling::new("auth", "number was used before"));
+            }
+        }
+        note.batch_id = message.batch_id().map(str::to_owned);
+        if act::places(&message.operation.name) {
+            note.payload_digest = Some(message.digest());
+        }
+        let findings = message.findings();
+        if !findings.is_empty() {
+            return Ok(Ruling::refused(findings.join("; ")));
+        }
+        let scene = act::Scene {
+            message,
+            text: self.text,
+            habits: self.habits,
+            fault: self.fault,
+            digest: note.payload_digest.as_deref().unwrap_or_default(),
+            now: self.now,
+        };
+        act::act(&scene, write)
+    }
+}
+
+/// Faults that stand in the way before anything is taken.
+fn instead(directory: &Directory, operation: &Operation, fault: Option<&Fault>) -> Option<Answer> {
+    let coded = |code: &str| {
+        let mut says = Says::default();
+        says.set("code", code);
+        says.set("message", "played by the rehearsal");
+        written(directory, operation, &says, None)
+    };
+    Some(match fault? {
+        Fault::Refuse { code } | Fault::UnknownCode { code } => coded(code),
+        Fault::ServerError { status } => Answer::bare(*status, "gateway is not well"),
+        Fault::TooMany { retry_after } => {
+            let mut answer = Answer::bare(429, "too many requests");
+            let seconds = retry_after.as_secs().to_string();
+            answer.headers.push(("retry-after".to_owned(), seconds));
+            answer
+        }
+        Fault::Silent => Answer { fault: fault.cloned(), ..Answer::bare(500, "") },
+        Fault::LoseAnswer
+        | Fault::LoseAnswerSilently
+        | Fault::CutBody
+        | Fault::Slow { .. }
+        | Fault::Hold
+        | Fault::DuplicateVerdicts
+        | Fault::LateVerdicts { .. }
+        | Fault::ContradictVerdicts { .. }
+        | Fault::ReceiptWithoutStoring
+        | Fault::UnknownField { .. } => return None,
+    })
+}
+
+fn spoken(
+    directory: &Directory,
+    operation: &Operation,
+    ruling: &Ruling,
+    fault: Option<Fault>,
+) -> Answer {
+    let mut says = ruling.says.clone();
+    let code = ruling.code(operation);
+    let status = match (&code, ruling.class) {
+        (Some(_), _) | (None, "accepted") => 200,
+        (None, "auth") => 401,
+        (None, "absent") => 404,
+        (None, "exists") => 409,
+        (None, _) => 422,
+    };
+    if let Some(code) = code {
+        says.set("code", code);
+    }
+    says.values.entry("message").or_insert_with(|| ruling.reason.clone());
+    if matches!(fault, Some(Fault::DuplicateVerdicts)) {
+        says.list =
+            says.list.iter().flat_map(|element| [element.clone(), element.clone()]).collect();
+    }
+    let stranger = match &fault {
+        Some(Fault::UnknownField { name }) => Some(name.as_str()),
+        _ => None,
+    };
+    let answer = written(directory, operation, &says, stranger);
+    Answer { status, fault, ..answer }
+}
+
+fn written(
+    directory: &Directory,
+    operation: &Operation,
+    says: &Says,
+    stranger: Option<&str>,
+) -> Answer {
+    let (body, mut headers) =
+        reply::write(operation, directory.media, &directory.spaces, says, stranger);
+    headers.push(("content-type".to_owned(), directory.content_type.clone()));
+    Answer { status: 200, headers, body, fault: None }
+}
+
+/// The operation a request is for. Where several share a path, the action or the kind that the
+/// message names decides.
+fn addressed<'d>(
+    directory: &'d Directory,
+    request: &Request,
+    opened: Option<&Opened>,
+) -> Option<(&'d Operation, BTreeMap<String, String>)> {
+    let mut found: Vec<_> = directory
+        .operations
+        .iter()
+        .filter_map(|operation| {
+            Some((operation, operation.matches(&request.method, &request.path)?))
+        })
+        .collect();
+    let decided = found.iter().position(|(operation, url)| {
+        let Some(opened) = opened else { return false };
+        let message = Message {
+            directory,
+            operation,
+            document: &opened.document,
+            headers: &request.headers,
+            query: &request.query,
+            url: url.clone(),
+        };
+        let (subject, verb) = operation.name.split_once('.').unwrap_or_default();
+        message.word("batch.action").is_some_and(|word| word == verb)
+            || message.word("object.kind").is_some_and(|word| word == subject)
+    });
+    match (found.len(), decided) {
+        (0, _) => None,
+        (1, _) | (_, None) => Some(found.swap_remove(0)),
+        (_, Some(at)) => Some(found.swap_remove(at)),
+    }
+}
+
+/// A body, opened.
+struct Opened {
+    document: Node,
+    text: String,
+}
+
+/// Decompresses and reads a body; the reason is about its form.
+fn open(directory: &Directory, request: &Request, limit: usize) -> Result<Opened, String> {
+    let plain = match request.headers.get("content-encoding").map(String::as_str) {
+        None | Some("identity") => request.body.clone(),
+        Some("gzip") => {
+            inflated(flate2::read::MultiGzDecoder::new(request.body.as_slice()), limit)?
+        }
+        Some("zstd") => {
+            let decoder = zstd::stream::read::Decoder::new(request.body.as_slice())
+                .map_err(|_error| "body is not zstd")?;
+            inflated(decoder, limit)?
+        }
+        Some(_) => return Err("body is compressed in an unknown way".to_owned()),
+    };
+    if directory.limits.bytes.is_some_and(|most| plain.len() > most) {
+        return Err("body is larger than the standard allows".to_owned());
+    }
+    if plain.is_empty() {
+        return Ok(Opened { document: Node::default(), text: String::new() });
+    }
+    let document = tree::read(directory.media, &plain)?;
+    Ok(Opened { document, text: String::from_utf8(plain).unwrap_or_default() })
+}
+
+fn inflated(source: impl std::io::Read, limit: usize) -> Result<Vec<u8>, String> {
+    let mut plain = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX);
+    source
+        .take(most.saturating_add(1))
+        .read_to_end(&mut plain)
+        .map_err(|_error| "body cannot be decompressed")?;
+    if plain.len() > limit { Err("body is too large".to_owned()) } else { Ok(plain) }
+}

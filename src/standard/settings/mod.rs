@@ -1,0 +1,364 @@
+//! `standard.toml` as written: identity, transport, signing, operations, reply classes, limits.
+
+mod read;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub(super) use read::read;
+
+use crate::delivery::Evidence;
+
+/// The file's name.
+pub const FILE: &str = "standard.toml";
+
+/// The keys of each section; `""` is the top of the file. An `*` allows any key.
+pub const KEYS: &[(&str, &[&str])] = &[
+    (
+        "",
+        &[
+            "id",
+            "version",
+            "title",
+            "modelled_on",
+            "evidence",
+            "zone",
+            "gaps",
+            "namespaces",
+            "http",
+            "auth",
+            "sign",
+            "reply",
+            "limits",
+            "deadlines",
+            "operation",
+            "rows",
+            "tables",
+            "inbox",
+        ],
+    ),
+    ("namespaces", &["*"]),
+    ("http", &["media", "method", "timeout", "headers"]),
+    ("http.headers", &["*"]),
+    ("auth", &["kind", "path", "token", "lifetime", "form", "headers"]),
+    ("auth.form", &["*"]),
+    ("auth.headers", &["*"]),
+    ("sign", &["algorithm", "key", "over", "join", "encode", "into", "tolerance"]),
+    ("reply", &["common", "accepted", "exists", "absent", "refused", "retry", "auth", "unknown"]),
+    ("limits", &["rows", "bytes", "reply", "in_flight"]),
+    ("deadlines", &["receipt", "verdict", "review"]),
+    (
+        "operation",
+        &[
+            "name",
+            "title",
+            "method",
+            "path",
+            "body",
+            "message",
+            "reply",
+            "needs",
+            "evidence",
+            "compress",
+            "every",
+            "mandatory",
+            "page",
+            "outcomes",
+        ],
+    ),
+    ("operation.page", &["by", "size", "until"]),
+    (
+        "operation.outcomes",
+        &["accepted", "exists", "absent", "refused", "retry", "auth", "unknown"],
+    ),
+    ("rows", &["upsert", "delete", "time", "date", "true", "false", "digest"]),
+    ("rows.upsert", ROW_KEYS),
+    ("rows.delete", ROW_KEYS),
+    (
+        "tables",
+        &[
+            "own_key",
+            "upper_key",
+            "status",
+            "reason",
+            "new",
+            "passed",
+            "failed",
+            "correct",
+            "valid",
+            "invalid",
+            "invalid_reason",
+            "prefix",
+        ],
+    ),
+    ("inbox", &["table", "key", "date", "type", "overlap", "with", "reply"]),
+];
+
+const ROW_KEYS: &[&str] = &["style", "tag", "column", "prefix", "null", "key", "only"];
+
+/// How a reply's code is classed, in the order of [`Class::ALL`].
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Class {
+    /// Taken, or answered.
+    Accepted,
+    /// It stands above already.
+    Exists,
+    /// The question was answered: the province holds no such thing.
+    Absent,
+    /// Not taken.
+    Refused,
+    /// The same again, later.
+    Retry,
+    /// Credentials were not accepted.
+    Auth,
+    /// The province itself does not know: ask before sending again.
+    Unknown,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 7] = [
+        Self::Accepted,
+        Self::Exists,
+        Self::Absent,
+        Self::Refused,
+        Self::Retry,
+        Self::Auth,
+        Self::Unknown,
+    ];
+
+    /// The key in `[reply]`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Exists => "exists",
+            Self::Absent => "absent",
+            Self::Refused => "refused",
+            Self::Retry => "retry",
+            Self::Auth => "auth",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Globs of codes for each class: `C-*`, `http-5*`.
+pub type Classes = BTreeMap<Class, Vec<String>>;
+
+/// `standard.toml`.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The standard's name, for example `reference-xml`.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// What people call it.
+    pub title: String,
+    /// What it was modelled on, and which parts are from memory.
+    pub modelled_on: String,
+    /// The strongest proof, where an operation does not say otherwise.
+    pub evidence: Option<Evidence>,
+    /// The zone in which times are written.
+    pub zone: String,
+    /// What the standard lacks, in words for people.
+    pub gaps: Vec<String>,
+    /// Prefix to URI; the empty prefix is the default namespace.
+    pub namespaces: BTreeMap<String, String>,
+    /// `[http]`.
+    pub http: Http,
+    /// `[auth]`.
+    pub auth: Option<Auth>,
+    /// `[sign]`.
+    pub sign: Option<Sign>,
+    /// `[reply]`.
+    pub reply: Replies,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[deadlines]`.
+    pub deadlines: Deadlines,
+    /// `[[operation]]`, in the file's order.
+    pub operations: Vec<OperationSettings>,
+    /// `[rows]`.
+    pub rows: Option<RowSettings>,
+    /// `[tables]`, as written.
+    pub tables: BTreeMap<String, Vec<String>>,
+    /// `[[inbox]]`, as written.
+    pub inbox: Vec<BTreeMap<String, Vec<String>>>,
+}
+
+/// `[http]`: how messages travel.
+#[derive(Clone, Debug, Default)]
+pub struct Http {
+    /// `application/xml`, `text/xml`, `application/soap+xml` or `application/json`.
+    pub media: String,
+    /// The method of operations that name none.
+    pub method: String,
+    /// For one exchange.
+    pub timeout: Option<Duration>,
+    /// Name to template, see `config/standards/README.md`, "Templates".
+    pub headers: BTreeMap<String, String>,
+}
+
+/// `[auth]`: how a token or a secret is fetched before operations.
+#[derive(Clone, Debug, Default)]
+pub struct Auth {
+    /// `oauth-client-credentials`, `secret-exchange` or `basic`.
+    pub kind: String,
+    /// Where, below the channel's address.
+    pub path: String,
+    /// The path of the token in the answer.
+    pub token: String,
+    /// How long it is used.
+    pub lifetime: Option<Duration>,
+    /// Form fields: name to template.
+    pub form: BTreeMap<String, String>,
+    /// Headers that carry it: name to template with `{token}`.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// `[sign]`: how a request is signed.
+#[derive(Clone, Debug, Default)]
+pub struct Sign {
+    /// For example `hmac-sha256`.
+    pub algorithm: String,
+    /// The credential that holds the key, for example `credential.secret`.
+    pub key: String,
+    /// Templates whose texts are signed, in this order.
+    pub over: Vec<String>,
+    /// What stands between them.
+    pub join: String,
+    /// `base64` or `hex`.
+    pub encode: String,
+    /// `header:NAME` or `query:NAME`.
+    pub into: String,
+    /// How far clocks may be apart.
+    pub tolerance: Option<Duration>,
+}
+
+/// `[reply]`: how replies are classed.
+#[derive(Clone, Debug, Default)]
+pub struct Replies {
+    /// The reply table whose rows belong to every reply.
+    pub common: String,
+    /// Outcome classes.
+    pub classes: Classes,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Rows in one batch.
+    pub rows: Option<u32>,
+    /// Bytes of one request's body before compression.
+    pub bytes: Option<u64>,
+    /// Bytes of one reply.
+    pub reply: Option<u64>,
+    /// Requests at once on one channel.
+    pub in_flight: Option<u32>,
+}
+
+/// `[deadlines]`: after which waiting is overdue and visible.
+#[derive(Clone, Debug, Default)]
+pub struct Deadlines {
+    /// From an attempt to its receipt.
+    pub receipt: Option<Duration>,
+    /// From a receipt to the verdicts.
+    pub verdict: Option<Duration>,
+    /// From acceptance of an object to its publication.
+    pub review: Option<Duration>,
+}
+
+/// One `[[operation]]`.
+#[derive(Clone, Debug, Default)]
+pub struct OperationSettings {
+    /// `object.verb`, for example `entry.register`.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// The HTTP method; empty means the one of `[http]`.
+    pub method: String,
+    /// Below the channel's address.
+    pub path: String,
+    /// `message`, `none` or `form`.
+    pub body: String,
+    /// The message's table; empty for a request without one.
+    pub message: String,
+    /// The reply's table beside the common one; may be empty.
+    pub reply: String,
+    /// Kinds whose upper ids it needs first.
+    pub needs: Vec<String>,
+    /// The strongest proof this operation can give.
+    pub evidence: Option<Evidence>,
+    /// `none`, `gzip` or `zstd`.
+    pub compress: String,
+    /// How often it is asked for by itself.
+    pub every: Option<Duration>,
+    /// The province demands that it works.
+    pub mandatory: bool,
+    /// `page = { by, size, until }` for answers in parts.
+    pub page: Option<PageSettings>,
+    /// Classes that go before those of `[reply]`.
+    pub outcomes: Classes,
+}
+
+/// How an answer in parts is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct PageSettings {
+    /// `number` (counted from 1) or `cursor` (as the last answer said).
+    pub by: String,
+    /// Elements in one part.
+    pub size: u32,
+    /// `next` (until the answer names no next page), `total` or `empty`.
+    pub until: String,
+}
+
+/// `[rows]`: how rows are written.
+#[derive(Clone, Debug, Default)]
+pub struct RowSettings {
+    /// How a new or changed row is written.
+    pub upsert: RowStyle,
+    /// How a deleted row is written.
+    pub delete: Option<RowStyle>,
+    /// The pattern of a time.
+    pub time: String,
+    /// The pattern of a date.
+    pub date: String,
+    /// What true is written as.
+    pub yes: String,
+    /// What false is written as.
+    pub no: String,
+    /// How the province's inventory digests a row: `lines` or empty for not at all.
+    pub digest: String,
+}
+
+/// One way of writing a row.
+#[derive(Clone, Debug, Default)]
+pub struct RowStyle {
+    /// `elements`, `attributes`, `object` or `array`.
+    pub style: String,
+    /// The element around a row; empty in JSON.
+    pub tag: String,
+    /// Which word names a column: `item.code` or `item.id`.
+    pub column: String,
+    /// What stands before a column's name, for example the prefix of a namespace.
+    pub prefix: String,
+    /// `omit`, `empty` or `nil`.
+    pub null: String,
+    /// Where the row's key text goes: an attribute `@name`, an element or member, or nowhere.
+    pub key: String,
+    /// Key columns only.
+    pub only_key: bool,
+}
+
+/// Values of `[http] media`.
+pub const MEDIA: &[&str] =
+    &["application/xml", "text/xml", "application/soap+xml", "application/json", "tables"];
+/// Values of `method`.
+pub const METHODS: &[&str] = &["POST", "PUT", "GET", "DELETE", "PATCH"];
+/// Values of `body`.
+pub const BODIES: &[&str] = &["message", "none", "form"];
+/// Values of `[auth] kind`.
+pub const AUTH_KINDS: &[&str] = &["oauth-client-credentials", "secret-exchange", "basic"];
+/// Values of `[sign] algorithm`.
+pub const ALGORITHMS: &[&str] = &["hmac-sha256", "sha256"];
+/// Values of a row's `style`.
+pub const STYLES: &[&str] = &["elements", "attributes", "object", "array"];

@@ -1,0 +1,406 @@
+//! Reads `standard.toml` key by key rather than by a derive, so that every mistake of the file is
+//! reported at once with what was probably meant.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use super::super::problem::{Code, Problem, Problems};
+use super::{
+    ALGORITHMS, AUTH_KINDS, Auth, BODIES, Class, Classes, Deadlines, FILE, Http, KEYS, Limits,
+    MEDIA, METHODS, OperationSettings, PageSettings, Replies, RowSettings, RowStyle, STYLES,
+    Settings, Sign,
+};
+use crate::delivery::Evidence;
+
+/// Reads the file. What could not be read has its default and a problem.
+pub(in super::super) fn read(bytes: &[u8], list: &mut Vec<Problem>) -> Settings {
+    let mut problems = Problems::new(list, FILE);
+    let table = match std::str::from_utf8(bytes).map(str::parse::<Table>) {
+        Ok(Ok(table)) => table,
+        Ok(Err(error)) => {
+            let line = error.span().map_or(0, |span| {
+                let before = bytes.get(..span.start).unwrap_or_default();
+                1 + before.iter().filter(|byte| **byte == b'\n').count()
+            });
+            let row = (line > 0).then_some(line);
+            problems.add(Code::Format, row, "", format!("not TOML: {}", error.message()));
+            return Settings::default();
+        }
+        Err(_) => {
+            problems.add(Code::Format, None, "", "not UTF-8".to_owned());
+            return Settings::default();
+        }
+    };
+    let mut top = Section::new(&table, "", "", &mut problems);
+    let mut settings = Settings {
+        id: top.required("id"),
+        version: top.required("version"),
+        title: top.required("title"),
+        modelled_on: top.required("modelled_on"),
+        evidence: top.evidence(),
+        zone: top.text_or("zone", "Asia/Shanghai"),
+        gaps: top.texts("gaps"),
+        namespaces: top.map("namespaces"),
+        ..Settings::default()
+    };
+    settings.http = top.sub("http", http).unwrap_or_default();
+    settings.auth = top.sub("auth", auth);
+    settings.sign = top.sub("sign", sign);
+    settings.reply = top
+        .sub("reply", |it| Replies { common: it.text("common"), classes: classes(it) })
+        .unwrap_or_default();
+    settings.limits = top.sub("limits", limits).unwrap_or_default();
+    settings.deadlines = top.sub("deadlines", deadlines).unwrap_or_default();
+    settings.operations = top.subs("operation", operation);
+    settings.rows = top.sub("rows", rows);
+    settings.tables = top.sub("tables", lists).unwrap_or_default();
+    settings.inbox = top.subs("inbox", lists);
+    if settings.evidence.is_none() && !table.contains_key("evidence") {
+        problems.add(Code::Key, None, "evidence", "is required".to_owned());
+    }
+    settings
+}
+
+/// One table of the file, being read.
+struct Section<'a, 'p, 'l> {
+    table: &'a Table,
+    /// Its name in [`KEYS`].
+    name: String,
+    /// Its name for people, for example `operation[entry.register]`.
+    shown: String,
+    problems: &'p mut Problems<'l>,
+}
+
+impl<'a, 'p, 'l> Section<'a, 'p, 'l> {
+    fn new(table: &'a Table, name: &str, shown: &str, problems: &'p mut Problems<'l>) -> Self {
+        let section = Self { table, name: name.to_owned(), shown: shown.to_owned(), problems };
+        let known = KEYS.iter().find(|(it, _)| *it == name).map_or(&[][..], |(_, keys)| keys);
+        if !known.contains(&"*") {
+            for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
+                section.problems.add_unknown(
+                    Code::Key,
+                    (None, &section.path(key)),
+                    "no such key".to_owned(),
+                    key,
+                    known.iter().copied(),
+                );
+            }
+        }
+        section
+    }
+
+    fn path(&self, key: &str) -> String {
+        if self.shown.is_empty() { key.to_owned() } else { format!("{}.{key}", self.shown) }
+    }
+
+    fn wrong(&mut self, key: &str, what: &str) {
+        let path = self.path(key);
+        self.problems.add(Code::Key, None, &path, what.to_owned());
+    }
+
+    fn text(&mut self, key: &str) -> String {
+        match self.table.get(key) {
+            None => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(_) => {
+                self.wrong(key, "must be a text in quotes");
+                String::new()
+            }
+        }
+    }
+
+    fn text_or(&mut self, key: &str, otherwise: &str) -> String {
+        let text = self.text(key);
+        if text.is_empty() { otherwise.to_owned() } else { text }
+    }
+
+    fn required(&mut self, key: &str) -> String {
+        let text = self.text(key);
+        if text.trim().is_empty() && !matches!(self.table.get(key), Some(value) if !value.is_str())
+        {
+            self.wrong(key, "is required");
+        }
+        text
+    }
+
+    fn one_of(&mut self, key: &str, known: &[&str], otherwise: &str) -> String {
+        let text = self.text_or(key, otherwise);
+        if !known.contains(&text.as_str()) {
+            let path = self.path(key);
+            let what = format!("`{text}` is none of {}", known.join(", "));
+            self.problems.add_unknown(Code::Key, (None, &path), what, &text, known.iter().copied());
+        }
+        text
+    }
+
+    /// A text, or a list of texts.
+    fn texts(&mut self, key: &str) -> Vec<String> {
+        match self.table.get(key) {
+            None => Vec::new(),
+            Some(Value::String(text)) => vec![text.clone()],
+            Some(Value::Array(array)) => {
+                let texts: Vec<String> =
+                    array.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+                if texts.len() != array.len() {
+                    self.wrong(key, "must be a list of texts in quotes");
+                }
+                texts
+            }
+            Some(_) => {
+                self.wrong(key, "must be a list of texts in quotes");
+                Vec::new()
+            }
+        }
+    }
+
+    fn map(&mut self, key: &str) -> BTreeMap<String, String> {
+        match self.table.get(key) {
+            None => BTreeMap::new(),
+            Some(Value::Table(table)) => {
+                let map: BTreeMap<String, String> = table
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+                    .collect();
+                if map.len() != table.len() {
+                    self.wrong(key, "must map names to texts in quotes");
+                }
+                map
+            }
+            Some(_) => {
+                self.wrong(key, "must map names to texts in quotes");
+                BTreeMap::new()
+            }
+        }
+    }
+
+    fn duration(&mut self, key: &str) -> Option<Duration> {
+        let text = self.text(key);
+        if text.is_empty() {
+            return None;
+        }
+        let parsed = text
+            .parse::<jiff::SignedDuration>()
+            .ok()
+            .and_then(|duration| Duration::try_from(duration).ok())
+            .filter(|duration| !duration.is_zero());
+        if parsed.is_none() {
+            self.wrong(key, "must be a time span such as \"30s\", \"20m\" or \"4h\"");
+        }
+        parsed
+    }
+
+    fn number(&mut self, key: &str) -> Option<u32> {
+        let number = self.table.get(key)?.as_integer().and_then(|n| u32::try_from(n).ok());
+        let number = number.filter(|n| *n > 0);
+        if number.is_none() {
+            self.wrong(key, "must be a whole number above 0");
+        }
+        number
+    }
+
+    fn size(&mut self, key: &str) -> Option<u64> {
+        self.table.get(key)?;
+        let size = size_bytes(&self.text(key));
+        if size.is_none() {
+            self.wrong(key, "must be a size such as \"512KiB\" or \"4MiB\"");
+        }
+        size
+    }
+
+    fn flag(&mut self, key: &str) -> bool {
+        match self.table.get(key) {
+            None => false,
+            Some(Value::Boolean(flag)) => *flag,
+            Some(_) => {
+                self.wrong(key, "must be true or false");
+                false
+            }
+        }
+    }
+
+    fn evidence(&mut self) -> Option<Evidence> {
+        let text = self.text("evidence");
+        let grade = Evidence::parse(&text);
+        if grade.is_none() && !text.is_empty() {
+            let known = Evidence::ALL.map(Evidence::as_str);
+            self.one_of("evidence", &known, "");
+        }
+        grade
+    }
+
+    fn sub<T>(&mut self, key: &str, read: impl FnOnce(&mut Section<'_, '_, 'l>) -> T) -> Option<T> {
+        match self.table.get(key)? {
+            Value::Table(table) => {
+                let shown = self.path(key);
+                Some(self.enter(table, key, &shown, read))
+            }
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_) => {
+                self.wrong(key, "must be a section");
+                None
+            }
+        }
+    }
+
+    fn subs<T>(&mut self, key: &str, read: impl Fn(&mut Section<'_, '_, 'l>) -> T) -> Vec<T> {
+        let Some(value) = self.table.get(key) else { return Vec::new() };
+        let tables: Option<Vec<&Table>> =
+            value.as_array().map(|list| list.iter().filter_map(Value::as_table).collect());
+        let Some(tables) = tables else {
+            self.wrong(key, "must be sections in double brackets");
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for (index, table) in tables.into_iter().enumerate() {
+            let name = ["name", "table"].iter().find_map(|name| table.get(*name)?.as_str());
+            let shown = name.map_or_else(|| (index + 1).to_string(), str::to_owned);
+            let shown = format!("{key}[{shown}]");
+            all.push(self.enter(table, key, &shown, &read));
+        }
+        all
+    }
+
+    fn enter<T>(
+        &mut self,
+        table: &Table,
+        key: &str,
+        shown: &str,
+        read: impl FnOnce(&mut Section<'_, '_, 'l>) -> T,
+    ) -> T {
+        let name =
+            if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) };
+        read(&mut Section::new(table, &name, shown, self.problems))
+    }
+}
+
+fn size_bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match text.get(digits.len()..)? {
+        "B" | "" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    digits.trim().parse::<u64>().ok()?.checked_mul(unit).filter(|size| *size > 0)
+}
+
+fn http(it: &mut Section<'_, '_, '_>) -> Http {
+    Http {
+        media: it.one_of("media", MEDIA, "application/xml"),
+        method: it.one_of("method", METHODS, "POST"),
+        timeout: it.duration("timeout"),
+        headers: it.map("headers"),
+    }
+}
+
+fn auth(it: &mut Section<'_, '_, '_>) -> Auth {
+    Auth {
+        kind: it.one_of("kind", AUTH_KINDS, ""),
+        path: it.text("path"),
+        token: it.text("token"),
+        lifetime: it.duration("lifetime"),
+        form: it.map("form"),
+        headers: it.map("headers"),
+    }
+}
+
+fn sign(it: &mut Section<'_, '_, '_>) -> Sign {
+    let sign = Sign {
+        algorithm: it.one_of("algorithm", ALGORITHMS, ""),
+        key: it.required("key"),
+        over: it.texts("over"),
+        join: it.text("join"),
+        encode: it.one_of("encode", &["base64", "hex"], "base64"),
+        into: it.required("into"),
+        tolerance: it.duration("tolerance"),
+    };
+    if sign.over.is_empty() {
+        it.wrong("over", "is required");
+    }
+    sign
+}
+
+fn limits(it: &mut Section<'_, '_, '_>) -> Limits {
+    Limits {
+        rows: it.number("rows"),
+        bytes: it.size("bytes"),
+        reply: it.size("reply"),
+        in_flight: it.number("in_flight"),
+    }
+}
+
+fn deadlines(it: &mut Section<'_, '_, '_>) -> Deadlines {
+    Deadlines {
+        receipt: it.duration("receipt"),
+        verdict: it.duration("verdict"),
+        review: it.duration("review"),
+    }
+}
+
+fn operation(it: &mut Section<'_, '_, '_>) -> OperationSettings {
+    OperationSettings {
+        name: it.required("name"),
+        title: it.text("title"),
+        method: if it.table.contains_key("method") {
+            it.one_of("method", METHODS, "POST")
+        } else {
+            String::new()
+        },
+        path: it.text("path"),
+        body: it.one_of("body", BODIES, "message"),
+        message: it.text("message"),
+        reply: it.text("reply"),
+        needs: it.texts("needs"),
+        evidence: it.evidence(),
+        compress: it.one_of("compress", &["none", "gzip", "zstd"], "none"),
+        every: it.duration("every"),
+        mandatory: it.flag("mandatory"),
+        page: it.sub("page", |it| PageSettings {
+            by: it.one_of("by", &["number", "cursor"], "number"),
+            size: it.number("size").unwrap_or(100),
+            until: it.one_of("until", &["next", "total", "empty"], "next"),
+        }),
+        outcomes: it.sub("outcomes", classes).unwrap_or_default(),
+    }
+}
+
+fn rows(it: &mut Section<'_, '_, '_>) -> RowSettings {
+    let style = |it: &mut Section<'_, '_, '_>| RowStyle {
+        style: it.one_of("style", STYLES, ""),
+        tag: it.text("tag"),
+        column: it.one_of("column", &["item.code", "item.id"], "item.code"),
+        prefix: it.text("prefix"),
+        null: it.one_of("null", &["omit", "empty", "nil"], "omit"),
+        key: it.text("key"),
+        only_key: it.one_of("only", &["all", "key"], "all") == "key",
+    };
+    RowSettings {
+        upsert: it.sub("upsert", style).unwrap_or_default(),
+        delete: it.sub("delete", style),
+        time: it.text_or("time", "%Y-%m-%d %H:%M:%S"),
+        date: it.text_or("date", "%Y-%m-%d"),
+        yes: it.text_or("true", "true"),
+        no: it.text_or("false", "false"),
+        digest: it.one_of("digest", &["", "lines"], ""),
+    }
+}
+
+fn lists(it: &mut Section<'_, '_, '_>) -> BTreeMap<String, Vec<String>> {
+    let keys: Vec<String> = it.table.keys().cloned().collect();
+    keys.into_iter().map(|key| (key.clone(), it.texts(&key))).collect()
+}
+
+fn classes(it: &mut Section<'_, '_, '_>) -> Classes {
+    Class::ALL
+        .into_iter()
+        .map(|class| (class, it.texts(class.as_str())))
+        .filter(|(_, globs)| !globs.is_empty())
+        .collect()
+}

@@ -1,0 +1,199 @@
+//! Broken directories: each is refused with file, row, reason and a stable code.
+
+use super::super::{Code, Files, Problem, load};
+use super::{shipped, told};
+
+/// The shipped directory with one text replaced in one file.
+fn with(file: &str, from: &str, to: &str) -> Files {
+    let mut files = shipped();
+    let text = String::from_utf8(files.remove(file).unwrap()).unwrap();
+    assert!(text.contains(from), "{file} does not contain {from}");
+    files.insert(file.to_owned(), text.replacen(from, to, 1).into_bytes());
+    files
+}
+
+fn problems(files: &Files) -> Vec<Problem> {
+    load(files).err().unwrap_or_default()
+}
+
+/// The directory is refused with this code, in this file and row, for this reason.
+#[track_caller]
+fn refused(files: &Files, code: Code, file: &str, row: Option<usize>, reason: &str) -> Problem {
+    let found = problems(files);
+    let fits = |it: &&Problem| {
+        it.code == code && it.file == file && it.row == row && it.what.contains(reason)
+    };
+    let Some(problem) = found.iter().find(fits) else {
+        panic!("no {} at {file} {row:?} ({reason}) in:\n{}", code.as_str(), told(&found));
+    };
+    problem.clone()
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let mut files = shipped();
+    files.remove("messages/entry.csv");
+    refused(&files, Code::File, "standard.toml", None, "messages/entry.csv");
+    files.remove("standard.toml");
+    refused(&files, Code::File, "standard.toml", None, "has this file");
+    let mut files = shipped();
+    files.remove("codes/share_way.csv");
+    refused(&files, Code::File, "messages/entry.csv", Some(16), "codes/share_way.csv");
+    let mut files = shipped();
+    files.remove("replies/receipt.csv");
+    refused(&files, Code::File, "standard.toml", None, "replies/receipt.csv");
+}
+
+#[test]
+fn an_unknown_value_comes_with_what_was_meant() {
+    let files = with("messages/entry.csv", ",entry.title,", ",entry.titel,");
+    let file = "messages/entry.csv";
+    let problem = refused(&files, Code::Value, file, Some(6), "no such value `entry.titel`");
+    assert_eq!(problem.meant.as_deref(), Some("entry.title"));
+    assert_eq!(
+        problem.to_string(),
+        "messages/entry.csv row 6 (Catalog/ResourceName): no such value `entry.titel`; \
+         did you mean `entry.title`? [E-STANDARD-VALUE]"
+    );
+}
+
+#[test]
+fn a_path_that_cannot_be_read_is_refused() {
+    let files = with("messages/entry.csv", "Catalog/Abstract", "Catalog//Abstract");
+    refused(&files, Code::Path, "messages/entry.csv", Some(12), "empty step");
+    let files = with("messages/entry.csv", "Catalog/Abstract", "nobody:Catalog/Abstract");
+    refused(&files, Code::Path, "messages/entry.csv", Some(12), "not declared");
+    let files = with("replies/state.csv", "Reply/State", "Reply/@State/x");
+    refused(&files, Code::Path, "replies/state.csv", Some(3), "attribute");
+}
+
+#[test]
+fn a_rule_that_names_no_field_is_refused() {
+    let from = "entry.share_type == conditional";
+    let files = with("messages/entry.csv", from, "entry.sharetype == conditional");
+    let file = "messages/entry.csv";
+    let problem = refused(&files, Code::Condition, file, Some(15), "entry.sharetype");
+    assert_eq!(problem.meant.as_deref(), Some("entry.share_type"));
+    let files = with(file, from, "entry.share_type == conditionl");
+    let problem = refused(&files, Code::Condition, file, Some(15), "is never `conditionl`");
+    assert_eq!(problem.meant.as_deref(), Some("conditional"));
+    refused(
+        &with(file, from, "entry.share_type = none"),
+        Code::Condition,
+        file,
+        Some(15),
+        "no meaning",
+    );
+}
+
+#[test]
+fn a_circle_of_operations_is_refused() {
+    let files =
+        with("standard.toml", "needs = [\"category\"]", "needs = [\"category\", \"resource\"]");
+    refused(&files, Code::Cycle, "standard.toml", None, "category, entry, resource");
+}
+
+#[test]
+fn a_need_nobody_can_register_is_refused() {
+    let files = with("standard.toml", "needs = [\"entry\"]", "needs = [\"catalogue\"]");
+    refused(&files, Code::Operation, "standard.toml", None, "no kind of object");
+    refused(&files, Code::Operation, "messages/resource.csv", Some(4), "needs `entry`");
+}
+
+#[test]
+fn a_path_that_leaves_the_directory_is_refused() {
+    let mut files = shipped();
+    files.insert("messages/../../secret.csv".to_owned(), Vec::new());
+    refused(&files, Code::Outside, "messages/../../secret.csv", None, "leaves");
+    let from = "message = \"heartbeat\"";
+    let files = with("standard.toml", from, "message = \"../heartbeat\"");
+    refused(&files, Code::File, "standard.toml", None, "messages/../heartbeat.csv");
+    let files = with("standard.toml", "\"/cascade/v1/heartbeat\"", "\"/../heartbeat\"");
+    refused(&files, Code::Outside, "standard.toml", None, "leaves the channel's address");
+}
+
+#[test]
+fn a_code_list_without_a_needed_word_is_refused() {
+    let files = with("codes/entry.share_type.csv", "conditional,1,有条件共享\n", "");
+    let files = if problems(&files).iter().any(|it| it.code == Code::Codes) {
+        files
+    } else {
+        with("codes/entry.share_type.csv", "\nconditional,1,有条件共享", "")
+    };
+    refused(&files, Code::Codes, "codes/entry.share_type.csv", None, "lacks conditional");
+    let files = with("codes/verdict.csv", "failed,2,不通过", "");
+    refused(&files, Code::Codes, "replies/verdict.csv", Some(3), "no code for `failed`");
+}
+
+#[test]
+fn a_word_without_a_code_loads_and_is_a_gap_that_was_thought_of() {
+    let files = with("codes/update_cycle.csv", "realtime,8,", "realtime,,");
+    assert_eq!(told(&problems(&files)), "");
+}
+
+#[test]
+fn a_constant_needs_its_clause() {
+    let files = with("messages/entry.csv", ",yes,,M4.2,model", ",yes,,,model");
+    refused(&files, Code::Rule, "messages/entry.csv", Some(2), "needs the clause");
+}
+
+#[test]
+fn every_mistake_of_standard_toml_is_told_at_once() {
+    let files = with("standard.toml", "timeout = \"30s\"", "timeuot = \"30s\"");
+    let text = String::from_utf8(files["standard.toml"].clone()).unwrap();
+    let text = text
+        .replace("bytes = \"4MiB\"", "bytes = \"4 megs\"")
+        .replace("compress = \"gzip\"", "compress = \"gzpi\"")
+        .replace("evidence = \"receipt\"", "evidence = \"recept\"")
+        .replace("{body.sha256}", "{body.sha265}");
+    let mut files = files;
+    files.insert("standard.toml".to_owned(), text.into_bytes());
+    let file = "standard.toml";
+    let problem = refused(&files, Code::Key, file, None, "no such key");
+    assert_eq!(problem.meant.as_deref(), Some("timeout"));
+    refused(&files, Code::Key, file, None, "must be a size");
+    refused(&files, Code::Key, file, None, "`gzpi` is none of");
+    refused(&files, Code::Key, file, None, "`recept` is none of");
+    refused(&files, Code::Value, file, None, "body.sha265");
+}
+
+#[test]
+fn text_that_is_no_table_is_refused_and_nothing_panics() {
+    refused(
+        &with("standard.toml", "[limits]", "[limits"),
+        Code::Format,
+        "standard.toml",
+        Some(54),
+        "not TOML",
+    );
+    let mut files = shipped();
+    files.insert("messages/entry.csv".to_owned(), vec![0xff, 0xfe, b',', b'\n']);
+    assert!(problems(&files).iter().any(|it| it.code == Code::Format));
+    let files = with("messages/receipt.csv", "path,title", "paht,title");
+    let problem = refused(&files, Code::Format, "messages/receipt.csv", Some(1), "no such column");
+    assert_eq!(problem.meant.as_deref(), Some("path"));
+}
+
+#[test]
+fn a_code_in_two_classes_is_refused() {
+    let files = with("standard.toml", "accepted = [\"0000\"]", "accepted = [\"0000\", \"1001\"]");
+    refused(&files, Code::Reply, "standard.toml", None, "both accepted and exists");
+}
+
+#[test]
+fn an_unknown_operation_or_meaning_is_refused_with_what_was_meant() {
+    let files = with("standard.toml", "\"rows.upsert\"", "\"rows.upset\"");
+    let problem = refused(&files, Code::Operation, "standard.toml", None, "no such operation");
+    assert_eq!(problem.meant.as_deref(), Some("rows.upsert"));
+    let files = with("replies/verdict.csv", "row.verdict", "row.verdit");
+    let problem = refused(&files, Code::Reply, "replies/verdict.csv", Some(3), "no such meaning");
+    assert_eq!(problem.meant.as_deref(), Some("row.verdict"));
+}
+
+#[test]
+fn a_sample_that_cannot_satisfy_its_own_table_is_refused() {
+    let from = "Catalog/SharedWays,共享方式,,entry.share_type != none,\"entry.share_ways joined \"\",\"\"\",text,,50";
+    let to = "Catalog/SharedWays,共享方式,,entry.share_type != none,\"entry.share_ways joined \"\",\"\"\",text,,40..50";
+    let files = with("messages/entry.csv", from, to);
+    refused(&files, Code::Sample, "messages/entry.csv", Some(16), "no sample of `entry.register`");
+}

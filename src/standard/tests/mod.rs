@@ -1,0 +1,58 @@
+//! Loading, building and reading as a whole, on shipped and on broken directories.
+
+mod broken;
+mod messages;
+mod readme;
+mod replies;
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use super::{Files, Problem, Standard, files, load};
+use crate::catalogue::Kind;
+use crate::wire::{self, Document, Limits};
+
+fn standards() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config/standards")
+}
+
+fn shipped() -> Files {
+    files(&standards().join("reference-xml/1.0")).unwrap()
+}
+
+fn told(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+fn standard() -> &'static Standard {
+    static LOADED: LazyLock<Standard> =
+        LazyLock::new(|| load(&shipped()).unwrap_or_else(|problems| panic!("{}", told(&problems))));
+    &LOADED
+}
+
+fn read(standard: &Standard, bytes: &[u8]) -> Document {
+    wire::read(standard.media(), bytes, &Limits::default()).unwrap()
+}
+
+fn sample_file(name: &str) -> Vec<u8> {
+    let files = shipped();
+    let found = files.get(&format!("samples/{name}"));
+    found.unwrap_or_else(|| panic!("samples/{name} is not there")).clone()
+}
+
+#[test]
+fn the_shipped_standard_loads_and_orders_its_kinds() {
+    let standard = standard();
+    assert_eq!(standard.order(), Kind::ALL);
+    assert_eq!(standard.id().as_str(), "reference-xml/1.0");
+    assert_eq!(standard.operations().len(), 28);
+}
+
+#[test]
+fn an_edited_directory_is_another_standard() {
+    let mut files = shipped();
+    let before = *standard().digest();
+    let table = files.get_mut("codes/update_cycle.csv").unwrap();
+    *table = String::from_utf8_lossy(table).replace("realtime,8", "realtime,10").into_bytes();
+    assert_ne!(*load(&files).unwrap().digest(), before);
+}

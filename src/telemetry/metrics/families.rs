@@ -1,0 +1,273 @@
+//! The table of families: each one's help next to its name.
+
+use std::collections::HashMap;
+
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::MetricFamily;
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+
+use super::gauges::Gauges;
+use super::named::Named;
+
+/// Upper bounds in seconds of the answer-time buckets: from a loopback platform to the longest
+/// configurable time-out.
+const ANSWER_BUCKETS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
+
+/// Every family, and the registry that renders them.
+#[derive(Debug)]
+pub(super) struct Families {
+    pub(super) registry: Registry,
+    // Events.
+    pub(super) rows_confirmed: IntCounterVec,
+    pub(super) rows_placed: IntCounterVec,
+    pub(super) rows_rejected: IntCounterVec,
+    pub(super) rows_observed: IntCounterVec,
+    pub(super) batches_sent: IntCounterVec,
+    pub(super) payload_bytes: IntCounterVec,
+    pub(super) attempts: IntCounterVec,
+    pub(super) answer_seconds: HistogramVec,
+    pub(super) failures: IntCounterVec,
+    // States.
+    pub(super) dataset_confirmed: Gauges,
+    pub(super) dataset_deadline: Gauges,
+    pub(super) rows_due: Gauges,
+    pub(super) rows_queued: Gauges,
+    pub(super) source_lag: Gauges,
+    pub(super) mismatched_rows: Gauges,
+    pub(super) oldest_unacknowledged: Gauges,
+    pub(super) batches: Gauges,
+    pub(super) links: Gauges,
+    pub(super) holds: Gauges,
+    pub(super) standard_info: Gauges,
+    pub(super) standard_drift: Gauges,
+    pub(super) spool_bytes: Gauges,
+    pub(super) spool_limit_bytes: Gauges,
+    pub(super) ledger_bytes: Gauges,
+    pub(super) extraction_paused: Gauges,
+    pub(super) build_info: Gauges,
+}
+
+impl Families {
+    /// All families, empty.
+    #[expect(clippy::too_many_lines, reason = "a table, read line by line")]
+    pub(super) fn register() -> Self {
+        let new = Registrar(Registry::new());
+        new.keep(ProcessCollector::for_self());
+        Self {
+            rows_confirmed: new.counter(
+                "cascade_rows_confirmed_total",
+                "Rows that reached the evidence that their standard declares, named as grade.",
+                &["channel", "dataset", "grade"],
+            ),
+            rows_placed: new.counter(
+                "cascade_rows_placed_total",
+                "Rows put where the province fetches them, with no proof that it did. Never part \
+                 of the confirmed.",
+                &["channel", "dataset"],
+            ),
+            rows_rejected: new.counter(
+                "cascade_rows_rejected_total",
+                "Rows set aside: local (our rules), refused (not taken), failed (verdict).",
+                &["channel", "dataset", "kind"],
+            ),
+            rows_observed: new.counter(
+                "cascade_rows_observed_total",
+                "Rows read from the city's sources, unchanged ones included.",
+                &["channel", "dataset"],
+            ),
+            batches_sent: new.counter(
+                "cascade_batches_sent_total",
+                "Batches that a receipt answered, by lane.",
+                &["channel", "lane"],
+            ),
+            payload_bytes: new.counter(
+                "cascade_payload_bytes_total",
+                "Bytes of payload handed to the channel, repeated attempts included.",
+                &["channel"],
+            ),
+            attempts: new.counter(
+                "cascade_attempts_total",
+                "Sendings of a batch or of an object's message, by outcome as classed by the \
+                 standard.",
+                &["channel", "outcome"],
+            ),
+            answer_seconds: new.histogram(
+                "cascade_answer_seconds",
+                "Time from an attempt's first byte to the province's whole answer.",
+                &["channel"],
+            ),
+            failures: new.counter(
+                "cascade_failures_total",
+                "Failures by code; the operators' manual has a line of advice for each.",
+                &["code"],
+            ),
+            dataset_confirmed: new.gauge(
+                "cascade_dataset_confirmed_timestamp_seconds",
+                "When a change of the dataset last reached the declared evidence; 0: never.",
+                &["channel", "dataset"],
+            ),
+            dataset_deadline: new.gauge(
+                "cascade_dataset_deadline_timestamp_seconds",
+                "By when the dataset's next confirmed change is owed; 0: no cycle says so.",
+                &["channel", "dataset"],
+            ),
+            rows_due: new.gauge(
+                "cascade_rows_due",
+                "Rows due: confirmed, placed, rejected and queued.",
+                &["channel", "dataset"],
+            ),
+            rows_queued: new.gauge(
+                "cascade_rows_queued",
+                "Rows due and neither confirmed, placed nor rejected yet, those in flight included.",
+                &["channel", "dataset"],
+            ),
+            source_lag: new.gauge(
+                "cascade_source_lag_seconds",
+                "Time since the dataset's source was last looked at completely.",
+                &["channel", "dataset"],
+            ),
+            mismatched_rows: new.gauge(
+                "cascade_reconcile_mismatched_rows",
+                "Rows in which the last reconciliation found city and province to differ.",
+                &["channel", "dataset"],
+            ),
+            oldest_unacknowledged: new.gauge(
+                "cascade_oldest_unacknowledged_seconds",
+                "Age of the oldest batch that waits for a receipt; 0: none waits.",
+                &["channel"],
+            ),
+            batches: new.gauge(
+                "cascade_batches",
+                "Batches in the ledger by state.",
+                &["channel", "state"],
+            ),
+            links: new.gauge(
+                "cascade_links",
+                "Catalogue objects by kind and by the state of their link.",
+                &["channel", "kind", "state"],
+            ),
+            holds: new.gauge(
+                "cascade_holds",
+                "Operations, datasets and standards held until an operator acts.",
+                &["channel"],
+            ),
+            standard_info: new.gauge(
+                "cascade_standard_info",
+                "1 for each standard in use on the channel, 0 for one no longer in use.",
+                &["channel", "standard"],
+            ),
+            standard_drift: new.gauge(
+                "cascade_standard_drift",
+                "Signs that the platform no longer speaks its standard, since it was activated.",
+                &["channel", "kind"],
+            ),
+            spool_bytes: new.gauge("cascade_spool_bytes", "Bytes in the spool.", &[]),
+            spool_limit_bytes: new.gauge(
+                "cascade_spool_limit_bytes",
+                "The bound that the spool never passes.",
+                &[],
+            ),
+            ledger_bytes: new.gauge(
+                "cascade_ledger_bytes",
+                "Bytes of the ledger's files, its write-ahead log included.",
+                &[],
+            ),
+            extraction_paused: new.gauge(
+                "cascade_extraction_paused",
+                "1 while extraction is paused because the spool or the disk is full.",
+                &[],
+            ),
+            build_info: new.gauge(
+                "cascade_build_info",
+                "1; the label is the version of the running binary.",
+                &["version"],
+            ),
+            registry: new.0,
+        }
+    }
+
+    /// Ends the series of channels and datasets that are no longer named.
+    pub(super) fn forget_all_but(&self, named: &Named) {
+        prune(&self.rows_confirmed, named);
+        prune(&self.rows_placed, named);
+        prune(&self.rows_rejected, named);
+        prune(&self.rows_observed, named);
+        prune(&self.batches_sent, named);
+        prune(&self.payload_bytes, named);
+        prune(&self.attempts, named);
+        prune(&self.answer_seconds, named);
+        for family in [
+            &self.dataset_confirmed,
+            &self.dataset_deadline,
+            &self.rows_due,
+            &self.rows_queued,
+            &self.source_lag,
+            &self.mismatched_rows,
+        ] {
+            family.retain(|labels| {
+                labels.first().is_none_or(|channel| named.channels.has(channel))
+                    && labels.get(1).is_none_or(|dataset| named.datasets.has(dataset))
+            });
+        }
+        for family in [
+            &self.oldest_unacknowledged,
+            &self.batches,
+            &self.links,
+            &self.holds,
+            &self.standard_info,
+            &self.standard_drift,
+        ] {
+            family
+                .retain(|labels| labels.first().is_none_or(|channel| named.channels.has(channel)));
+        }
+    }
+}
+
+/// Ends the series of channels and datasets that are no longer named.
+fn prune<T: MetricVecBuilder>(family: &MetricVec<T>, named: &Named) {
+    for metric in family.collect().iter().flat_map(MetricFamily::get_metric) {
+        let kept = metric.get_label().iter().all(|label| match label.name() {
+            "channel" => named.channels.has(label.value()),
+            "dataset" => named.datasets.has(label.value()),
+            _ => true,
+        });
+        if !kept {
+            let labels: HashMap<&str, &str> =
+                metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
+            // It exists, for it was just collected; were it gone already, that is what we want.
+            drop(family.remove(&labels));
+        }
+    }
+}
+
+/// Makes families and registers them, so that none is forgotten when the page is rendered.
+struct Registrar(Registry);
+
+impl Registrar {
+    fn keep<C: Collector + 'static>(&self, family: C) {
+        self.0.register(Box::new(family)).expect("each family's name is written once");
+    }
+
+    fn counter(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        let family = IntCounterVec::new(Opts::new(name, help), labels)
+            .expect("names and labels are constants that the tests render");
+        self.keep(family.clone());
+        family
+    }
+
+    fn gauge(&self, name: &str, help: &str, labels: &[&str]) -> Gauges {
+        let family = GaugeVec::new(Opts::new(name, help), labels)
+            .expect("names and labels are constants that the tests render");
+        self.keep(family.clone());
+        Gauges::new(family)
+    }
+
+    fn histogram(&self, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
+        let options = HistogramOpts::new(name, help).buckets(ANSWER_BUCKETS.to_vec());
+        let family = HistogramVec::new(options, labels)
+            .expect("names and labels are constants that the tests render");
+        self.keep(family.clone());
+        family
+    }
+}

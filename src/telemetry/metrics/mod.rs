@@ -1,0 +1,353 @@
+//! Every metric, with its help next to its name.
+//!
+//! Two kinds, told apart by where the number comes from. *Events* are counted when they happen
+//! and start at 0 with the process, as Prometheus expects of counters. *States* are gauges read
+//! from the ledger in one look ([`Snapshot`]), so they are right after a restart as well.
+//!
+//! Label values are bounded (invariant 9): states, kinds, lanes and grades are closed sets;
+//! failure codes are constants of our own source; channels and datasets come from the
+//! configuration, and those beyond a limit share the value [`OTHER`], where counts add up and of
+//! times the most worrying one is shown. A province's own codes never become labels.
+
+mod families;
+mod gauges;
+mod named;
+mod snapshot;
+
+pub use snapshot::{ChannelSnapshot, DatasetSnapshot, Drift, Snapshot};
+
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prometheus::TextEncoder;
+
+use crate::catalogue::Kind;
+use crate::delivery::{BatchState, ChannelId, Evidence, Lane, LinkState, RejectKind};
+use families::Families;
+use gauges::{Fold, Labels, Values};
+use named::{Named, Names};
+
+/// The label value shared by the channels and datasets beyond the limits.
+pub const OTHER: &str = "other";
+
+/// How many channels have series of their own.
+const CHANNEL_LIMIT: usize = 32;
+
+/// How an attempt ended, as its standard classed the answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AttemptOutcome {
+    /// Taken.
+    Accepted,
+    /// It stood above already.
+    Exists,
+    /// Not taken.
+    Refused,
+    /// To be tried again.
+    Retry,
+    /// Credentials were not accepted.
+    Auth,
+    /// Nobody knows whether it arrived.
+    Unknown,
+    /// Answered with a code that its standard does not list.
+    Unlisted,
+}
+
+impl AttemptOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 7] = [
+        Self::Accepted,
+        Self::Exists,
+        Self::Refused,
+        Self::Retry,
+        Self::Auth,
+        Self::Unknown,
+        Self::Unlisted,
+    ];
+
+    /// The word used as a label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Exists => "exists",
+            Self::Refused => "refused",
+            Self::Retry => "retry",
+            Self::Auth => "auth",
+            Self::Unknown => "unknown",
+            Self::Unlisted => "unlisted",
+        }
+    }
+}
+
+/// A dataset as the metrics know it.
+#[derive(Clone, Debug)]
+pub struct DatasetLabels {
+    /// Where it goes.
+    pub channel: ChannelId,
+    /// Its id in the configuration.
+    pub dataset: String,
+    /// The grade at which its rows count as confirmed.
+    pub grade: Evidence,
+}
+
+/// Every metric of the daemon. Share it behind an `Arc`; every method is quick and never blocks
+/// on anything but a short lock.
+#[derive(Debug)]
+pub struct Metrics {
+    families: Families,
+    dataset_limit: usize,
+    named: RwLock<Named>,
+}
+
+impl Metrics {
+    /// All families, registered. `dataset_limit` is how many datasets get series of their own;
+    /// `failure_codes` are all codes that [`Metrics::failed`] may be called with, which exist at 0
+    /// from the start so that their first increase can be seen.
+    pub fn new(dataset_limit: usize, failure_codes: &[&'static str]) -> Self {
+        let families = Families::register();
+        let metrics = Self { families, dataset_limit, named: RwLock::default() };
+        metrics.start(failure_codes);
+        metrics
+    }
+
+    /// What exists from the start, whatever is configured.
+    fn start(&self, failure_codes: &[&'static str]) {
+        let version = vec![env!("CARGO_PKG_VERSION").to_owned()];
+        self.families.build_info.show(one(version, 1.0));
+        failure_codes
+            .iter()
+            .for_each(|code| self.families.failures.with_label_values(&[*code]).inc_by(0));
+        self.show(&Snapshot::default());
+    }
+
+    /// Names the channels and datasets of the configuration, at start and after each reload.
+    ///
+    /// The first ones, up to the limits, get series of their own that exist at 0 from now on;
+    /// the rest share [`OTHER`]. Series of what is no longer configured end.
+    pub fn declare(&self, channels: &[ChannelId], datasets: &[DatasetLabels]) {
+        let named = Named {
+            channels: Names::of(channels.iter().map(ChannelId::as_str), CHANNEL_LIMIT),
+            datasets: Names::of(
+                datasets.iter().map(|each| each.dataset.as_str()),
+                self.dataset_limit,
+            ),
+        };
+        self.families.forget_all_but(&named);
+        *self.named.write().unwrap_or_else(PoisonError::into_inner) = named;
+        for channel in channels {
+            self.declare_channel(&self.channel(channel));
+        }
+        for each in datasets {
+            self.declare_dataset(&self.channel(&each.channel), &self.dataset(&each.dataset), each);
+        }
+    }
+
+    fn declare_channel(&self, channel: &str) {
+        let labels = |rest: &[&str]| labels(channel, rest);
+        self.families.oldest_unacknowledged.declare(labels(&[]));
+        self.families.holds.declare(labels(&[]));
+        for state in BatchState::ALL {
+            self.families.batches.declare(labels(&[state.as_str()]));
+        }
+        for kind in Kind::ALL {
+            for state in LinkState::ALL {
+                self.families.links.declare(labels(&[kind.as_str(), state.as_str()]));
+            }
+        }
+        for drift in Drift::ALL {
+            self.families.standard_drift.declare(labels(&[drift.as_str()]));
+        }
+        for lane in Lane::ALL {
+            self.families.batches_sent.with_label_values(&[channel, lane.as_str()]).inc_by(0);
+        }
+        for outcome in AttemptOutcome::ALL {
+            self.families.attempts.with_label_values(&[channel, outcome.as_str()]).inc_by(0);
+        }
+        self.families.payload_bytes.with_label_values(&[channel]).inc_by(0);
+        drop(self.families.answer_seconds.with_label_values(&[channel]));
+    }
+
+    fn declare_dataset(&self, channel: &str, dataset: &str, each: &DatasetLabels) {
+        for family in [
+            &self.families.dataset_confirmed,
+            &self.families.dataset_deadline,
+            &self.families.rows_due,
+            &self.families.rows_queued,
+            &self.families.source_lag,
+            &self.families.mismatched_rows,
+        ] {
+            family.declare(labels(channel, &[dataset]));
+        }
+        for kind in RejectKind::ALL {
+            self.families
+                .rows_rejected
+                .with_label_values(&[channel, dataset, kind.as_str()])
+                .inc_by(0);
+        }
+        self.families.rows_placed.with_label_values(&[channel, dataset]).inc_by(0);
+        if each.grade != Evidence::Placed {
+            let labels = [channel, dataset, each.grade.as_str()];
+            self.families.rows_confirmed.with_label_values(&labels).inc_by(0);
+        }
+        self.families.rows_observed.with_label_values(&[channel, dataset]).inc_by(0);
+    }
+
+    /// Rows reached `grade`. Rows that were only placed are counted apart, whatever the caller
+    /// calls them.
+    pub fn confirmed(&self, channel: &ChannelId, dataset: &str, grade: Evidence, rows: u64) {
+        let (channel, dataset) = (self.channel(channel), self.dataset(dataset));
+        if grade == Evidence::Placed {
+            self.families.rows_placed.with_label_values(&[&channel, &dataset]).inc_by(rows);
+        } else {
+            let labels = [channel.as_str(), &dataset, grade.as_str()];
+            self.families.rows_confirmed.with_label_values(&labels).inc_by(rows);
+        }
+    }
+
+    /// Rows were set aside.
+    pub fn rejected(&self, channel: &ChannelId, dataset: &str, kind: RejectKind, rows: u64) {
+        let (channel, dataset) = (self.channel(channel), self.dataset(dataset));
+        self.families
+            .rows_rejected
+            .with_label_values(&[channel.as_str(), &dataset, kind.as_str()])
+            .inc_by(rows);
+    }
+
+    /// Rows were read from a source.
+    pub fn observed(&self, channel: &ChannelId, dataset: &str, rows: u64) {
+        let (channel, dataset) = (self.channel(channel), self.dataset(dataset));
+        self.families.rows_observed.with_label_values(&[channel, dataset]).inc_by(rows);
+    }
+
+    /// A receipt answered a batch.
+    pub fn batch_sent(&self, channel: &ChannelId, lane: Lane) {
+        let channel = self.channel(channel);
+        self.families.batches_sent.with_label_values(&[channel.as_str(), lane.as_str()]).inc();
+    }
+
+    /// An attempt ended: how, after how long, having handed over how many bytes.
+    pub fn attempted(
+        &self,
+        channel: &ChannelId,
+        outcome: AttemptOutcome,
+        took: Duration,
+        bytes: u64,
+    ) {
+        let channel = self.channel(channel);
+        self.families.attempts.with_label_values(&[channel.as_str(), outcome.as_str()]).inc();
+        self.families.payload_bytes.with_label_values(&[&channel]).inc_by(bytes);
+        self.families.answer_seconds.with_label_values(&[&channel]).observe(took.as_secs_f64());
+    }
+
+    /// Something failed. `code` is a constant of the source, which is what bounds the label.
+    pub fn failed(&self, code: &'static str) {
+        self.families.failures.with_label_values(&[code]).inc();
+    }
+
+    /// Shows what the ledger says now.
+    pub fn show(&self, now: &Snapshot) {
+        self.show_channels(&now.channels);
+        self.show_datasets(&now.datasets);
+        self.families.spool_bytes.show(one(vec![], approximate(now.spool_bytes)));
+        self.families.spool_limit_bytes.show(one(vec![], approximate(now.spool_limit_bytes)));
+        self.families.ledger_bytes.show(one(vec![], approximate(now.ledger_bytes)));
+        self.families
+            .extraction_paused
+            .show(one(vec![], f64::from(u8::from(now.extraction_paused))));
+    }
+
+    fn show_channels(&self, channels: &[ChannelSnapshot]) {
+        let mut oldest = Values::new(Fold::Max);
+        let [mut batches, mut links, mut holds, mut drift] =
+            [(); 4].map(|()| Values::new(Fold::Sum));
+        let mut standards = Values::new(Fold::Max);
+        for each in channels {
+            let channel = self.channel(&each.channel);
+            let age = each.oldest_unacknowledged.unwrap_or_default().as_secs_f64();
+            oldest.add(labels(&channel, &[]), age);
+            holds.add(labels(&channel, &[]), approximate(each.holds));
+            for (state, count) in &each.batches {
+                batches.add(labels(&channel, &[state.as_str()]), approximate(*count));
+            }
+            for (kind, state, count) in &each.links {
+                links.add(labels(&channel, &[kind.as_str(), state.as_str()]), approximate(*count));
+            }
+            for (kind, count) in &each.drift {
+                drift.add(labels(&channel, &[kind.as_str()]), approximate(*count));
+            }
+            for standard in &each.standards {
+                standards.add(labels(&channel, &[standard.as_str()]), 1.0);
+            }
+        }
+        self.families.oldest_unacknowledged.show(oldest);
+        self.families.batches.show(batches);
+        self.families.links.show(links);
+        self.families.holds.show(holds);
+        self.families.standard_drift.show(drift);
+        self.families.standard_info.show(standards);
+    }
+
+    fn show_datasets(&self, datasets: &[DatasetSnapshot]) {
+        let [mut confirmed, mut deadline] = [(); 2].map(|()| Values::new(Fold::Min));
+        let [mut due, mut queued, mut mismatched] = [(); 3].map(|()| Values::new(Fold::Sum));
+        let mut lag = Values::new(Fold::Max);
+        for each in datasets {
+            let labels = labels(&self.channel(&each.channel), &[&self.dataset(&each.dataset)]);
+            confirmed.add(labels.clone(), each.confirmed.map_or(0.0, seconds));
+            if let Some(at) = each.deadline {
+                deadline.add(labels.clone(), seconds(at));
+            }
+            due.add(labels.clone(), approximate(each.rows_due));
+            queued.add(labels.clone(), approximate(each.rows_queued));
+            mismatched.add(labels.clone(), approximate(each.mismatched_rows));
+            lag.add(labels, each.source_lag.unwrap_or_default().as_secs_f64());
+        }
+        self.families.dataset_confirmed.show(confirmed);
+        self.families.dataset_deadline.show(deadline);
+        self.families.rows_due.show(due);
+        self.families.rows_queued.show(queued);
+        self.families.mismatched_rows.show(mismatched);
+        self.families.source_lag.show(lag);
+    }
+
+    /// The page that Prometheus scrapes, in its text format 0.0.4.
+    pub fn render(&self) -> String {
+        TextEncoder::new()
+            .encode_to_string(&self.families.registry.gather())
+            .expect("the encoder fails only on a family without samples, which gather leaves out")
+    }
+
+    fn channel(&self, channel: &ChannelId) -> String {
+        let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
+        named.channels.label(channel.as_str())
+    }
+
+    fn dataset(&self, dataset: &str) -> String {
+        let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
+        named.datasets.label(dataset)
+    }
+}
+
+/// A family with one series.
+fn one(labels: Labels, value: f64) -> Values {
+    let mut values = Values::new(Fold::Max);
+    values.add(labels, value);
+    values
+}
+
+fn labels(channel: &str, rest: &[&str]) -> Labels {
+    std::iter::once(channel).chain(rest.iter().copied()).map(str::to_owned).collect()
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.as_duration().as_secs_f64()
+}
+
+/// Prometheus knows only floats: above 2^53 a count is rounded.
+#[expect(clippy::cast_precision_loss, reason = "the text format's only number is a float")]
+fn approximate(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests;

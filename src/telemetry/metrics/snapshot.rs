@@ -1,0 +1,94 @@
+//! What the ledger says at one moment, in the shape in which the gauges show it.
+//!
+//! The caller reads it in one look (a scrape, or a timer) and hands it over whole, so the gauges
+//! of one scrape belong to one state of the ledger.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::catalogue::Kind;
+use crate::delivery::{BatchState, ChannelId, LinkState, StandardId};
+
+/// The ledger, the spool and the process at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Every configured channel.
+    pub channels: Vec<ChannelSnapshot>,
+    /// Every configured (channel, dataset).
+    pub datasets: Vec<DatasetSnapshot>,
+    /// Bytes in the spool.
+    pub spool_bytes: u64,
+    /// The bound that the spool never passes.
+    pub spool_limit_bytes: u64,
+    /// Bytes of the ledger's files, its write-ahead log included.
+    pub ledger_bytes: u64,
+    /// Extraction is paused because the spool or the disk is full.
+    pub extraction_paused: bool,
+}
+
+/// One channel at one moment.
+#[derive(Clone, Debug)]
+pub struct ChannelSnapshot {
+    /// Which.
+    pub channel: ChannelId,
+    /// The standards in use on it, by scope.
+    pub standards: Vec<StandardId>,
+    /// The age of the oldest batch that waits for a receipt; `None` when none waits.
+    pub oldest_unacknowledged: Option<Duration>,
+    /// How many batches stand where. States that are not named count 0.
+    pub batches: Vec<(BatchState, u64)>,
+    /// How many links stand where. States that are not named count 0.
+    pub links: Vec<(Kind, LinkState, u64)>,
+    /// Operations, datasets and standards that are held until an operator acts.
+    pub holds: u64,
+    /// Signs that the platform no longer speaks its standard.
+    pub drift: Vec<(Drift, u64)>,
+}
+
+/// One dataset on one channel at one moment.
+#[derive(Clone, Debug)]
+pub struct DatasetSnapshot {
+    /// Where it goes.
+    pub channel: ChannelId,
+    /// Which.
+    pub dataset: String,
+    /// When a row of it last reached the declared evidence; `None`: never.
+    pub confirmed: Option<Timestamp>,
+    /// By when the next confirmed change is owed; `None` where no cycle says so.
+    pub deadline: Option<Timestamp>,
+    /// Rows due: confirmed, placed, rejected and queued.
+    pub rows_due: u64,
+    /// Of them, rows queued: in flight, unknown and awaiting a verdict included.
+    pub rows_queued: u64,
+    /// How long ago the source was last looked at completely. What was not observed is lag,
+    /// never a queue of 0.
+    pub source_lag: Option<Duration>,
+    /// Rows in which the last reconciliation found city and province to differ.
+    pub mismatched_rows: u64,
+}
+
+/// A sign that a platform no longer speaks its standard.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Drift {
+    /// A reply code that is in no list.
+    ReplyCode,
+    /// A reply field that is in no table.
+    ReplyField,
+    /// A reply that could not be read at all.
+    Unreadable,
+}
+
+impl Drift {
+    /// Every sign.
+    pub const ALL: [Self; 3] = [Self::ReplyCode, Self::ReplyField, Self::Unreadable];
+
+    /// The word used as a label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReplyCode => "reply-code",
+            Self::ReplyField => "reply-field",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}

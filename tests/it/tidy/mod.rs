@@ -1,0 +1,269 @@
+//! House rules as a test: the table of who may import whom, documents that keep up with the code,
+//! and a product that knows no standard.
+
+mod layers;
+mod source;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub(crate) use source::root;
+use source::{Source, Token, sources};
+
+/// The longest file.
+const LINE_LIMIT: usize = 600;
+
+/// Half of the files are shorter than this many lines.
+const MEDIAN_LIMIT: usize = 300;
+
+/// Where error codes and metrics are documented.
+const DOCUMENTS: [&str; 2] = ["README.md", "deploy/manual.zh.md"];
+
+fn product() -> Vec<Source> {
+    let found = sources("src");
+    assert!(found.len() > 20, "only {} files under src", found.len());
+    found
+}
+
+pub(crate) fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The names under which the code sees the crates of `Cargo.toml`.
+fn dependencies() -> BTreeSet<String> {
+    let manifest: toml::Table = read("Cargo.toml").parse().expect("the manifest is TOML");
+    let table = manifest.get("dependencies").and_then(toml::Value::as_table);
+    table.expect("there are dependencies").keys().map(|name| name.replace('-', "_")).collect()
+}
+
+fn none(findings: &[String]) {
+    assert!(findings.is_empty(), "\n  {}", findings.join("\n  "));
+}
+
+#[test]
+fn modules_import_only_what_the_table_allows() {
+    let dependencies = dependencies();
+    let mut findings = Vec::new();
+    for source in product() {
+        let Some((module, depth)) = layers::module_of(&source.path) else { continue };
+        if ["lib", "main"].contains(&module.as_str()) {
+            continue;
+        }
+        if !layers::is_known(&module) {
+            findings.push(format!("{}: the table has no module {module}", source.path.display()));
+            continue;
+        }
+        for finding in
+            layers::violations(&source.path, (&module, depth), &source.code, &dependencies)
+        {
+            findings.push(format!("{}: {finding}", source.path.display()));
+        }
+    }
+    none(&findings);
+}
+
+#[test]
+fn every_file_says_what_it_is_and_none_is_too_long() {
+    let mut findings = Vec::new();
+    let mut lengths = Vec::new();
+    for source in sources("src").into_iter().chain(sources("tests")) {
+        let first = source.text.lines().next().unwrap_or_default();
+        if !first.starts_with("//! ") && !first.starts_with("#![doc = include_str!") {
+            findings.push(format!("{}: no `//!` on its first line", source.path.display()));
+        }
+        let lines = source.text.lines().count();
+        if lines > LINE_LIMIT {
+            findings.push(format!("{}: {lines} lines", source.path.display()));
+        }
+        lengths.push(lines);
+    }
+    lengths.sort_unstable();
+    let median = lengths.get(lengths.len() / 2).copied().unwrap_or_default();
+    println!("{} files, median {median} lines", lengths.len());
+    if median > MEDIAN_LIMIT {
+        findings.push(format!("half of the files are longer than {median} lines"));
+    }
+    none(&findings);
+}
+
+#[test]
+fn only_the_command_line_prints_or_ends_the_process() {
+    let mut findings = Vec::new();
+    for source in product() {
+        let module = layers::module_of(&source.path).map(|(module, _)| module);
+        if module.is_some_and(|module| module == "cli") {
+            continue;
+        }
+        for finding in talk(&source.code) {
+            findings.push(format!("{}: {finding}", source.path.display()));
+        }
+    }
+    none(&findings);
+}
+
+/// What in this code talks to the terminal or ends the process.
+fn talk(code: &[Token]) -> Vec<String> {
+    let mut found = Vec::new();
+    for pair in code.windows(5) {
+        match pair {
+            [Token::Word(name), Token::Mark('!'), ..]
+                if ["print", "println", "eprint", "eprintln", "dbg"].contains(&name.as_str()) =>
+            {
+                found.push(format!("{name}!"));
+            }
+            [Token::Word(module), Token::Mark(':'), Token::Mark(':'), Token::Word(name), _]
+                if module == "process" && ["exit", "abort"].contains(&name.as_str()) =>
+            {
+                found.push(format!("process::{name}"));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn talk_is_found_in_a_bad_sample() {
+    let sample = source::tokens("fn f() { println!(\"a\"); std::process::exit(1); x.exit(); }");
+    assert_eq!(talk(&sample), ["println!", "process::exit"]);
+}
+
+#[test]
+fn the_product_knows_no_word_of_any_standard() {
+    let words = words::of_standards(&root().join("config/standards"));
+    assert!(words.len() > 30, "config/standards gave only {} words", words.len());
+    let mut findings = Vec::new();
+    for source in product() {
+        for word in words::known_to(&source.code, &words) {
+            let table = words.get(word).map(PathBuf::as_path).unwrap_or(Path::new(""));
+            findings.push(format!(
+                "{}: knows `{word}` of {}",
+                source.path.display(),
+                table.strip_prefix(root()).unwrap_or(table).display()
+            ));
+        }
+    }
+    none(&findings);
+}
+
+#[test]
+fn no_standard_is_compiled_in() {
+    let mut findings = Vec::new();
+    for source in product() {
+        for window in source.code.windows(4) {
+            if let [Token::Word(name), Token::Mark('!'), _, Token::Text(path)] = window
+                && name.starts_with("include")
+                && path.contains("standards")
+            {
+                findings.push(format!("{}: {name}!({path})", source.path.display()));
+            }
+        }
+    }
+    none(&findings);
+}
+
+/// The stable codes in the product's texts: `E-…` anywhere, and every code of the failure table.
+fn codes(source: &Source) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let of_failures = source.path.ends_with("cascade/disposition.rs");
+    for token in &source.code {
+        let Token::Text(text) = token else { continue };
+        found.extend(error_codes(text));
+        let is_kebab = text.contains('-')
+            && text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-');
+        if of_failures && is_kebab {
+            found.insert(text.clone());
+        }
+    }
+    found
+}
+
+/// Every `E-WORD-WORD` in a text. A `E-STANDARD-…` in prose is not one.
+fn error_codes(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (at, _) in text.match_indices("E-") {
+        let joins = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+        if text.get(..at).and_then(|before| before.chars().next_back()).is_some_and(joins) {
+            continue;
+        }
+        let tail = text.get(at..).unwrap_or_default();
+        let end = tail.find(|letter: char| {
+            !letter.is_ascii_uppercase() && !letter.is_ascii_digit() && letter != '-'
+        });
+        let code = tail.get(..end.unwrap_or(tail.len())).unwrap_or_default();
+        if code.len() > 3 && !code.ends_with('-') {
+            found.insert(code.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_error_code_is_documented_and_every_documented_one_exists() {
+    let documents: Vec<String> = DOCUMENTS.iter().map(|path| read(path)).collect();
+    let mut code_files: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for source in product() {
+        for code in codes(&source) {
+            code_files.entry(code).or_insert_with(|| source.path.clone());
+        }
+    }
+    let mut findings = Vec::new();
+    for (code, path) in &code_files {
+        for (document, text) in DOCUMENTS.iter().zip(&documents) {
+            if !text.contains(&format!("`{code}`")) {
+                findings.push(format!("{code} of {} is not in {document}", path.display()));
+            }
+        }
+    }
+    for code in documents.iter().flat_map(|text| error_codes(text)) {
+        if !code_files.contains_key(&code) {
+            findings.push(format!("{code} is documented and in no source"));
+        }
+    }
+    none(&findings);
+}
+
+#[test]
+fn every_metric_is_documented_and_every_documented_one_exists() {
+    let manual = read("deploy/manual.zh.md");
+    let metrics: BTreeSet<String> = product()
+        .iter()
+        .filter(|source| source.path.starts_with("src/telemetry"))
+        .flat_map(|source| source.code.clone())
+        .filter_map(|token| match token {
+            Token::Text(text) if is_metric(&text) => Some(text),
+            Token::Text(_) | Token::Word(_) | Token::Other | Token::Mark(_) => None,
+        })
+        .collect();
+    assert!(metrics.len() >= 15, "{metrics:?}");
+    let mut findings = Vec::new();
+    for metric in &metrics {
+        if !manual.contains(&format!("`{metric}`")) {
+            findings.push(format!("{metric} is not in the manual"));
+        }
+    }
+    let rules = read("deploy/prometheus/cascaded.rules.yml");
+    for text in [&manual, &rules, &read("README.md")] {
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        for word in words.filter(|word| is_metric(word)) {
+            if !metrics.contains(word) {
+                findings.push(format!("{word} is documented and not a metric"));
+            }
+        }
+    }
+    none(&findings);
+}
+
+fn is_metric(text: &str) -> bool {
+    text.strip_prefix("cascade_").is_some_and(|rest| {
+        !rest.is_empty() && rest.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
+    })
+}
+
+#[test]
+fn error_codes_are_read_from_texts_and_prose() {
+    let found = error_codes("see [E-STANDARD-VALUE], `E-STANDARD-…`, AGE-OLD, E-LEDGER-2.");
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["E-LEDGER-2", "E-STANDARD-VALUE"]);
+}
