@@ -91,6 +91,7 @@ fn original() -> RejectOriginal {
 }
 
 impl Handler for Daemon {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a daemon of a few answers")]
     async fn handle(&self, request: Request, peer: Peer) -> Response {
         let asked_before = {
             let mut asked = self.0.lock().unwrap();
@@ -192,9 +193,9 @@ fn keys_made_up_for_two_commands_differ() {
     let keys: Vec<String> = bench
         .asked()
         .into_iter()
-        .map(|request| match request {
-            Request::Resync(it) => it.idempotency_key,
-            other => panic!("{other:?}"),
+        .map(|request| {
+            let Request::Resync(it) = request else { panic!("{request:?}") };
+            it.idempotency_key
         })
         .collect();
     assert_ne!(keys[0], keys[1]);

@@ -341,9 +341,10 @@ mod tests {
         };
         let text = tokio::join!(server, client).1;
         text.lines()
-            .map(|line| match serde_json::from_str::<Reply>(line).unwrap().response {
-                Response::Failed(failure) => failure,
-                other => panic!("{other:?}"),
+            .map(|line| {
+                let reply: Reply = serde_json::from_str(line).unwrap();
+                let Response::Failed(failure) = reply.response else { panic!("{reply:?}") };
+                failure
             })
             .collect()
     }

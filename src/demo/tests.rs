@@ -164,7 +164,7 @@ fn the_catalogue_is_read_whole_and_its_defects_are_those_listed() {
         .map(|source| (source.clone(), Source::open(source, Arc::new(Threads))))
         .collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let read = runtime.block_on(read_catalogue(&settings, &opened)).unwrap();
+    let read = runtime.block_on(read_catalogue(&settings, &opened, &Threads)).unwrap();
     assert_eq!(read.problems, []);
     let count = |kind| read.objects.iter().filter(|it| it.key().kind == kind).count();
     let counts = Kind::ALL.map(count);
