@@ -92,8 +92,9 @@ fn every_file_says_what_it_is_and_none_is_too_long() {
 fn only_the_command_line_prints_or_ends_the_process() {
     let mut findings = Vec::new();
     for source in product() {
+        // `crash` ends a test build at a named point; that is its whole purpose.
         let module = layers::module_of(&source.path).map(|(module, _)| module);
-        if module.is_some_and(|module| module == "cli") {
+        if module.is_some_and(|module| ["cli", "crash"].contains(&module.as_str())) {
             continue;
         }
         for finding in talk(&source.code) {

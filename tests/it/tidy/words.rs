@@ -130,8 +130,13 @@ fn insert(words: &mut Words, word: &str, path: &Path) {
 /// whole text or touches markup or a path; in a sentence for people it is just a word.
 pub(crate) fn known_to<'w>(code: &[Token], words: &'w Words) -> Vec<&'w str> {
     let mut found: Vec<&str> = Vec::new();
-    for token in code {
+    for (at, token) in code.iter().enumerate() {
         let Token::Text(text) = token else { continue };
+        // `formatter.debug_struct("Name")` names a type of ours.
+        let names_type = at.checked_sub(2).and_then(|at| code.get(at)).and_then(Token::word);
+        if names_type.is_some_and(|word| word.starts_with("debug_")) {
+            continue;
+        }
         found.extend(words.keys().map(String::as_str).filter(|word| stands_in(text, word)));
     }
     found.sort_unstable();
@@ -190,7 +195,8 @@ fn a_word_of_a_standard_is_found_in_code_and_an_ordinary_word_is_not() {
     assert_eq!(words.keys().collect::<Vec<_>>(), expected);
     let code = super::source::tokens(
         "// ResId\nlet a = \"<ResId>\"; let b = \"MyResId\"; let c = ResId; let d = \"id half_yearly\"; \
-         let e = \"Catalog of things\"; let f = \"/root/Answer\"; let g = \"Entry\";",
+         let e = \"Catalog of things\"; let f = \"/root/Answer\"; let g = \"Entry\"; \
+         f.debug_struct(\"up_id\");",
     );
     assert_eq!(known_to(&code, &words), ["Answer", "Entry", "ResId"]);
 }
