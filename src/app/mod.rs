@@ -1,1 +1,184 @@
 //! The daemon put together: built from a configuration, run, stopped in order.
+//!
+//! [`App::build`] may fail and binds nothing until the configuration is proven; [`App::run`] owns
+//! everything until the stop. Stop order: the stages see the stop and finish the step they are in
+//! (a running upload reaches its end or its timeout), the doors close last, so that `status`
+//! answers during the drain.
+
+mod notify;
+mod pool;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::cascade::{
+    self, Carrier, CarrierParts, Channel, ChannelParts, Crew, Events, Files, Inventory, Observe,
+    Pace, Reconcile, Register, Settle, Submit,
+};
+use crate::city::{Source, SourceSettings};
+use crate::clock::Clock;
+use crate::config::Configuration;
+use crate::delivery::ChannelId;
+use crate::ledger::seal::Sealer;
+use crate::ledger::{Flow, Ledger};
+use crate::province::Client;
+use crate::supervisor::{Ended, Signal, StopPolicy, Supervisor};
+
+/// Blocking jobs at once: readers, packers, the ledger.
+const BLOCKING: usize = 8;
+
+/// The daemon, ready to run.
+pub struct App {
+    /// Owns every task.
+    pub supervisor: Supervisor,
+    /// What the stages work with.
+    pub crew: Crew,
+    /// The channels.
+    pub channels: Vec<Arc<Channel>>,
+    /// Makes the catalogue be read now.
+    pub catalogue: Signal,
+    /// As read.
+    pub configuration: Arc<Configuration>,
+    sources: Vec<(SourceSettings, Source)>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("App").finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Opens the ledger and its files, reads secrets, makes clients. Connects nowhere.
+    pub async fn build(
+        configuration: Configuration,
+        clock: Clock,
+        events: Arc<dyn Events>,
+    ) -> anyhow::Result<Self> {
+        let supervisor = Supervisor::new(clock.clone(), BLOCKING);
+        let key_file = configuration.ledger.key_file.clone();
+        let sealer = Sealer::from_key_file(&key_file)
+            .with_context(|| format!("ledger.key_file {}", key_file.display()))?;
+        let sealer = Arc::new(sealer);
+        let folder = configuration.ledger.folder.clone();
+        let (opening, opened_by) = (Arc::clone(&sealer), clock.clone());
+        let pool = supervisor.pool().clone();
+        let ledger =
+            pool.clone().run(move || Ledger::open(&folder, &opening, opened_by, pool)).await?;
+        let limits = configuration.ledger.limits();
+        let files = Files::open(&ledger, sealer, limits, supervisor.pool().clone()).await?;
+        let pace = Pace {
+            idle: configuration.pace.idle,
+            ask: configuration.pace.ask,
+            unknown: configuration.pace.unknown,
+            reconcile: Some(configuration.pace.reconcile),
+        };
+        let crew = Crew { ledger, files, supervisor: supervisor.clone(), events, pace };
+        let city_pool = pool::CityPool::shared(supervisor.clone());
+        let sources: Vec<(SourceSettings, Source)> = configuration
+            .sources
+            .iter()
+            .map(|settings| {
+                (settings.clone(), Source::open(settings.clone(), Arc::clone(&city_pool)))
+            })
+            .collect();
+        let mut channels = Vec::new();
+        for settings in &configuration.channels {
+            let channel = channel(settings, &configuration, &sources, &crew).await?;
+            channels.push(Arc::new(channel));
+        }
+        Ok(Self {
+            supervisor,
+            crew,
+            channels,
+            catalogue: Signal::default(),
+            configuration: Arc::new(configuration),
+            sources,
+        })
+    }
+
+    /// Starts every stage.
+    pub fn start(&self) {
+        let supervisor = &self.supervisor;
+        let drain = StopPolicy::Drain;
+        if let Some(settings) = &self.configuration.catalogue {
+            let stage = Inventory::new(
+                self.crew.clone(),
+                self.channels.clone(),
+                settings.clone(),
+                self.sources.clone(),
+                pool::CityPool::shared(supervisor.clone()),
+                self.catalogue.clone(),
+            );
+            supervisor.spawn("inventory", drain, cascade::run(stage, supervisor.clone()));
+        }
+        for channel in &self.channels {
+            let name = |stage: &str| format!("{stage} {}", channel.id);
+            let crew = || self.crew.clone();
+            let shared = || Arc::clone(channel);
+            let register = Register::new(crew(), shared());
+            let submit = Submit::new(crew(), shared());
+            let settle = Settle::new(crew(), shared());
+            let reconcile = Reconcile::new(crew(), shared());
+            let run = supervisor.clone();
+            supervisor.spawn(name("register"), drain, cascade::run(register, run.clone()));
+            supervisor.spawn(name("submit"), drain, cascade::run(submit, run.clone()));
+            supervisor.spawn(name("settle"), drain, cascade::run(settle, run.clone()));
+            supervisor.spawn(name("reconcile"), drain, cascade::run(reconcile, run.clone()));
+            for carrier in channel.carriers() {
+                let task = format!("observe {} {}", channel.id, carrier.flow().dataset);
+                let stage = Observe::new(crew(), shared(), Arc::clone(carrier));
+                supervisor.spawn(task, drain, cascade::run(stage, run.clone()));
+            }
+        }
+    }
+
+    /// Waits for the stop, or for a task that ended by itself, and stops everything in order.
+    pub async fn run(&self) -> Ended {
+        self.supervisor.run(self.configuration.pace.grace).await
+    }
+}
+
+async fn channel(
+    settings: &crate::config::Channel,
+    configuration: &Configuration,
+    sources: &[(SourceSettings, Source)],
+    crew: &Crew,
+) -> anyhow::Result<Channel> {
+    let id = ChannelId::from(settings.settings.id.as_str());
+    let standard = Arc::clone(&settings.standard);
+    let client = Client::new(
+        settings.settings.province.clone(),
+        Arc::clone(&standard),
+        crew.supervisor.clock().clone(),
+    )
+    .with_context(|| format!("channel {id}"))?;
+    let by_id: BTreeMap<&str, &Source> =
+        sources.iter().map(|(settings, source)| (settings.id(), source)).collect();
+    let mut carriers = Vec::new();
+    for it in &configuration.datasets {
+        if !settings.settings.carries_rows_of(&it.dataset.id)
+            || standard.operation("rows.upsert").is_none()
+        {
+            continue;
+        }
+        let source = by_id
+            .get(it.dataset.source.as_str())
+            .with_context(|| format!("dataset {}: no such source", it.dataset.id))?;
+        let parts = CarrierParts {
+            flow: Flow { channel: id.clone(), dataset: it.dataset.id.clone() },
+            dataset: it.dataset.clone(),
+            rules: it.rules.clone(),
+            deletion_percent: configuration.ledger.deletion_percent,
+        };
+        let carrier = Carrier::open(parts, (*source).clone(), &crew.ledger, &crew.files).await?;
+        carriers.push(Arc::new(carrier));
+    }
+    let kinds = settings.settings.kinds();
+    Ok(Channel::new(ChannelParts { id, kinds, standard, client, carriers }))
+}

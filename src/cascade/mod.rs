@@ -17,6 +17,7 @@
 mod carrier;
 mod disposition;
 mod error;
+mod inventory;
 mod lane;
 mod observe;
 mod pack;
@@ -30,6 +31,7 @@ mod submit;
 pub use carrier::{Carrier, CarrierParts, Files};
 pub use disposition::{Disposition, disposition};
 pub use error::Error;
+pub use inventory::Inventory;
 pub use lane::{Channel, ChannelParts, Crew, Events, Pace};
 pub use observe::Observe;
 pub use reconcile::{Comparison, Reconcile};
