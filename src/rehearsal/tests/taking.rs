@@ -216,3 +216,21 @@ async fn what_was_taken_is_in_tables_that_people_can_read() {
         .unwrap();
     assert_eq!(row, ("k1".into(), "x".into(), "b1".into()));
 }
+
+#[tokio::test]
+async fn the_message_of_an_object_is_a_batch_too() {
+    let scene = Scene::new().await;
+    let send = async |id: &str| {
+        let request = scene.request("/o", organ(id).into_bytes()).header("X-Bundle", "b7");
+        read(request.send().await.unwrap()).await.unwrap()
+    };
+    let first = send("o1").await;
+    let again = send("o1").await;
+    assert_eq!((again.code().as_str(), again.text("A/U")), ("OK", first.text("A/U")), "a replay");
+    // The id is an attribute, and nothing else differs.
+    assert!(send("o2").await.text("A/M").contains("another payload"));
+    assert_eq!(scene.platform.payloads().unwrap()["b7"].len(), 2);
+    assert_eq!(scene.send("/receipt", &x("<Q><B>b7</B></Q>")).await.code(), "OK");
+    assert_eq!(scene.platform.objects().unwrap().len(), 1);
+    assert_eq!(scene.platform.objects().unwrap()[0].times_said, 1);
+}
