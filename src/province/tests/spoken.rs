@@ -48,9 +48,11 @@ async fn slots_are_filled_and_the_signature_covers_what_went_out() {
 
 #[tokio::test]
 async fn as_many_requests_are_in_flight_as_the_settings_say() {
-    let together = || match answer("200 OK", "", FINE) {
-        Act::Say(bytes) => Act::Together(bytes),
-        other => other,
+    let together = || {
+        let Act::Say(bytes) = answer("200 OK", "", FINE) else {
+            panic!("an answer says something")
+        };
+        Act::Together(bytes)
     };
     let platform = Platform::start((0..6).map(|_| together()).collect()).await;
     let settings = Settings { in_flight: NonZeroU32::new(2), ..platform.settings() };
