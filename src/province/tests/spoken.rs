@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::platform::{Act, Platform, answer, standard};
 use crate::clock::Clock;
@@ -55,7 +56,8 @@ async fn as_many_requests_are_in_flight_as_the_settings_say() {
         Act::Together(bytes)
     };
     let platform = Platform::start((0..6).map(|_| together()).collect()).await;
-    let settings = Settings { in_flight: NonZeroU32::new(2), ..platform.settings() };
+    let timeout = Some(Duration::from_secs(20));
+    let settings = Settings { in_flight: NonZeroU32::new(2), timeout, ..platform.settings() };
     let client = platform.client(settings);
     let message = client.standard().sample("heartbeat").unwrap();
     let asks = (0..6).map(|_| client.collect("heartbeat", &message, ""));
