@@ -23,7 +23,7 @@ use crate::standard::{
     AttemptFacts, Drift, HttpAnswer, Message, Operation, PageReading, Parameter, Reading, Standard,
     fill_template, retry_after, word,
 };
-use crate::wire::{Limits, Media, Payload, read};
+use crate::wire::{Compression, Limits, Media, Payload, read};
 
 const REPLY_BYTES: u64 = 16 << 20;
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -346,7 +346,15 @@ impl Client {
             }
         }
         let plain = if operation.body == "none" { Vec::new() } else { fill(placement.payload)? };
-        let body = operation.compress.compress(&plain);
+        // Batches are large and several are in flight: one copy of a body at a time.
+        let body = match operation.compress {
+            Compression::None => plain,
+            way @ (Compression::Gzip | Compression::Zstd) => {
+                let body = way.compress(&plain);
+                drop(plain);
+                body
+            }
+        };
         let mut url = self.url(&path)?;
         let (digest, sent_path) = (DigestSha256::of(&body).to_string(), url.path().to_owned());
         (facts.body, facts.body_sha256, facts.path) = (&body, &digest, &sent_path);

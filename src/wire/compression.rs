@@ -125,6 +125,22 @@ mod tests {
         }
     }
 
+    /// Gives a mebibyte and then fails.
+    struct Spring(usize);
+
+    impl Read for Spring {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            self.0 += into.len();
+            if self.0 > 1 << 20 { Err(std::io::ErrorKind::Other.into()) } else { Ok(into.len()) }
+        }
+    }
+
+    #[test]
+    fn no_more_is_decompressed_than_the_limit() {
+        let limit = 10_000;
+        assert_eq!(bounded(Spring(0), limit), Err(DecompressError::TooLarge { limit }));
+    }
+
     #[test]
     fn a_cut_body_is_damaged() {
         for way in [Compression::Gzip, Compression::Zstd] {

@@ -142,7 +142,7 @@ impl Node {
         self.all(path).find_map(Self::value)
     }
 
-    /// Every node at `path` in the order of the message: the elements of a list `Row[]`, below all
+    /// Every node at `path` in the order of the message: the elements of a list `Item[]`, below all
     /// elements of the lists before it.
     pub fn all<'n: 'i, 'i>(&'n self, path: &'i Path) -> impl Iterator<Item = &'n Self> + 'i {
         walk(self, path.steps())

@@ -62,8 +62,8 @@ pub struct Step {
 
 /// A parsed path.
 ///
-/// `Receipt/@id`, `Rows/Row[]/Key`, `soap:Envelope/soap:Body/R` in XML (from the root element on),
-/// `data.items[].id`, `[].id` in JSON. A path under a list element (`Key`, `@id`) is
+/// `List/@id`, `List/Item[]/Name`, `p:Outer/p:Inner/R` in XML (from the root element on),
+/// `data.items[].id`, `[].id` in JSON. A path under a list element (`Name`, `@id`) is
 /// looked up on that element's [`Node`]. The empty path is the node itself.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Path {
@@ -250,8 +250,8 @@ mod tests {
     fn a_path_below_a_list_is_relative_to_it() {
         let none = Namespaces::default();
         let parse = |text| Path::parse(Media::Xml, text, &none).unwrap();
-        let below = parse("Rows/Row[]/Key").below(&parse("Rows/Row[]")).unwrap();
-        assert_eq!(below, parse("Key"));
-        assert_eq!(parse("Rows/Rowed").below(&parse("Rows/Row[]")), None);
+        let below = parse("List/Item[]/Name").below(&parse("List/Item[]")).unwrap();
+        assert_eq!(below, parse("Name"));
+        assert_eq!(parse("List/Items").below(&parse("List/Item[]")), None);
     }
 }

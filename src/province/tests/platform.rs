@@ -6,6 +6,7 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -14,6 +15,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 use tokio_rustls::TlsAcceptor;
 
 use crate::clock::Clock;
@@ -28,6 +30,8 @@ pub(super) enum Act {
     SayAndCut(Vec<u8>),
     /// Says nothing, for ever.
     Hang,
+    /// Sends these bytes once another request of this kind waits as well.
+    Together(Vec<u8>),
 }
 
 /// An answer of HTTP.
@@ -54,6 +58,10 @@ pub(super) struct Platform {
     /// `CONNECT` lines and proxy headers, when the platform is reached as a proxy.
     pub(super) tunnels: Mutex<Vec<String>>,
     pub(super) is_proxy: bool,
+    pair: Barrier,
+    inside: AtomicUsize,
+    /// The most requests that were read and not answered at one time.
+    pub(super) most_inside: AtomicUsize,
     pub(super) dir: tempfile::TempDir,
 }
 
@@ -111,6 +119,9 @@ impl Platform {
             seen: Mutex::new(Vec::new()),
             tunnels: Mutex::new(Vec::new()),
             is_proxy: false,
+            pair: Barrier::new(2),
+            inside: AtomicUsize::new(0),
+            most_inside: AtomicUsize::new(0),
             dir,
         }
     }
@@ -141,9 +152,12 @@ impl Platform {
 
     /// What `work` gives while the platform serves.
     pub(super) async fn with<T>(&self, work: impl Future<Output = T>) -> T {
+        let ear = || Box::pin(self.serve());
         tokio::select! {
             done = work => done,
-            () = self.serve() => unreachable!("the platform serves for ever"),
+            _ = async { tokio::join!(ear(), ear(), ear()) } => {
+                unreachable!("the platform serves for ever")
+            }
         }
     }
 
@@ -178,6 +192,17 @@ impl Platform {
                     return;
                 }
                 Act::Hang => std::future::pending().await,
+                Act::Together(bytes) => {
+                    let inside = self.inside.fetch_add(1, Ordering::Relaxed) + 1;
+                    self.most_inside.fetch_max(inside, Ordering::Relaxed);
+                    self.pair.wait().await;
+                    // Room for a third request, should the client let one go.
+                    for _ in 0..500 {
+                        tokio::task::yield_now().await;
+                    }
+                    self.inside.fetch_sub(1, Ordering::Relaxed);
+                    stream.write_all(&bytes).await.unwrap();
+                }
             }
         }
     }
@@ -189,7 +214,7 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<(String, 
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
             break end;
         }
-        let mut part = [0; 4096];
+        let mut part = vec![0; 4096];
         match stream.read(&mut part).await {
             Ok(0) | Err(_) => return None,
             Ok(count) => bytes.extend_from_slice(&part[..count]),

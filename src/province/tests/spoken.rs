@@ -1,11 +1,14 @@
 //! What goes out: slots, signature, compression, tokens.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use super::platform::{Platform, answer, standard};
+use super::platform::{Act, Platform, answer, standard};
 use crate::clock::Clock;
 use crate::delivery::{DigestSha256, Outcome};
-use crate::province::{Client, Placement};
+use crate::province::{Client, Placement, Reply, Settings};
 use crate::signing::{Algorithm, Encoding, Key, Secret, verify};
 use crate::wire::Compression;
 
@@ -42,6 +45,26 @@ async fn slots_are_filled_and_the_signature_covers_what_went_out() {
     let key = Key::Shared(&secret);
     assert!(verify(Algorithm::HmacSha256, key, [signed.as_bytes()], &signature));
     assert!(!format!("{client:?} {reply:?}").contains("SECRET"));
+}
+
+#[tokio::test]
+async fn as_many_requests_are_in_flight_as_the_settings_say() {
+    let together = || {
+        let Act::Say(bytes) = answer("200 OK", "", FINE) else {
+            panic!("an answer says something")
+        };
+        Act::Together(bytes)
+    };
+    let platform = Platform::start((0..6).map(|_| together()).collect()).await;
+    let timeout = Some(Duration::from_secs(20));
+    let settings = Settings { in_flight: NonZeroU32::new(2), timeout, ..platform.settings() };
+    let client = platform.client(settings);
+    let message = client.standard().sample("heartbeat").unwrap();
+    let asks = (0..6).map(|_| client.collect("heartbeat", &message, ""));
+    let replies = platform.with(futures_util::future::join_all(asks)).await;
+    let is_taken = |reply: &Reply| matches!(reply.reading.outcome, Outcome::Accepted { .. });
+    assert!(replies.iter().all(is_taken), "{replies:?}");
+    assert_eq!(platform.most_inside.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]
@@ -103,7 +126,7 @@ client_secret = "{credential.secret}"
 authorization = "Bearer {token}"
 "#;
 
-fn token(text: &str) -> super::platform::Act {
+fn token(text: &str) -> Act {
     answer("200 OK", "content-type: text/xml\r\n", &format!("<T><Access>{text}</Access></T>"))
 }
 
