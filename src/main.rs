@@ -1,3 +1,7 @@
 //! The one binary: everything is in the library, so that tests start the daemon in process.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cascaded::cli::main(&cascaded::cli::Assembly)
+}

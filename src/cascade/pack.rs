@@ -8,7 +8,7 @@
 //! * the same key comes again on the page with a newer version: the older is *coalesced*;
 //! * the province was sent a newer version already: *skipped*;
 //! * the same key was met before in a whole reading and the contents differ: *rejected* under
-//!   `repeated-key`, the first stands;
+//!   `unique`, the first stands;
 //! * otherwise it is *due*: packed, or rejected with every rule it breaks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

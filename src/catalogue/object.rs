@@ -53,7 +53,7 @@ pub struct Object {
 
 /// What an object is.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
+#[serde(rename_all = "snake_case", tag = "object")]
 pub enum Content {
     /// See [`Organisation`].
     Organisation(Organisation),
@@ -419,6 +419,14 @@ mod tests {
         }
         for word in words("item").unwrap() {
             assert!(Item::default().word(1, word.name).is_some(), "item.{}", word.name);
+        }
+    }
+
+    #[test]
+    fn every_object_survives_the_ledger() {
+        for object in samples() {
+            let stored = serde_json::to_string(&object).unwrap();
+            assert_eq!(serde_json::from_str::<Object>(&stored).unwrap(), object);
         }
     }
 

@@ -7,12 +7,15 @@
 
 pub mod arguments;
 mod client;
+mod demonstration;
 mod dispatch;
+mod local;
 mod show;
 mod table;
 mod text;
 
 use arguments::{Arguments, Demo, Rehearsal};
+pub use local::Assembly;
 pub use show::View;
 pub use text::{Language, Message};
 

@@ -56,6 +56,18 @@ messages! {
     Error, "错误", "error";
     Place, "位置", "where";
     Hint, "提示", "hint";
+    DemoMakesCity, "正在生成示例市（{} 行）与省级平台……",
+        "making a city of {} rows and a provincial platform";
+    DemoListens, "指标与状态：{}/metrics、{}（省平台）",
+        "metrics and status: {}/metrics; provincial platform: {}";
+    DemoGoesOn, "守护进程继续运行；按 Ctrl-C 结束", "the daemon goes on; Ctrl-C ends it";
+    DemoEntries, "目录：应报 {}，省端已接收 {}，拦截或退回 {}",
+        "catalogue entries: {} due, {} accepted, {} rejected";
+    DemoRows, "数据行：应报 {}，已确认 {}，拦截或退回 {}，待处理 {}；与省端不一致 {}",
+        "rows: {} due, {} confirmed, {} rejected, {} queued; {} differ from the province";
+    DemoStale, "超过更新周期没有新数据：{}", "no new data within their cycle: {}";
+    DemoUnmounted, "目录被退回而无法挂接：{}", "cannot be mounted, for their entry was rejected: {}";
+    DemoFolder, "全部文件在 {}", "everything is in {}";
     NotReachable, "连不上守护进程：{}", "the daemon cannot be reached: {}";
     NotReachableNext, "确认服务在运行（systemctl status cascaded），或用 --socket 指定套接字",
         "see whether it runs (systemctl status cascaded), or name its socket with --socket";

@@ -16,13 +16,17 @@ mod flaw;
 mod identity;
 mod random;
 mod rows;
+mod run;
 mod sheet;
+mod stage;
 mod store;
 mod tables;
 mod template;
 
 pub use catalogue::EntryDefect;
 pub use error::Error;
+pub use run::{Sight, compare, look, watch};
+pub use stage::{Plan as SetPlan, SOCKET, STANDARD, Set, standards_folder, write_keys};
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use crate::row::{KeyDigest, RowHash};
 
 /// The rule of a row whose key was seen before in the same reading. A new version of the key does
 /// not mend it: the other row still stands in the city's table.
-pub const REPEATED_KEY: &str = "repeated-key";
+pub const REPEATED_KEY: &str = "unique";
 
 /// Where a reject stands.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

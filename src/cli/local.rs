@@ -1,0 +1,203 @@
+//! The commands that start or open something themselves.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::arguments::{Demo, Rehearsal};
+use super::{Console, Exit, Local, Trouble, demonstration};
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Configuration, Problem};
+use crate::control::protocol::{Failure, LedgerReport};
+use crate::rehearsal::certificates::Certificates;
+use crate::rehearsal::{Platform, Script, Settings};
+use crate::supervisor::{Ended, StopPolicy, Supervisor, TaskError};
+use crate::telemetry::logs;
+
+/// Everything assembled: what `main` hands to the command line.
+#[derive(Clone, Copy, Debug)]
+pub struct Assembly;
+
+impl Local for Assembly {
+    fn demo(&self, demo: &Demo, console: &mut Console<'_>) -> Result<(), Trouble> {
+        log(logs::Settings { level: logs::Least::Error, ..logs::Settings::default() })?;
+        runtime()?.block_on(demonstration::run(demo, console))
+    }
+
+    fn run(&self, config: &Path, _console: &mut Console<'_>) -> Result<(), Trouble> {
+        let configuration = load(config)?;
+        log(configuration.logs)?;
+        runtime()?.block_on(run(configuration))
+    }
+
+    fn check(&self, config: &Path) -> Result<(), Trouble> {
+        load(config).map(drop)
+    }
+
+    fn doctor(&self, config: &Path, json: bool, console: &mut Console<'_>) -> Result<(), Trouble> {
+        let configuration = load(config)?;
+        let findings = runtime()?.block_on(crate::app::doctor(&configuration, &Clock::system()));
+        if json {
+            console.json(&findings)?;
+        } else {
+            for finding in &findings {
+                let mark = if finding.ok { "✓" } else { "✗" };
+                console.data(&format!("{mark} {}\n", finding.what));
+                if let Some(advice) = finding.advice.as_ref().filter(|_| !finding.ok) {
+                    console.data(&format!("    {advice}\n"));
+                }
+            }
+        }
+        if findings.iter().all(|finding| finding.ok) {
+            Ok(())
+        } else {
+            Err(Trouble { exit: Exit::Failure, failures: Vec::new() })
+        }
+    }
+
+    fn ledger_verify(&self, config: &Path) -> Result<LedgerReport, Trouble> {
+        let configuration = load(config)?;
+        runtime()?.block_on(crate::app::verify_offline(&configuration)).map_err(failed("E-LEDGER"))
+    }
+
+    fn ledger_restore(
+        &self,
+        config: &Path,
+        backup: &Path,
+        console: &mut Console<'_>,
+    ) -> Result<(), Trouble> {
+        let configuration = load(config)?;
+        crate::app::restore(&configuration, backup).map_err(failed("E-LEDGER"))?;
+        console.note(&configuration.ledger.folder.display().to_string());
+        Ok(())
+    }
+
+    fn rehearsal(&self, rehearsal: &Rehearsal, console: &mut Console<'_>) -> Result<(), Trouble> {
+        log(logs::Settings::default())?;
+        runtime()?.block_on(rehearse(rehearsal, console)).map_err(failed("E-REHEARSAL"))
+    }
+}
+
+/// Reads the configuration; every problem at once and exit 78.
+fn load(path: &Path) -> Result<Configuration, Trouble> {
+    Configuration::load(path).map_err(|problems| Trouble {
+        exit: Exit::Configuration,
+        failures: problems.iter().map(problem).collect(),
+    })
+}
+
+fn problem(problem: &Problem) -> Failure {
+    Failure {
+        code: problem.code.to_owned(),
+        what: problem.message.clone(),
+        place: Some(problem.place.clone()),
+        next: None,
+        temporary: false,
+    }
+}
+
+/// A failure of the whole command, with its causes.
+pub(super) fn failed(code: &'static str) -> impl FnOnce(anyhow::Error) -> Trouble {
+    move |error| {
+        let failure = Failure {
+            code: code.to_owned(),
+            what: format!("{error:#}"),
+            place: None,
+            next: None,
+            temporary: false,
+        };
+        Trouble::one(Exit::Failure, failure)
+    }
+}
+
+fn runtime() -> Result<Runtime, Trouble> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(256)
+        .enable_all()
+        .build()
+        .map_err(|error| failed("E-CLI-RUNTIME")(error.into()))
+}
+
+fn log(settings: logs::Settings) -> Result<(), Trouble> {
+    let level = std::env::var("RUST_LOG").ok();
+    logs::start(settings, level.as_deref(), Clock::system())
+        .map_err(|error| failed("E-CLI-LOG")(error.into()))
+}
+
+async fn run(configuration: Configuration) -> Result<(), Trouble> {
+    let app = App::build(configuration, Clock::system()).await.map_err(failed("E-RUN-BUILD"))?;
+    app.open_doors().await.map_err(failed("E-RUN-DOORS"))?;
+    app.start();
+    stop_on_signals(&app.supervisor).map_err(|error| failed("E-RUN-SIGNALS")(error.into()))?;
+    let ended = app.run().await;
+    outcome(ended)
+}
+
+/// What the supervisor's end means for the process.
+pub(super) fn outcome(ended: Ended) -> Result<(), Trouble> {
+    for name in &ended.cut {
+        tracing::warn!(task = name, "did not end within the grace period");
+    }
+    match ended.cause {
+        None => Ok(()),
+        Some((task, error)) => {
+            let chain = error.as_ref().map_or_else(String::new, |error| {
+                let error: &(dyn std::error::Error + 'static) = &**error;
+                format!(": {}", logs::Chain(error))
+            });
+            tracing::error!(task, "ended by itself{chain}");
+            Err(failed("E-RUN-ENDED")(anyhow::anyhow!("task {task} ended by itself{chain}")))
+        }
+    }
+}
+
+/// SIGTERM and SIGINT stop in order.
+pub(super) fn stop_on_signals(supervisor: &Supervisor) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stopping = supervisor.clone();
+    supervisor.spawn("signals", StopPolicy::Abort, async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stopping.stop();
+        std::future::pending::<Result<(), TaskError>>().await
+    });
+    Ok(())
+}
+
+async fn rehearse(rehearsal: &Rehearsal, console: &mut Console<'_>) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    let supervisor = Supervisor::new(clock.clone(), 8);
+    let certificates = Certificates::generate()?;
+    let folder: PathBuf = rehearsal.dir.clone();
+    let credentials = crate::demo::write_keys(&folder, &certificates)?;
+    let mut settings = Settings::new(
+        rehearsal.standard.clone(),
+        certificates.server.clone(),
+        certificates.stranger.clone(),
+    );
+    settings.listen = rehearsal.listen;
+    settings.database = Some(folder.join("province.sqlite"));
+    settings.client_authority = Some(certificates.authority.clone());
+    settings.credentials = credentials;
+    let platform = Platform::start(settings, clock.clone(), &supervisor).await?;
+    if let Some(path) = &rehearsal.faults {
+        let script = Script::parse(&std::fs::read_to_string(path)?)
+            .map_err(|problems| anyhow::anyhow!("{}: {problems}", path.display()))?;
+        script.perform(&platform, &clock, &supervisor);
+    }
+    console.data(&format!("{}\n", platform.url()));
+    stop_on_signals(&supervisor)?;
+    let ended = supervisor.run(std::time::Duration::from_secs(5)).await;
+    drop(Arc::new(platform));
+    match ended.cause {
+        Some((task, _)) => Err(anyhow::anyhow!("task {task} ended by itself")),
+        None => Ok(()),
+    }
+}
