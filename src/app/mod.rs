@@ -8,8 +8,10 @@
 mod doors;
 mod notify;
 mod pool;
+mod prove;
 
 pub use doors::{Found, doctor, restore, verify_offline};
+pub use prove::prove;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

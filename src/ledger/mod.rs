@@ -56,6 +56,7 @@ pub use runs::{Spooled, SpooledFate};
 pub use verdicts::Judged;
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -186,16 +187,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn private_file(path: &Path) -> std::io::Result<File> {
+    File::options().create(true).append(true).mode(0o600).open(path)
+}
+
 fn lock_folder(folder: &Path) -> Result<File> {
     let open = |action| {
         let path = folder.to_owned();
         move |source| Error::Open { path, action, source }
     };
-    std::fs::create_dir_all(folder).map_err(open("create the folder"))?;
+    // Nobody else reads what the daemon knows, whatever the process's umask says.
+    let mut private = std::fs::DirBuilder::new();
+    private.recursive(true).mode(0o700).create(folder).map_err(open("create the folder"))?;
+    private_file(&folder.join("ledger.sqlite")).map_err(open("create the file"))?;
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(folder.join("lock"))
         .map_err(open("open the lock"))?;
     match file.try_lock() {
