@@ -9,9 +9,10 @@ use crate::province::Client;
 use crate::supervisor::Supervisor;
 use crate::telemetry::logs::Chain;
 
-/// Reads the secrets and certificates of every channel and asks every source whether it has what
-/// the datasets declare. Every problem at once; a source that cannot be reached is none: it may be
-/// there tomorrow, and it stops nobody else.
+/// Reads every channel's secrets and asks every source whether it has what the datasets declare.
+///
+/// Every problem at once. A source that cannot be reached is none: it may be there tomorrow, and it
+/// stops nobody else.
 pub async fn prove(configuration: &Configuration, clock: &Clock) -> Vec<Problem> {
     let mut problems = Vec::new();
     for channel in &configuration.channels {

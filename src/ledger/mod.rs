@@ -38,6 +38,7 @@ mod schema;
 pub mod seal;
 pub mod sent;
 pub mod spool;
+mod unique;
 mod verdicts;
 
 pub use batches::{Ended, Waiting, pause_before_retry};
@@ -53,6 +54,7 @@ pub use rows::{
     Counts, Finding, Flow, LaneProgress, NewBatch, NewReject, Observation, Owner, Progress,
 };
 pub use runs::{Spooled, SpooledFate};
+pub use unique::UniqueValue;
 pub use verdicts::Judged;
 
 use std::fs::{File, TryLockError};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Error, Ledger, Result, objects, rejects, stored};
+use super::{Error, Ledger, Result, UniqueValue, objects, rejects, stored, unique};
 use crate::catalogue::{Kind, ObjectKey};
 use crate::delivery::{
     BatchId, ChannelId, DigestSha256, Evidence, Lane, LinkState, RejectKind, StandardId, Subject,
@@ -134,6 +134,10 @@ pub struct Observation {
     pub mended: Vec<KeyDigest>,
     /// Packed versions that stood rejected themselves and are judged anew: not due again.
     pub replayed: Vec<(KeyDigest, RowHash)>,
+    /// Values of `unique` rules that packed rows hold from now on.
+    pub unique: Vec<UniqueValue>,
+    /// Keys whose deletion is packed: their values are free.
+    pub freed: Vec<KeyDigest>,
     /// Versions replaced before they were sent.
     pub coalesced: u64,
     /// Versions the other lane sent newer.
@@ -226,6 +230,8 @@ impl Ledger {
                     delta.local += 1;
                 }
             }
+            unique::held(transaction, flow, &observation.unique)?;
+            unique::freed(transaction, flow, &observation.freed)?;
             rejects::mended(transaction, flow, &observation.mended, &observation.replayed)?;
             for kind in rejects::replayed(transaction, flow, &observation.replayed)? {
                 let before = Delta::rejected(kind, 1);

@@ -197,6 +197,17 @@ CREATE TABLE reject (
 ) STRICT;
 CREATE INDEX reject_rule ON reject (channel, dataset, rule) WHERE state = 'open';
 
+-- Values of `unique` rules that are not over the key: digests only.
+CREATE TABLE unique_value (
+    channel TEXT NOT NULL,
+    dataset TEXT NOT NULL,
+    rule    TEXT NOT NULL,
+    value   BLOB NOT NULL,
+    key     BLOB NOT NULL,
+    PRIMARY KEY (channel, dataset, rule, value)
+) WITHOUT ROWID, STRICT;
+CREATE INDEX unique_value_key ON unique_value (channel, dataset, key);
+
 -- The sorted runs of what the province holds, newest last.
 CREATE TABLE run (
     channel TEXT NOT NULL,
