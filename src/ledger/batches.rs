@@ -7,12 +7,13 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::holds::{self, Scope};
 use super::rows::{Delta, Flow, NewBatch, NewReject, Owner, count, insert_batch, insert_reject};
-use super::{Error, Ledger, Result, instant, objects, stored};
+use super::{Error, Ledger, Result, history, instant, objects, stored, verdicts};
 use crate::catalogue::ObjectKey;
 use crate::delivery::{
     Action, Attempt, Batch, BatchId, BatchState, ChannelId, DigestSha256, Evidence, Lane,
     LinkState, Receipt, RejectKind, Subject,
 };
+use crate::fact;
 
 /// How an attempt or an inquiry ended, as far as a batch is concerned.
 #[derive(Clone, Debug)]
@@ -187,6 +188,7 @@ impl Ledger {
                     &waiting.batch.channel,
                     &key,
                     LinkState::Sent,
+                    None,
                     now,
                 )?;
             }
@@ -296,13 +298,18 @@ fn apply(transaction: &Transaction<'_>, id: BatchId, ended: Ended, now: Timestam
             refuse_link(transaction, batch, &code, now)
         }
         Ended::RowRefused { reject } => {
+            whole(&waiting, [1])?;
             step(transaction, batch, BatchState::Refused)?;
             finish(transaction, id, now)?;
             let (flow, owner) = flow_of(transaction, batch)?;
             insert_reject(transaction, &flow, &owner, &reject, Some(id), now)?;
+            let (kind, code) = (RejectKind::Refused, reject.rule().to_owned());
+            let fact = fact::Kind::Rejected { kind, code, rows: 1 };
+            history::record(transaction, Some(&flow.channel), &flow.dataset, fact, now)?;
             count(transaction, &flow, Delta::rejected(RejectKind::Refused, 1))
         }
         Ended::Split { code: _, halves } => {
+            whole(&waiting, halves.iter().map(|half| half.rows))?;
             step(transaction, batch, BatchState::Split)?;
             finish(transaction, id, now)?;
             for half in &halves {
@@ -319,6 +326,17 @@ fn apply(transaction: &Transaction<'_>, id: BatchId, ended: Ended, now: Timestam
             }
             Ok(())
         }
+    }
+}
+
+/// What follows a batch carries exactly the rows that are open in it: otherwise rows would be lost
+/// or counted twice.
+fn whole(waiting: &Waiting, parts: impl IntoIterator<Item = u32>) -> Result<()> {
+    let rows: u64 = parts.into_iter().map(u64::from).sum();
+    if rows == u64::from(waiting.rows_open) {
+        Ok(())
+    } else {
+        Err(Error::Rows { id: waiting.batch.id, open: waiting.rows_open, told: rows })
     }
 }
 
@@ -359,12 +377,21 @@ fn taken(
             let (flow, _) = flow_of(transaction, batch)?;
             let rows = i64::from(waiting.rows_open);
             let delta = match waiting.evidence {
-                Evidence::Placed => Delta { queued: -rows, placed: rows, ..Delta::default() },
+                Evidence::Placed => {
+                    let kind = fact::Kind::Placed { rows: u64::from(waiting.rows_open) };
+                    history::record(transaction, Some(&flow.channel), &flow.dataset, kind, now)?;
+                    Delta { queued: -rows, placed: rows, ..Delta::default() }
+                }
                 Evidence::ExportedLog
                 | Evidence::Count
                 | Evidence::Receipt
                 | Evidence::RowVerdict => {
                     confirm_clock(transaction, batch.id, &flow, now)?;
+                    let kind = fact::Kind::Confirmed {
+                        rows: u64::from(waiting.rows_open),
+                        evidence: waiting.evidence,
+                    };
+                    history::record(transaction, Some(&flow.channel), &flow.dataset, kind, now)?;
                     Delta { queued: -rows, confirmed: rows, ..Delta::default() }
                 }
             };
@@ -410,14 +437,15 @@ fn hold_link(
         (false, true) => LinkState::Exists,
         (false, false) => LinkState::Accepted,
     };
-    objects::transition(transaction, &batch.channel, &key, next, now)?;
+    objects::transition(transaction, &batch.channel, &key, next, None, now)?;
+    if !withdrawn && link.wanted.is_some() && link.wanted != link.sent {
+        objects::transition(transaction, &batch.channel, &key, LinkState::Stale, None, now)?;
+    }
     transaction
         .execute(
             "UPDATE link SET upper_id = CASE WHEN ?5 THEN NULL ELSE coalesce(?4, upper_id) END,
                 held = sent, ours = CASE WHEN ?6 THEN ours ELSE 1 END, reject_kind = NULL,
-                code = NULL, findings = NULL, checked_at = NULL,
-                state = CASE WHEN wanted IS NOT NULL AND wanted IS NOT sent
-                        AND NOT ?5 THEN 'stale' ELSE state END
+                code = NULL, findings = NULL, checked_at = NULL
              WHERE channel = ?1 AND kind = ?2 AND id = ?3",
             params![
                 batch.channel.as_str(),
@@ -439,7 +467,10 @@ fn refuse_link(
     now: Timestamp,
 ) -> Result<()> {
     let key = super::rows::object_key(&batch.subject)?;
-    objects::transition(transaction, &batch.channel, &key, LinkState::Refused, now)?;
+    objects::transition(transaction, &batch.channel, &key, LinkState::Refused, Some(code), now)?;
+    let kind = RejectKind::Refused;
+    let fact = fact::Kind::Rejected { kind, code: code.to_owned(), rows: 1 };
+    history::record(transaction, Some(&batch.channel), &key.to_string(), fact, now)?;
     transaction
         .execute(
             "UPDATE link SET reject_kind = 'refused', code = ?4
@@ -460,12 +491,15 @@ fn follow_link(
         Subject::Rows { .. } => Ok(()),
         Subject::Object { .. } => {
             let key: ObjectKey = super::rows::object_key(&batch.subject)?;
-            objects::transition(transaction, &batch.channel, &key, state, now).map(drop)
+            objects::transition(transaction, &batch.channel, &key, state, None, now).map(drop)
         }
     }
 }
 
 fn requeue(transaction: &Transaction<'_>, batch: &Batch, now: Timestamp) -> Result<()> {
+    if let Subject::Rows { .. } = batch.subject {
+        verdicts::taken_back(transaction, batch)?;
+    }
     step(transaction, batch, BatchState::Queued)?;
     follow_link(transaction, batch, LinkState::Queued, now)
 }
@@ -496,8 +530,10 @@ pub(super) fn finish(transaction: &Transaction<'_>, id: BatchId, now: Timestamp)
         .prepare_cached("UPDATE batch SET ended_at = ?2, rows_open = 0 WHERE id = ?1")
         .and_then(|mut statement| statement.execute(params![id.0, stored(now)]))
         .map_err(Error::engine("end a batch"))?;
-    for step in ["DELETE FROM batch_after WHERE batch = ?1", "DELETE FROM verdict WHERE batch = ?1"]
-    {
+    for step in [
+        "DELETE FROM batch_after WHERE batch = ?1",
+        "DELETE FROM verdict WHERE batch = ?1 AND standing = 'passed'",
+    ] {
         transaction
             .prepare_cached(step)
             .and_then(|mut statement| statement.execute([id.0]))

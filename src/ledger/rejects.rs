@@ -214,7 +214,8 @@ pub(super) fn mended(
     Ok(())
 }
 
-/// Marks versions that stood rejected and go on now; returns who had turned each away.
+/// Marks versions that stood rejected and go on now; returns who had turned each away. What the
+/// province still says of the batch that carried one before no longer counts.
 pub(super) fn replayed(
     transaction: &Transaction<'_>,
     flow: &Flow,
@@ -223,8 +224,11 @@ pub(super) fn replayed(
     let mut statement = transaction
         .prepare_cached(
             "UPDATE reject SET state = 'replayed' WHERE channel = ?1 AND dataset = ?2
-             AND key = ?3 AND row = ?4 AND state = 'open' RETURNING kind",
+             AND key = ?3 AND row = ?4 AND state = 'open' RETURNING kind, batch",
         )
+        .map_err(Error::engine("replay rejects"))?;
+    let mut settled = transaction
+        .prepare_cached("UPDATE verdict SET standing = 'replayed' WHERE batch = ?1 AND key = ?2")
         .map_err(Error::engine("replay rejects"))?;
     let mut kinds = Vec::new();
     for (key, row) in versions {
@@ -234,6 +238,8 @@ pub(super) fn replayed(
         while let Some(row) = rows.next().map_err(Error::engine("replay rejects"))? {
             let kind: String = row.get(0).map_err(Error::engine("replay rejects"))?;
             kinds.push(RejectKind::parse(&kind).ok_or(Error::Unreadable { what: "reject kind" })?);
+            let batch: Option<[u8; 16]> = row.get(1).map_err(Error::engine("replay rejects"))?;
+            settled.execute(params![batch, key.0]).map_err(Error::engine("replay rejects"))?;
         }
     }
     Ok(kinds)

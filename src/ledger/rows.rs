@@ -1,13 +1,16 @@
 //! Rows observed: batches packed, rows turned away, progress moved, all in one transaction.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Error, Ledger, Result, objects, rejects, stored};
+use super::{Error, Ledger, Result, history, objects, rejects, stored};
 use crate::catalogue::{Kind, ObjectKey};
 use crate::delivery::{
     BatchId, ChannelId, DigestSha256, Evidence, Lane, LinkState, RejectKind, StandardId, Subject,
 };
+use crate::fact;
 use crate::row::{KeyDigest, RowHash};
 
 /// A dataset on a channel: the unit whose rows are counted.
@@ -88,6 +91,13 @@ pub struct NewReject {
     pub findings: Vec<Finding>,
     /// The row as it was, sealed.
     pub original: Vec<u8>,
+}
+
+impl NewReject {
+    /// The rule or code it is counted under.
+    pub fn rule(&self) -> &str {
+        self.findings.first().map_or("unknown", |finding| finding.rule.as_str())
+    }
 }
 
 /// How an observation moves progress.
@@ -220,11 +230,18 @@ impl Ledger {
                 delta.due += i64::from(batch.rows);
                 delta.queued += i64::from(batch.rows);
             }
+            let mut by_rule: BTreeMap<&str, u64> = BTreeMap::new();
             for reject in &observation.rejects {
                 if insert_reject(transaction, flow, &observation.owner, reject, None, now)? {
                     delta.due += 1;
                     delta.local += 1;
+                    *by_rule.entry(reject.rule()).or_default() += 1;
                 }
+            }
+            for (rule, rows) in by_rule {
+                let code = rule.to_owned();
+                let kind = fact::Kind::Rejected { kind: RejectKind::Local, code, rows };
+                history::record(transaction, Some(&flow.channel), &flow.dataset, kind, now)?;
             }
             rejects::mended(transaction, flow, &observation.mended, &observation.replayed)?;
             for kind in rejects::replayed(transaction, flow, &observation.replayed)? {
@@ -246,7 +263,7 @@ impl Ledger {
         self.write("record a packed object", move |transaction, now| {
             let key = object_key(&batch.subject)?;
             insert_batch(transaction, &batch, now)?;
-            objects::transition(transaction, &batch.channel, &key, LinkState::Queued, now)?;
+            objects::transition(transaction, &batch.channel, &key, LinkState::Queued, None, now)?;
             transaction
                 .execute(
                     "UPDATE link SET sent = ?4, reject_kind = NULL, code = NULL, findings = NULL
@@ -487,14 +504,16 @@ pub(super) fn insert_batch(
     Ok(())
 }
 
-pub(super) fn order_after(
-    transaction: &Transaction<'_>,
-    batch: BatchId,
-    after: BatchId,
-) -> Result<()> {
+/// Makes `batch` wait for `after`; where that was cut in two since it was looked up, for all that
+/// came of it.
+fn order_after(transaction: &Transaction<'_>, batch: BatchId, after: BatchId) -> Result<()> {
     transaction
         .prepare_cached(
-            "INSERT INTO batch_after (batch, after) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            "WITH RECURSIVE older (id) AS (
+                 VALUES (?2)
+                 UNION SELECT batch.id FROM batch JOIN older ON batch.parent = older.id)
+             INSERT INTO batch_after (batch, after) SELECT ?1, id FROM older WHERE id <> ?1
+             ON CONFLICT DO NOTHING",
         )
         .and_then(|mut statement| statement.execute(params![batch.0, after.0]))
         .map(drop)
@@ -512,7 +531,7 @@ pub(super) fn insert_reject(
 ) -> Result<bool> {
     let findings = serde_json::to_string(&reject.findings)
         .map_err(|_unserializable| Error::Unreadable { what: "findings" })?;
-    let rule = reject.findings.first().map_or("unknown", |finding| finding.rule.as_str());
+    let rule = reject.rule();
     let known: Option<String> = transaction
         .prepare_cached(
             "SELECT state FROM reject WHERE channel = ?1 AND dataset = ?2 AND key = ?3
@@ -628,6 +647,7 @@ fn progress(
                     seen: *rows_seen,
                     due,
                     gone: *rows_gone,
+                    rejected: u64::try_from(observation.rejects.len()).unwrap_or(u64::MAX),
                     finished: *finished,
                 },
                 now,
