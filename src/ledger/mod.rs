@@ -21,6 +21,7 @@
 //! send the same batch under the same name. A restored ledger starts a new incarnation in which
 //! every link is unknown and reconciling comes first.
 
+mod answers;
 mod backup;
 mod batches;
 pub mod disk;
@@ -44,8 +45,9 @@ pub mod sent;
 pub mod spool;
 mod verdicts;
 
+pub use answers::Ended;
 pub use backup::restore;
-pub use batches::{Ended, Waiting, pause_before_retry};
+pub use batches::{Waiting, pause_before_retry};
 pub use error::Error;
 pub use flows::{BatchFilter, FlowState, LinkCount};
 pub use history::{Act, Actor};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Error, Ledger, Result, history, objects, rejects, stored};
 use crate::catalogue::{Kind, ObjectKey};
@@ -232,7 +232,8 @@ impl Ledger {
             }
             let mut by_rule: BTreeMap<&str, u64> = BTreeMap::new();
             for reject in &observation.rejects {
-                if insert_reject(transaction, flow, &observation.owner, reject, None, now)? {
+                if rejects::insert_reject(transaction, flow, &observation.owner, reject, None, now)?
+                {
                     delta.due += 1;
                     delta.local += 1;
                     *by_rule.entry(reject.rule()).or_default() += 1;
@@ -338,31 +339,6 @@ impl Ledger {
         })
         .await
     }
-
-    /// Which of `keys` have a version that was turned away and stands: the versions.
-    pub async fn known_rejects(
-        &self,
-        flow: Flow,
-        keys: Vec<KeyDigest>,
-    ) -> Result<Vec<(KeyDigest, RowHash)>> {
-        self.read(move |connection| {
-            let any: bool = connection
-                .query_row(
-                    "SELECT EXISTS (SELECT 1 FROM reject WHERE channel = ?1 AND dataset = ?2)",
-                    params![flow.channel.as_str(), flow.dataset],
-                    |row| row.get(0),
-                )
-                .map_err(Error::engine("look for rejects"))?;
-            let mut known = Vec::new();
-            if any {
-                for key in keys {
-                    known_reject(connection, &flow, key, &mut known)?;
-                }
-            }
-            Ok(known)
-        })
-        .await
-    }
 }
 
 /// How far a lane has been read.
@@ -376,28 +352,6 @@ pub struct LaneProgress {
     pub position: Option<Vec<u8>>,
     /// It has nothing more to read.
     pub complete: bool,
-}
-
-fn known_reject(
-    connection: &Connection,
-    flow: &Flow,
-    key: KeyDigest,
-    known: &mut Vec<(KeyDigest, RowHash)>,
-) -> Result<()> {
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT row FROM reject WHERE channel = ?1 AND dataset = ?2 AND key = ?3
-             AND state = 'open'",
-        )
-        .map_err(Error::engine("look up a reject"))?;
-    let rows = statement
-        .query_map(params![flow.channel.as_str(), flow.dataset, key.0], |row| row.get::<_, i64>(0))
-        .map_err(Error::engine("look up a reject"))?;
-    for row in rows {
-        let row = row.map_err(Error::engine("look up a reject"))?;
-        known.push((key, RowHash(row.cast_unsigned())));
-    }
-    Ok(())
 }
 
 pub(super) fn object_key(subject: &Subject) -> Result<ObjectKey> {
@@ -518,70 +472,6 @@ fn order_after(transaction: &Transaction<'_>, batch: BatchId, after: BatchId) ->
         .and_then(|mut statement| statement.execute(params![batch.0, after.0]))
         .map(drop)
         .map_err(Error::engine("order a batch"))
-}
-
-/// Records a reject; false where the same version stands rejected already.
-pub(super) fn insert_reject(
-    transaction: &Transaction<'_>,
-    flow: &Flow,
-    owner: &Owner,
-    reject: &NewReject,
-    batch: Option<BatchId>,
-    now: Timestamp,
-) -> Result<bool> {
-    let findings = serde_json::to_string(&reject.findings)
-        .map_err(|_unserializable| Error::Unreadable { what: "findings" })?;
-    let rule = reject.rule();
-    let known: Option<String> = transaction
-        .prepare_cached(
-            "SELECT state FROM reject WHERE channel = ?1 AND dataset = ?2 AND key = ?3
-             AND row = ?4 AND kind = ?5",
-        )
-        .and_then(|mut statement| {
-            statement
-                .query_row(
-                    params![
-                        flow.channel.as_str(),
-                        flow.dataset,
-                        reject.key.0,
-                        reject.row.0.cast_signed(),
-                        reject.kind.as_str()
-                    ],
-                    |row| row.get(0),
-                )
-                .optional()
-        })
-        .map_err(Error::engine("look up a reject"))?;
-    if known.as_deref() == Some("open") {
-        return Ok(false);
-    }
-    transaction
-        .prepare_cached(
-            "INSERT INTO reject (channel, dataset, region, department, key, row, kind, rule,
-                findings, batch, original, state, at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'open', ?12)
-             ON CONFLICT (channel, dataset, key, row, kind) DO UPDATE SET rule = excluded.rule,
-                findings = excluded.findings, batch = excluded.batch,
-                original = excluded.original, state = 'open', at = excluded.at",
-        )
-        .and_then(|mut statement| {
-            statement.execute(params![
-                flow.channel.as_str(),
-                flow.dataset,
-                owner.region,
-                owner.department,
-                reject.key.0,
-                reject.row.0.cast_signed(),
-                reject.kind.as_str(),
-                rule,
-                findings,
-                batch.map(|batch| batch.0),
-                reject.original,
-                stored(now)
-            ])
-        })
-        .map_err(Error::engine("record a reject"))?;
-    Ok(true)
 }
 
 fn touch(transaction: &Transaction<'_>, observation: &Observation, now: Timestamp) -> Result<()> {

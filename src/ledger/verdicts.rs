@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::batches::{Waiting, confirm_clock, finish, flow_of, step, waiting};
-use super::rows::{Delta, Flow, NewReject, Owner, count, insert_reject};
+use super::answers::confirm_clock;
+use super::batches::{Waiting, finish, flow_of, step, waiting};
+use super::rejects::insert_reject;
+use super::rows::{Delta, Flow, NewReject, Owner, count};
 use super::{Error, Ledger, Result, history, stored};
 use crate::delivery::{Batch, BatchId, BatchState, Evidence, RejectKind};
 use crate::fact::Kind;
