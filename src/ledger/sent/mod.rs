@@ -258,6 +258,10 @@ impl Index {
             Action::Delete => true,
         };
         for row in rows {
+            // Packed once, however often it is said: a pass that began since sees it as it was.
+            if self.memory.holds(row.key, batch) {
+                continue;
+            }
             let marks = match &mut self.pass {
                 Some(pass) => FRESH | if pass.take_met(row.key) { SEEN } else { 0 },
                 None => 0,
