@@ -7,6 +7,7 @@
 
 mod doors;
 mod notify;
+pub mod office;
 mod pool;
 
 pub use doors::{Found, doctor, restore, verify_offline};
