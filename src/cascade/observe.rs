@@ -494,6 +494,8 @@ impl Observe {
             rejects: packed.rejects,
             mended: packed.mended,
             replayed: packed.replayed,
+            unique: packed.unique,
+            freed: packed.freed,
             coalesced: packed.coalesced,
             skipped: packed.skipped,
             newest_content: packed.newest_content,

@@ -198,7 +198,7 @@ pub(super) async fn compare(
         found.skipped = Some("rows-on-the-way");
         return Ok(found);
     }
-    crew.ledger.reconciled(carrier.flow.clone(), found.mismatched()).await?;
+    crew.ledger.reconciled(carrier.flow.clone(), found.confirmed, found.mismatched()).await?;
     if repair && found.mismatched() > 0 {
         mend(crew, channel, carrier, &found, &ours).await?;
     }

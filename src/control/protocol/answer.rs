@@ -4,6 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Listing;
+#[cfg(doc)]
+use super::Request;
 
 /// Everything that can be answered.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
