@@ -9,9 +9,10 @@ use super::batches::{Waiting, read_batch};
 use super::passes::signed;
 use super::rejects::{REJECT, Reject, read_reject};
 use super::rows::Flow;
-use super::{Error, Ledger, Result, identity, instant, stored};
+use super::{Error, Ledger, Result, history, identity, instant, stored};
 use crate::catalogue::{Kind, ObjectKey};
-use crate::delivery::{BatchState, ChannelId, RejectKind};
+use crate::delivery::{BatchState, ChannelId, DigestSha256, RejectKind, StandardId};
+use crate::fact::{self, JobAct};
 
 /// Which batches to page through.
 #[derive(Clone, Debug, Default)]
@@ -222,6 +223,33 @@ impl Ledger {
         .await
     }
 
+    /// The standards in force by channel, with the digest of each one's directory, and since when.
+    pub async fn standards_in_force(
+        &self,
+    ) -> Result<Vec<(ChannelId, StandardId, DigestSha256, Timestamp)>> {
+        self.read(|connection| {
+            let engine = || Error::engine("read the standards in force");
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT channel, id, digest, since FROM standard_use WHERE state = 'active'
+                     ORDER BY channel, scope",
+                )
+                .map_err(engine())?;
+            let mut rows = statement.query([]).map_err(engine())?;
+            let mut standards = Vec::new();
+            while let Some(row) = rows.next().map_err(engine())? {
+                standards.push((
+                    row.get::<_, String>(0).map_err(engine())?.into(),
+                    row.get::<_, String>(1).map_err(engine())?.into(),
+                    DigestSha256(row.get(2).map_err(engine())?),
+                    instant(row.get(3).map_err(engine())?)?,
+                ));
+            }
+            Ok(standards)
+        })
+        .await
+    }
+
     /// Writes a line of no meaning: whether the ledger can be written shows only by writing.
     pub async fn proven_writable(&self) -> Result<()> {
         self.write("prove that it can write", |transaction, now| {
@@ -259,6 +287,8 @@ impl Ledger {
             };
             record("catalogue", &asked.request, Some(&asked.idempotency))?;
             let number = transaction.last_insert_rowid().cast_unsigned();
+            let fact = fact::Kind::Job { act: JobAct::Requested, by: asked.asked_by.clone() };
+            history::record(transaction, None, &format!("job:{number}"), fact, now)?;
             for channel in &asked.channels {
                 if asked.approved {
                     record("withdraw", channel.as_str(), None)?;

@@ -1,12 +1,19 @@
 //! Acts: recorded with who asked, then done.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
 use super::list::{job, no_such_job, number};
 use super::paging::{cursor, limit};
 use super::{Office, failed, failure, told};
 use crate::cascade::Comparison;
 use crate::control::Peer;
-use crate::control::protocol::{Difference, Failure, Job, Listing, Reconcile, Reconciled, Request};
-use jiff::Timestamp;
+use crate::control::protocol::{
+    Difference, Failure, Job, LedgerReport, Listing, Reconcile, Reconciled, Request,
+};
+use crate::ledger::{self, Actor};
 
 /// The most differences that are kept for paging.
 const MOST_DIFFERENCES: usize = 20_000;
@@ -74,16 +81,49 @@ pub(super) fn first(mut failures: Vec<Failure>) -> Failure {
 }
 
 impl Office {
-    /// Records an act before it is done.
-    pub(super) fn record(&self, request: &Request, peer: Peer) {
-        tracing::info!(
-            act = request.name(),
-            uid = peer.uid,
-            gid = peer.gid,
-            pid = peer.pid.unwrap_or_default(),
-            detail = detail(request),
-            "an operator acts"
-        );
+    /// Records an act before it is done: what cannot be recorded is not done.
+    pub(super) async fn record(&self, request: &Request, peer: Peer) -> Result<(), Failure> {
+        let (name, detail) = (request.name(), detail(request));
+        let (uid, gid, pid) = (peer.uid, peer.gid, peer.pid);
+        tracing::info!(act = name, uid, gid, pid, "an operator acts");
+        let actor = Actor { uid: Some(uid), gid: Some(gid), pid };
+        self.crew.ledger.act_recorded(actor, name.to_owned(), detail).await.map_err(told)
+    }
+
+    pub(super) async fn backup(&self, directory: &str) -> Result<LedgerReport, Failure> {
+        let begun = self.now();
+        let path = PathBuf::from(directory);
+        if !path.is_absolute() {
+            let next = Some("name an absolute folder that does not exist yet");
+            return Err(failure("E-BACKUP-PATH", "the folder is not absolute", next));
+        }
+        let sealer = Arc::clone(&self.crew.files.sealer);
+        let report = self.crew.ledger.backup(path, sealer).await.map_err(told)?;
+        Ok(self.reported(begun, report, Some(directory.to_owned())))
+    }
+
+    pub(super) async fn verify(&self) -> Result<LedgerReport, Failure> {
+        let begun = self.now();
+        let sealer = Arc::clone(&self.crew.files.sealer);
+        let report = self.crew.ledger.verify(sealer).await.map_err(told)?;
+        Ok(self.reported(begun, report, None))
+    }
+
+    fn reported(
+        &self,
+        begun: Timestamp,
+        report: ledger::Report,
+        directory: Option<String>,
+    ) -> LedgerReport {
+        LedgerReport {
+            // The clock may have been set back meanwhile.
+            took: self.now().duration_since(begun).max(SignedDuration::ZERO),
+            facts: report.facts,
+            spool_files: report.spool_files,
+            bytes: report.bytes,
+            problems: report.problems,
+            directory,
+        }
     }
 
     pub(super) async fn cancel(&self, name: &str) -> Result<Job, Failure> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::look::{self, DatasetLook, Look};
+use super::look::{self, ChannelLook, DatasetLook, Look};
 use super::paging::{cursor, limit, page};
 use super::{Office, failure, told};
 use crate::catalogue::Kind;
@@ -185,13 +185,13 @@ impl Office {
     }
 
     pub(super) async fn standards(&self) -> Result<Vec<Standard>, ledger::Error> {
-        let drift = self.crew.ledger.drift().await?;
+        let look = self.look().await?;
         let configuration = self.configuration.load_full();
-        Ok(configuration.standards.values().map(|it| self.known(it, &drift)).collect())
+        Ok(configuration.standards.values().map(|it| known(&look, it)).collect())
     }
 
     pub(super) async fn standard(&self, name: &str) -> Result<StandardDetail, Failure> {
-        let drift = self.crew.ledger.drift().await.map_err(told)?;
+        let look = self.look().await.map_err(told)?;
         let configuration = self.configuration.load_full();
         let Some(found) = configuration.standards.get(name) else {
             let known: Vec<&str> = configuration.standards.keys().map(String::as_str).collect();
@@ -202,27 +202,27 @@ impl Office {
         let rows = found.operation("rows.upsert").map(|operation| operation.evidence);
         let evidence = rows.or(settings.evidence).unwrap_or(Evidence::Placed);
         Ok(StandardDetail {
-            standard: self.known(found, &drift),
+            standard: known(&look, found),
             modelled_on: settings.modelled_on.clone(),
             evidence: evidence.as_str().to_owned(),
             operations: found.operations().iter().map(|it| it.name.clone()).collect(),
             gaps: settings.gaps.clone(),
         })
     }
+}
 
-    fn known(&self, found: &standard::Standard, drift: &[ledger::Drift]) -> Standard {
-        let users: Vec<_> =
-            self.channels.iter().filter(|channel| channel.standard.id() == found.id()).collect();
-        let seen = drift.iter().filter(|it| users.iter().any(|user| user.id == it.channel));
-        Standard {
-            standard: found.id().to_string(),
-            title: found.settings().title.clone(),
-            digest: found.digest().to_string(),
-            state: if users.is_empty() { "candidate" } else { "active" }.to_owned(),
-            scopes: users.iter().map(|user| user.id.to_string()).collect(),
-            since: None,
-            drift: seen.map(|it| it.count).sum(),
-        }
+fn known(look: &Look, found: &standard::Standard) -> Standard {
+    let users: Vec<&ChannelLook> =
+        look.channels.iter().filter(|channel| channel.standard == *found.id()).collect();
+    let seen = look.drift.iter().filter(|it| users.iter().any(|user| user.id == it.channel));
+    Standard {
+        standard: found.id().to_string(),
+        title: found.settings().title.clone(),
+        digest: found.digest().to_string(),
+        state: if users.is_empty() { "candidate" } else { "active" }.to_owned(),
+        scopes: users.iter().map(|user| user.id.to_string()).collect(),
+        since: users.iter().filter_map(|user| user.since).min(),
+        drift: seen.map(|it| it.count).sum(),
     }
 }
 
@@ -299,7 +299,7 @@ pub(super) fn job(it: &ledger::Job) -> Job {
         done: it.rows_seen,
         // Only the source knows how many rows there are before they were read.
         total: (!running).then_some(it.rows_seen),
-        rejected: 0,
+        rejected: it.rows_rejected,
         ended: it.finished_at,
         reason: it.result.clone(),
     }

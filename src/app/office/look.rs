@@ -22,6 +22,8 @@ use crate::telemetry::metrics::{self, ChannelSnapshot, DatasetSnapshot, Snapshot
 pub(super) struct ChannelLook {
     pub(super) id: ChannelId,
     pub(super) standard: StandardId,
+    /// Since when it is in force, where that was recorded.
+    pub(super) since: Option<Timestamp>,
     pub(super) evidence: Evidence,
     pub(super) oldest: Option<Timestamp>,
     /// Its standard can say which keys the province holds.
@@ -68,6 +70,7 @@ impl Office {
         let configuration = self.configuration.load_full();
         let flows = ledger.flows().await?;
         let titles = ledger.titles().await?;
+        let in_force = ledger.standards_in_force().await?;
         let mut channels = Vec::new();
         for channel in &self.channels {
             let standard = &channel.standard;
@@ -75,6 +78,11 @@ impl Office {
             channels.push(ChannelLook {
                 id: channel.id.clone(),
                 standard: standard.id().clone(),
+                since: (in_force.iter())
+                    .find(|(of, id, digest, _)| {
+                        *of == channel.id && id == standard.id() && digest == standard.digest()
+                    })
+                    .map(|(.., since)| *since),
                 evidence: rows.or(standard.settings().evidence).unwrap_or(Evidence::Receipt),
                 oldest: ledger.oldest_unacknowledged(channel.id.clone()).await?,
                 compares: standard.operation("inventory.keys").is_some(),

@@ -35,7 +35,7 @@ use jiff::Timestamp;
 
 use crate::cascade::{self, Channel, Crew};
 use crate::config::Configuration;
-use crate::control::protocol::{Failure, LedgerReport, Reloaded, Request, Response, Summary};
+use crate::control::protocol::{Failure, Reloaded, Request, Response, Summary};
 use crate::control::{Handler, Health, Peer};
 use crate::ledger;
 use crate::supervisor::Signal;
@@ -49,10 +49,6 @@ const SILENCE: Duration = Duration::from_mins(2);
 pub trait Lent: Send + Sync + 'static {
     /// Reads configuration, standards and secrets again.
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>>;
-    /// Copies the ledger into a folder that does not exist yet.
-    fn backup(&self, directory: String) -> BoxFuture<'_, Result<LedgerReport, Failure>>;
-    /// Proves the ledger.
-    fn verify(&self) -> BoxFuture<'_, Result<LedgerReport, Failure>>;
 }
 
 /// What an office is made of.
@@ -188,7 +184,7 @@ impl Office {
 
     async fn answer(&self, request: Request, peer: Peer) -> Result<Response, Failure> {
         if request.is_act() {
-            self.record(&request, peer);
+            self.record(&request, peer).await?;
         }
         Ok(match request {
             Request::Status {} => Response::Status(Box::new(self.status().await.map_err(told)?)),
@@ -197,7 +193,7 @@ impl Office {
             Request::Batches(query) => Response::Batches(self.batches(&query).await?),
             Request::RejectsList(query) => Response::Rejects(self.rejects(&query).await?),
             Request::RejectsShow(act) => {
-                Response::Reject(Box::new(self.original(act.reject).await?))
+                Response::Reject(Box::new(self.original(act.reject, peer).await?))
             }
             Request::RejectsExport(act) => Response::Originals(self.originals(&act.query).await?),
             Request::RejectsReplay(it) => Response::Accepted(self.replay(&it, peer).await?),
@@ -210,8 +206,8 @@ impl Office {
                 Response::Standard(Box::new(self.standard(&name.standard).await?))
             }
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),
-            Request::LedgerBackup(it) => Response::Ledger(self.lent.backup(it.directory).await?),
-            Request::LedgerVerify {} => Response::Ledger(self.lent.verify().await?),
+            Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
+            Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
             Request::Reload {} => Response::Reloaded(self.lent.reload().await.map_err(act::first)?),
         })
     }

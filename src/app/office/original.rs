@@ -6,6 +6,7 @@
 use super::list::{departments, reject};
 use super::{Office, failure, told};
 use crate::city::Dataset;
+use crate::control::Peer;
 use crate::control::protocol::{Failure, Listing, RejectOriginal, RejectQuery};
 use crate::delivery::RejectKind;
 use crate::ledger;
@@ -21,8 +22,12 @@ const AS_SENT: &str = "as_sent";
 type Cells = Vec<(String, Option<String>)>;
 
 impl Office {
-    pub(super) async fn original(&self, number: u64) -> Result<RejectOriginal, Failure> {
-        let found = self.crew.ledger.reject(number).await.map_err(told)?;
+    pub(super) async fn original(
+        &self,
+        number: u64,
+        peer: Peer,
+    ) -> Result<RejectOriginal, Failure> {
+        let found = self.crew.ledger.original_opened(number, peer.named()).await.map_err(told)?;
         let Some(found) = found else {
             let what = format!("there is no reject {number}");
             return Err(failure("E-NO-SUCH-REJECT", what, Some("see `cascaded rejects list`")));

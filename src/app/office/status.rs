@@ -145,7 +145,7 @@ fn shown(look: &Look, channel: &ChannelLook) -> Channel {
         channel: id.to_string(),
         title: id.to_string(),
         standard: channel.standard.to_string(),
-        since: None,
+        since: channel.since,
         evidence: channel.evidence.as_str().to_owned(),
         rows: look::sum(flows()),
         in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
