@@ -7,6 +7,7 @@
 
 mod doors;
 mod notify;
+pub mod office;
 mod pool;
 mod prove;
 

@@ -60,6 +60,8 @@ pub struct Job {
     pub rows_seen: u64,
     /// Rows its passes found due.
     pub rows_due: u64,
+    /// Rows its passes turned away.
+    pub rows_rejected: u64,
     /// What came out of it.
     pub result: Option<String>,
     /// Who asked: `uid 0 pid 1`.
@@ -253,7 +255,8 @@ fn noted(transaction: &Transaction<'_>, number: u64, act: JobAct, now: Timestamp
 const JOB: &str = "SELECT job.number, kind, request, state, done, total, result, asked_by, \
     created_at, finished_at, \
     (SELECT coalesce(sum(rows_seen), 0) FROM pass WHERE pass.job = job.number), \
-    (SELECT coalesce(sum(rows_due), 0) FROM pass WHERE pass.job = job.number) FROM job";
+    (SELECT coalesce(sum(rows_due), 0) FROM pass WHERE pass.job = job.number), \
+    (SELECT coalesce(sum(rows_rejected), 0) FROM pass WHERE pass.job = job.number) FROM job";
 
 fn read_job(row: &Row<'_>) -> Result<Job> {
     let engine = || Error::engine("read a job");
@@ -273,5 +276,6 @@ fn read_job(row: &Row<'_>) -> Result<Job> {
         finished_at: finished.map(instant).transpose()?,
         rows_seen: count(10)?,
         rows_due: count(11)?,
+        rows_rejected: count(12)?,
     })
 }

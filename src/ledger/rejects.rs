@@ -358,10 +358,10 @@ pub(super) fn replayed(
     Ok(kinds)
 }
 
-const REJECT: &str = "SELECT id, channel, dataset, region, department, key, row, kind, findings, \
+pub(super) const REJECT: &str = "SELECT id, channel, dataset, region, department, key, row, kind, findings, \
                       batch, original, state, at FROM reject";
 
-fn read_reject(row: &Row<'_>) -> Result<Reject> {
+pub(super) fn read_reject(row: &Row<'_>) -> Result<Reject> {
     let engine = || Error::engine("read a reject");
     let unreadable = |what| move || Error::Unreadable { what };
     let text = |index| row.get::<_, String>(index).map_err(engine());
