@@ -45,6 +45,9 @@ pub mod sent;
 pub mod spool;
 mod verdicts;
 
+#[cfg(test)]
+mod tests;
+
 pub use answers::Ended;
 pub use backup::restore;
 pub use batches::{Waiting, pause_before_retry};
