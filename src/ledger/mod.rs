@@ -47,6 +47,9 @@ pub mod spool;
 mod unique;
 mod verdicts;
 
+#[cfg(test)]
+mod tests;
+
 pub use answers::Ended;
 pub use backup::restore;
 pub use batches::{Waiting, pause_before_retry};
