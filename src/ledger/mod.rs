@@ -31,6 +31,7 @@ mod jobs;
 pub mod manifest;
 mod objects;
 mod passes;
+mod pause;
 mod rejects;
 mod rows;
 mod runs;
@@ -40,7 +41,7 @@ pub mod sent;
 pub mod spool;
 mod verdicts;
 
-pub use batches::{Ended, Waiting, pause_before_retry};
+pub use batches::{Ended, Waiting};
 pub use error::Error;
 pub use flows::{BatchFilter, FlowState, LinkCount};
 pub use holds::{Drift, Hold, Scope};
@@ -48,6 +49,7 @@ pub use identity::Identity;
 pub use jobs::{Job, JobState, Resync};
 pub use objects::{CatalogueChange, Link, LinkFilter};
 pub use passes::{Pass, PassKind};
+pub use pause::pause_before_retry;
 pub use rejects::{REPEATED_KEY, Reject, RejectFilter, RejectState};
 pub use rows::{
     Counts, Finding, Flow, LaneProgress, NewBatch, NewReject, Observation, Owner, Progress,
