@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod city;
+mod example;
 mod package;
 mod support;
 mod tidy;
