@@ -7,9 +7,12 @@
 
 mod doors;
 mod notify;
+pub mod office;
 mod pool;
+mod prove;
 
 pub use doors::{Found, doctor, restore, verify_offline};
+pub use prove::prove;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

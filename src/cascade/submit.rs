@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 
 use super::disposition::{Disposition, disposition};
-use super::lane::{Channel, Crew};
+use super::lane::{Channel, Crew, Sent};
 use super::pack::{Cut, Cutter, seal_original};
 use super::parcel::Parcel;
 use super::stage::{Progress, Stage};
@@ -105,17 +105,29 @@ impl Submit {
         let batch = waiting.batch.clone();
         let parcel = self.parcel(&batch).await?;
         let id = batch.id.to_string();
+        let begun = self.crew.now();
         let reply = self
             .crew
             .call(&self.channel, &batch.operation, &parcel.message, &id, attempt.number)
             .await?;
+        let took = self.crew.now().duration_since(begun);
         crate::crash::point("answer-received");
         let reading = reply.reading;
         let outcome = reading.outcome;
         let ended = self.decide(&waiting, &parcel, &outcome).await?;
         let word = outcome_word(&outcome);
         self.crew.events.attempted(&self.channel.id, &batch.operation, word);
+        // The clock may have been set back meanwhile.
+        let took = Duration::try_from(took).unwrap_or_default();
+        let sent = Sent { lane: batch.lane, outcome: word, took, bytes: batch.payload_bytes };
+        self.crew.events.sent(&self.channel.id, sent);
+        let row_refused = matches!(ended.0, Ended::RowRefused { .. });
         self.crew.ledger.attempt_ended(attempt, ended.0).await?;
+        if let (true, Subject::Rows { dataset, .. }) = (row_refused, &batch.subject) {
+            let flow =
+                crate::ledger::Flow { channel: batch.channel.clone(), dataset: dataset.clone() };
+            self.crew.events.rejected(&flow, RejectKind::Refused, 1);
+        }
         crate::crash::point("answer-recorded");
         after(&self.crew, &self.channel, &batch, ended.1).await
     }
@@ -383,7 +395,10 @@ pub(super) async fn after(
         }
         BatchState::Settled if is_object => crew.release(vec![batch.id]).await?,
         BatchState::Settled => {
-            let rows = u64::from(batch.rows);
+            // What its verdicts turned away is told as rejected, not as confirmed.
+            let failed = crew.ledger.failed_keys(batch.id).await?.len();
+            let failed = u64::try_from(failed).unwrap_or(u64::MAX);
+            let rows = u64::from(batch.rows).saturating_sub(failed);
             if let Subject::Rows { dataset, .. } = &batch.subject {
                 let channel = batch.channel.clone();
                 let flow = crate::ledger::Flow { channel, dataset: dataset.clone() };

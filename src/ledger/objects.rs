@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Error, Ledger, Result, instant, stored};
+use super::{Error, Ledger, Result, history, instant, stored};
 use crate::catalogue::{Kind, Object, ObjectKey, Supplied};
 use crate::delivery::{ChannelId, DigestSha256, LinkState, RejectKind};
+use crate::fact;
 
 /// The version of [`Object`]'s stored form.
 const FORMAT: i64 = 1;
@@ -158,7 +159,10 @@ impl Ledger {
         findings: String,
     ) -> Result<()> {
         self.write("record a rejected object", move |transaction, now| {
-            transition(transaction, &channel, &key, LinkState::Refused, now)?;
+            transition(transaction, &channel, &key, LinkState::Refused, Some(&code), now)?;
+            let fact =
+                fact::Kind::Rejected { kind: RejectKind::Local, code: code.clone(), rows: 1 };
+            history::record(transaction, Some(&channel), &key.to_string(), fact, now)?;
             transaction
                 .execute(
                     "UPDATE link SET reject_kind = 'local', code = ?4, findings = ?5, sent = ?6
@@ -196,7 +200,7 @@ impl Ledger {
         upper_state: String,
     ) -> Result<()> {
         self.write("record an object's state", move |transaction, now| {
-            transition(transaction, &channel, &key, state, now)?;
+            transition(transaction, &channel, &key, state, None, now)?;
             transaction
                 .execute(
                     "UPDATE link SET upper_state = ?4, checked_at = ?5
@@ -336,13 +340,25 @@ fn follow(
             region = excluded.region, department = excluded.department",
         "UPDATE link SET wanted = NULL WHERE channel = ?1 AND kind = ?2 AND ?3 > 0 AND id IN
          (SELECT id FROM object WHERE kind = ?2 AND present = 0)",
-        "UPDATE link SET state = 'stale', since = ?3 WHERE channel = ?1 AND kind = ?2
-         AND wanted IS NOT NULL AND wanted IS NOT held
-         AND state IN ('accepted', 'in_review', 'published', 'exists')",
     ] {
         transaction
             .execute(step, parameters)
             .map_err(Error::engine("bring links up to the catalogue"))?;
+    }
+    let mut statement = transaction
+        .prepare_cached(
+            "SELECT id FROM link WHERE channel = ?1 AND kind = ?2
+             AND wanted IS NOT NULL AND wanted IS NOT held
+             AND state IN ('accepted', 'in_review', 'published', 'exists')",
+        )
+        .map_err(Error::engine("look for stale links"))?;
+    let ids = statement
+        .query_map(params![channel.as_str(), kind.as_str()], |row| row.get::<_, String>(0))
+        .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
+        .map_err(Error::engine("look for stale links"))?;
+    for id in ids {
+        let key = ObjectKey { kind, id };
+        transition(transaction, channel, &key, LinkState::Stale, None, now)?;
     }
     Ok(())
 }
@@ -422,6 +438,7 @@ pub(super) fn transition(
     channel: &ChannelId,
     key: &ObjectKey,
     next: LinkState,
+    code: Option<&str>,
     now: Timestamp,
 ) -> Result<Link> {
     let link = link(transaction, channel, key)?
@@ -443,6 +460,9 @@ pub(super) fn transition(
                 ])
             })
             .map_err(Error::engine("move a link"))?;
+        let kind =
+            fact::Kind::Link { from: link.state, to: next, code: code.map(ToOwned::to_owned) };
+        history::record(transaction, Some(channel), &key.to_string(), kind, now)?;
     }
     Ok(link)
 }

@@ -11,11 +11,16 @@
 //!   `unique`, the first stands;
 //! * otherwise it is *due*: packed, or rejected with every rule it breaks.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Range;
+mod sort;
+
+pub(super) use sort::{Reading, name, sort};
+
+use std::cell::Cell as Slot;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
+
+use sort::{Named, NamedPage, Sorted, instant_of};
 
 use super::Error;
 use super::carrier::{Carrier, Files, Mount};
@@ -26,240 +31,11 @@ use crate::delivery::{
 };
 use crate::ledger::manifest::{ManifestRow, Original};
 use crate::ledger::seal::Purpose;
-use crate::ledger::sent::{Known, Mark, Place};
-use crate::ledger::{Finding, Ledger, NewBatch, NewReject, PassKind, REPEATED_KEY};
-use crate::row::{Cell, KeyDigest, Page, Row, RowHash, key_text};
+use crate::ledger::sent::{Known, Place};
+use crate::ledger::{Finding, Ledger, NewBatch, NewReject, REPEATED_KEY, UniqueValue};
+use crate::row::{Cell, KeyDigest, Page, Row, RowHash};
 use crate::standard::{BatchScope, Scope, Standard};
 use crate::wire::RowPlan;
-
-/// The reading a page comes from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Reading {
-    /// A lane of a dataset with a time column.
-    Lane(Lane),
-    /// A pass over the whole table or a part.
-    Pass(PassKind),
-}
-
-impl Reading {
-    pub(super) fn lane(self) -> Lane {
-        match self {
-            Self::Lane(lane) => lane,
-            Self::Pass(_) => Lane::Backfill,
-        }
-    }
-}
-
-/// One row of a page, named.
-#[derive(Clone, Debug)]
-pub(super) struct Named {
-    pub(super) key: KeyDigest,
-    pub(super) row: RowHash,
-    pub(super) version_ms: u64,
-    text: Range<usize>,
-    keyless: bool,
-}
-
-/// A page whose rows are named.
-#[derive(Debug)]
-pub(super) struct NamedPage {
-    pub(super) page: Page,
-    pub(super) rows: Vec<Named>,
-    texts: String,
-}
-
-/// Names every row of a page. Blocking, CPU only.
-pub(super) fn name(carrier: &Carrier, ledger: &Ledger, page: Page) -> NamedPage {
-    let keyer = &ledger.identity().keyer;
-    let dataset = &carrier.dataset;
-    let time = match dataset.change {
-        crate::city::Change::TimeColumn { column, .. } => Some(column),
-        crate::city::Change::Files | crate::city::Change::Full => None,
-    };
-    let mut texts = String::new();
-    let rows = page
-        .rows()
-        .map(|row| {
-            let start = texts.len();
-            let any = key_text(row, &dataset.key, &mut texts);
-            let text = start..texts.len();
-            Named {
-                key: keyer.key(texts.get(text.clone()).unwrap_or_default()),
-                row: keyer.row(row),
-                version_ms: time.map_or(0, |column| version(carrier, row.cell(column))),
-                text,
-                keyless: !any,
-            }
-        })
-        .collect();
-    NamedPage { page, rows, texts }
-}
-
-/// The instant of a canonical date or time in the dataset's zone.
-pub(super) fn instant_of(carrier: &Carrier, text: &str) -> Option<Timestamp> {
-    let time = text.parse::<DateTime>().ok().or_else(|| {
-        Some(text.parse::<jiff::civil::Date>().ok()?.to_datetime(jiff::civil::Time::MIN))
-    })?;
-    carrier.dataset.zone.to_timestamp(time).ok()
-}
-
-fn version(carrier: &Carrier, cell: Cell<'_>) -> u64 {
-    cell.text()
-        .and_then(|text| instant_of(carrier, text))
-        .and_then(|at| u64::try_from(at.as_millisecond()).ok())
-        .unwrap_or(0)
-}
-
-/// What is due of a page, and what became of the rest.
-#[derive(Debug, Default)]
-pub(super) struct Sorted {
-    /// Places of due rows in the page.
-    due: Vec<usize>,
-    /// Places of rows whose key was met before in this pass with other content.
-    repeated: Vec<usize>,
-    coalesced: u64,
-    skipped: u64,
-    /// Newest pending batches that share a key with a due row.
-    after: BTreeMap<usize, u64>,
-}
-
-/// Sorts the rows of a page. `rejected` are the versions of its keys that stand rejected.
-/// Blocking: looks into the sorted runs.
-pub(super) fn sort(
-    carrier: &Carrier,
-    named: &NamedPage,
-    rejected: &[(KeyDigest, RowHash)],
-    reading: Reading,
-) -> Result<Sorted, Error> {
-    let mut order: Vec<usize> = (0..named.rows.len()).collect();
-    order.retain(|at| named.rows.get(*at).is_some_and(|row| !row.keyless));
-    order.sort_by_key(|at| (named.rows.get(*at).map(|row| row.key), *at));
-    let keys: Vec<KeyDigest> =
-        order.iter().filter_map(|at| named.rows.get(*at)).map(|row| row.key).collect();
-    let known: Vec<(Mark, Option<Known>)> = {
-        let mut index = carrier.index();
-        match reading {
-            Reading::Pass(_) if index.in_pass() => index.mark(&keys)?,
-            Reading::Pass(_) | Reading::Lane(_) => {
-                index.lookup(&keys)?.into_iter().map(|known| (Mark::First, known)).collect()
-            }
-        }
-    };
-    let rejected: HashMap<KeyDigest, Vec<RowHash>> =
-        rejected.iter().fold(HashMap::new(), |mut map, (key, row)| {
-            map.entry(*key).or_default().push(*row);
-            map
-        });
-    let mut marks = HashMap::with_capacity(order.len());
-    for (at, mark) in order.into_iter().zip(known) {
-        marks.insert(at, mark);
-    }
-    let mut sorter =
-        Sorter { reading, rejected, sorted: Sorted::default(), latest: HashMap::new() };
-    for (at, row) in named.rows.iter().enumerate() {
-        match marks.get(&at) {
-            Some((mark, known)) => sorter.take(at, row, *mark, *known),
-            None => sorter.keyless(at, row),
-        }
-    }
-    Ok(sorter.finish())
-}
-
-struct Sorter {
-    reading: Reading,
-    rejected: HashMap<KeyDigest, Vec<RowHash>>,
-    sorted: Sorted,
-    /// Lanes: the place of each key's newest row on this page, and whether it is due.
-    latest: HashMap<KeyDigest, (usize, bool)>,
-}
-
-impl Sorter {
-    fn stands_rejected(&self, row: &Named) -> bool {
-        self.rejected.get(&row.key).is_some_and(|rows| rows.contains(&row.row))
-    }
-
-    fn keyless(&mut self, at: usize, row: &Named) {
-        if !self.stands_rejected(row) || self.judges_anew() {
-            self.sorted.due.push(at);
-        }
-    }
-
-    fn judges_anew(&self) -> bool {
-        matches!(self.reading, Reading::Pass(PassKind::Rejected | PassKind::Resend))
-    }
-
-    fn take(&mut self, at: usize, row: &Named, mark: Mark, known: Option<Known>) {
-        if let Reading::Lane(_) = self.reading
-            && let Some((_, due)) = self.latest.get(&row.key)
-        {
-            // Two rows of one key on a page: the later one is the newer version.
-            self.sorted.coalesced += u64::from(*due);
-            let key = row.key;
-            let rows = &mut self.sorted.due;
-            if let Some((older, true)) = self.latest.get(&key) {
-                rows.retain(|place| place != older);
-            }
-        }
-        let fate = self.fate(row, mark, known);
-        self.latest.insert(row.key, (at, fate == Fate::Due));
-        match fate {
-            Fate::Due => {
-                self.sorted.due.push(at);
-                if let Some(Known { place: Place::Pending { batch }, .. }) = known {
-                    self.sorted.after.insert(at, batch);
-                }
-            }
-            Fate::Repeated => self.sorted.repeated.push(at),
-            Fate::Coalesced => self.sorted.coalesced += 1,
-            Fate::Skipped => self.sorted.skipped += 1,
-            Fate::Unchanged => {}
-        }
-    }
-
-    fn fate(&self, row: &Named, mark: Mark, known: Option<Known>) -> Fate {
-        let in_pass = matches!(self.reading, Reading::Pass(_));
-        if self.stands_rejected(row) {
-            let again = self.judges_anew() && mark != Mark::Again;
-            return if again { Fate::Due } else { Fate::Unchanged };
-        }
-        if self.reading == Reading::Pass(PassKind::Rejected) {
-            // Only keys that stand rejected are judged anew, with whatever content they have now.
-            let stands = self.rejected.contains_key(&row.key);
-            return if stands && mark != Mark::Again { Fate::Due } else { Fate::Unchanged };
-        }
-        let same = known.is_some_and(|known| known.row == row.row && !known.deleting);
-        if in_pass && mark == Mark::Again {
-            let newer = known.is_none_or(|known| known.version_ms < row.version_ms);
-            return match (same, row.version_ms > 0) {
-                (true, _) => Fate::Coalesced,
-                (false, true) if newer => Fate::Due,
-                (false, true) => Fate::Skipped,
-                (false, false) => Fate::Repeated,
-            };
-        }
-        if same {
-            let resend = self.reading == Reading::Pass(PassKind::Resend);
-            return if resend { Fate::Due } else { Fate::Unchanged };
-        }
-        let older = known.is_some_and(|known| {
-            row.version_ms > 0 && known.version_ms > row.version_ms && !known.deleting
-        });
-        if older { Fate::Skipped } else { Fate::Due }
-    }
-
-    fn finish(self) -> Sorted {
-        self.sorted
-    }
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Fate {
-    Unchanged,
-    Coalesced,
-    Skipped,
-    Repeated,
-    Due,
-}
 
 /// What a page led to, durable in the spool and not yet in the ledger.
 #[derive(Debug, Default)]
@@ -272,6 +48,8 @@ pub(super) struct Packed {
     pub(super) skipped: u64,
     pub(super) newest_content: Option<Timestamp>,
     pub(super) tally: Option<checks::Tally>,
+    pub(super) unique: Vec<UniqueValue>,
+    pub(super) freed: Vec<KeyDigest>,
 }
 
 /// What packing needs beside the rows.
@@ -326,7 +104,9 @@ impl Cutter<'_> {
         packed: &mut Packed,
     ) -> Result<(), Error> {
         let carrier = self.carrier;
-        let mut taken = |_rule, _digest| false;
+        let current = Slot::new(None);
+        let mut values = Values::new(self, &current);
+        let mut taken = |rule, digest| values.is_taken(rule, digest);
         let keyer = self.ledger.identity().keyer.clone();
         let mut pass = checks::Pass::new(&carrier.rules, self.now, &carrier.dataset.zone)
             .judged_by(&keyer, &mut taken);
@@ -337,6 +117,7 @@ impl Cutter<'_> {
                 continue;
             };
             violations.clear();
+            current.set(Some(name.key));
             let valid = carrier.rules.check(row, &mut pass, &mut violations);
             let mut findings: Vec<Finding> =
                 violations.iter().map(|violation| self.finding(*violation)).collect();
@@ -366,6 +147,7 @@ impl Cutter<'_> {
             }
         }
         packed.tally = Some(pass.into_tally());
+        packed.unique = values.held;
         Ok(())
     }
 
@@ -423,6 +205,7 @@ impl Cutter<'_> {
                 version_ms: known.version_ms,
                 original: original.clone(),
             });
+            packed.freed.push(*key);
             if let Place::Pending { batch } = known.place {
                 load.after.insert(batch);
             }
@@ -570,6 +353,49 @@ impl Cutter<'_> {
             findings,
             original: seal_original(self.files, &self.carrier.flow, name.key, &original)?,
         })
+    }
+}
+
+/// Who holds which value of a `unique` rule: the ledger knows of older pages, this of its own.
+///
+/// A rule over the key itself is not judged here: a repeated key is found by the reading.
+struct Values<'a> {
+    cutter: &'a Cutter<'a>,
+    current: &'a Slot<Option<KeyDigest>>,
+    held: Vec<UniqueValue>,
+    here: HashMap<(u16, KeyDigest), KeyDigest>,
+}
+
+impl<'a> Values<'a> {
+    fn new(cutter: &'a Cutter<'a>, current: &'a Slot<Option<KeyDigest>>) -> Self {
+        Self { cutter, current, held: Vec::new(), here: HashMap::new() }
+    }
+
+    fn is_taken(&mut self, place: u16, value: KeyDigest) -> bool {
+        let carrier = self.cutter.carrier;
+        let (Some(rule), Some(key)) =
+            (carrier.rules.rules().get(usize::from(place)), self.current.get())
+        else {
+            return false;
+        };
+        let of_key = |name: &String| {
+            let column = carrier.dataset.columns.iter().position(|column| column.name == *name);
+            column.is_some_and(|column| carrier.dataset.key.contains(&column))
+        };
+        if rule.columns.len() == carrier.dataset.key.len() && rule.columns.iter().all(of_key) {
+            return false;
+        }
+        let known = self.here.get(&(place, value)).copied();
+        let holder = known.or_else(|| {
+            // A ledger that cannot be read fails the page when it is recorded.
+            self.cutter.ledger.unique_holder(&carrier.flow, &rule.name, value).ok().flatten()
+        });
+        if holder.is_some_and(|holder| holder != key) {
+            return true;
+        }
+        self.here.insert((place, value), key);
+        self.held.push(UniqueValue { rule: rule.name.clone(), value, key });
+        false
     }
 }
 

@@ -1,0 +1,1 @@
+//! The office against a real ledger.
