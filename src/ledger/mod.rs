@@ -48,6 +48,9 @@ pub mod spool;
 mod unique;
 mod verdicts;
 
+#[cfg(test)]
+mod tests;
+
 pub use answers::Ended;
 pub use backup::restore;
 pub use batches::Waiting;
