@@ -14,7 +14,9 @@ const LONGEST: Duration = Duration::from_mins(10);
 /// Doublings after which a pause is the longest.
 const DOUBLINGS: u32 = 10;
 
-/// How long to wait before the `attempts`-th repetition: doubling from a second to ten minutes,
+/// How long to wait before the `attempts`-th repetition.
+///
+/// Doubling from a second to ten minutes,
 /// spread by up to a quarter so that a fleet of batches does not knock at once. The spread is the
 /// caller's, from what it repeats, so that the same history waits the same time.
 pub fn pause_before_retry(attempts: u32, spread: u8) -> Duration {
