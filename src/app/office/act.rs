@@ -115,15 +115,9 @@ impl Office {
         report: ledger::Report,
         directory: Option<String>,
     ) -> LedgerReport {
-        LedgerReport {
-            // The clock may have been set back meanwhile.
-            took: self.now().duration_since(begun).max(SignedDuration::ZERO),
-            facts: report.facts,
-            spool_files: report.spool_files,
-            bytes: report.bytes,
-            problems: report.problems,
-            directory,
-        }
+        // The clock may have been set back meanwhile.
+        let took = self.now().duration_since(begun).max(SignedDuration::ZERO);
+        report_of(report, took, directory)
     }
 
     pub(super) async fn cancel(&self, name: &str) -> Result<Job, Failure> {
@@ -217,5 +211,21 @@ impl Compared {
                 ours,
             });
         }
+    }
+}
+
+/// A ledger's report as operators are told it.
+pub fn report_of(
+    report: ledger::Report,
+    took: SignedDuration,
+    directory: Option<String>,
+) -> LedgerReport {
+    LedgerReport {
+        took,
+        facts: report.facts,
+        spool_files: report.spool_files,
+        bytes: report.bytes,
+        problems: report.problems,
+        directory,
     }
 }

@@ -21,6 +21,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use act::report_of;
 pub use watch::{FAILURE_CODES, Reach, Watch};
 
 use std::collections::BTreeMap;
