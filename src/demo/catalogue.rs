@@ -45,6 +45,16 @@ pub(super) struct Entry {
     pub(super) dataset: Option<(String, String)>,
 }
 
+impl Entry {
+    /// Why its items are not shared; empty where they are.
+    pub(super) fn not_share_reason(&self) -> &'static str {
+        match self.share_type {
+            Some(Share::None) => "涉及个人隐私，按规定不予共享",
+            Some(Share::Unconditional | Share::Conditional) | None => "",
+        }
+    }
+}
+
 /// How an entry is shared.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Share {
@@ -123,6 +133,11 @@ const GENERAL: &[(&str, &str, &str, u32)] = &[
 
 const CYCLES: &[&str] = &["每日", "每周", "每月", "每季度", "每半年", "每年", "不定期"];
 
+/// How entries are shared: rows go only where they are shared.
+const CARRIED: &[Share] = &[Share::Unconditional, Share::Unconditional, Share::Conditional];
+const ANY: &[Share] =
+    &[Share::Unconditional, Share::Unconditional, Share::Conditional, Share::None];
+
 /// Makes `count` entries, those of the datasets first.
 pub(super) fn catalogue(plans: &[Plan], count: usize, seed: u64) -> Catalogue {
     let departments = departments();
@@ -160,7 +175,7 @@ fn of_dataset(
         cycle: template.cycle,
         items: template.columns.iter().map(item).collect(),
         dataset: Some((plan.id.clone(), plan.table.clone())),
-        ..entry(number, &plan.department, departments, "001", random)
+        ..entry(number, &plan.department, departments, ("001", CARRIED), random)
     }
 }
 
@@ -188,7 +203,7 @@ fn without_rows(
         summary: format!("{}的{topic}，示例数据", department.title),
         cycle: random.pick(CYCLES),
         items: items.collect(),
-        ..entry(before + index + 1, department, departments, "002", random)
+        ..entry(before + index + 1, department, departments, ("002", ANY), random)
     }
 }
 
@@ -198,13 +213,12 @@ fn entry(
     number: usize,
     department: &Department,
     departments: &[Department],
-    leaf: &str,
+    (leaf, shares): (&str, &[Share]),
     random: &mut Random,
 ) -> Entry {
     let place = departments.iter().position(|it| it.id == department.id).unwrap_or(0) + 1;
     let leaf_title = if leaf == "001" { "基本信息" } else { "业务信息" };
-    let share_type =
-        random.pick(&[Share::Unconditional, Share::Unconditional, Share::Conditional, Share::None]);
+    let share_type = random.pick(shares);
     let share_condition = match share_type {
         Share::Unconditional => "",
         Share::Conditional => "经提供方同意后用于履行职责",

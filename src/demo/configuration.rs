@@ -49,6 +49,7 @@ head_rows = 2
 "item.length" = "信息项信息/数据长度"
 "item.is_key" = "信息项信息/主键"
 "item.share_type" = "信息项信息/共享类型"
+"item.not_share_reason" = "信息项信息/不予共享理由"
 "entry.share_type" = "共享属性/共享类型"
 "entry.share_condition" = "共享属性/共享条件"
 "entry.share_ways" = "共享属性/共享方式"
@@ -121,7 +122,7 @@ table = "cat_entry"
 [[catalogue.part]]
 kind = "sql"
 source = "city"
-query = "SELECT entry, id, code, title, data_type, CAST(length AS TEXT) AS length, CAST(is_key AS TEXT) AS is_key, share_type FROM cat_item"
+query = "SELECT entry, id, code, title, data_type, CAST(length AS TEXT) AS length, CAST(is_key AS TEXT) AS is_key, share_type, not_share_reason FROM cat_item"
 
 [catalogue.part.columns]
 "item.entry" = "entry"
@@ -132,6 +133,7 @@ query = "SELECT entry, id, code, title, data_type, CAST(length AS TEXT) AS lengt
 "item.length" = "length"
 "item.is_key" = "is_key"
 "item.share_type" = "share_type"
+"item.not_share_reason" = "not_share_reason"
 
 [[catalogue.part]]
 kind = "sql"

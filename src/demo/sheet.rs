@@ -15,7 +15,7 @@ pub(super) const SHEET: &str = "目录";
 
 /// The head: what stands above (the same text in neighbours is one merged cell; nothing below it
 /// reaches over both rows), and what stands below.
-const HEAD: [(&str, &str); 23] = [
+const HEAD: [(&str, &str); 24] = [
     ("信息资源分类", "类"),
     ("信息资源分类", "项"),
     ("信息资源分类", "目"),
@@ -31,6 +31,7 @@ const HEAD: [(&str, &str); 23] = [
     ("信息项信息", "数据长度"),
     ("信息项信息", "主键"),
     ("信息项信息", "共享类型"),
+    ("信息项信息", "不予共享理由"),
     ("共享属性", "共享类型"),
     ("共享属性", "共享条件"),
     ("共享属性", "共享方式"),
@@ -42,7 +43,7 @@ const HEAD: [(&str, &str); 23] = [
 ];
 
 /// The columns of the item in [`HEAD`].
-const OF_ITEM: std::ops::Range<u16> = 9..15;
+const OF_ITEM: std::ops::Range<u16> = 9..16;
 
 /// Writes the entries of the city's own departments as a sheet.
 pub(super) fn write_sheet(path: &Path, catalogue: &Catalogue) -> Result<(), XlsxError> {
@@ -90,14 +91,14 @@ fn write_entry(sheet: &mut Worksheet, row: u32, entry: &Entry) -> Result<u32, Xl
         (6, &entry.credit_code),
         (7, &entry.summary),
         (8, format),
-        (15, share),
-        (16, &entry.share_condition),
-        (17, "共享平台"),
-        (18, "不予开放"),
-        (19, ""),
-        (20, entry.cycle),
-        (21, &entry.published),
-        (22, ""),
+        (16, share),
+        (17, &entry.share_condition),
+        (18, "共享平台"),
+        (19, "不予开放"),
+        (20, ""),
+        (21, entry.cycle),
+        (22, &entry.published),
+        (23, ""),
     ];
     let rows = u32::try_from(entry.items.len()).unwrap_or(u32::MAX).max(1);
     let last = row + rows - 1;
@@ -110,12 +111,18 @@ fn write_entry(sheet: &mut Worksheet, row: u32, entry: &Entry) -> Result<u32, Xl
         }
     }
     for (item, row) in entry.items.iter().zip(row..) {
-        write_item(sheet, row, item, share)?;
+        write_item(sheet, row, item, share, entry.not_share_reason())?;
     }
     Ok(last + 1)
 }
 
-fn write_item(sheet: &mut Worksheet, row: u32, item: &Item, share: &str) -> Result<(), XlsxError> {
+fn write_item(
+    sheet: &mut Worksheet,
+    row: u32,
+    item: &Item,
+    share: &str,
+    not_share_reason: &str,
+) -> Result<(), XlsxError> {
     let data_type = match item.data_type {
         "integer" => "整数型",
         "decimal" => "数值型",
@@ -131,6 +138,7 @@ fn write_item(sheet: &mut Worksheet, row: u32, item: &Item, share: &str) -> Resu
     sheet.write(row, OF_ITEM.start + 3, item.length)?;
     sheet.write(row, OF_ITEM.start + 4, key)?;
     sheet.write(row, OF_ITEM.start + 5, share)?;
+    sheet.write(row, OF_ITEM.start + 6, not_share_reason)?;
     Ok(())
 }
 
@@ -144,7 +152,7 @@ CREATE TABLE cat_entry (id TEXT, code TEXT, title TEXT, summary TEXT, category T
     share_type TEXT, share_condition TEXT, share_ways TEXT, open_type TEXT, open_condition TEXT,
     update_cycle TEXT, published TEXT);
 CREATE TABLE cat_item (entry TEXT, position INTEGER, id TEXT, code TEXT, title TEXT,
-    data_type TEXT, length INTEGER, is_key INTEGER, share_type TEXT);
+    data_type TEXT, length INTEGER, is_key INTEGER, share_type TEXT, not_share_reason TEXT);
 CREATE TABLE cat_resource (id TEXT, title TEXT, kind TEXT, entry TEXT, dataset TEXT,
     table_name TEXT, department TEXT, credit_code TEXT, region TEXT);
 ";
@@ -231,7 +239,7 @@ fn insert_entry(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> 
     )?;
     for (item, position) in entry.items.iter().zip(1_u32..) {
         connection.execute(
-            "INSERT INTO cat_item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO cat_item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 entry.code,
                 position,
@@ -242,6 +250,7 @@ fn insert_entry(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> 
                 item.length,
                 item.is_key,
                 share,
+                entry.not_share_reason(),
             ],
         )?;
     }

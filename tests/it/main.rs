@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod city;
+mod delivery;
 mod example;
 mod package;
 mod support;

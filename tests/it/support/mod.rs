@@ -1,5 +1,6 @@
 //! What several tests stand on: private servers, real data.
 
+pub(crate) mod daemon;
 pub(crate) mod postgres;
 
 use std::path::PathBuf;

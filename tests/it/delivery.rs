@@ -1,0 +1,106 @@
+//! The whole daemon on a made city: what reaches the province is what the city has, minus what the
+//! generator spoiled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cascaded::catalogue::Kind;
+use cascaded::clock::Clock;
+use cascaded::delivery::LinkState;
+use cascaded::demo::{Defect, Scale, compare};
+use cascaded::ledger::LinkFilter;
+
+use crate::support::daemon::{TestCity, TestDaemon, assert_content, run};
+
+/// Carries a generated city and compares what became of every row and entry with what the
+/// generator says of it.
+async fn a_made_city_arrives(scale: Scale, seed: u64) {
+    let clock = Clock::system();
+    let city = TestCity::demo(scale, &clock, |plan| plan.seed = seed).await;
+    let daemon = TestDaemon::start(city.configuration(), &clock).await;
+    let sight = daemon.settled().await;
+    let made = city.made.clone().unwrap();
+
+    entries_are_turned_away_as_planted(&daemon, &made).await;
+    assert_eq!(sight.unmounted, Vec::<String>::new());
+    assert_eq!(sight.entries_due, made.entries);
+    assert_eq!(sight.entries_rejected, made.entry_defects.len() as u64);
+    assert_eq!(sight.entries_accepted, made.entries - sight.entries_rejected);
+
+    rows_are_turned_away_as_planted(&daemon, &made.defects).await;
+    assert!(sight.rows.balance());
+    assert_eq!(sight.rows.due + sight.rows.coalesced + sight.rows.skipped, made.rows);
+    assert_eq!(sight.rows.rejected_local, made.defects.len() as u64);
+    assert_eq!(sight.rows.confirmed, sight.rows.due - sight.rows.rejected());
+    assert_eq!(sight.rows.queued, 0);
+
+    contents_are_equal(&city, &daemon, &made.defects).await;
+    for found in compare(&daemon.app).await.unwrap() {
+        assert_eq!((found.mismatched(), found.skipped), (0, None), "{found:?}");
+        assert_eq!(found.compared, found.confirmed, "every confirmed row is compared by content");
+    }
+    daemon.stop().await;
+    city.close().await;
+}
+
+async fn entries_are_turned_away_as_planted(daemon: &TestDaemon, made: &cascaded::demo::Generated) {
+    let province = daemon.channel("province").id.clone();
+    let filter = LinkFilter { kind: Some(Kind::Entry), state: Some(LinkState::Refused) };
+    let links = daemon.ledger().links(province, filter).await.unwrap();
+    let refused: BTreeSet<&str> = links.iter().map(|link| link.key.id.as_str()).collect();
+    let planted: BTreeSet<&str> = made.entry_defects.iter().map(|it| it.entry.as_str()).collect();
+    assert_eq!(refused, planted);
+}
+
+/// Ledger and generator name the same keys under the same rules, dataset by dataset.
+async fn rows_are_turned_away_as_planted(daemon: &TestDaemon, defects: &[Defect]) {
+    let keyer = &daemon.ledger().identity().keyer;
+    let mut found: Vec<_> = daemon
+        .rejects()
+        .await
+        .into_iter()
+        .flat_map(|reject| {
+            let (dataset, key) = (reject.flow.dataset, reject.key);
+            reject.findings.into_iter().map(move |finding| (dataset.clone(), key, finding.rule))
+        })
+        .collect();
+    let mut planted: Vec<_> = defects
+        .iter()
+        .map(|it| (it.dataset.clone(), keyer.key(&it.key), it.rule.to_owned()))
+        .collect();
+    found.sort();
+    planted.sort();
+    assert_eq!(found, planted);
+}
+
+async fn contents_are_equal(city: &TestCity, daemon: &TestDaemon, defects: &[Defect]) {
+    let mut compared = 0;
+    for carrier in daemon.channel("province").carriers() {
+        let dataset = carrier.flow().dataset.as_str();
+        // A row is rejected by its key and its rule; of a repeated key the first row stands.
+        let rejected: BTreeSet<&str> = defects
+            .iter()
+            .filter(|it| it.dataset == dataset && it.rule != "unique")
+            .map(|it| it.key.as_str())
+            .collect();
+        let mut expected = BTreeMap::new();
+        for row in city.rows(dataset).await {
+            if !rejected.contains(row.key.as_str()) {
+                expected.entry(row.key).or_insert(row.columns);
+            }
+        }
+        let above = city.platform.content(dataset).unwrap();
+        assert_content(&above, &expected, dataset);
+        compared += above.len();
+    }
+    assert!(compared > 1_000, "only {compared} rows were compared");
+}
+
+#[test]
+fn a_small_city_arrives_and_what_is_rejected_is_what_was_spoiled() {
+    run(a_made_city_arrives(Scale::SMALL, 1));
+}
+
+#[test]
+fn a_whole_city_with_every_dataset_arrives() {
+    run(a_made_city_arrives(Scale { rows: 10_000, ..Scale::FULL }, 7));
+}
