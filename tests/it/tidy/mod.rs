@@ -266,6 +266,38 @@ fn every_error_code_is_documented_and_every_documented_one_exists() {
 }
 
 #[test]
+fn every_test_that_the_architecture_names_exists() {
+    let text = read("src/ARCHITECTURE.md");
+    let invariants = text.split("\n# ").find(|part| part.starts_with("Invariants"));
+    let invariants = invariants.expect("the page has its invariants");
+    let numbered = invariants.lines().filter(|line| line.starts_with(char::is_numeric)).count();
+    assert_eq!(numbered, 13, "the invariants of the design");
+    let known: BTreeSet<String> = ["src", "tests"]
+        .into_iter()
+        .flat_map(sources)
+        .flat_map(|source| functions(&source.text))
+        .collect();
+    let is_test = |name: &&str| name.matches('_').count() >= 3;
+    let named: Vec<&str> = invariants.split('`').skip(1).step_by(2).filter(is_test).collect();
+    assert!(named.len() >= 13, "{named:?}");
+    let missing: Vec<String> = named
+        .into_iter()
+        .filter(|name| !known.contains(*name))
+        .map(|name| format!("no test is called {name}"))
+        .collect();
+    none(&missing);
+}
+
+/// The names of a file's functions.
+fn functions(text: &str) -> Vec<String> {
+    text.split("fn ")
+        .skip(1)
+        .filter_map(|rest| rest.split(['(', '<']).next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
 fn every_metric_is_documented_and_every_documented_one_exists() {
     let manual = read("deploy/manual.zh.md");
     let metrics: BTreeSet<String> = product()
