@@ -5,6 +5,7 @@
 mod catalogue;
 mod city;
 mod delivery;
+mod example;
 mod package;
 mod support;
 mod tidy;
