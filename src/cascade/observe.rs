@@ -239,6 +239,11 @@ impl Observe {
                 },
                 None => Progress::Unmoved,
             };
+            if crate::crash::sabotaged("progress-first")
+                && let Some(position) = cursor.position().filter(|_| moves)
+            {
+                self.move_on(lane, position).await?;
+            }
             self.take(mount, page, Reading::Lane(lane), progress).await?;
             if lane == Lane::Backfill && self.crew.now() >= self.next_poll {
                 return Ok(false);

@@ -83,7 +83,9 @@ impl Settle {
         let did = !unresolved.is_empty();
         for waiting in unresolved {
             let ended = self.inquire(&waiting).await?;
+            crate::crash::point("fate-known");
             self.crew.ledger.batch_resolved(waiting.batch.id, ended).await?;
+            crate::crash::point("fate-recorded");
             after(&self.crew, &self.channel, &waiting.batch, Vec::new()).await?;
         }
         Ok(did)
@@ -215,6 +217,7 @@ impl Settle {
             }
             let failed = judged.iter().filter(|one| matches!(one, Judged::Failed(_))).count();
             let (settled, contradictions) = self.crew.ledger.judged(batch.id, judged).await?;
+            crate::crash::point("verdicts-recorded");
             let flow = Flow { channel: self.channel.id.clone(), dataset: dataset.clone() };
             let failed = u64::try_from(failed).unwrap_or(u64::MAX);
             if failed > 0 {

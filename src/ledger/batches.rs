@@ -131,6 +131,30 @@ impl Ledger {
         .await
     }
 
+    /// Attempts of a channel that nobody waits for any more: what became of them is unknown, and
+    /// is asked for. For the one who sends on this channel, while nothing is under way.
+    pub async fn attempts_abandoned(&self, channel: ChannelId) -> Result<()> {
+        self.write("abandon attempts", move |transaction, now| {
+            transaction
+                .execute(
+                    "UPDATE attempt SET ended_at = ?2, outcome = 'unknown', code = 'abandoned'
+                     WHERE ended_at IS NULL AND batch IN
+                        (SELECT id FROM batch WHERE channel = ?1 AND state = 'in_flight')",
+                    params![channel.as_str(), stored(now)],
+                )
+                .and_then(|_ended| {
+                    transaction.execute(
+                        "UPDATE batch SET state = 'unknown', next_attempt_at = ?2
+                         WHERE channel = ?1 AND state = 'in_flight'",
+                        params![channel.as_str(), stored(now)],
+                    )
+                })
+                .map(drop)
+                .map_err(Error::engine("abandon attempts"))
+        })
+        .await
+    }
+
     /// The province answered what became of a batch whose answer was lost, or a taken batch is
     /// asked about again. A receipt that is known already changes nothing.
     pub async fn batch_resolved(&self, batch: BatchId, ended: Ended) -> Result<()> {

@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod city;
+mod crash;
 mod delivery;
 mod example;
 mod package;
