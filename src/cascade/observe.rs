@@ -406,7 +406,8 @@ impl Observe {
             .block(move || {
                 let rows = |carrier: &Carrier| carrier.index().sizes().memory_rows;
                 let all: usize = channel.carriers().map(|carrier| rows(carrier)).sum();
-                (carrier.index().room(), rows(&carrier), all)
+                let room = carrier.index().room();
+                (room, rows(&carrier), all)
             })
             .await;
         // The backlog of all datasets shares one budget; a live lane always has its own share.

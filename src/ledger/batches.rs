@@ -1,7 +1,5 @@
 //! Batches on their way: which may go, which attempt is under way, what was answered.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -343,12 +341,4 @@ pub(super) fn read_batch(row: &Row<'_>) -> Result<Waiting> {
         taken_at: taken.map(instant).transpose()?,
         rows_open: row.get(20).map_err(engine())?,
     })
-}
-
-/// How long to wait before the `attempts`-th repetition: doubling from a second to ten minutes,
-/// spread by up to a quarter so that a fleet of batches does not knock at once.
-pub fn pause_before_retry(attempts: u32, spread: u8) -> Duration {
-    let doubled = Duration::from_secs(1).saturating_mul(1 << attempts.min(10));
-    let capped = doubled.min(Duration::from_secs(600));
-    capped + capped.mul_f64(f64::from(spread) / 1020.0)
 }

@@ -36,6 +36,7 @@ mod lists;
 pub mod manifest;
 mod objects;
 mod passes;
+mod pause;
 mod rejects;
 mod retention;
 mod rows;
@@ -47,9 +48,12 @@ pub mod spool;
 mod unique;
 mod verdicts;
 
+#[cfg(test)]
+mod tests;
+
 pub use answers::Ended;
 pub use backup::restore;
-pub use batches::{Waiting, pause_before_retry};
+pub use batches::Waiting;
 pub use error::Error;
 pub use flows::{BatchFilter, FlowState, LinkCount};
 pub use history::{Act, Actor};
@@ -60,6 +64,7 @@ pub use jobs::{Job, JobState, Resync};
 pub use lists::{BatchQuery, CatalogueRequest, Late, RejectQuery};
 pub use objects::{CatalogueChange, Link, LinkFilter};
 pub use passes::{Pass, PassKind};
+pub use pause::pause_before_retry;
 pub use rejects::{REPEATED_KEY, Reject, RejectFilter, RejectState};
 pub use retention::Retired;
 pub use rows::{

@@ -144,6 +144,33 @@ impl Ledger {
         .await
     }
 
+    /// Links of a channel that are unknown and have no batch whose fate could be asked for: what a
+    /// restore leaves behind.
+    pub async fn links_adrift(&self, channel: ChannelId) -> Result<BTreeSet<ObjectKey>> {
+        self.read(move |connection| {
+            let mut links = all_links(connection, &channel)?;
+            links.retain(|link| link.state == LinkState::Unknown);
+            let mut adrift = BTreeSet::new();
+            for link in links {
+                let is_carried: bool = connection
+                    .prepare_cached(
+                        "SELECT EXISTS (SELECT 1 FROM batch WHERE channel = ?1 AND subject = ?2
+                         AND state IN ('queued', 'in_flight', 'unknown', 'taken'))",
+                    )
+                    .and_then(|mut statement| {
+                        let subject = link.key.to_string();
+                        statement.query_row(params![channel.as_str(), subject], |row| row.get(0))
+                    })
+                    .map_err(Error::engine("look for links adrift"))?;
+                if !is_carried {
+                    adrift.insert(link.key);
+                }
+            }
+            Ok(adrift)
+        })
+        .await
+    }
+
     /// One link.
     pub async fn link(&self, channel: ChannelId, key: ObjectKey) -> Result<Option<Link>> {
         self.read(move |connection| link(connection, &channel, &key)).await

@@ -6,6 +6,7 @@ mod catalogue;
 mod city;
 mod crash;
 mod delivery;
+mod example;
 mod package;
 mod support;
 mod tidy;

@@ -32,6 +32,7 @@ pub const FAILURE_CODES: &[&str] = &[
     "ledger-in-use",
     "ledger-newer",
     "ledger-no-such",
+    "ledger-occupied",
     "ledger-open",
     "ledger-sealed",
     "ledger-transition",
