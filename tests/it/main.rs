@@ -7,6 +7,7 @@ mod city;
 mod crash;
 mod delivery;
 mod example;
+mod faults;
 mod package;
 mod support;
 mod tidy;

@@ -79,11 +79,6 @@ impl Line {
         Self { shared, killed, address, configuration, folder: city.path().to_owned() }
     }
 
-    /// The configuration that goes through the line.
-    pub(crate) fn configuration(&self) -> &Path {
-        &self.configuration
-    }
-
     /// Starts the program with these variables; `bytes` may pass.
     pub(crate) fn start(&self, variables: &[(&str, &str)], bytes: Option<u64>) {
         while self.killed.try_recv().is_ok() {}

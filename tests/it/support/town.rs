@@ -171,16 +171,17 @@ pub(crate) async fn wrong(city: &TestCity) -> Vec<String> {
         }
     }
     let province = open(&city.path().join("province.sqlite"));
-    let doubled: i64 = province
-        .query_row(
-            "SELECT count(*) FROM (SELECT 1 FROM batch WHERE action = 'upsert'
-             GROUP BY dataset, declared_digest HAVING count(*) > 1)",
-            [],
-            |row| row.get(0),
+    let mut query = province
+        .prepare(
+            "SELECT dataset, group_concat(batch_id || ' at ' || received_at) FROM batch
+             WHERE action = 'upsert' GROUP BY dataset, declared_digest HAVING count(*) > 1",
         )
         .unwrap();
-    if doubled > 0 {
-        wrong.push(format!("{doubled} loads of rows came under two names"));
+    let doubled = query
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .unwrap();
+    for (dataset, batches) in doubled.map(Result::unwrap) {
+        wrong.push(format!("{dataset}: the same rows came under two names: {batches}"));
     }
     wrong
 }
@@ -222,9 +223,8 @@ pub(crate) fn unannounced(city: &TestCity) -> Vec<String> {
         return Vec::new();
     }
     let ledger = open(&path);
-    let mut query = ledger
-        .prepare("SELECT lower(hex(batch)), count(*) FROM attempt GROUP BY batch")
-        .unwrap();
+    let mut query =
+        ledger.prepare("SELECT lower(hex(batch)), count(*) FROM attempt GROUP BY batch").unwrap();
     let attempts: BTreeMap<String, i64> = query
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap()
