@@ -1,8 +1,8 @@
 //! What several tests stand on: private servers, real data.
 
 pub(crate) mod daemon;
-pub(crate) mod process;
 pub(crate) mod postgres;
+pub(crate) mod process;
 pub(crate) mod town;
 
 use std::path::PathBuf;

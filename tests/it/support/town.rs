@@ -222,9 +222,8 @@ pub(crate) fn unannounced(city: &TestCity) -> Vec<String> {
         return Vec::new();
     }
     let ledger = open(&path);
-    let mut query = ledger
-        .prepare("SELECT lower(hex(batch)), count(*) FROM attempt GROUP BY batch")
-        .unwrap();
+    let mut query =
+        ledger.prepare("SELECT lower(hex(batch)), count(*) FROM attempt GROUP BY batch").unwrap();
     let attempts: BTreeMap<String, i64> = query
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap()
