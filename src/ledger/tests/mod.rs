@@ -141,6 +141,8 @@ fn observation(dataset: &str) -> Observation {
         rejects: Vec::new(),
         mended: Vec::new(),
         replayed: Vec::new(),
+        unique: Vec::new(),
+        freed: Vec::new(),
         coalesced: 0,
         skipped: 0,
         newest_content: None,
