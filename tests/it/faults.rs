@@ -10,7 +10,7 @@ use cascaded::ledger::Scope;
 use cascaded::rehearsal::{Fault, Faults, Play, RowRules};
 
 use crate::support::daemon::{TestCity, TestDaemon, channel, run};
-use crate::support::town::{TABLES, go_on, open, town, write_rows, wrong};
+use crate::support::town::{TABLES, come_in, go_on, open, town, write_rows, wrong};
 
 const NOTHING: [String; 0] = [];
 
@@ -66,9 +66,9 @@ fn faults_that_pass_lose_nothing_and_double_nothing() {
         }
         // A stranger's certificate: nothing is sent to it, then the right one is shown.
         faults.clear();
-        faults.begin_outage();
+        daemon.stop().await;
         faults.wrong_certificate(3);
-        faults.end_outage();
+        let daemon = TestDaemon::start(city.configuration(), &clock).await;
         go_on(&city, 30, "证书");
         daemon.looked_again().await;
         assert!(faults.played(Faults::WRONG_CERTIFICATE) > 0);
@@ -294,7 +294,7 @@ fn after_three_days_of_outage_nothing_is_lost_and_the_present_goes_first() {
         faults.begin_outage();
         let mut most = 0;
         for hours in (0..72).step_by(6) {
-            go_on(&city, 30, &format!("停机{hours}"));
+            come_in(&city, 30, &format!("{hours:02}"));
             let since = clock.now();
             daemon.wake();
             daemon

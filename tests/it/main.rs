@@ -6,8 +6,11 @@ mod catalogue;
 mod city;
 mod crash;
 mod delivery;
+mod durability;
 mod example;
 mod faults;
 mod package;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod support;
 mod tidy;

@@ -9,7 +9,7 @@ use cascaded::rehearsal::{Fault, Play};
 
 use crate::support::daemon::{TestCity, TestDaemon, run};
 use crate::support::process::{End, Line};
-use crate::support::town::{TABLES, go_on, open, town, unannounced, wrong, write_rows};
+use crate::support::town::{TABLES, go_on, open, town, unannounced, write_rows, wrong};
 
 /// Waits until `holds`, or fails with `what` and what the program said.
 async fn until<F: Future<Output = bool>>(line: &Line, what: &str, mut holds: impl FnMut() -> F) {

@@ -125,6 +125,29 @@ pub(crate) fn write_rows(
     }
 }
 
+/// New rows come into the first table: a sound one again and again under other keys.
+pub(crate) fn come_in(city: &TestCity, rows: usize, tag: &str) {
+    let database = open(&city.path().join("city.sqlite"));
+    let spoiled = spoiled(city, "5151-0101");
+    let keys = keys(&database, "population_515100", "person_no");
+    let key = keys.iter().find(|key| !spoiled.contains(key.as_str())).unwrap();
+    let local = jiff::tz::TimeZone::get("Asia/Shanghai").unwrap().to_datetime(city.clock.now());
+    let now = local.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    database
+        .execute(
+            "CREATE TEMP TABLE new AS SELECT * FROM population_515100 WHERE person_no = ?1",
+            [key],
+        )
+        .unwrap();
+    for number in 0..rows {
+        let fresh = format!("N{tag}{number:05}");
+        database
+            .execute("UPDATE new SET person_no = ?1, update_time = ?2", [&fresh, &now])
+            .unwrap();
+        database.execute("INSERT INTO population_515100 SELECT * FROM new", []).unwrap();
+    }
+}
+
 pub(crate) fn open(path: &Path) -> Connection {
     let database = Connection::open(path).unwrap();
     database.busy_timeout(std::time::Duration::from_secs(20)).unwrap();
