@@ -27,6 +27,7 @@ mod register;
 mod settle;
 mod stage;
 mod submit;
+mod whole;
 
 pub use carrier::{Carrier, CarrierParts, Files};
 pub use disposition::{Disposition, disposition};

@@ -42,7 +42,7 @@ mod verdicts;
 
 pub use batches::{Ended, Waiting, pause_before_retry};
 pub use error::Error;
-pub use flows::{BatchFilter, FlowState, LinkCount};
+pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, UNREADABLE_KEY};
 pub use holds::{Drift, Hold, Scope};
 pub use identity::Identity;
 pub use jobs::{Job, JobState, Resync};
