@@ -3,8 +3,10 @@
 #![expect(clippy::print_stdout, reason = "a test says by name what it did not run")]
 
 mod catalogue;
+mod changes;
 mod city;
 mod delivery;
 mod package;
+mod real;
 mod support;
 mod tidy;
