@@ -192,7 +192,7 @@ const CASES: &[(&str, &str)] = &[
 ];
 
 /// How far the clock goes between two looks.
-const STEP: Duration = Duration::from_secs(1);
+const STEP: Duration = Duration::from_secs(10);
 
 /// Files arrive one a day, on a clock that the test moves.
 async fn days_arrive(days: &[(String, Vec<u8>)], what: &str) -> Outcome {
@@ -218,6 +218,8 @@ async fn days_arrive(days: &[(String, Vec<u8>)], what: &str) -> Outcome {
     daemon.step = STEP;
     for (at, (name, content)) in days.iter().enumerate() {
         write_dated(&dropped.join(name), content, clock.now());
+        // The next look comes a day later, when the file is there.
+        clock.advance(Duration::from_hours(24));
         let expected = latest(&city.rows("cases").await);
         daemon
             .wait_until(&format!("the rows of {name} are settled"), || async {
@@ -232,7 +234,6 @@ async fn days_arrive(days: &[(String, Vec<u8>)], what: &str) -> Outcome {
             daemon = TestDaemon::start(city.configuration(), &clock).await;
             daemon.step = STEP;
         }
-        clock.advance(Duration::from_hours(24));
     }
     let outcome = Outcome::of(&city, &daemon, "cases").await;
     outcome.told(what);
