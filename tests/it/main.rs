@@ -3,10 +3,12 @@
 #![expect(clippy::print_stdout, reason = "a test says by name what it did not run")]
 
 mod catalogue;
+mod changes;
 mod city;
 mod crash;
 mod delivery;
 mod example;
 mod package;
+mod real;
 mod support;
 mod tidy;
