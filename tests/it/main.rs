@@ -7,8 +7,12 @@ mod changes;
 mod city;
 mod crash;
 mod delivery;
+mod durability;
 mod example;
+mod faults;
 mod package;
 mod real;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod support;
 mod tidy;
