@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a test says by name what it did not run")]
 
 mod catalogue;
+mod changes;
 mod city;
 mod crash;
 mod delivery;
@@ -10,6 +11,7 @@ mod durability;
 mod example;
 mod faults;
 mod package;
+mod real;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod support;

@@ -173,16 +173,17 @@ fn carry(shared: &Arc<Shared>, from: &TcpStream, to: &TcpStream) {
             }
             let taken = i64::try_from(read).unwrap();
             let before = shared.left.fetch_sub(taken, Ordering::SeqCst);
-            let piece = buffer.get(..read).unwrap_or_default();
-            if before > 0 && before <= taken {
+            let passes = if before > 0 && before <= taken {
                 // The last bytes pass, the rest of the piece does not.
-                let passes = usize::try_from(before).unwrap();
-                to.write_all(piece.get(..passes).unwrap_or_default()).ok();
+                let passes = usize::try_from(before).unwrap().min(read);
+                to.write_all(buffer.get(..passes).unwrap_or_default()).ok();
                 end(&shared);
                 shared.done.try_send(()).ok();
                 break;
-            }
-            if to.write_all(piece).is_err() {
+            } else {
+                read
+            };
+            if to.write_all(buffer.get(..passes).unwrap_or_default()).is_err() {
                 break;
             }
         }
