@@ -1,19 +1,43 @@
-//! Named crash points: where a test ends the process on purpose.
+//! Named crash points, where a test ends the process on purpose, and switches that take one
+//! protection away, so that the suite can prove its own tests red without it.
 //!
-//! In a packaged build [`point`] is empty. In a build with the feature `sabotage` it counts how
-//! often each point is passed, and aborts at the one that `CASCADED_CRASH_AT=name:count` names.
+//! In a packaged build [`point`] is empty and [`sabotaged`] is false. In a build with the feature
+//! `sabotage` the first counts how often its point is passed and aborts at the one that
+//! `CASCADED_CRASH_AT=name:count` names; the second is true for what `CASCADED_SABOTAGE=name`
+//! names.
 
 /// Every point's name, in the order a batch passes them.
-pub const POINTS: [&str; 9] = [
+pub const POINTS: [&str; 14] = [
+    "catalogue-read",
+    "object-packed",
     "payload-spooled",
     "rows-observed",
     "before-attempt",
     "attempt-committed",
     "answer-received",
     "answer-recorded",
+    "halves-spooled",
+    "fate-known",
+    "fate-recorded",
+    "verdicts-recorded",
     "run-written",
     "run-named",
-    "object-packed",
+];
+
+/// Every protection that can be taken away.
+pub const SWITCHES: [&str; 6] = [
+    // The attempt is committed when the answer is there.
+    "attempt-after-answer",
+    // A lost answer is not asked for: the rows go again under another name.
+    "new-name",
+    // A batch does not wait for an older one that shares a key with it.
+    "key-order",
+    // A lane's position moves before the rows it passes are recorded.
+    "progress-first",
+    // A refused row counts as taken.
+    "refusal-taken",
+    // A payload is not made durable.
+    "unsynced",
 ];
 
 /// The process may end here, on purpose.
@@ -38,4 +62,18 @@ pub fn point(name: &'static str) {
     {
         std::process::abort();
     }
+}
+
+/// Whether this protection is taken away.
+#[cfg(not(feature = "sabotage"))]
+pub const fn sabotaged(_switch: &'static str) -> bool {
+    false
+}
+
+/// Whether this protection is taken away.
+#[cfg(feature = "sabotage")]
+pub fn sabotaged(switch: &'static str) -> bool {
+    use std::sync::OnceLock;
+    static TAKEN: OnceLock<Option<String>> = OnceLock::new();
+    TAKEN.get_or_init(|| std::env::var("CASCADED_SABOTAGE").ok()).as_deref() == Some(switch)
 }

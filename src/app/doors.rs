@@ -1,15 +1,29 @@
-//! The doors of the daemon: control socket and HTTP listener.
+//! The doors of the daemon: the control socket, the HTTP listener, and what systemd is told.
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::App;
-use crate::cascade::Events;
+use anyhow::Context as _;
+use futures_util::future::BoxFuture;
+
+use super::office::{Lent, Office, OfficeParts};
+use super::{App, notify};
+use crate::cascade::Channel;
 use crate::clock::Clock;
 use crate::config::Configuration;
-use crate::control::protocol::LedgerReport;
-use crate::delivery::{ChannelId, RejectKind};
-use crate::ledger::Flow;
+use crate::control::protocol::{Failure, LedgerReport, Reloaded};
+use crate::control::{Health as _, http, socket};
+use crate::ledger;
+use crate::supervisor::{StopPolicy, Supervisor, TaskError, sleep};
+use crate::telemetry::logs::Chain;
+
+/// How often the office looks into the ledger for metrics and readiness.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Tasks that end last.
+const DOORS: [&str; 4] = ["http", "control", "office", "watchdog"];
 
 /// Something `doctor` looked at.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -22,36 +36,156 @@ pub struct Found {
     pub advice: Option<String>,
 }
 
-pub(super) struct Nobody;
-
-impl Events for Nobody {
-    fn failed(&self, _: &str, _: &str) {}
-    fn attempted(&self, _: &ChannelId, _: &str, _: &str) {}
-    fn observed(&self, _: &Flow, _: u64) {}
-    fn confirmed(&self, _: &Flow, _: u64) {}
-    fn rejected(&self, _: &Flow, _: RejectKind, _: u64) {}
-    fn drifted(&self, _: &ChannelId, _: &str) {}
-    fn clock_offset(&self, _: &ChannelId, _: f64) {}
-}
-
 impl App {
-    /// Opens the doors.
+    /// Opens the doors and tells systemd that the daemon is ready. The address is that of HTTP,
+    /// where it is served.
     pub async fn open_doors(&self) -> anyhow::Result<Option<SocketAddr>> {
-        Ok(None)
+        let settings = self.configuration.control.clone();
+        let listener = match settings.http {
+            Some(address) => Some(
+                http::Listener::bind(address)
+                    .await
+                    .with_context(|| format!("control.http {address}"))?,
+            ),
+            None => None,
+        };
+        let address = listener.as_ref().map(http::Listener::address);
+        let office = Arc::new(self.office(address));
+        office.refresh().await;
+        let supervisor = &self.supervisor;
+        if let Some(listener) = listener {
+            let (health, under) = (Arc::clone(&office), supervisor.clone());
+            supervisor.spawn("http", StopPolicy::Drain, async move {
+                listener.serve(health, last(under)).await;
+                Ok(())
+            });
+        }
+        if let Some(settings) = settings.socket {
+            let listener = socket::Listener::bind(&settings)
+                .with_context(|| format!("control.socket {}", settings.path.display()))?;
+            let (handler, under) = (Arc::clone(&office), supervisor.clone());
+            supervisor.spawn("control", StopPolicy::Drain, async move {
+                listener.serve(handler, last(under)).await;
+                Ok(())
+            });
+        }
+        let (looking, clock) = (Arc::clone(&office), supervisor.clock().clone());
+        supervisor.spawn("office", StopPolicy::Abort, async move {
+            loop {
+                sleep(&clock, LOOK_EVERY).await;
+                looking.refresh().await;
+            }
+        });
+        let (watched, under) = (Arc::clone(&office), supervisor.clone());
+        supervisor.spawn("watchdog", StopPolicy::Abort, async move {
+            notify::watchdog(under, move || watched.not_alive().is_empty()).await;
+            Ok::<(), TaskError>(())
+        });
+        notify::ready();
+        Ok(address)
+    }
+
+    fn office(&self, http: Option<SocketAddr>) -> Office {
+        Office::new(OfficeParts {
+            city: self.configuration.city.clone(),
+            crew: self.crew.clone(),
+            channels: self.channels.clone(),
+            configuration: Arc::clone(&self.configuration),
+            metrics: Arc::clone(&self.metrics),
+            watch: Arc::clone(&self.watch),
+            catalogue: self.catalogue.clone(),
+            http,
+            lent: Arc::new(Reload {
+                configuration: Arc::clone(&self.configuration),
+                channels: self.channels.clone(),
+            }),
+        })
     }
 }
 
-/// Looks.
-pub async fn doctor(_: &Configuration, _: &Clock) -> Vec<Found> {
-    Vec::new()
+/// Completes when the stop was raised and every stage has ended, so that `status` answers during
+/// the drain.
+async fn last(supervisor: Supervisor) {
+    supervisor.stop_signal().raised().await;
+    while supervisor.running().iter().any(|name| !DOORS.contains(&name.as_str())) {
+        sleep(supervisor.clock(), Duration::from_millis(20)).await;
+    }
 }
 
-/// Verifies.
-pub async fn verify_offline(_: &Configuration) -> anyhow::Result<LedgerReport> {
-    anyhow::bail!("not wired yet")
+/// Reads configuration, standards and secrets again.
+struct Reload {
+    configuration: Arc<Configuration>,
+    channels: Vec<Arc<Channel>>,
 }
 
-/// Restores.
-pub fn restore(_: &Configuration, _: &Path) -> anyhow::Result<()> {
-    anyhow::bail!("not wired yet")
+impl Lent for Reload {
+    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>> {
+        Box::pin(async move {
+            let read = Configuration::load(&self.configuration.path).map_err(|problems| {
+                problems
+                    .iter()
+                    .map(|problem| Failure {
+                        code: problem.code.to_owned(),
+                        what: problem.message.clone(),
+                        place: Some(problem.place.clone()),
+                        next: None,
+                        temporary: false,
+                    })
+                    .collect::<Vec<_>>()
+            })?;
+            let mut changed = Vec::new();
+            let mut failures = Vec::new();
+            for channel in &self.channels {
+                match channel.client().reload() {
+                    Ok(()) => changed.push(format!("channel.{}.province: credentials", channel.id)),
+                    Err(error) => failures.push(Failure {
+                        code: "E-RELOAD".to_owned(),
+                        what: Chain(&error).to_string(),
+                        place: Some(format!("channel.{}.province", channel.id)),
+                        next: Some("the old credentials stay in use".to_owned()),
+                        temporary: false,
+                    }),
+                }
+                channel.wake();
+            }
+            if failures.is_empty() {
+                Ok(Reloaded { changed, kept: self.configuration.differences(&read) })
+            } else {
+                Err(failures)
+            }
+        })
+    }
+}
+
+/// Looks at everything the daemon needs, without starting it.
+pub async fn doctor(configuration: &Configuration, clock: &Clock) -> Vec<Found> {
+    let mut found = Vec::new();
+    for problem in super::prove(configuration, clock).await {
+        found.push(Found {
+            what: format!("{}: {}", problem.place, problem.message),
+            ok: false,
+            advice: Some("mend the configuration or the file it names".to_owned()),
+        });
+    }
+    found.extend(super::examine::examine(configuration, clock).await);
+    found
+}
+
+/// Proves a ledger that no daemon has open.
+pub async fn verify_offline(configuration: &Configuration) -> anyhow::Result<LedgerReport> {
+    let clock = Clock::system();
+    let started = clock.now();
+    let sealer = ledger::seal::Sealer::from_key_file(&configuration.ledger.key_file)?;
+    let folder = configuration.ledger.folder.clone();
+    let report = crate::supervisor::Pool::new(1)
+        .run(move || ledger::verify_folder(&folder, &Arc::new(sealer)))
+        .await?;
+    Ok(super::office::report_of(report, clock.now().duration_since(started), None))
+}
+
+/// Restores a backup into the configured folder, as a new incarnation.
+pub fn restore(configuration: &Configuration, backup: &Path) -> anyhow::Result<()> {
+    let sealer = Arc::new(ledger::seal::Sealer::from_key_file(&configuration.ledger.key_file)?);
+    ledger::restore(backup, &configuration.ledger.folder, &sealer, &Clock::system())?;
+    Ok(())
 }

@@ -6,10 +6,14 @@
 //! answers during the drain.
 
 mod doors;
+mod examine;
 mod notify;
+pub mod office;
 mod pool;
+mod prove;
 
 pub use doors::{Found, doctor, restore, verify_offline};
+pub use prove::prove;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,8 +31,13 @@ use crate::delivery::ChannelId;
 use crate::ledger::seal::Sealer;
 use crate::ledger::{Flow, Ledger};
 use crate::province::Client;
+use crate::telemetry::metrics::Metrics;
+
+use self::office::{FAILURE_CODES, Watch};
 use crate::supervisor::{Ended, Signal, StopPolicy, Supervisor};
 
+/// Datasets that have metric series of their own; the rest share one.
+const DATASET_SERIES: usize = 200;
 /// Blocking jobs at once: readers, packers, the ledger.
 const BLOCKING: usize = 8;
 
@@ -44,6 +53,8 @@ pub struct App {
     pub catalogue: Signal,
     /// As read.
     pub configuration: Arc<Configuration>,
+    metrics: Arc<Metrics>,
+    watch: Arc<Watch>,
     sources: Vec<(SourceSettings, Source)>,
 }
 
@@ -56,7 +67,9 @@ impl std::fmt::Debug for App {
 impl App {
     /// Opens the ledger and its files, reads secrets, makes clients. Connects nowhere.
     pub async fn build(configuration: Configuration, clock: Clock) -> anyhow::Result<Self> {
-        let events: Arc<dyn Events> = Arc::new(doors::Nobody);
+        let metrics = Arc::new(Metrics::new(DATASET_SERIES, FAILURE_CODES));
+        let watch = Arc::new(Watch::new(Arc::clone(&metrics), &configuration, clock.clone()));
+        let events: Arc<dyn Events> = Arc::<Watch>::clone(&watch);
         let supervisor = Supervisor::new(clock.clone(), BLOCKING);
         let key_file = configuration.ledger.key_file.clone();
         let sealer = Sealer::from_key_file(&key_file)
@@ -95,6 +108,8 @@ impl App {
             channels,
             catalogue: Signal::default(),
             configuration: Arc::new(configuration),
+            metrics,
+            watch,
             sources,
         })
     }
@@ -137,6 +152,11 @@ impl App {
 
     /// Waits for the stop, or for a task that ended by itself, and stops everything in order.
     pub async fn run(&self) -> Ended {
+        let mut stop = self.supervisor.stop_signal();
+        self.supervisor.spawn_passing("stopping", StopPolicy::Drain, async move {
+            stop.raised().await;
+            notify::stopping();
+        });
         self.supervisor.run(self.configuration.pace.grace).await
     }
 }

@@ -55,6 +55,7 @@ impl Stage for Inventory {
             .collect();
         let objects = read.objects.len();
         let change = self.crew.ledger.catalogue_read(read.objects, channels).await?;
+        crate::crash::point("catalogue-read");
         if !change.is_empty() {
             tracing::info!(
                 objects,

@@ -57,6 +57,23 @@ pub trait Events: Send + Sync {
     fn drifted(&self, channel: &ChannelId, kind: &str);
     /// The province's clock is ahead of ours by so many seconds.
     fn clock_offset(&self, channel: &ChannelId, seconds: f64);
+    /// A channel was called; `answered` tells whether anything came back.
+    fn called(&self, _channel: &ChannelId, _answered: bool) {}
+    /// A batch's message was handed over.
+    fn sent(&self, _channel: &ChannelId, _sent: Sent<'_>) {}
+}
+
+/// One sending of a batch or an object's message.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// On which lane.
+    pub lane: Lane,
+    /// How its answer was classed, in [`Events::attempted`]'s words.
+    pub outcome: &'a str,
+    /// From the first byte to the whole answer.
+    pub took: Duration,
+    /// Bytes of its payload.
+    pub bytes: u64,
 }
 
 /// A channel, put together.
@@ -204,6 +221,7 @@ impl Crew {
             attempt: number,
         };
         let reply = channel.client.place(placement).await;
+        self.events.called(&channel.id, reply.status.is_some());
         if let Some(ahead) = reply.clock_ahead {
             self.events.clock_offset(&channel.id, ahead.as_secs_f64());
         }

@@ -33,7 +33,7 @@ pub use carrier::{Carrier, CarrierParts, Files};
 pub use disposition::{Disposition, disposition};
 pub use error::Error;
 pub use inventory::Inventory;
-pub use lane::{Channel, ChannelParts, Crew, Events, Pace};
+pub use lane::{Channel, ChannelParts, Crew, Events, Pace, Sent};
 pub use observe::Observe;
 pub use reconcile::{Comparison, Reconcile};
 pub use register::Register;

@@ -34,6 +34,10 @@ const PAGE_ROWS: usize = 5_000;
 const PAGE_ROOM_BYTES: u64 = 16 << 20;
 /// Rows that may be pended beyond one page before reading pauses.
 const PAGE_ROOM_ROWS: usize = 2 * PAGE_ROWS;
+/// Rows of all datasets of a channel that may be under way or unmerged: about 62 bytes each.
+const BACKLOG_ROWS: usize = 250_000;
+/// Of these, what a live lane may always use.
+const LIVE_ROWS: usize = 10_000;
 /// Deletions looked for at once.
 const GONE_ROWS: usize = 5_000;
 /// Below so many rows a deletion never needs an approval by its share.
@@ -239,6 +243,11 @@ impl Observe {
                 },
                 None => Progress::Unmoved,
             };
+            if crate::crash::sabotaged("progress-first")
+                && let Some(position) = cursor.position().filter(|_| moves)
+            {
+                self.move_on(lane, position).await?;
+            }
             self.take(mount, page, Reading::Lane(lane), progress).await?;
             if lane == Lane::Backfill && self.crew.now() >= self.next_poll {
                 return Ok(false);
@@ -422,9 +431,19 @@ impl Observe {
 
     /// Spool and memory have room for another page.
     async fn may_read(&self, lane: Lane) -> bool {
-        let carrier = Arc::clone(&self.carrier);
-        let rows = self.crew.block(move || carrier.index().room()).await;
-        rows >= PAGE_ROOM_ROWS && self.crew.has_room(&self.carrier, lane, PAGE_ROOM_BYTES)
+        let (carrier, channel) = (Arc::clone(&self.carrier), Arc::clone(&self.channel));
+        let (room, own, all) = self
+            .crew
+            .block(move || {
+                let rows = |carrier: &Carrier| carrier.index().sizes().memory_rows;
+                let all: usize = channel.carriers().map(|carrier| rows(carrier)).sum();
+                let room = carrier.index().room();
+                (room, rows(&carrier), all)
+            })
+            .await;
+        // The backlog of all datasets shares one budget; a live lane always has its own share.
+        let within = all < BACKLOG_ROWS || lane == Lane::Live && own < LIVE_ROWS;
+        within && room >= PAGE_ROOM_ROWS && self.crew.has_room(&self.carrier, lane, PAGE_ROOM_BYTES)
     }
 
     /// Waits for room; true when the daemon stops.
@@ -479,7 +498,7 @@ impl Observe {
         self.record(reading.lane(), packed, progress, Action::Upsert).await
     }
 
-    /// Tells the ledger, then the index, then whoever sends.
+    /// Tells the index, then the ledger, then whoever sends.
     async fn record(
         &self,
         lane: Lane,
@@ -492,12 +511,8 @@ impl Observe {
         let names: Vec<String> =
             observation.batches.iter().map(|batch| batch.id.to_string()).collect();
         let packed_any = !names.is_empty();
-        if let Err(error) = self.crew.ledger.observed(observation).await {
-            let spool = Arc::clone(&self.crew.files.spool);
-            self.crew.block(move || names.iter().for_each(|name| drop(spool.remove(name)))).await;
-            return Err(error.into());
-        }
-        crate::crash::point("rows-observed");
+        let ordinals: Vec<u64> = manifests.iter().map(|(ordinal, _)| *ordinal).collect();
+        // The index first: once the ledger knows a batch, it may be sent and settled at any moment.
         let carrier = Arc::clone(&self.carrier);
         self.crew
             .block(move || -> Result<(), Error> {
@@ -508,6 +523,21 @@ impl Observe {
                 Ok(())
             })
             .await?;
+        if let Err(error) = self.crew.ledger.observed(observation).await {
+            let (carrier, spool) = (Arc::clone(&self.carrier), Arc::clone(&self.crew.files.spool));
+            self.crew
+                .block(move || -> Result<(), Error> {
+                    for ordinal in ordinals {
+                        carrier.index().abandon_batch(ordinal)?;
+                    }
+                    // What cannot be removed now is removed at the next start.
+                    names.iter().for_each(|name| drop(spool.remove(name)));
+                    Ok(())
+                })
+                .await?;
+            return Err(error.into());
+        }
+        crate::crash::point("rows-observed");
         if rejected > 0 {
             let kind = crate::delivery::RejectKind::Local;
             self.crew.events.rejected(&self.carrier.flow, kind, rejected);
@@ -538,6 +568,8 @@ impl Observe {
             rejects: packed.rejects,
             mended: packed.mended,
             replayed: packed.replayed,
+            unique: packed.unique,
+            freed: packed.freed,
             coalesced: packed.coalesced,
             skipped: packed.skipped,
             newest_content: packed.newest_content,

@@ -30,8 +30,8 @@ use crate::supervisor::Signal;
 
 /// Parts of one answer: bounds a province that never says it has ended.
 const MAX_PAGES: u32 = 100_000;
-/// Keys of one dataset that are compared in memory: 24 bytes each.
-const MAX_KEYS: usize = 4_000_000;
+/// Keys of one dataset that are compared in memory, about 60 bytes each on both sides together.
+const MAX_KEYS: usize = 1_000_000;
 /// Keys read from the ledger's runs at once.
 const STEP_KEYS: usize = 10_000;
 /// Differences that are listed by name.
@@ -165,14 +165,18 @@ pub(super) async fn compare(
         found.skipped = Some("not-mounted");
         return Ok(found);
     };
-    let (index, ours) = {
-        let carrier = Arc::clone(carrier);
-        crew.block(move || settled(&carrier)).await?
-    };
-    if index > 0 {
+    if moving(crew, carrier).await {
         found.skipped = Some("rows-on-the-way");
         return Ok(found);
     }
+    let ours = {
+        let carrier = Arc::clone(carrier);
+        crew.block(move || settled(&carrier)).await?
+    };
+    let Some(ours) = ours else {
+        found.skipped = Some("too-many-keys");
+        return Ok(found);
+    };
     let scope = Scope {
         object: Some(&mount.object),
         upper_id: mount.upper_id.as_deref(),
@@ -190,25 +194,30 @@ pub(super) async fn compare(
     difference(&mut found, &ours, &theirs);
     contents(crew, carrier, &mount, &ours, &theirs, &mut found).await?;
     // Rows that were confirmed while the province was read are no difference: look again later.
-    let (moved, _) = {
-        let carrier = Arc::clone(carrier);
-        crew.block(move || settled(&carrier)).await?
-    };
-    if moved > 0 && found.mismatched() > 0 {
+    if found.mismatched() > 0 && moving(crew, carrier).await {
         found.skipped = Some("rows-on-the-way");
         return Ok(found);
     }
-    crew.ledger.reconciled(carrier.flow.clone(), found.mismatched()).await?;
+    crew.ledger.reconciled(carrier.flow.clone(), found.confirmed, found.mismatched()).await?;
     if repair && found.mismatched() > 0 {
         mend(crew, channel, carrier, &found, &ours).await?;
     }
     Ok(found)
 }
 
-/// How many rows are not settled, and the settled ones. Blocking.
-fn settled(carrier: &Carrier) -> Result<(usize, HashMap<KeyDigest, RowHash>), Error> {
+/// Whether rows of the dataset are on their way.
+async fn moving(crew: &Crew, carrier: &Arc<Carrier>) -> bool {
+    let carrier = Arc::clone(carrier);
+    crew.block(move || {
+        let sizes = carrier.index().sizes();
+        sizes.memory_rows > sizes.settled_rows
+    })
+    .await
+}
+
+/// The settled rows; `None` where there are more than can be compared. Blocking.
+fn settled(carrier: &Carrier) -> Result<Option<HashMap<KeyDigest, RowHash>>, Error> {
     let index = carrier.index();
-    let sizes = index.sizes();
     let mut ours = HashMap::new();
     let mut range = Some(KeyRange::ALL);
     while let Some(here) = range {
@@ -216,10 +225,10 @@ fn settled(carrier: &Carrier) -> Result<(usize, HashMap<KeyDigest, RowHash>), Er
         range = entries.last().and_then(|(key, _)| here.after(*key));
         ours.extend(entries.into_iter().map(|(key, known)| (key, known.row)));
         if ours.len() > MAX_KEYS {
-            break;
+            return Ok(None);
         }
     }
-    Ok((sizes.memory_rows.saturating_sub(sizes.settled_rows), ours))
+    Ok(Some(ours))
 }
 
 type Theirs = HashMap<KeyDigest, u64>;

@@ -37,7 +37,14 @@ impl Stage for Register {
     async fn step(&mut self) -> Result<Progress, Error> {
         let links = self.crew.ledger.links(self.channel.id.clone(), LinkFilter::default()).await?;
         let mut packed = 0;
-        for link in links.iter().filter(|link| wants_registration(link)) {
+        // After a restore nobody knows what the province holds: the same again under our id tells.
+        let adrift = if links.iter().any(|link| link.state == LinkState::Unknown) {
+            self.crew.ledger.links_adrift(self.channel.id.clone()).await?
+        } else {
+            BTreeSet::new()
+        };
+        let again = |link: &Link| link.wanted.is_some() && adrift.contains(&link.key);
+        for link in links.iter().filter(|link| wants_registration(link) || again(link)) {
             if packed >= STEP_OBJECTS {
                 break;
             }

@@ -35,6 +35,7 @@ pub struct Settle {
     crew: Crew,
     channel: Arc<Channel>,
     next_review: Timestamp,
+    next_beat: Timestamp,
     failures: u32,
 }
 
@@ -44,6 +45,7 @@ impl Stage for Settle {
         did |= self.collect_verdicts().await?;
         did |= self.follow_reviews().await?;
         did |= self.merge().await?;
+        self.beat().await?;
         let leftovers = self.crew.ledger.spool_leftovers(LEFTOVERS).await?;
         self.crew.release(leftovers).await?;
         self.failures = 0;
@@ -51,6 +53,7 @@ impl Stage for Settle {
             return Ok(Progress::Did);
         }
         let idle = self.crew.after(self.crew.pace.idle).min(self.next_review);
+        let idle = if self.next_beat > self.crew.now() { idle.min(self.next_beat) } else { idle };
         let next = self.crew.ledger.next_inquiry_at(self.channel.id.clone()).await?;
         let soon = self.crew.after(Duration::from_millis(200));
         Ok(Progress::Idle(next.map_or(idle, |next| next.max(soon)).min(idle)))
@@ -69,7 +72,7 @@ impl Stage for Settle {
 impl Settle {
     /// The stage of a channel.
     pub fn new(crew: Crew, channel: Arc<Channel>) -> Self {
-        Self { crew, channel, next_review: Timestamp::MIN, failures: 0 }
+        Self { crew, channel, next_review: Timestamp::MIN, next_beat: Timestamp::MIN, failures: 0 }
     }
 
     /// Batches whose answer was lost: the province is asked; what it does not hold is sent again
@@ -80,7 +83,9 @@ impl Settle {
         let did = !unresolved.is_empty();
         for waiting in unresolved {
             let ended = self.inquire(&waiting).await?;
+            crate::crash::point("fate-known");
             self.crew.ledger.batch_resolved(waiting.batch.id, ended).await?;
+            crate::crash::point("fate-recorded");
             after(&self.crew, &self.channel, &waiting.batch, Vec::new()).await?;
         }
         Ok(did)
@@ -212,6 +217,7 @@ impl Settle {
             }
             let failed = judged.iter().filter(|one| matches!(one, Judged::Failed(_))).count();
             let (settled, contradictions) = self.crew.ledger.judged(batch.id, judged).await?;
+            crate::crash::point("verdicts-recorded");
             let flow = Flow { channel: self.channel.id.clone(), dataset: dataset.clone() };
             let failed = u64::try_from(failed).unwrap_or(u64::MAX);
             if failed > 0 {
@@ -315,6 +321,22 @@ impl Settle {
         Ok(true)
     }
 
+    /// Tells the province that we are there, as often as its standard asks for it.
+    async fn beat(&mut self) -> Result<(), Error> {
+        let Some(every) =
+            self.channel.standard.operation("heartbeat").and_then(|known| known.every)
+        else {
+            return Ok(());
+        };
+        if self.crew.now() >= self.next_beat {
+            self.next_beat = self.crew.after(every);
+            let reply = self.crew.ask(&self.channel, "heartbeat", &Scope::default()).await?;
+            let outcome = super::submit::outcome_word(&reply.reading.outcome);
+            self.crew.events.attempted(&self.channel.id, "heartbeat", outcome);
+        }
+        Ok(())
+    }
+
     /// Confirmed rows leave the spool for the sorted runs, when there are enough or nothing else
     /// is on the way.
     async fn merge(&self) -> Result<bool, Error> {
@@ -327,15 +349,18 @@ impl Settle {
 }
 
 async fn merge(crew: &Crew, carrier: &Arc<Carrier>) -> Result<bool, Error> {
-    let name = format!("{:020}", crew.ledger.next_ordinal()?);
     let planned = {
-        let carrier = Arc::clone(carrier);
+        let (carrier, ledger) = (Arc::clone(carrier), crew.ledger.clone());
         crew.block(move || -> Result<_, Error> {
             let mut index = carrier.index();
             let sizes = index.sizes();
             // Nothing pends: the rest is merged as well, so that the spool empties.
-            let quiet = sizes.settled_rows > 0 && sizes.settled_rows == sizes.memory_rows;
+            let quiet = sizes.settled_rows == sizes.memory_rows;
             let at_least = if quiet { 1 } else { MERGE_ROWS };
+            if sizes.settled_rows < at_least {
+                return Ok(None);
+            }
+            let name = format!("{:020}", ledger.next_ordinal()?);
             let before = index.names();
             Ok(index.plan_merge(&name, at_least)?.map(|merge| (before, merge)))
         })

@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 
 use super::disposition::{Disposition, disposition};
-use super::lane::{Channel, Crew};
+use super::lane::{Channel, Crew, Sent};
 use super::pack::{Cut, Cutter, seal_original};
 use super::parcel::Parcel;
 use super::stage::{Progress, Stage};
@@ -38,17 +38,28 @@ impl Stage for Submit {
         let mut running = FuturesUnordered::new();
         let mut did = false;
         let mut stop = self.crew.supervisor.stop_signal();
+        if self.failures > 0 {
+            // A step that failed may have left attempts that nobody waits for any more.
+            self.crew.ledger.attempts_abandoned(channel.id.clone()).await?;
+            channel.settle.raise();
+        }
+        let mut trouble = None;
         loop {
             let free = self.in_flight.saturating_sub(running.len());
-            if free > 0 && !stop.is_raised() {
+            if free > 0 && trouble.is_none() && !stop.is_raised() {
                 let (id, now) = (channel.id.clone(), self.crew.now());
                 for waiting in self.crew.ledger.sendable(id, now, free, per_subject).await? {
                     did = true;
-                    let payload = waiting.batch.payload_digest;
                     crate::crash::point("before-attempt");
-                    let attempt = self.crew.ledger.attempt_begun(waiting.batch.id, payload).await?;
+                    let begun = match self.begin(&waiting).await {
+                        Ok(begun) => begun,
+                        Err(error) => {
+                            trouble = Some(error);
+                            break;
+                        }
+                    };
                     crate::crash::point("attempt-committed");
-                    running.push(self.send(waiting, attempt));
+                    running.push(self.send(waiting, begun));
                 }
             }
             if running.is_empty() {
@@ -56,8 +67,9 @@ impl Stage for Submit {
             }
             tokio::select! {
                 ended = running.next() => {
-                    if let Some(result) = ended {
-                        result?;
+                    // The others reach their end first: an answer that came is not thrown away.
+                    if let Some(Err(error)) = ended {
+                        trouble.get_or_insert(error);
                     }
                 }
                 () = channel.submit.raised(), if running.len() < self.in_flight => {}
@@ -65,6 +77,9 @@ impl Stage for Submit {
             }
         }
         drop(running);
+        if let Some(error) = trouble {
+            return Err(error);
+        }
         self.failures = 0;
         if did {
             return Ok(Progress::Did);
@@ -100,24 +115,72 @@ impl Submit {
         Ok(next.map_or(idle, |next| next.max(soon)).min(idle))
     }
 
+    /// Commits the attempt before a byte leaves; `None` where a test took that away.
+    async fn begin(&self, waiting: &Waiting) -> Result<Option<Attempt>, Error> {
+        if crate::crash::sabotaged("attempt-after-answer") {
+            return Ok(None);
+        }
+        let (id, payload) = (waiting.batch.id, waiting.batch.payload_digest);
+        Ok(Some(self.crew.ledger.attempt_begun(id, payload).await?))
+    }
+
     /// Sends one batch and records what came of it.
-    async fn send(&self, waiting: Waiting, attempt: Attempt) -> Result<(), Error> {
+    async fn send(&self, waiting: Waiting, begun: Option<Attempt>) -> Result<(), Error> {
         let batch = waiting.batch.clone();
-        let parcel = self.parcel(&batch).await?;
+        let parcel = match (self.parcel(&batch).await, &begun) {
+            (Ok(parcel), _) => parcel,
+            (Err(error), Some(attempt)) => {
+                return self.unreadable(&batch, attempt.clone(), &error).await;
+            }
+            (Err(error), None) => return Err(error),
+        };
         let id = batch.id.to_string();
-        let reply = self
-            .crew
-            .call(&self.channel, &batch.operation, &parcel.message, &id, attempt.number)
-            .await?;
+        let number = begun.as_ref().map_or(0, |attempt| attempt.number);
+        let left_at = self.crew.now();
+        let reply =
+            self.crew.call(&self.channel, &batch.operation, &parcel.message, &id, number).await?;
+        let took = self.crew.now().duration_since(left_at);
         crate::crash::point("answer-received");
         let reading = reply.reading;
         let outcome = reading.outcome;
         let ended = self.decide(&waiting, &parcel, &outcome).await?;
         let word = outcome_word(&outcome);
         self.crew.events.attempted(&self.channel.id, &batch.operation, word);
+        // The clock may have been set back meanwhile.
+        let took = Duration::try_from(took).unwrap_or_default();
+        let sent = Sent { lane: batch.lane, outcome: word, took, bytes: batch.payload_bytes };
+        self.crew.events.sent(&self.channel.id, sent);
+        let row_refused = matches!(ended.0, Ended::RowRefused { .. });
+        let attempt = match begun {
+            Some(attempt) => attempt,
+            None => self.crew.ledger.attempt_begun(batch.id, batch.payload_digest).await?,
+        };
         self.crew.ledger.attempt_ended(attempt, ended.0).await?;
+        if let (true, Subject::Rows { dataset, .. }) = (row_refused, &batch.subject) {
+            let flow =
+                crate::ledger::Flow { channel: batch.channel.clone(), dataset: dataset.clone() };
+            self.crew.events.rejected(&flow, RejectKind::Refused, 1);
+        }
         crate::crash::point("answer-recorded");
         after(&self.crew, &self.channel, &batch, ended.1).await
+    }
+
+    /// A payload that cannot be read holds its dataset or object, and nothing beside it. Nothing
+    /// left: the batch is queued again behind the hold.
+    async fn unreadable(
+        &self,
+        batch: &Batch,
+        attempt: Attempt,
+        error: &Error,
+    ) -> Result<(), Error> {
+        tracing::error!(
+            channel = %self.channel.id, batch = %batch.id, code = error.code(),
+            error = %crate::telemetry::logs::Chain(error), "a spooled payload cannot be read",
+        );
+        self.crew.events.failed("submit", error.code());
+        let scope = HoldScope::Subject(batch.subject.name());
+        let ended = Ended::Held { code: error.code().to_owned(), scope };
+        Ok(self.crew.ledger.attempt_ended(attempt, ended).await?)
     }
 
     async fn parcel(&self, batch: &Batch) -> Result<Parcel, Error> {
@@ -162,6 +225,10 @@ impl Submit {
                 drop(self.channel.client.reload());
                 again(true, self.crew.now())
             }
+            Disposition::Ask if crate::crash::sabotaged("new-name") => {
+                return self.split(batch, parcel, code).await;
+            }
+            Disposition::Quarantine if crate::crash::sabotaged("refusal-taken") => taken(outcome),
             Disposition::Ask => {
                 Ended::Unknown { code, at: self.crew.after(self.crew.pace.unknown) }
             }
@@ -279,7 +346,7 @@ impl SplitJob {
         };
         let middle = rows.len() / 2;
         let mut halves = Vec::new();
-        for range in [0..middle, middle..rows.len()] {
+        for range in [0..middle, middle..rows.len()].into_iter().filter(|range| !range.is_empty()) {
             let mut encoded = Vec::new();
             let mut ends = Vec::new();
             for at in range.clone() {
@@ -301,6 +368,7 @@ impl SplitJob {
             };
             halves.push(cutter.seal(cut)?);
         }
+        crate::crash::point("halves-spooled");
         Ok(halves)
     }
 }
@@ -383,7 +451,10 @@ pub(super) async fn after(
         }
         BatchState::Settled if is_object => crew.release(vec![batch.id]).await?,
         BatchState::Settled => {
-            let rows = u64::from(batch.rows);
+            // What its verdicts turned away is told as rejected, not as confirmed.
+            let failed = crew.ledger.failed_keys(batch.id).await?.len();
+            let failed = u64::try_from(failed).unwrap_or(u64::MAX);
+            let rows = u64::from(batch.rows).saturating_sub(failed);
             if let Subject::Rows { dataset, .. } = &batch.subject {
                 let channel = batch.channel.clone();
                 let flow = crate::ledger::Flow { channel, dataset: dataset.clone() };

@@ -4,7 +4,7 @@
 //! Five kinds of objects are registered above, parents first: organisation (机构) → category
 //! (目录分类) → system (信息系统) → entry (目录) with its items (信息项) → resource (资源). What a
 //! province calls each field is in its standard's directory; this module knows none of that. A
-//! standard names values by the words of [`words`], and an object answers with [`Object::word`].
+//! standard names values by the words of [`words()`], and an object answers with [`Object::word`].
 
 mod object;
 mod value;

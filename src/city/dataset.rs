@@ -252,9 +252,9 @@ impl Check<'_> {
     fn change(&mut self, source: Option<&SourceSettings>, fields: &[Field]) -> Option<Change> {
         let folder = matches!(source, Some(SourceSettings::CsvFolder(_)));
         match &self.settings.change {
-            ChangeSettings::Full => Some(Change::Full),
-            ChangeSettings::Files if folder || source.is_none() => Some(Change::Files),
-            ChangeSettings::Files => {
+            ChangeSettings::Full {} => Some(Change::Full),
+            ChangeSettings::Files {} if folder || source.is_none() => Some(Change::Files),
+            ChangeSettings::Files {} => {
                 self.report(
                     "change",
                     "`files` is for a folder; a database has `time-column` or `full`",

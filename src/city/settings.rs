@@ -258,10 +258,11 @@ pub enum ChangeSettings {
         #[serde(default = "overlap", deserialize_with = "duration")]
         overlap: Duration,
     },
-    /// Files that are new or were written again since the last poll.
-    Files,
+    /// Files that are new or were written again since the last poll. Braces, so that a key beside it
+    /// is refused.
+    Files {},
     /// Everything is read and compared with what was sent.
-    Full,
+    Full {},
 }
 
 impl SourceSettings {

@@ -256,7 +256,8 @@ pub struct Resync {
     /// All of them.
     #[arg(long)]
     pub all: bool,
-    /// Every row, whatever was confirmed. This is what happens unless told otherwise.
+    /// Every row, whatever was confirmed. Without this, every row is compared with what was sent,
+    /// and only what changed or is gone goes out.
     #[arg(long)]
     pub full: bool,
     /// Rows changed since then: 2026-11-01, 2026-11-01T08:00:00 (Asia/Shanghai) or with an offset.
@@ -268,6 +269,9 @@ pub struct Resync {
     /// Catalogue objects instead of rows.
     #[arg(long)]
     pub catalogue: bool,
+    /// Approves of deletions and withdrawals above in bulk (批准批量删除).
+    #[arg(long)]
+    pub approve_deletions: bool,
     /// Only says what would be done.
     #[arg(long)]
     pub dry_run: bool,

@@ -181,11 +181,13 @@ fn resync(it: &arguments::Resync) -> Result<Resync, Trouble> {
         Some(at) => Extent::Since { at },
         None if it.rejected => Extent::Rejected {},
         None if it.catalogue => Extent::Catalogue {},
-        None => Extent::Full {},
+        None if it.full => Extent::Full {},
+        None => Extent::Compare {},
     };
     Ok(Resync {
         datasets: it.datasets.clone(),
         extent,
+        approve_deletions: it.approve_deletions,
         dry_run: it.dry_run,
         idempotency_key: idempotency_key(it.key.as_deref())?,
     })

@@ -30,11 +30,14 @@ impl Local for Assembly {
     fn run(&self, config: &Path, _console: &mut Console<'_>) -> Result<(), Trouble> {
         let configuration = load(config)?;
         log(configuration.logs)?;
-        runtime()?.block_on(run(configuration))
+        let runtime = runtime()?;
+        runtime.block_on(proven(&configuration))?;
+        runtime.block_on(run(configuration))
     }
 
     fn check(&self, config: &Path) -> Result<(), Trouble> {
-        load(config).map(drop)
+        let configuration = load(config)?;
+        runtime()?.block_on(proven(&configuration))
     }
 
     fn doctor(&self, config: &Path, json: bool, console: &mut Console<'_>) -> Result<(), Trouble> {
@@ -87,6 +90,16 @@ fn load(path: &Path) -> Result<Configuration, Trouble> {
         exit: Exit::Configuration,
         failures: problems.iter().map(problem).collect(),
     })
+}
+
+/// Asks the files and sources that the configuration names; exit 78 for what they contradict.
+async fn proven(configuration: &Configuration) -> Result<(), Trouble> {
+    let problems = crate::app::prove(configuration, &Clock::system()).await;
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let failures = problems.iter().map(problem).collect();
+    Err(Trouble { exit: Exit::Configuration, failures })
 }
 
 fn problem(problem: &Problem) -> Failure {

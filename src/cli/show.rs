@@ -412,6 +412,10 @@ impl View {
                 self.word(if it.ours { Message::Yes } else { Message::No }),
             ]
         }));
+        for (channel, dataset, why) in &it.skipped {
+            text.push_str(&printable(format!("{channel}  {dataset}  {why}")));
+            text.push('\n');
+        }
         if let Some(job) = &it.job {
             text.push_str(&self.say(Message::RepairJob, &[job]));
             text.push('\n');

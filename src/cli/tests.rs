@@ -177,7 +177,8 @@ fn a_resync_waits_for_its_job_and_shows_how_it_ended() {
     assert!(out.contains("job r-0143 was taken") && out.contains("24,400"), "{out}");
     let asked = bench.asked();
     let Some(Request::Resync(resync)) = asked.first() else { panic!("{asked:?}") };
-    assert_eq!(resync.extent, Extent::Full {});
+    assert_eq!(resync.extent, Extent::Compare {});
+    assert!(!resync.approve_deletions);
     assert_eq!(resync.idempotency_key, "k1");
     assert_eq!(asked.len(), 3);
     let uid = bench.daemon.0.lock().unwrap()[0].1.uid;

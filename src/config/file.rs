@@ -22,7 +22,8 @@ use crate::telemetry::logs;
 pub const ROWS: &str = "rows";
 
 /// Every section.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
+    "city",
     "ledger",
     "logs",
     "control",
@@ -39,6 +40,7 @@ const SECTIONS: [&str; 11] = [
 /// The file, read and not yet checked.
 #[derive(Debug)]
 pub(super) struct File {
+    pub(super) city: String,
     pub(super) ledger: LedgerSettings,
     pub(super) logs: logs::Settings,
     pub(super) control: ControlSettings,
@@ -162,6 +164,7 @@ impl File {
             problems.push(Problem::new("ledger", "this section is needed"));
         }
         let file = Self {
+            city: one(&mut table, "city", problems).unwrap_or_default(),
             // A placeholder that is never used: the problem above refuses the whole.
             ledger: ledger.unwrap_or_else(LedgerSettings::nowhere),
             logs: one(&mut table, "logs", problems).unwrap_or_default(),

@@ -49,6 +49,8 @@ pub struct DatasetRules {
 pub struct Configuration {
     /// Where it was read from.
     pub path: PathBuf,
+    /// The city's name, for people.
+    pub city: String,
     /// Where the daemon keeps what it knows.
     pub ledger: LedgerSettings,
     /// How it logs.
@@ -82,6 +84,37 @@ impl Configuration {
         Self::parse(&text, path, &base)
     }
 
+    /// Sections of `other` that differ from these and take effect only with a restart.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let ids = |it: &Self| -> Vec<String> {
+            it.datasets
+                .iter()
+                .map(|it| format!("{:?} {:?}", it.dataset, it.rules.rules()))
+                .collect()
+        };
+        let channels = |it: &Self| -> Vec<String> {
+            it.channels
+                .iter()
+                .map(|it| format!("{:?} {}", it.settings, it.standard.digest()))
+                .collect()
+        };
+        let differs = [
+            ("city", self.city != other.city),
+            ("ledger", format!("{:?}", self.ledger) != format!("{:?}", other.ledger)),
+            ("control", format!("{:?}", self.control) != format!("{:?}", other.control)),
+            ("pace", format!("{:?}", self.pace) != format!("{:?}", other.pace)),
+            ("channel", channels(self) != channels(other)),
+            ("source", format!("{:?}", self.sources) != format!("{:?}", other.sources)),
+            ("catalogue", format!("{:?}", self.catalogue) != format!("{:?}", other.catalogue)),
+            ("dataset", ids(self) != ids(other)),
+        ];
+        differs
+            .into_iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(section, _)| section.to_owned())
+            .collect()
+    }
+
     fn parse(text: &str, path: &Path, base: &Path) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut file = file::File::read(text, &mut problems)?;
@@ -95,6 +128,7 @@ impl Configuration {
         match (problems.is_empty(), datasets) {
             (true, Some(datasets)) => Ok(Self {
                 path: path.to_owned(),
+                city: file.city,
                 ledger: file.ledger,
                 logs: file.logs,
                 control: file.control,

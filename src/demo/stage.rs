@@ -106,7 +106,7 @@ fn configuration_text(plan: &Plan, city: &Generated, url: &str) -> String {
     let socket = plan.folder.join(SOCKET);
     format!(
         "# Written by the demonstration; every path is relative to this folder.\n\
-         standards = [\"{standards}\"]\n\n\
+         city = \"示例市\"\nstandards = [\"{standards}\"]\n\n\
          [ledger]\nfolder = \"ledger\"\nkey_file = \"keys/ledger.key\"\n\n\
          [control]\n{listen}socket = {{ path = \"{}\" }}\n\n\
          [[channel]]\nid = \"province\"\nstandard = \"{STANDARD}\"\n\n\

@@ -51,6 +51,57 @@ pub enum BrokenBy {
     Head,
 }
 
+/// A check of one writer's day, one fact after the other: for chains too long to hold at once.
+#[derive(Debug)]
+pub struct Walk<'w> {
+    writer: &'w str,
+    day: Date,
+    number: u64,
+    previous: DigestSha256,
+}
+
+impl<'w> Walk<'w> {
+    /// Before the day's first fact.
+    pub fn new(writer: &'w str, day: Date) -> Self {
+        Self { writer, day, number: 0, previous: start(writer, day) }
+    }
+
+    /// The next fact with its stored digest.
+    pub fn step(&mut self, fact: &Fact, digest: DigestSha256) -> Result<(), Broken> {
+        self.number += 1;
+        if *fact.id.writer != *self.writer || fact.id.day != self.day {
+            return Err(self.broken(BrokenBy::Stranger));
+        }
+        if fact.id.number != self.number {
+            return Err(self.broken(BrokenBy::Gap));
+        }
+        self.previous = chain(self.previous, fact);
+        if self.previous != digest {
+            return Err(self.broken(BrokenBy::Digest));
+        }
+        let is_later = |of: &super::FactId| {
+            *of.writer == *self.writer && (of.day, of.number) >= (fact.id.day, fact.id.number)
+        };
+        if fact.cause.iter().chain(&fact.amends).any(is_later) {
+            return Err(self.broken(BrokenBy::Later));
+        }
+        Ok(())
+    }
+
+    /// The day's last digest. See [`verify`] for `head`.
+    pub fn end(mut self, head: Option<DigestSha256>) -> Result<DigestSha256, Broken> {
+        if head.is_some_and(|head| head != self.previous) {
+            self.number += 1;
+            return Err(self.broken(BrokenBy::Head));
+        }
+        Ok(self.previous)
+    }
+
+    fn broken(&self, by: BrokenBy) -> Broken {
+        Broken { writer: self.writer.to_owned(), day: self.day, number: self.number, by }
+    }
+}
+
 /// Checks one writer's day from its first fact to its last and gives the last digest.
 ///
 /// `facts` come in order, each with its stored digest. `head` is the day's last digest as kept
@@ -62,31 +113,9 @@ pub fn verify<'f>(
     facts: impl IntoIterator<Item = (&'f Fact, DigestSha256)>,
     head: Option<DigestSha256>,
 ) -> Result<DigestSha256, Broken> {
-    let mut previous = start(writer, day);
-    let mut number = 0;
+    let mut walk = Walk::new(writer, day);
     for (fact, digest) in facts {
-        number += 1;
-        let broken = |by| Err(Broken { writer: writer.to_owned(), day, number, by });
-        if *fact.id.writer != *writer || fact.id.day != day {
-            return broken(BrokenBy::Stranger);
-        }
-        if fact.id.number != number {
-            return broken(BrokenBy::Gap);
-        }
-        previous = chain(previous, fact);
-        if previous != digest {
-            return broken(BrokenBy::Digest);
-        }
-        let is_later = |of: &super::FactId| {
-            *of.writer == *writer && (of.day, of.number) >= (fact.id.day, fact.id.number)
-        };
-        if fact.cause.iter().chain(&fact.amends).any(is_later) {
-            return broken(BrokenBy::Later);
-        }
+        walk.step(fact, digest)?;
     }
-    if head.is_some_and(|head| head != previous) {
-        let number = number + 1;
-        return Err(Broken { writer: writer.to_owned(), day, number, by: BrokenBy::Head });
-    }
-    Ok(previous)
+    walk.end(head)
 }

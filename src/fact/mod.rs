@@ -12,7 +12,7 @@
 mod chain;
 mod kind;
 
-pub use chain::{Broken, BrokenBy, chain, start, verify};
+pub use chain::{Broken, BrokenBy, Walk, chain, start, verify};
 pub use kind::{JobAct, Kind};
 
 use std::fmt;

@@ -1,101 +1,15 @@
 //! Batches on their way: which may go, which attempt is under way, what was answered.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::holds::{self, Scope};
-use super::rows::{Delta, Flow, NewBatch, NewReject, Owner, count, insert_batch, insert_reject};
-use super::{Error, Ledger, Result, instant, objects, stored};
-use crate::catalogue::ObjectKey;
+use super::answers::{Ended, apply};
+use super::rows::{Flow, Owner};
+use super::{Error, Ledger, Result, holds, instant, objects, stored};
 use crate::delivery::{
     Action, Attempt, Batch, BatchId, BatchState, ChannelId, DigestSha256, Evidence, Lane,
-    LinkState, Receipt, RejectKind, Subject,
+    LinkState, Subject,
 };
-
-/// How an attempt or an inquiry ended, as far as a batch is concerned.
-#[derive(Clone, Debug)]
-pub enum Ended {
-    /// The province has it.
-    Taken {
-        /// Its receipt, where it gave one.
-        receipt: Option<Receipt>,
-        /// The object's id above, where it gave one.
-        upper_id: Option<String>,
-        /// It stood above before us.
-        adopted: bool,
-    },
-    /// The same again, not before an instant.
-    Again {
-        /// Why.
-        code: String,
-        /// When.
-        at: Timestamp,
-        /// Credentials were refused and are renewed once for this batch.
-        auth: bool,
-    },
-    /// Nobody knows: ask the province, not before an instant.
-    Unknown {
-        /// Why.
-        code: String,
-        /// When.
-        at: Timestamp,
-    },
-    /// Nothing of this kind goes on this channel until an operator acts; the batch waits.
-    Held {
-        /// Why.
-        code: String,
-        /// How far the hold reaches.
-        scope: Scope,
-    },
-    /// The province does not take this object.
-    ObjectRefused {
-        /// Its code, as said.
-        code: String,
-    },
-    /// The province does not take this one row.
-    RowRefused {
-        /// The row.
-        reject: NewReject,
-    },
-    /// The province does not take it whole: its halves go on, their payloads are durable.
-    Split {
-        /// The province's code, as said.
-        code: String,
-        /// Two smaller batches that carry the same rows.
-        halves: Vec<NewBatch>,
-    },
-}
-
-impl Ended {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Taken { adopted: false, .. } => "accepted",
-            Self::Taken { adopted: true, .. } => "exists",
-            Self::Again { auth: false, .. } => "retry",
-            Self::Again { auth: true, .. } => "auth",
-            Self::Unknown { .. } => "unknown",
-            Self::Held { .. } => "held",
-            Self::ObjectRefused { .. } | Self::RowRefused { .. } => "refused",
-            Self::Split { .. } => "split",
-        }
-    }
-
-    fn code(&self) -> Option<&str> {
-        match self {
-            Self::Taken { .. } => None,
-            Self::Again { code, .. }
-            | Self::Unknown { code, .. }
-            | Self::Held { code, .. }
-            | Self::ObjectRefused { code }
-            | Self::Split { code, .. } => Some(code),
-            Self::RowRefused { reject } => {
-                reject.findings.first().map(|finding| finding.rule.as_str())
-            }
-        }
-    }
-}
 
 /// A batch with what the stages need beside it.
 #[derive(Clone, Debug)]
@@ -187,6 +101,7 @@ impl Ledger {
                     &waiting.batch.channel,
                     &key,
                     LinkState::Sent,
+                    None,
                     now,
                 )?;
             }
@@ -212,6 +127,30 @@ impl Ledger {
                 })
                 .map_err(Error::engine("end an attempt"))?;
             apply(transaction, attempt.batch, ended, now)
+        })
+        .await
+    }
+
+    /// Attempts of a channel that nobody waits for any more: what became of them is unknown, and
+    /// is asked for. For the one who sends on this channel, while nothing is under way.
+    pub async fn attempts_abandoned(&self, channel: ChannelId) -> Result<()> {
+        self.write("abandon attempts", move |transaction, now| {
+            transaction
+                .execute(
+                    "UPDATE attempt SET ended_at = ?2, outcome = 'unknown', code = 'abandoned'
+                     WHERE ended_at IS NULL AND batch IN
+                        (SELECT id FROM batch WHERE channel = ?1 AND state = 'in_flight')",
+                    params![channel.as_str(), stored(now)],
+                )
+                .and_then(|_ended| {
+                    transaction.execute(
+                        "UPDATE batch SET state = 'unknown', next_attempt_at = ?2
+                         WHERE channel = ?1 AND state = 'in_flight'",
+                        params![channel.as_str(), stored(now)],
+                    )
+                })
+                .map(drop)
+                .map_err(Error::engine("abandon attempts"))
         })
         .await
     }
@@ -259,218 +198,7 @@ fn next_at(
     at.map(instant).transpose()
 }
 
-/// What an answer does to a batch, its rows, its link and its counts.
-fn apply(transaction: &Transaction<'_>, id: BatchId, ended: Ended, now: Timestamp) -> Result<()> {
-    let waiting = waiting(transaction, id)?;
-    let batch = &waiting.batch;
-    if batch.state.is_final() {
-        return Ok(());
-    }
-    match ended {
-        Ended::Taken { receipt, upper_id, adopted } => {
-            taken(transaction, &waiting, receipt, upper_id, adopted, now)
-        }
-        Ended::Again { code: _, at, auth } => {
-            requeue(transaction, batch, now)?;
-            if auth {
-                transaction
-                    .execute("UPDATE batch SET auth_refreshed = 1 WHERE id = ?1", [id.0])
-                    .map_err(Error::engine("note renewed credentials"))?;
-            }
-            postpone(transaction, id, at)
-        }
-        Ended::Unknown { code: _, at } => {
-            if batch.state != BatchState::Unknown {
-                step(transaction, batch, BatchState::Unknown)?;
-                follow_link(transaction, batch, LinkState::Unknown, now)?;
-            }
-            postpone(transaction, id, at)
-        }
-        Ended::Held { code, scope } => {
-            requeue(transaction, batch, now)?;
-            holds::place(transaction, &batch.channel, &scope, &code, now)
-        }
-        Ended::ObjectRefused { code } => {
-            step(transaction, batch, BatchState::Refused)?;
-            finish(transaction, id, now)?;
-            refuse_link(transaction, batch, &code, now)
-        }
-        Ended::RowRefused { reject } => {
-            step(transaction, batch, BatchState::Refused)?;
-            finish(transaction, id, now)?;
-            let (flow, owner) = flow_of(transaction, batch)?;
-            insert_reject(transaction, &flow, &owner, &reject, Some(id), now)?;
-            count(transaction, &flow, Delta::rejected(RejectKind::Refused, 1))
-        }
-        Ended::Split { code: _, halves } => {
-            step(transaction, batch, BatchState::Split)?;
-            finish(transaction, id, now)?;
-            for half in &halves {
-                insert_batch(transaction, half, now)?;
-                // Whoever waited for the whole waits for both halves.
-                transaction
-                    .execute(
-                        "INSERT INTO batch_after (batch, after)
-                         SELECT batch, ?2 FROM batch_after WHERE after = ?1
-                         ON CONFLICT DO NOTHING",
-                        params![id.0, half.id.0],
-                    )
-                    .map_err(Error::engine("order the halves"))?;
-            }
-            Ok(())
-        }
-    }
-}
-
-fn taken(
-    transaction: &Transaction<'_>,
-    waiting: &Waiting,
-    receipt: Option<Receipt>,
-    upper_id: Option<String>,
-    adopted: bool,
-    now: Timestamp,
-) -> Result<()> {
-    let batch = &waiting.batch;
-    if batch.state == BatchState::Taken {
-        return Ok(());
-    }
-    let receipt = receipt.unwrap_or_default();
-    transaction
-        .prepare_cached(
-            "UPDATE batch SET receipt_id = ?2, receipt_digest = ?3, taken_at = ?4,
-                next_attempt_at = ?4 WHERE id = ?1",
-        )
-        .and_then(|mut statement| {
-            statement.execute(params![batch.id.0, receipt.id, receipt.digest, stored(now)])
-        })
-        .map_err(Error::engine("record a receipt"))?;
-    match &batch.subject {
-        Subject::Object { .. } => {
-            step(transaction, batch, BatchState::Settled)?;
-            finish(transaction, batch.id, now)?;
-            hold_link(transaction, batch, upper_id, adopted, now)
-        }
-        Subject::Rows { .. } if waiting.evidence == Evidence::RowVerdict => {
-            step(transaction, batch, BatchState::Taken)
-        }
-        Subject::Rows { .. } => {
-            step(transaction, batch, BatchState::Settled)?;
-            finish(transaction, batch.id, now)?;
-            let (flow, _) = flow_of(transaction, batch)?;
-            let rows = i64::from(waiting.rows_open);
-            let delta = match waiting.evidence {
-                Evidence::Placed => Delta { queued: -rows, placed: rows, ..Delta::default() },
-                Evidence::ExportedLog
-                | Evidence::Count
-                | Evidence::Receipt
-                | Evidence::RowVerdict => {
-                    confirm_clock(transaction, batch.id, &flow, now)?;
-                    Delta { queued: -rows, confirmed: rows, ..Delta::default() }
-                }
-            };
-            count(transaction, &flow, delta)
-        }
-    }
-}
-
-/// The two clocks of freshness that a confirmation moves.
-pub(super) fn confirm_clock(
-    transaction: &Transaction<'_>,
-    batch: BatchId,
-    flow: &Flow,
-    now: Timestamp,
-) -> Result<()> {
-    transaction
-        .prepare_cached(
-            "UPDATE dataset SET last_confirmed_at = ?4, confirmed_content_at =
-                max(coalesce(confirmed_content_at, content), coalesce(content, confirmed_content_at))
-             FROM (SELECT content_at AS content FROM batch WHERE id = ?1)
-             WHERE channel = ?2 AND dataset = ?3",
-        )
-        .and_then(|mut statement| {
-            statement.execute(params![batch.0, flow.channel.as_str(), flow.dataset, stored(now)])
-        })
-        .map(drop)
-        .map_err(Error::engine("stamp a confirmation"))
-}
-
-fn hold_link(
-    transaction: &Transaction<'_>,
-    batch: &Batch,
-    upper_id: Option<String>,
-    adopted: bool,
-    now: Timestamp,
-) -> Result<()> {
-    let key = super::rows::object_key(&batch.subject)?;
-    let link = objects::link(transaction, &batch.channel, &key)?
-        .ok_or_else(|| Error::NoSuch { what: format!("link {key}") })?;
-    let withdrawn = link.sent.is_none();
-    let next = match (withdrawn, adopted) {
-        (true, _) => LinkState::Withdrawn,
-        (false, true) => LinkState::Exists,
-        (false, false) => LinkState::Accepted,
-    };
-    objects::transition(transaction, &batch.channel, &key, next, now)?;
-    transaction
-        .execute(
-            "UPDATE link SET upper_id = CASE WHEN ?5 THEN NULL ELSE coalesce(?4, upper_id) END,
-                held = sent, ours = CASE WHEN ?6 THEN ours ELSE 1 END, reject_kind = NULL,
-                code = NULL, findings = NULL, checked_at = NULL,
-                state = CASE WHEN wanted IS NOT NULL AND wanted IS NOT sent
-                        AND NOT ?5 THEN 'stale' ELSE state END
-             WHERE channel = ?1 AND kind = ?2 AND id = ?3",
-            params![
-                batch.channel.as_str(),
-                key.kind.as_str(),
-                key.id,
-                upper_id,
-                withdrawn,
-                adopted
-            ],
-        )
-        .map(drop)
-        .map_err(Error::engine("record what the province holds"))
-}
-
-fn refuse_link(
-    transaction: &Transaction<'_>,
-    batch: &Batch,
-    code: &str,
-    now: Timestamp,
-) -> Result<()> {
-    let key = super::rows::object_key(&batch.subject)?;
-    objects::transition(transaction, &batch.channel, &key, LinkState::Refused, now)?;
-    transaction
-        .execute(
-            "UPDATE link SET reject_kind = 'refused', code = ?4
-             WHERE channel = ?1 AND kind = ?2 AND id = ?3",
-            params![batch.channel.as_str(), key.kind.as_str(), key.id, code],
-        )
-        .map(drop)
-        .map_err(Error::engine("record a refusal"))
-}
-
-fn follow_link(
-    transaction: &Transaction<'_>,
-    batch: &Batch,
-    state: LinkState,
-    now: Timestamp,
-) -> Result<()> {
-    match &batch.subject {
-        Subject::Rows { .. } => Ok(()),
-        Subject::Object { .. } => {
-            let key: ObjectKey = super::rows::object_key(&batch.subject)?;
-            objects::transition(transaction, &batch.channel, &key, state, now).map(drop)
-        }
-    }
-}
-
-fn requeue(transaction: &Transaction<'_>, batch: &Batch, now: Timestamp) -> Result<()> {
-    step(transaction, batch, BatchState::Queued)?;
-    follow_link(transaction, batch, LinkState::Queued, now)
-}
-
-fn postpone(transaction: &Transaction<'_>, id: BatchId, at: Timestamp) -> Result<()> {
+pub(super) fn postpone(transaction: &Transaction<'_>, id: BatchId, at: Timestamp) -> Result<()> {
     transaction
         .prepare_cached("UPDATE batch SET next_attempt_at = ?2 WHERE id = ?1")
         .and_then(|mut statement| statement.execute(params![id.0, stored(at)]))
@@ -496,8 +224,10 @@ pub(super) fn finish(transaction: &Transaction<'_>, id: BatchId, now: Timestamp)
         .prepare_cached("UPDATE batch SET ended_at = ?2, rows_open = 0 WHERE id = ?1")
         .and_then(|mut statement| statement.execute(params![id.0, stored(now)]))
         .map_err(Error::engine("end a batch"))?;
-    for step in ["DELETE FROM batch_after WHERE batch = ?1", "DELETE FROM verdict WHERE batch = ?1"]
-    {
+    for step in [
+        "DELETE FROM batch_after WHERE batch = ?1",
+        "DELETE FROM verdict WHERE batch = ?1 AND standing = 'passed'",
+    ] {
         transaction
             .prepare_cached(step)
             .and_then(|mut statement| statement.execute([id.0]))
@@ -611,12 +341,4 @@ pub(super) fn read_batch(row: &Row<'_>) -> Result<Waiting> {
         taken_at: taken.map(instant).transpose()?,
         rows_open: row.get(20).map_err(engine())?,
     })
-}
-
-/// How long to wait before the `attempts`-th repetition: doubling from a second to ten minutes,
-/// spread by up to a quarter so that a fleet of batches does not knock at once.
-pub fn pause_before_retry(attempts: u32, spread: u8) -> Duration {
-    let doubled = Duration::from_secs(1).saturating_mul(1 << attempts.min(10));
-    let capped = doubled.min(Duration::from_secs(600));
-    capped + capped.mul_f64(f64::from(spread) / 1020.0)
 }

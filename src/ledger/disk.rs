@@ -246,7 +246,9 @@ impl Draft {
     fn finish(&self, writer: BufWriter<File>) -> Result<(), Error> {
         let fail = |error| Error::io("write", &self.file, error);
         let file = writer.into_inner().map_err(|error| fail(error.into_error()))?;
-        file.sync_data().map_err(|error| Error::io("make durable", &self.file, error))?;
+        if !crate::crash::sabotaged("unsynced") {
+            file.sync_data().map_err(|error| Error::io("make durable", &self.file, error))?;
+        }
         fs::rename(self.folder.join(self.temporary()), self.folder.join(&self.file))
             .map_err(|error| Error::io("rename", &self.file, error))
     }

@@ -35,6 +35,12 @@ pub enum Error {
         /// Which file.
         path: PathBuf,
     },
+    /// Something is already where a copy or a restored ledger should be.
+    #[error("{path} is not empty")]
+    Occupied {
+        /// Which folder.
+        path: PathBuf,
+    },
     /// The file was written by a newer version of this program.
     #[error("ledger {path} has schema {found}, this program knows schemas up to {known}")]
     Newer {
@@ -90,6 +96,16 @@ pub enum Error {
         /// Where it was sent.
         to: BatchState,
     },
+    /// What should follow a batch carries other rows than are open in it.
+    #[error("batch {id} has {open} open rows, not {told}")]
+    Rows {
+        /// Which batch.
+        id: BatchId,
+        /// Rows in it that wait for an answer.
+        open: u32,
+        /// Rows that were said to follow.
+        told: u64,
+    },
     /// The batch is not in the ledger.
     #[error("batch {id} is not in the ledger")]
     NoBatch {
@@ -121,6 +137,7 @@ impl Error {
         match self {
             Self::Open { .. } => "ledger-open",
             Self::InUse { .. } => "ledger-in-use",
+            Self::Occupied { .. } => "ledger-occupied",
             Self::Newer { .. } => "ledger-newer",
             Self::Damaged { .. } => "ledger-damaged",
             Self::Engine { .. } => "ledger-engine",
@@ -129,7 +146,7 @@ impl Error {
             Self::Disk(disk::Error::Full { .. } | disk::Error::PendingFull { .. }) => "spool-full",
             Self::Disk(_) => "ledger-files",
             Self::Unreadable { .. } => "ledger-unreadable",
-            Self::Link(_) | Self::Batch { .. } => "ledger-transition",
+            Self::Link(_) | Self::Batch { .. } | Self::Rows { .. } => "ledger-transition",
             Self::NoBatch { .. } | Self::NoSuch { .. } => "ledger-no-such",
         }
     }

@@ -6,9 +6,10 @@ use rusqlite::{Row, params};
 use super::batches::{Waiting, read_batch};
 use super::passes::signed;
 use super::rows::{Counts, Flow, Owner};
-use super::{Error, Ledger, Result, instant, stored};
-use crate::catalogue::Kind;
+use super::{Error, Ledger, Result, history, instant, stored};
+use crate::catalogue;
 use crate::delivery::{BatchState, ChannelId, LinkState};
+use crate::fact::Kind;
 
 /// The trouble of a dataset of which so many rows are gone that deleting them waits for an approval.
 pub const BULK_DELETION: &str = "bulk-deletion";
@@ -48,7 +49,7 @@ pub struct LinkCount {
     /// On which channel.
     pub channel: ChannelId,
     /// Which kind.
-    pub kind: Kind,
+    pub kind: catalogue::Kind,
     /// Where they stand.
     pub state: LinkState,
     /// They should be above.
@@ -110,7 +111,8 @@ impl Ledger {
                 let state: String = row.get(2).map_err(engine())?;
                 counts.push(LinkCount {
                     channel: row.get::<_, String>(0).map_err(engine())?.into(),
-                    kind: Kind::parse(&kind).ok_or(Error::Unreadable { what: "kind" })?,
+                    kind: catalogue::Kind::parse(&kind)
+                        .ok_or(Error::Unreadable { what: "kind" })?,
                     state: LinkState::parse(&state)
                         .ok_or(Error::Unreadable { what: "link state" })?,
                     wanted: row.get(3).map_err(engine())?,
@@ -222,8 +224,8 @@ impl Ledger {
         .await
     }
 
-    /// City and province were compared: on so many keys they disagree.
-    pub async fn reconciled(&self, flow: Flow, mismatched: u64) -> Result<()> {
+    /// City and province were compared over `compared` keys: on so many they disagree.
+    pub async fn reconciled(&self, flow: Flow, compared: u64, mismatched: u64) -> Result<()> {
         self.write("record a comparison", move |transaction, now| {
             transaction
                 .execute(
@@ -231,8 +233,9 @@ impl Ledger {
                      WHERE channel = ?1 AND dataset = ?2",
                     params![flow.channel.as_str(), flow.dataset, signed(mismatched), stored(now)],
                 )
-                .map(drop)
-                .map_err(Error::engine("record a comparison"))
+                .map_err(Error::engine("record a comparison"))?;
+            let kind = Kind::Reconciled { compared, mismatched };
+            history::record(transaction, Some(&flow.channel), &flow.dataset, kind, now)
         })
         .await
     }

@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 
-use super::{Error, Ledger, Result, instant, stored};
+use super::{Error, Ledger, Result, history, instant, stored};
 use crate::delivery::{Batch, ChannelId};
+use crate::fact::Kind;
 
 /// How far a hold reaches.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -96,13 +97,21 @@ impl Ledger {
 
     /// Holds are lifted: those of a channel, or all. Returns how many.
     pub async fn holds_lifted(&self, channel: Option<ChannelId>) -> Result<usize> {
-        self.write("lift holds", move |transaction, _now| {
+        self.write("lift holds", move |transaction, now| {
+            let lifted = list(transaction, channel.as_ref())?;
             transaction
                 .execute(
                     "DELETE FROM hold WHERE ?1 IS NULL OR channel = ?1",
                     params![channel.as_ref().map(ChannelId::as_str)],
                 )
-                .map_err(Error::engine("lift holds"))
+                .map_err(Error::engine("lift holds"))?;
+            for hold in &lifted {
+                if let Scope::Operation(operation) = &hold.scope {
+                    let kind = Kind::DriftSettled { operation: operation.clone() };
+                    history::record(transaction, Some(&hold.channel), operation, kind, now)?;
+                }
+            }
+            Ok(lifted.len())
         })
         .await
     }
@@ -117,15 +126,22 @@ impl Ledger {
     ) -> Result<()> {
         self.write("record drift", move |transaction, now| {
             for detail in &details {
-                transaction
-                    .execute(
+                let seen: i64 = transaction
+                    .query_row(
                         "INSERT INTO drift (channel, kind, subject, detail, since, last_at)
                          VALUES (?1, ?2, ?3, ?4, ?5, ?5)
                          ON CONFLICT (channel, kind, subject, detail)
-                         DO UPDATE SET count = count + 1, last_at = excluded.last_at",
+                         DO UPDATE SET count = count + 1, last_at = excluded.last_at
+                         RETURNING count",
                         params![channel.as_str(), kind, subject, detail, stored(now)],
+                        |row| row.get(0),
                     )
                     .map_err(Error::engine("record drift"))?;
+                // History names a drift once; how often it was met is in the table.
+                if seen == 1 {
+                    let fact = Kind::Drift { operation: subject.clone(), code: detail.clone() };
+                    history::record(transaction, Some(&channel), kind, fact, now)?;
+                }
             }
             Ok(())
         })

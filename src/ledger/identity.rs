@@ -1,11 +1,13 @@
 //! Who this installation is: part of every batch's name.
 
 use aws_lc_rs::rand;
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use zeroize::Zeroizing;
 
 use super::seal::{Purpose, Sealer};
-use super::{Error, Result};
+use super::{Error, Result, history};
+use crate::fact::Kind;
 use crate::row::Keyer;
 
 /// An installation and its ledger's incarnation.
@@ -22,12 +24,19 @@ pub struct Identity {
 
 /// Reads the identity, or makes one for a new ledger. A ledger that was sealed with another key
 /// is refused here, before anything is written.
-pub(super) fn load(connection: &mut Connection, sealer: &Sealer) -> Result<Identity> {
+pub(super) fn load(
+    connection: &mut Connection,
+    sealer: &Sealer,
+    now: Timestamp,
+) -> Result<Identity> {
     let transaction = connection.transaction().map_err(Error::engine("read the identity"))?;
     let stored: Option<Vec<u8>> = get(&transaction, "installation")?;
     let installation = match stored {
         Some(bytes) => {
             bytes.try_into().map_err(|_length| Error::Unreadable { what: "installation" })?
+        }
+        None if !is_new(&transaction)? => {
+            return Err(Error::Unreadable { what: "installation" });
         }
         None => {
             let mut fresh = [0; 16];
@@ -35,6 +44,9 @@ pub(super) fn load(connection: &mut Connection, sealer: &Sealer) -> Result<Ident
                 .map_err(|_unspecified| Error::Unreadable { what: "random source" })?;
             put(&transaction, "installation", &fresh)?;
             put(&transaction, "incarnation", &1_u64.to_be_bytes())?;
+            history::begin(&transaction, &fresh, 1)?;
+            let kind = Kind::IncarnationBegun { incarnation: 1 };
+            history::record(&transaction, None, "ledger", kind, now)?;
             fresh
         }
     };
@@ -44,17 +56,35 @@ pub(super) fn load(connection: &mut Connection, sealer: &Sealer) -> Result<Ident
     Ok(Identity { installation, incarnation, keyer })
 }
 
+/// Nothing was ever recorded: only then may an identity be made. One that is lost is damage; a new
+/// one would make every key's digest and every batch's name another.
+fn is_new(transaction: &Transaction<'_>) -> Result<bool> {
+    transaction
+        .query_row(
+            "SELECT NOT EXISTS (SELECT 1 FROM object) AND NOT EXISTS (SELECT 1 FROM dataset)
+             AND NOT EXISTS (SELECT 1 FROM fact)",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(Error::engine("read the identity"))
+}
+
+/// The name of the sealed secret of [`Identity::keyer`].
+pub(super) const SECRET: &str = "digest-secret";
+
 fn keyer(transaction: &Transaction<'_>, sealer: &Sealer) -> Result<Keyer> {
-    const NAME: &str = "digest-secret";
-    if let Some(sealed) = get(transaction, NAME)? {
-        let secret = sealer.open(Purpose::Ledger, NAME.as_bytes(), &sealed)?;
+    if let Some(sealed) = get(transaction, SECRET)? {
+        let secret = sealer.open(Purpose::Ledger, SECRET.as_bytes(), &sealed)?;
         return Ok(Keyer::new(&secret));
+    }
+    if number(transaction, "ordinals")?.is_some() {
+        return Err(Error::Unreadable { what: SECRET });
     }
     let mut secret = Zeroizing::new([0; 32]);
     rand::fill(secret.as_mut())
         .map_err(|_unspecified| Error::Unreadable { what: "random source" })?;
-    let sealed = sealer.seal(Purpose::Ledger, NAME.as_bytes(), secret.as_ref())?;
-    put(transaction, NAME, &sealed)?;
+    let sealed = sealer.seal(Purpose::Ledger, SECRET.as_bytes(), secret.as_ref())?;
+    put(transaction, SECRET, &sealed)?;
     Ok(Keyer::new(secret.as_ref()))
 }
 

@@ -5,7 +5,8 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::passes::{self, Asked, PassKind, signed};
 use super::rows::{Flow, Owner, open_flow};
-use super::{Error, Ledger, Result, instant, stored};
+use super::{Error, Ledger, Result, history, instant, stored};
+use crate::fact::{JobAct, Kind};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -59,6 +60,8 @@ pub struct Job {
     pub rows_seen: u64,
     /// Rows its passes found due.
     pub rows_due: u64,
+    /// Rows its passes turned away.
+    pub rows_rejected: u64,
     /// What came out of it.
     pub result: Option<String>,
     /// Who asked: `uid 0 pid 1`.
@@ -114,6 +117,7 @@ impl Ledger {
                 )
                 .map_err(Error::engine("record a job"))?;
             let number = transaction.last_insert_rowid().cast_unsigned();
+            noted(transaction, number, JobAct::Requested, now)?;
             for (flow, owner) in &resync.flows {
                 open_flow(transaction, flow, owner)?;
                 let asked = Asked {
@@ -177,6 +181,9 @@ impl Ledger {
                     params![signed(number), stored(now)],
                 )
                 .map_err(Error::engine("cancel a job's passes"))?;
+            if changed > 0 {
+                noted(transaction, number, JobAct::Cancelled, now)?;
+            }
             Ok(changed > 0)
         })
         .await
@@ -216,24 +223,40 @@ pub(super) fn pass_finished(
     pass: u64,
     now: Timestamp,
 ) -> Result<()> {
-    transaction
-        .execute(
+    let over: Option<(i64, bool)> = transaction
+        .query_row(
             "UPDATE job SET done = done + 1,
                 state = CASE WHEN done + 1 >= total AND state = 'running' THEN 'done'
                         ELSE state END,
                 finished_at = CASE WHEN done + 1 >= total AND state = 'running' THEN ?2
                               ELSE finished_at END
-             WHERE number = (SELECT job FROM pass WHERE number = ?1)",
+             WHERE number = (SELECT job FROM pass WHERE number = ?1)
+             RETURNING number, state = 'done' AND done = total",
             params![signed(pass), stored(now)],
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
-        .map(drop)
-        .map_err(Error::engine("count a job's pass"))
+        .optional()
+        .map_err(Error::engine("count a job's pass"))?;
+    match over {
+        Some((number, true)) => noted(transaction, number.cast_unsigned(), JobAct::Completed, now),
+        Some((_, false)) | None => Ok(()),
+    }
+}
+
+/// The fact of something done with a job. Who called one off is in the record of acts.
+fn noted(transaction: &Transaction<'_>, number: u64, act: JobAct, now: Timestamp) -> Result<()> {
+    let by: String = transaction
+        .query_row("SELECT asked_by FROM job WHERE number = ?1", [signed(number)], |row| row.get(0))
+        .map_err(Error::engine("read a job"))?;
+    let by = if act == JobAct::Cancelled { "operator".to_owned() } else { by };
+    history::record(transaction, None, &format!("job:{number}"), Kind::Job { act, by }, now)
 }
 
 const JOB: &str = "SELECT job.number, kind, request, state, done, total, result, asked_by, \
     created_at, finished_at, \
     (SELECT coalesce(sum(rows_seen), 0) FROM pass WHERE pass.job = job.number), \
-    (SELECT coalesce(sum(rows_due), 0) FROM pass WHERE pass.job = job.number) FROM job";
+    (SELECT coalesce(sum(rows_due), 0) FROM pass WHERE pass.job = job.number), \
+    (SELECT coalesce(sum(rows_rejected), 0) FROM pass WHERE pass.job = job.number) FROM job";
 
 fn read_job(row: &Row<'_>) -> Result<Job> {
     let engine = || Error::engine("read a job");
@@ -253,5 +276,6 @@ fn read_job(row: &Row<'_>) -> Result<Job> {
         finished_at: finished.map(instant).transpose()?,
         rows_seen: count(10)?,
         rows_due: count(11)?,
+        rows_rejected: count(12)?,
     })
 }

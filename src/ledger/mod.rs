@@ -21,41 +21,61 @@
 //! send the same batch under the same name. A restored ledger starts a new incarnation in which
 //! every link is unknown and reconciling comes first.
 
+mod answers;
+mod backup;
 mod batches;
 pub mod disk;
 mod error;
 mod flows;
+mod history;
 mod holds;
 mod identity;
+mod inspect;
 mod jobs;
+mod lists;
 pub mod manifest;
 mod objects;
 mod passes;
+mod pause;
 mod rejects;
+mod retention;
 mod rows;
 mod runs;
 mod schema;
 pub mod seal;
 pub mod sent;
 pub mod spool;
+mod unique;
 mod verdicts;
 
-pub use batches::{Ended, Waiting, pause_before_retry};
+#[cfg(test)]
+mod tests;
+
+pub use answers::Ended;
+pub use backup::restore;
+pub use batches::Waiting;
 pub use error::Error;
 pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, UNREADABLE_KEY};
+pub use history::{Act, Actor};
 pub use holds::{Drift, Hold, Scope};
 pub use identity::Identity;
+pub use inspect::{Report, verify_folder};
 pub use jobs::{Job, JobState, Resync};
+pub use lists::{BatchQuery, CatalogueRequest, Late, RejectQuery};
 pub use objects::{CatalogueChange, Link, LinkFilter};
 pub use passes::{Pass, PassKind};
+pub use pause::pause_before_retry;
 pub use rejects::{REPEATED_KEY, Reject, RejectFilter, RejectState};
+pub use retention::Retired;
 pub use rows::{
     Counts, Finding, Flow, LaneProgress, NewBatch, NewReject, Observation, Owner, Progress,
 };
 pub use runs::{Spooled, SpooledFate};
+pub use unique::UniqueValue;
 pub use verdicts::Judged;
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,6 +109,8 @@ struct Inner {
     clock: Clock,
     next_ordinal: AtomicU64,
     reserved: Mutex<u64>,
+    /// One backup at a time.
+    backup: Mutex<()>,
     _lock: File,
 }
 
@@ -100,9 +122,11 @@ impl Ledger {
     pub fn open(folder: &Path, sealer: &Sealer, clock: Clock, pool: Pool) -> Result<Self> {
         let lock = lock_folder(folder)?;
         let path = folder.join("ledger.sqlite");
+        refuse_orphans(folder, &path)?;
+        backup::clear(&folder.join("backup"))?;
         let mut writer = schema::open(&path, clock.now())?;
         let reader = schema::open_reader(&path)?;
-        let identity = identity::load(&mut writer, sealer)?;
+        let identity = identity::load(&mut writer, sealer, clock.now())?;
         schema::recover(&mut writer, clock.now())?;
         let first = schema::ordinal(&writer)?;
         let inner = Inner {
@@ -113,6 +137,7 @@ impl Ledger {
             clock,
             next_ordinal: AtomicU64::new(first),
             reserved: Mutex::new(first),
+            backup: Mutex::new(()),
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner), pool })
@@ -186,16 +211,39 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn private_file(path: &Path) -> std::io::Result<File> {
+    File::options().create(true).append(true).mode(0o600).open(path)
+}
+
+/// Files without the database that names them: making a new one would sweep them away.
+fn refuse_orphans(folder: &Path, database: &Path) -> Result<()> {
+    if std::fs::metadata(database).is_ok_and(|about| about.len() > 0) {
+        return Ok(());
+    }
+    for below in ["spool", "runs"] {
+        let below = folder.join(below);
+        if below.is_dir() && !disk::files(&below)?.is_empty() {
+            let finding = "its spool or its runs are here and the database is not".to_owned();
+            return Err(Error::Damaged { path: database.to_owned(), finding });
+        }
+    }
+    Ok(())
+}
+
 fn lock_folder(folder: &Path) -> Result<File> {
     let open = |action| {
         let path = folder.to_owned();
         move |source| Error::Open { path, action, source }
     };
-    std::fs::create_dir_all(folder).map_err(open("create the folder"))?;
+    // Nobody else reads what the daemon knows, whatever the process's umask says.
+    let mut private = std::fs::DirBuilder::new();
+    private.recursive(true).mode(0o700).create(folder).map_err(open("create the folder"))?;
+    private_file(&folder.join("ledger.sqlite")).map_err(open("create the file"))?;
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(folder.join("lock"))
         .map_err(open("open the lock"))?;
     match file.try_lock() {

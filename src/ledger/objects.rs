@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Error, Ledger, Result, instant, stored};
+use super::{Error, Ledger, Result, history, instant, stored};
 use crate::catalogue::{Kind, Object, ObjectKey, Supplied};
 use crate::delivery::{ChannelId, DigestSha256, LinkState, RejectKind};
+use crate::fact;
 
 /// The version of [`Object`]'s stored form.
 const FORMAT: i64 = 1;
@@ -143,6 +144,33 @@ impl Ledger {
         .await
     }
 
+    /// Links of a channel that are unknown and have no batch whose fate could be asked for: what a
+    /// restore leaves behind.
+    pub async fn links_adrift(&self, channel: ChannelId) -> Result<BTreeSet<ObjectKey>> {
+        self.read(move |connection| {
+            let mut links = all_links(connection, &channel)?;
+            links.retain(|link| link.state == LinkState::Unknown);
+            let mut adrift = BTreeSet::new();
+            for link in links {
+                let is_carried: bool = connection
+                    .prepare_cached(
+                        "SELECT EXISTS (SELECT 1 FROM batch WHERE channel = ?1 AND subject = ?2
+                         AND state IN ('queued', 'in_flight', 'unknown', 'taken'))",
+                    )
+                    .and_then(|mut statement| {
+                        let subject = link.key.to_string();
+                        statement.query_row(params![channel.as_str(), subject], |row| row.get(0))
+                    })
+                    .map_err(Error::engine("look for links adrift"))?;
+                if !is_carried {
+                    adrift.insert(link.key);
+                }
+            }
+            Ok(adrift)
+        })
+        .await
+    }
+
     /// One link.
     pub async fn link(&self, channel: ChannelId, key: ObjectKey) -> Result<Option<Link>> {
         self.read(move |connection| link(connection, &channel, &key)).await
@@ -158,7 +186,10 @@ impl Ledger {
         findings: String,
     ) -> Result<()> {
         self.write("record a rejected object", move |transaction, now| {
-            transition(transaction, &channel, &key, LinkState::Refused, now)?;
+            transition(transaction, &channel, &key, LinkState::Refused, Some(&code), now)?;
+            let fact =
+                fact::Kind::Rejected { kind: RejectKind::Local, code: code.clone(), rows: 1 };
+            history::record(transaction, Some(&channel), &key.to_string(), fact, now)?;
             transaction
                 .execute(
                     "UPDATE link SET reject_kind = 'local', code = ?4, findings = ?5, sent = ?6
@@ -196,7 +227,7 @@ impl Ledger {
         upper_state: String,
     ) -> Result<()> {
         self.write("record an object's state", move |transaction, now| {
-            transition(transaction, &channel, &key, state, now)?;
+            transition(transaction, &channel, &key, state, None, now)?;
             transaction
                 .execute(
                     "UPDATE link SET upper_state = ?4, checked_at = ?5
@@ -336,13 +367,25 @@ fn follow(
             region = excluded.region, department = excluded.department",
         "UPDATE link SET wanted = NULL WHERE channel = ?1 AND kind = ?2 AND ?3 > 0 AND id IN
          (SELECT id FROM object WHERE kind = ?2 AND present = 0)",
-        "UPDATE link SET state = 'stale', since = ?3 WHERE channel = ?1 AND kind = ?2
-         AND wanted IS NOT NULL AND wanted IS NOT held
-         AND state IN ('accepted', 'in_review', 'published', 'exists')",
     ] {
         transaction
             .execute(step, parameters)
             .map_err(Error::engine("bring links up to the catalogue"))?;
+    }
+    let mut statement = transaction
+        .prepare_cached(
+            "SELECT id FROM link WHERE channel = ?1 AND kind = ?2
+             AND wanted IS NOT NULL AND wanted IS NOT held
+             AND state IN ('accepted', 'in_review', 'published', 'exists')",
+        )
+        .map_err(Error::engine("look for stale links"))?;
+    let ids = statement
+        .query_map(params![channel.as_str(), kind.as_str()], |row| row.get::<_, String>(0))
+        .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
+        .map_err(Error::engine("look for stale links"))?;
+    for id in ids {
+        let key = ObjectKey { kind, id };
+        transition(transaction, channel, &key, LinkState::Stale, None, now)?;
     }
     Ok(())
 }
@@ -422,6 +465,7 @@ pub(super) fn transition(
     channel: &ChannelId,
     key: &ObjectKey,
     next: LinkState,
+    code: Option<&str>,
     now: Timestamp,
 ) -> Result<Link> {
     let link = link(transaction, channel, key)?
@@ -443,6 +487,9 @@ pub(super) fn transition(
                 ])
             })
             .map_err(Error::engine("move a link"))?;
+        let kind =
+            fact::Kind::Link { from: link.state, to: next, code: code.map(ToOwned::to_owned) };
+        history::record(transaction, Some(channel), &key.to_string(), kind, now)?;
     }
     Ok(link)
 }

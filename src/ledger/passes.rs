@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::rows::{Flow, Owner, open_flow};
-use super::{Error, Ledger, Result, instant, stored};
+use super::{Error, Ledger, Result, history, instant, stored};
+use crate::delivery::{ChannelId, Lane};
+use crate::fact::Kind;
 
 /// What a pass reads and what it does with what it reads.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -62,6 +64,7 @@ pub(super) struct Advance {
     pub(super) seen: u64,
     pub(super) due: u64,
     pub(super) gone: u64,
+    pub(super) rejected: u64,
     pub(super) finished: bool,
 }
 
@@ -126,12 +129,14 @@ impl Ledger {
         .await
     }
 
-    /// A pass starts from the beginning, for the first time or again after a crash.
+    /// A pass starts from the beginning, for the first time or again after a crash. One that was
+    /// called off stays so.
     pub async fn pass_begun(&self, number: u64) -> Result<()> {
         self.write("begin a pass", move |transaction, _now| {
             transaction
                 .execute(
-                    "UPDATE pass SET state = 'running', rows_seen = 0 WHERE number = ?1",
+                    "UPDATE pass SET state = 'running', rows_seen = 0
+                     WHERE number = ?1 AND state IN ('queued', 'running')",
                     [signed(number)],
                 )
                 .map(drop)
@@ -192,13 +197,14 @@ pub(super) fn advance(
     step: Advance,
     now: Timestamp,
 ) -> Result<()> {
-    transaction
+    // A pass that was called off meanwhile takes no more notes and ends no job.
+    let open = transaction
         .prepare_cached(
             "UPDATE pass SET rows_seen = rows_seen + ?2, rows_due = rows_due + ?3,
-                rows_gone = rows_gone + ?4,
+                rows_gone = rows_gone + ?4, rows_rejected = rows_rejected + ?7,
                 state = CASE WHEN ?5 THEN 'done' ELSE state END,
                 finished_at = CASE WHEN ?5 THEN ?6 ELSE finished_at END
-             WHERE number = ?1",
+             WHERE number = ?1 AND state IN ('queued', 'running')",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -207,14 +213,38 @@ pub(super) fn advance(
                 signed(step.due),
                 signed(step.gone),
                 step.finished,
-                stored(now)
+                stored(now),
+                signed(step.rejected)
             ])
         })
         .map_err(Error::engine("advance a pass"))?;
-    if step.finished {
+    if step.finished && open > 0 {
+        completed(transaction, number, now)?;
         super::jobs::pass_finished(transaction, number, now)?;
     }
     Ok(())
+}
+
+/// The fact of a pass that came to its end.
+fn completed(transaction: &Transaction<'_>, number: u64, now: Timestamp) -> Result<()> {
+    let (channel, dataset, seen, changed, rejected) = transaction
+        .query_row(
+            "SELECT channel, dataset, rows_seen, rows_due + rows_gone, rows_rejected FROM pass
+             WHERE number = ?1",
+            [signed(number)],
+            |row| {
+                Ok((
+                    ChannelId::from(row.get::<_, String>(0)?),
+                    row.get::<_, String>(1)?,
+                    row.get::<_, i64>(2)?.cast_unsigned(),
+                    row.get::<_, i64>(3)?.cast_unsigned(),
+                    row.get::<_, i64>(4)?.cast_unsigned(),
+                ))
+            },
+        )
+        .map_err(Error::engine("read a pass"))?;
+    let kind = Kind::PassCompleted { lane: Lane::Backfill, seen, changed, rejected };
+    history::record(transaction, Some(&channel), &dataset, kind, now)
 }
 
 fn read_pass(row: &Row<'_>) -> Result<Pass> {

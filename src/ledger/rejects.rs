@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::rows::{Finding, Flow};
+use super::rows::{Finding, Flow, NewReject, Owner};
 use super::{Error, Ledger, Result, instant, stored};
 use crate::delivery::{BatchId, RejectKind};
 use crate::row::{KeyDigest, RowHash};
@@ -240,16 +240,65 @@ impl Ledger {
         .await
     }
 
+    /// Which of `keys` have a version that was turned away and stands: the versions.
+    pub async fn known_rejects(
+        &self,
+        flow: Flow,
+        keys: Vec<KeyDigest>,
+    ) -> Result<Vec<(KeyDigest, RowHash)>> {
+        self.read(move |connection| {
+            let any: bool = connection
+                .query_row(
+                    "SELECT EXISTS (SELECT 1 FROM reject WHERE channel = ?1 AND dataset = ?2)",
+                    params![flow.channel.as_str(), flow.dataset],
+                    |row| row.get(0),
+                )
+                .map_err(Error::engine("look for rejects"))?;
+            let mut known = Vec::new();
+            if any {
+                for key in keys {
+                    known_reject(connection, &flow, key, &mut known)?;
+                }
+            }
+            Ok(known)
+        })
+        .await
+    }
+
     /// Keys of a batch that its province judged wrong: they are not held above.
     pub async fn failed_keys(&self, batch: BatchId) -> Result<Vec<KeyDigest>> {
         self.read(move |connection| failed_keys(connection, batch)).await
     }
 }
 
+fn known_reject(
+    connection: &Connection,
+    flow: &Flow,
+    key: KeyDigest,
+    known: &mut Vec<(KeyDigest, RowHash)>,
+) -> Result<()> {
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT row FROM reject WHERE channel = ?1 AND dataset = ?2 AND key = ?3
+             AND state = 'open'",
+        )
+        .map_err(Error::engine("look up a reject"))?;
+    let rows = statement
+        .query_map(params![flow.channel.as_str(), flow.dataset, key.0], |row| row.get::<_, i64>(0))
+        .map_err(Error::engine("look up a reject"))?;
+    for row in rows {
+        let row = row.map_err(Error::engine("look up a reject"))?;
+        known.push((key, RowHash(row.cast_unsigned())));
+    }
+    Ok(())
+}
+
 fn failed_keys(connection: &Connection, batch: BatchId) -> Result<Vec<KeyDigest>> {
     let engine = || Error::engine("read failed keys");
     let mut statement = connection
-        .prepare_cached("SELECT key FROM reject WHERE batch = ?1 AND state <> 'lifted'")
+        .prepare_cached(
+            "SELECT key FROM verdict WHERE batch = ?1 AND standing IN ('failed', 'replayed')",
+        )
         .map_err(engine())?;
     let mut rows = statement.query([batch.0]).map_err(engine())?;
     let mut keys = Vec::new();
@@ -257,6 +306,70 @@ fn failed_keys(connection: &Connection, batch: BatchId) -> Result<Vec<KeyDigest>
         keys.push(KeyDigest(row.get(0).map_err(engine())?));
     }
     Ok(keys)
+}
+
+/// Records a reject; false where the same version stands rejected already.
+pub(super) fn insert_reject(
+    transaction: &Transaction<'_>,
+    flow: &Flow,
+    owner: &Owner,
+    reject: &NewReject,
+    batch: Option<BatchId>,
+    now: Timestamp,
+) -> Result<bool> {
+    let findings = serde_json::to_string(&reject.findings)
+        .map_err(|_unserializable| Error::Unreadable { what: "findings" })?;
+    let rule = reject.rule();
+    let known: Option<String> = transaction
+        .prepare_cached(
+            "SELECT state FROM reject WHERE channel = ?1 AND dataset = ?2 AND key = ?3
+             AND row = ?4 AND kind = ?5",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_row(
+                    params![
+                        flow.channel.as_str(),
+                        flow.dataset,
+                        reject.key.0,
+                        reject.row.0.cast_signed(),
+                        reject.kind.as_str()
+                    ],
+                    |row| row.get(0),
+                )
+                .optional()
+        })
+        .map_err(Error::engine("look up a reject"))?;
+    if known.as_deref() == Some("open") {
+        return Ok(false);
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO reject (channel, dataset, region, department, key, row, kind, rule,
+                findings, batch, original, state, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'open', ?12)
+             ON CONFLICT (channel, dataset, key, row, kind) DO UPDATE SET rule = excluded.rule,
+                findings = excluded.findings, batch = excluded.batch,
+                original = excluded.original, state = 'open', at = excluded.at",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                flow.channel.as_str(),
+                flow.dataset,
+                owner.region,
+                owner.department,
+                reject.key.0,
+                reject.row.0.cast_signed(),
+                reject.kind.as_str(),
+                rule,
+                findings,
+                batch.map(|batch| batch.0),
+                reject.original,
+                stored(now)
+            ])
+        })
+        .map_err(Error::engine("record a reject"))?;
+    Ok(true)
 }
 
 /// Marks rejects of keys that go on with another version.
@@ -287,7 +400,8 @@ pub(super) fn mended(
     Ok(())
 }
 
-/// Marks versions that stood rejected and go on now; returns who had turned each away.
+/// Marks versions that stood rejected and go on now; returns who had turned each away. What the
+/// province still says of the batch that carried one before no longer counts.
 pub(super) fn replayed(
     transaction: &Transaction<'_>,
     flow: &Flow,
@@ -296,8 +410,11 @@ pub(super) fn replayed(
     let mut statement = transaction
         .prepare_cached(
             "UPDATE reject SET state = 'replayed' WHERE channel = ?1 AND dataset = ?2
-             AND key = ?3 AND row = ?4 AND state = 'open' RETURNING kind",
+             AND key = ?3 AND row = ?4 AND state = 'open' RETURNING kind, batch",
         )
+        .map_err(Error::engine("replay rejects"))?;
+    let mut settled = transaction
+        .prepare_cached("UPDATE verdict SET standing = 'replayed' WHERE batch = ?1 AND key = ?2")
         .map_err(Error::engine("replay rejects"))?;
     let mut kinds = Vec::new();
     for (key, row) in versions {
@@ -307,15 +424,17 @@ pub(super) fn replayed(
         while let Some(row) = rows.next().map_err(Error::engine("replay rejects"))? {
             let kind: String = row.get(0).map_err(Error::engine("replay rejects"))?;
             kinds.push(RejectKind::parse(&kind).ok_or(Error::Unreadable { what: "reject kind" })?);
+            let batch: Option<[u8; 16]> = row.get(1).map_err(Error::engine("replay rejects"))?;
+            settled.execute(params![batch, key.0]).map_err(Error::engine("replay rejects"))?;
         }
     }
     Ok(kinds)
 }
 
-const REJECT: &str = "SELECT id, channel, dataset, region, department, key, row, kind, findings, \
+pub(super) const REJECT: &str = "SELECT id, channel, dataset, region, department, key, row, kind, findings, \
                       batch, original, state, at FROM reject";
 
-fn read_reject(row: &Row<'_>) -> Result<Reject> {
+pub(super) fn read_reject(row: &Row<'_>) -> Result<Reject> {
     let engine = || Error::engine("read a reject");
     let unreadable = |what| move || Error::Unreadable { what };
     let text = |index| row.get::<_, String>(index).map_err(engine());

@@ -1,14 +1,17 @@
 //! Rows observed: batches packed, rows turned away, progress moved, all in one transaction.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::flows::{BULK_DELETION, UNREADABLE_KEY};
-use super::{Error, Ledger, Result, objects, rejects, stored};
+use super::{Error, Ledger, Result, UniqueValue, history, objects, rejects, stored, unique};
 use crate::catalogue::{Kind, ObjectKey};
 use crate::delivery::{
     BatchId, ChannelId, DigestSha256, Evidence, Lane, LinkState, RejectKind, StandardId, Subject,
 };
+use crate::fact;
 use crate::row::{KeyDigest, RowHash};
 
 /// A dataset on a channel: the unit whose rows are counted.
@@ -91,6 +94,13 @@ pub struct NewReject {
     pub original: Vec<u8>,
 }
 
+impl NewReject {
+    /// The rule or code it is counted under.
+    pub fn rule(&self) -> &str {
+        self.findings.first().map_or("unknown", |finding| finding.rule.as_str())
+    }
+}
+
 /// How an observation moves progress.
 #[derive(Clone, Debug)]
 pub enum Progress {
@@ -135,6 +145,10 @@ pub struct Observation {
     pub mended: Vec<KeyDigest>,
     /// Packed versions that stood rejected themselves and are judged anew: not due again.
     pub replayed: Vec<(KeyDigest, RowHash)>,
+    /// Values of `unique` rules that packed rows hold from now on.
+    pub unique: Vec<UniqueValue>,
+    /// Keys whose deletion is packed: their values are free.
+    pub freed: Vec<KeyDigest>,
     /// Versions replaced before they were sent.
     pub coalesced: u64,
     /// Versions the other lane sent newer.
@@ -221,11 +235,21 @@ impl Ledger {
                 delta.due += i64::from(batch.rows);
                 delta.queued += i64::from(batch.rows);
             }
+            let mut by_rule: BTreeMap<&str, u64> = BTreeMap::new();
             for reject in &observation.rejects {
-                if insert_reject(transaction, flow, &observation.owner, reject, None, now)? {
+                if rejects::insert_reject(transaction, flow, &observation.owner, reject, None, now)?
+                {
                     delta.due += 1;
                     delta.local += 1;
+                    *by_rule.entry(reject.rule()).or_default() += 1;
                 }
+            }
+            unique::held(transaction, flow, &observation.unique)?;
+            unique::freed(transaction, flow, &observation.freed)?;
+            for (rule, rows) in by_rule {
+                let code = rule.to_owned();
+                let kind = fact::Kind::Rejected { kind: RejectKind::Local, code, rows };
+                history::record(transaction, Some(&flow.channel), &flow.dataset, kind, now)?;
             }
             rejects::mended(transaction, flow, &observation.mended, &observation.replayed)?;
             for kind in rejects::replayed(transaction, flow, &observation.replayed)? {
@@ -247,7 +271,7 @@ impl Ledger {
         self.write("record a packed object", move |transaction, now| {
             let key = object_key(&batch.subject)?;
             insert_batch(transaction, &batch, now)?;
-            objects::transition(transaction, &batch.channel, &key, LinkState::Queued, now)?;
+            objects::transition(transaction, &batch.channel, &key, LinkState::Queued, None, now)?;
             transaction
                 .execute(
                     "UPDATE link SET sent = ?4, reject_kind = NULL, code = NULL, findings = NULL
@@ -322,31 +346,6 @@ impl Ledger {
         })
         .await
     }
-
-    /// Which of `keys` have a version that was turned away and stands: the versions.
-    pub async fn known_rejects(
-        &self,
-        flow: Flow,
-        keys: Vec<KeyDigest>,
-    ) -> Result<Vec<(KeyDigest, RowHash)>> {
-        self.read(move |connection| {
-            let any: bool = connection
-                .query_row(
-                    "SELECT EXISTS (SELECT 1 FROM reject WHERE channel = ?1 AND dataset = ?2)",
-                    params![flow.channel.as_str(), flow.dataset],
-                    |row| row.get(0),
-                )
-                .map_err(Error::engine("look for rejects"))?;
-            let mut known = Vec::new();
-            if any {
-                for key in keys {
-                    known_reject(connection, &flow, key, &mut known)?;
-                }
-            }
-            Ok(known)
-        })
-        .await
-    }
 }
 
 /// How far a lane has been read.
@@ -360,28 +359,6 @@ pub struct LaneProgress {
     pub position: Option<Vec<u8>>,
     /// It has nothing more to read.
     pub complete: bool,
-}
-
-fn known_reject(
-    connection: &Connection,
-    flow: &Flow,
-    key: KeyDigest,
-    known: &mut Vec<(KeyDigest, RowHash)>,
-) -> Result<()> {
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT row FROM reject WHERE channel = ?1 AND dataset = ?2 AND key = ?3
-             AND state = 'open'",
-        )
-        .map_err(Error::engine("look up a reject"))?;
-    let rows = statement
-        .query_map(params![flow.channel.as_str(), flow.dataset, key.0], |row| row.get::<_, i64>(0))
-        .map_err(Error::engine("look up a reject"))?;
-    for row in rows {
-        let row = row.map_err(Error::engine("look up a reject"))?;
-        known.push((key, RowHash(row.cast_unsigned())));
-    }
-    Ok(())
 }
 
 pub(super) fn object_key(subject: &Subject) -> Result<ObjectKey> {
@@ -488,82 +465,20 @@ pub(super) fn insert_batch(
     Ok(())
 }
 
-pub(super) fn order_after(
-    transaction: &Transaction<'_>,
-    batch: BatchId,
-    after: BatchId,
-) -> Result<()> {
+/// Makes `batch` wait for `after`; where that was cut in two since it was looked up, for all that
+/// came of it.
+fn order_after(transaction: &Transaction<'_>, batch: BatchId, after: BatchId) -> Result<()> {
     transaction
         .prepare_cached(
-            "INSERT INTO batch_after (batch, after) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            "WITH RECURSIVE older (id) AS (
+                 VALUES (?2)
+                 UNION SELECT batch.id FROM batch JOIN older ON batch.parent = older.id)
+             INSERT INTO batch_after (batch, after) SELECT ?1, id FROM older WHERE id <> ?1
+             ON CONFLICT DO NOTHING",
         )
         .and_then(|mut statement| statement.execute(params![batch.0, after.0]))
         .map(drop)
         .map_err(Error::engine("order a batch"))
-}
-
-/// Records a reject; false where the same version stands rejected already.
-pub(super) fn insert_reject(
-    transaction: &Transaction<'_>,
-    flow: &Flow,
-    owner: &Owner,
-    reject: &NewReject,
-    batch: Option<BatchId>,
-    now: Timestamp,
-) -> Result<bool> {
-    let findings = serde_json::to_string(&reject.findings)
-        .map_err(|_unserializable| Error::Unreadable { what: "findings" })?;
-    let rule = reject.findings.first().map_or("unknown", |finding| finding.rule.as_str());
-    let known: Option<String> = transaction
-        .prepare_cached(
-            "SELECT state FROM reject WHERE channel = ?1 AND dataset = ?2 AND key = ?3
-             AND row = ?4 AND kind = ?5",
-        )
-        .and_then(|mut statement| {
-            statement
-                .query_row(
-                    params![
-                        flow.channel.as_str(),
-                        flow.dataset,
-                        reject.key.0,
-                        reject.row.0.cast_signed(),
-                        reject.kind.as_str()
-                    ],
-                    |row| row.get(0),
-                )
-                .optional()
-        })
-        .map_err(Error::engine("look up a reject"))?;
-    if known.as_deref() == Some("open") {
-        return Ok(false);
-    }
-    transaction
-        .prepare_cached(
-            "INSERT INTO reject (channel, dataset, region, department, key, row, kind, rule,
-                findings, batch, original, state, at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'open', ?12)
-             ON CONFLICT (channel, dataset, key, row, kind) DO UPDATE SET rule = excluded.rule,
-                findings = excluded.findings, batch = excluded.batch,
-                original = excluded.original, state = 'open', at = excluded.at",
-        )
-        .and_then(|mut statement| {
-            statement.execute(params![
-                flow.channel.as_str(),
-                flow.dataset,
-                owner.region,
-                owner.department,
-                reject.key.0,
-                reject.row.0.cast_signed(),
-                reject.kind.as_str(),
-                rule,
-                findings,
-                batch.map(|batch| batch.0),
-                reject.original,
-                stored(now)
-            ])
-        })
-        .map_err(Error::engine("record a reject"))?;
-    Ok(true)
 }
 
 /// Whoever reads a dataset ends its trouble, but for deletions that wait: reading alone does not
@@ -634,6 +549,7 @@ fn progress(
                     seen: *rows_seen,
                     due,
                     gone: *rows_gone,
+                    rejected: u64::try_from(observation.rejects.len()).unwrap_or(u64::MAX),
                     finished: *finished,
                 },
                 now,

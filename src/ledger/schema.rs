@@ -22,6 +22,29 @@ fn known() -> u32 {
 /// Opens or creates the file, checks it and brings it to the newest schema.
 pub(super) fn open(path: &Path, now: Timestamp) -> Result<Connection> {
     let mut connection = Connection::open(path).map_err(Error::engine("open the file"))?;
+    let version = recognise(&connection, path)?;
+    configure(&connection)?;
+    migrate(&mut connection, version, now)?;
+    Ok(connection)
+}
+
+/// Opens an existing ledger or a copy of one for reading, whole and of a known schema.
+pub(super) fn open_checked(path: &Path) -> Result<Connection> {
+    std::fs::metadata(path).map_err(|source| Error::Open {
+        path: path.to_owned(),
+        action: "find the database",
+        source,
+    })?;
+    let connection = open_reader(path)?;
+    if recognise(&connection, path)? == 0 {
+        let finding = "it is empty".to_owned();
+        return Err(Error::Damaged { path: path.to_owned(), finding });
+    }
+    Ok(connection)
+}
+
+/// The file's schema, 0 for a new one. Refuses what is no ledger, newer, or damaged.
+fn recognise(connection: &Connection, path: &Path) -> Result<u32> {
     connection.busy_timeout(Duration::from_secs(10)).map_err(Error::engine("set a timeout"))?;
     let damaged = |finding: String| Error::Damaged { path: path.to_owned(), finding };
     let pragma = |name: &str| {
@@ -34,20 +57,22 @@ pub(super) fn open(path: &Path, now: Timestamp) -> Result<Connection> {
     let objects: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(|error| damaged(error.to_string()))?;
-    let fresh = version == 0 && objects == 0;
-    if !fresh && application != i64::from(APPLICATION_ID) {
+    let is_new = version == 0 && objects == 0;
+    if !is_new && application != i64::from(APPLICATION_ID) {
         return Err(damaged("it is not a ledger of this program".to_owned()));
     }
-    let version = u32::try_from(version).map_err(|_negative| damaged("schema".to_owned()))?;
+    let version = u32::try_from(version)
+        .map_err(|_negative| damaged("its schema has no number".to_owned()))?;
     if version > known() {
         return Err(Error::Newer { path: path.to_owned(), found: version, known: known() });
     }
-    if !fresh {
-        check(&connection).map_err(damaged)?;
+    if !is_new && version == 0 {
+        return Err(damaged("its schema has no number".to_owned()));
     }
-    configure(&connection)?;
-    migrate(&mut connection, version, now)?;
-    Ok(connection)
+    if !is_new {
+        check(connection).map_err(damaged)?;
+    }
+    Ok(version)
 }
 
 /// A connection that cannot write.

@@ -110,6 +110,7 @@ CREATE TABLE pass (
     rows_seen   INTEGER NOT NULL DEFAULT 0,
     rows_due    INTEGER NOT NULL DEFAULT 0,
     rows_gone   INTEGER NOT NULL DEFAULT 0,
+    rows_rejected INTEGER NOT NULL DEFAULT 0,
     created_at  INTEGER NOT NULL,
     finished_at INTEGER
 ) STRICT;
@@ -148,6 +149,7 @@ CREATE TABLE batch (
 CREATE INDEX batch_open ON batch (channel, state, lane, ordinal)
     WHERE state IN ('queued', 'in_flight', 'unknown', 'taken');
 CREATE INDEX batch_spooled ON batch (channel, subject, ordinal) WHERE spooled = 1;
+CREATE INDEX batch_parent ON batch (parent) WHERE parent IS NOT NULL;
 CREATE INDEX batch_ended ON batch (ended_at) WHERE ended_at IS NOT NULL;
 
 -- Order per key: a batch waits for the older ones that share a key with it.
@@ -169,12 +171,13 @@ CREATE TABLE attempt (
 ) STRICT;
 CREATE INDEX attempt_batch ON attempt (batch);
 
--- Row verdicts of batches that are not settled yet.
+-- Row verdicts of batches that wait for more; of settled ones only what is not simply passed.
+-- Standing: passed, failed, or replayed (judged anew in another batch, so no longer counted here).
 CREATE TABLE verdict (
-    batch  BLOB NOT NULL,
-    key    BLOB NOT NULL,
-    passed INTEGER NOT NULL,
-    at     INTEGER NOT NULL,
+    batch    BLOB NOT NULL,
+    key      BLOB NOT NULL,
+    standing TEXT NOT NULL,
+    at       INTEGER NOT NULL,
     PRIMARY KEY (batch, key)
 ) WITHOUT ROWID, STRICT;
 
@@ -195,7 +198,19 @@ CREATE TABLE reject (
     at         INTEGER NOT NULL,
     UNIQUE (channel, dataset, key, row, kind)
 ) STRICT;
+CREATE INDEX reject_batch ON reject (batch) WHERE batch IS NOT NULL;
 CREATE INDEX reject_rule ON reject (channel, dataset, rule) WHERE state = 'open';
+
+-- Values of `unique` rules that are not over the key: digests only.
+CREATE TABLE unique_value (
+    channel TEXT NOT NULL,
+    dataset TEXT NOT NULL,
+    rule    TEXT NOT NULL,
+    value   BLOB NOT NULL,
+    key     BLOB NOT NULL,
+    PRIMARY KEY (channel, dataset, rule, value)
+) WITHOUT ROWID, STRICT;
+CREATE INDEX unique_value_key ON unique_value (channel, dataset, key);
 
 -- The sorted runs of what the province holds, newest last.
 CREATE TABLE run (
@@ -228,21 +243,32 @@ CREATE TABLE drift (
     PRIMARY KEY (channel, kind, subject, detail)
 ) WITHOUT ROWID, STRICT;
 
+-- History. `body` is the fact in its canonical form (src/fact); the columns before it are there
+-- to be searched and are compared with it when the chain is proven.
 CREATE TABLE fact (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     writer   TEXT NOT NULL,
     day      TEXT NOT NULL,
+    number   INTEGER NOT NULL,
     channel  TEXT NOT NULL,
     kind     TEXT NOT NULL,
     subject  TEXT NOT NULL,
     occurred INTEGER NOT NULL,
     recorded INTEGER NOT NULL,
-    cause    TEXT NOT NULL,
-    amends   INTEGER,
-    chain    BLOB NOT NULL
+    body     BLOB NOT NULL,
+    chain    BLOB NOT NULL,
+    UNIQUE (writer, day, number)
 ) STRICT;
-CREATE INDEX fact_day ON fact (writer, day);
 CREATE INDEX fact_kind ON fact (kind, occurred);
+
+-- Each chain's last fact: without it a chain cut short could not be told from a whole one.
+CREATE TABLE fact_head (
+    writer TEXT NOT NULL,
+    day    TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    chain  BLOB NOT NULL,
+    PRIMARY KEY (writer, day)
+) WITHOUT ROWID, STRICT;
 
 CREATE TABLE act (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,

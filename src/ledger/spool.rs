@@ -154,6 +154,11 @@ pub struct Spool {
     held: Mutex<Held>,
 }
 
+/// The name of a batch's file.
+pub(super) fn file_name(name: &str) -> String {
+    format!("{name}{SUFFIX}")
+}
+
 /// One file's head.
 struct Head {
     flags: u32,
@@ -278,6 +283,11 @@ impl Spool {
         disk::remove(&self.folder, &format!("{name}{SUFFIX}"))?;
         self.held().take(name);
         Ok(())
+    }
+
+    /// The size of a batch's file in bytes; 0 where there is none.
+    pub fn bytes_of(&self, name: &str) -> u64 {
+        self.held().files.get(name).map_or(0, |(_, bytes)| *bytes)
     }
 
     /// What is held now.

@@ -1,12 +1,22 @@
 //! The platform's judgement of each row (校验结果).
+//!
+//! Verdicts come late, twice, and contradict each other. What counts is kept per (batch, key): of
+//! an open batch every verdict; of a settled one only rows that do not simply stand, so that a
+//! verdict which arrives again years later finds what it said before. A row that failed and was
+//! judged anew in another batch (*replayed*) no longer counts in the old one.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::batches::{confirm_clock, finish, flow_of, step, waiting};
-use super::rows::{Delta, Flow, NewReject, Owner, count, insert_reject};
-use super::{Error, Ledger, Result, stored};
-use crate::delivery::{BatchId, BatchState, RejectKind};
+use super::answers::confirm_clock;
+use super::batches::{Waiting, finish, flow_of, step, waiting};
+use super::rejects::insert_reject;
+use super::rows::{Delta, Flow, NewReject, Owner, count};
+use super::{Error, Ledger, Result, history, stored};
+use crate::delivery::{Batch, BatchId, BatchState, Evidence, RejectKind};
+use crate::fact::Kind;
 use crate::row::KeyDigest;
 
 /// One row's judgement, with what is needed to set it aside.
@@ -31,38 +41,48 @@ impl Ledger {
     /// Verdicts arrived for rows of a batch. A row's first verdict decides while its batch is
     /// open; the same verdict again changes nothing; a contradiction moves the row to the newer
     /// verdict and is returned in the count. Returns `(batch settled, contradictions)`.
+    ///
+    /// Verdicts about a batch that the province has given no receipt for, or that was refused or
+    /// split, change nothing: what became of it must be asked first.
     pub async fn judged(&self, batch: BatchId, verdicts: Vec<Judged>) -> Result<(bool, u64)> {
         self.write("record verdicts", move |transaction, now| {
             let waiting = waiting(transaction, batch)?;
+            let open = match waiting.batch.state {
+                BatchState::Taken => true,
+                BatchState::Settled => false,
+                BatchState::Queued
+                | BatchState::InFlight
+                | BatchState::Unknown
+                | BatchState::Refused
+                | BatchState::Split
+                | BatchState::Superseded => return Ok((false, 0)),
+            };
             let (flow, owner) = flow_of(transaction, &waiting.batch)?;
-            let open = waiting.batch.state == BatchState::Taken;
-            let mut delta = Delta::default();
-            let mut judged = 0_u32;
-            let mut contradictions = 0;
+            let mut tally = Tally::default();
             for verdict in &verdicts {
-                let case = Case { batch, flow: &flow, owner: &owner, verdict, open, now };
-                match judge(transaction, &case, &mut delta)? {
-                    Effect::First => judged += 1,
-                    Effect::Same => {}
-                    Effect::Contradiction => contradictions += 1,
-                }
+                let placed = waiting.evidence == Evidence::Placed;
+                let case = Case { batch, flow: &flow, owner: &owner, verdict, open, placed, now };
+                judge(transaction, &case, &mut tally)?;
             }
-            count(transaction, &flow, delta)?;
-            if delta.confirmed > 0 {
-                confirm_clock(transaction, batch, &flow, now)?;
+            if tally.first > waiting.rows_open {
+                let (open, told) = (waiting.rows_open, u64::from(tally.first));
+                return Err(Error::Rows { id: batch, open, told });
             }
+            count(transaction, &flow, tally.delta)?;
+            tell(transaction, &flow, &waiting, &tally, now)?;
             if !open {
-                return Ok((false, contradictions));
+                return Ok((false, tally.contradictions));
             }
-            let left = waiting.rows_open.saturating_sub(judged);
+            let left = waiting.rows_open - tally.first;
             transaction
-                .execute("UPDATE batch SET rows_open = ?2 WHERE id = ?1", params![batch.0, left])
+                .prepare_cached("UPDATE batch SET rows_open = ?2 WHERE id = ?1")
+                .and_then(|mut statement| statement.execute(params![batch.0, left]))
                 .map_err(Error::engine("count open rows"))?;
             if left == 0 {
                 step(transaction, &waiting.batch, BatchState::Settled)?;
                 finish(transaction, batch, now)?;
             }
-            Ok((left == 0, contradictions))
+            Ok((left == 0, tally.contradictions))
         })
         .await
     }
@@ -74,85 +94,117 @@ struct Case<'a> {
     owner: &'a Owner,
     verdict: &'a Judged,
     open: bool,
+    /// Its rows that are not rejected count as placed, not as confirmed.
+    placed: bool,
     now: Timestamp,
 }
 
-enum Effect {
-    First,
-    Same,
-    Contradiction,
+/// What the verdicts of one call amount to.
+#[derive(Default)]
+struct Tally {
+    delta: Delta,
+    first: u32,
+    contradictions: u64,
+    passed: u64,
+    failed: BTreeMap<String, u64>,
 }
 
-fn judge(transaction: &Transaction<'_>, case: &Case<'_>, delta: &mut Delta) -> Result<Effect> {
-    let passed = matches!(case.verdict, Judged::Passed(_));
+/// What counts for a row of a batch.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Standing {
+    Passed,
+    Failed,
+    Replayed,
+}
+
+impl Standing {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Replayed => "replayed",
+        }
+    }
+}
+
+fn judge(transaction: &Transaction<'_>, case: &Case<'_>, tally: &mut Tally) -> Result<()> {
+    let next = match case.verdict {
+        Judged::Passed(_) => Standing::Passed,
+        Judged::Failed(_) => Standing::Failed,
+    };
     let before = before(transaction, case)?;
-    match (before, case.verdict) {
-        (Some(known), _) if known == passed => return Ok(Effect::Same),
-        // A row of a batch that is over counted as confirmed unless it stands rejected.
-        (Some(true), Judged::Failed(reject)) => {
-            insert_reject(transaction, case.flow, case.owner, reject, Some(case.batch), case.now)?;
-            delta.confirmed -= 1;
-            delta.failed += 1;
-        }
-        (Some(_), Judged::Passed(key)) => {
-            lift(transaction, case.flow, *key, case.batch)?;
-            delta.confirmed += 1;
-            delta.failed -= 1;
-        }
-        (_, Judged::Failed(reject)) => {
-            insert_reject(transaction, case.flow, case.owner, reject, Some(case.batch), case.now)?;
+    if before == Some(next) || before == Some(Standing::Replayed) {
+        return Ok(());
+    }
+    let delta = &mut tally.delta;
+    let standing = if case.placed { &mut delta.placed } else { &mut delta.confirmed };
+    match before {
+        None => {
             delta.queued -= 1;
-            delta.failed += 1;
+            tally.first += 1;
         }
-        (None, Judged::Passed(_)) => {
-            delta.queued -= 1;
-            delta.confirmed += 1;
+        Some(Standing::Passed) => *standing -= 1,
+        Some(Standing::Failed | Standing::Replayed) => delta.failed -= 1,
+    }
+    tally.contradictions += u64::from(before.is_some());
+    let standing = if case.placed { &mut delta.placed } else { &mut delta.confirmed };
+    match case.verdict {
+        Judged::Passed(key) => {
+            *standing += 1;
+            tally.passed += 1;
+            if before.is_some() {
+                lift(transaction, case.flow, *key, case.batch)?;
+            }
+        }
+        Judged::Failed(reject) => {
+            insert_reject(transaction, case.flow, case.owner, reject, Some(case.batch), case.now)?;
+            delta.failed += 1;
+            *tally.failed.entry(reject.rule().to_owned()).or_default() += 1;
         }
     }
-    if case.open {
-        transaction
-            .prepare_cached(
-                "INSERT INTO verdict (batch, key, passed, at) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (batch, key) DO UPDATE SET passed = excluded.passed,
-                    at = excluded.at",
-            )
-            .and_then(|mut statement| {
-                statement.execute(params![
-                    case.batch.0,
-                    case.verdict.key().0,
-                    passed,
-                    stored(case.now)
-                ])
-            })
-            .map_err(Error::engine("record a verdict"))?;
-    }
-    Ok(if before.is_some() { Effect::Contradiction } else { Effect::First })
+    keep(transaction, case, next)
 }
 
-/// The row's verdict before this one, where it had one.
-fn before(transaction: &Transaction<'_>, case: &Case<'_>) -> Result<Option<bool>> {
+fn keep(transaction: &Transaction<'_>, case: &Case<'_>, standing: Standing) -> Result<()> {
     let key = case.verdict.key();
-    if case.open {
+    if !case.open && standing == Standing::Passed {
         return transaction
-            .prepare_cached("SELECT passed FROM verdict WHERE batch = ?1 AND key = ?2")
-            .and_then(|mut statement| {
-                statement.query_row(params![case.batch.0, key.0], |row| row.get(0)).optional()
-            })
-            .map_err(Error::engine("read a verdict"));
+            .prepare_cached("DELETE FROM verdict WHERE batch = ?1 AND key = ?2")
+            .and_then(|mut statement| statement.execute(params![case.batch.0, key.0]))
+            .map(drop)
+            .map_err(Error::engine("record a verdict"));
     }
-    let rejected: bool = transaction
+    transaction
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM reject WHERE channel = ?1 AND dataset = ?2 AND key = ?3
-             AND batch = ?4 AND kind = 'failed' AND state = 'open')",
+            "INSERT INTO verdict (batch, key, standing, at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (batch, key) DO UPDATE SET standing = excluded.standing,
+                at = excluded.at",
         )
         .and_then(|mut statement| {
-            statement.query_row(
-                params![case.flow.channel.as_str(), case.flow.dataset, key.0, case.batch.0],
-                |row| row.get(0),
-            )
+            statement.execute(params![case.batch.0, key.0, standing.as_str(), stored(case.now)])
+        })
+        .map(drop)
+        .map_err(Error::engine("record a verdict"))
+}
+
+/// What counts for the row before this verdict; `None` while its batch still waits for one.
+fn before(transaction: &Transaction<'_>, case: &Case<'_>) -> Result<Option<Standing>> {
+    let known: Option<String> = transaction
+        .prepare_cached("SELECT standing FROM verdict WHERE batch = ?1 AND key = ?2")
+        .and_then(|mut statement| {
+            statement
+                .query_row(params![case.batch.0, case.verdict.key().0], |row| row.get(0))
+                .optional()
         })
         .map_err(Error::engine("read a verdict"))?;
-    Ok(Some(!rejected))
+    match known.as_deref() {
+        None => Ok((!case.open).then_some(Standing::Passed)),
+        Some(word) => [Standing::Passed, Standing::Failed, Standing::Replayed]
+            .into_iter()
+            .find(|standing| standing.as_str() == word)
+            .map(Some)
+            .ok_or(Error::Unreadable { what: "verdict" }),
+    }
 }
 
 fn lift(transaction: &Transaction<'_>, flow: &Flow, key: KeyDigest, batch: BatchId) -> Result<()> {
@@ -172,4 +224,67 @@ fn lift(transaction: &Transaction<'_>, flow: &Flow, key: KeyDigest, batch: Batch
         })
         .map(drop)
         .map_err(Error::engine("lift a reject"))
+}
+
+/// History's part: one line for the verdicts, one for what they confirm, one for each reason.
+fn tell(
+    transaction: &Transaction<'_>,
+    flow: &Flow,
+    waiting: &Waiting,
+    tally: &Tally,
+    now: Timestamp,
+) -> Result<()> {
+    let failed: u64 = tally.failed.values().sum();
+    if tally.passed + failed == 0 {
+        return Ok(());
+    }
+    let mut kinds = vec![Kind::Verdict { passed: tally.passed, failed }];
+    if tally.passed > 0 {
+        confirm_clock(transaction, waiting.batch.id, flow, now)?;
+        kinds.push(Kind::Confirmed { rows: tally.passed, evidence: Evidence::RowVerdict });
+    }
+    for (code, rows) in &tally.failed {
+        let (kind, code) = (RejectKind::Failed, code.clone());
+        kinds.push(Kind::Rejected { kind, code, rows: *rows });
+    }
+    for kind in kinds {
+        history::record(transaction, Some(&flow.channel), &flow.dataset, kind, now)?;
+    }
+    Ok(())
+}
+
+/// The province does not hold a batch that it once took: its verdicts are void and all its rows
+/// are due again. Nothing to do for a batch without verdicts.
+pub(super) fn taken_back(transaction: &Transaction<'_>, batch: &Batch) -> Result<()> {
+    let (passed, failed, replayed): (i64, i64, i64) = transaction
+        .prepare_cached(
+            "SELECT count(*) FILTER (WHERE standing = 'passed'),
+                count(*) FILTER (WHERE standing = 'failed'),
+                count(*) FILTER (WHERE standing = 'replayed') FROM verdict WHERE batch = ?1",
+        )
+        .and_then(|mut statement| {
+            statement.query_row([batch.id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        })
+        .map_err(Error::engine("count verdicts"))?;
+    if passed + failed + replayed == 0 {
+        return Ok(());
+    }
+    let (flow, _) = flow_of(transaction, batch)?;
+    let delta = Delta {
+        // A replayed row has left the counts; the batch carries it again.
+        due: replayed,
+        queued: passed + failed + replayed,
+        confirmed: -passed,
+        failed: -failed,
+        ..Delta::default()
+    };
+    count(transaction, &flow, delta)?;
+    for step in [
+        "UPDATE reject SET state = 'lifted' WHERE batch = ?1 AND kind = 'failed' AND state = 'open'",
+        "DELETE FROM verdict WHERE batch = ?1",
+        "UPDATE batch SET rows_open = rows WHERE id = ?1",
+    ] {
+        transaction.execute(step, [batch.id.0]).map_err(Error::engine("take verdicts back"))?;
+    }
+    Ok(())
 }

@@ -199,7 +199,8 @@ impl Supervisor {
             tokio::select! {
                 () = stop.raised() => {}
                 (task, result) = self.next_end() => {
-                    if task.end == End::Standing {
+                    // A task that ends because the stop was raised ended in order.
+                    if task.end == End::Standing && !self.stop_signal().is_raised() {
                         ended.cause = Some((task.name, result.err()));
                         self.stop();
                     }

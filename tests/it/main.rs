@@ -5,7 +5,9 @@
 mod catalogue;
 mod changes;
 mod city;
+mod crash;
 mod delivery;
+mod example;
 mod package;
 mod real;
 mod support;

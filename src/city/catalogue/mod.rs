@@ -210,7 +210,7 @@ impl TableSettings {
             encoding: None,
             columns: names.iter().map(column).collect(),
             key: names.first().map(|name| (*name).clone()).into_iter().collect(),
-            change: ChangeSettings::Full,
+            change: ChangeSettings::Full {},
             cycle: String::new(),
             zone: "Asia/Shanghai".to_owned(),
             poll: poll(),

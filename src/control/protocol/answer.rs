@@ -4,6 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Listing;
+#[cfg(doc)]
+use super::Request;
 
 /// Everything that can be answered.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -474,6 +476,9 @@ pub struct Reconciled {
     pub compared: u64,
     /// The differences.
     pub differences: Listing<Difference>,
+    /// Channel, dataset and why it could not be compared now.
+    #[serde(default)]
+    pub skipped: Vec<(String, String, String)>,
     /// The job that repairs.
     pub job: Option<String>,
 }

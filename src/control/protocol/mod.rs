@@ -261,6 +261,8 @@ pub struct RejectReplay {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Extent {
+    /// Every row, compared with what was sent: what changed or is gone goes out.
+    Compare {},
     /// Every row, whatever was confirmed.
     Full {},
     /// Rows changed since then.
@@ -282,6 +284,10 @@ pub struct Resync {
     pub datasets: Vec<String>,
     /// What of them.
     pub extent: Extent,
+    /// Approves of what this finds gone being deleted or withdrawn above, however much it is.
+    /// Without it, more than the configured share waits.
+    #[serde(default)]
+    pub approve_deletions: bool,
     /// Only says what would be done.
     pub dry_run: bool,
     /// The same key never makes a second job.

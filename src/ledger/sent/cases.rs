@@ -110,6 +110,75 @@ fn a_settled_batch_is_final() {
     assert!(matches!(index.abandon_batch(1), Err(Error::Batch { .. })));
 }
 
+/// The numbers of the keys that the pass under way would call gone.
+fn gone(index: &Index) -> Vec<u16> {
+    let unseen = index.unseen(KeyRange::ALL, 1000).unwrap();
+    (0..1000).filter(|number| unseen.iter().any(|(at, _)| *at == key(*number))).collect()
+}
+
+#[test]
+fn a_key_packed_since_the_pass_began_is_not_gone_until_its_batch_is_abandoned() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = Index::open(folder.path(), &[], sealer(), 10).unwrap();
+    let rows = |batch| [1, 2].map(|number| manifest_row(number, batch));
+    index.pend(1, Action::Upsert, &rows(1)).unwrap();
+    index.settle(1).unwrap();
+    index.begin_pass().unwrap();
+    assert_eq!(gone(&index), [1, 2]);
+    index.pend(2, Action::Upsert, &rows(2)).unwrap();
+    assert!(gone(&index).is_empty());
+    index.abandon(2, &[key(1)]).unwrap();
+    assert_eq!(gone(&index), [1]);
+    index.abandon_batch(2).unwrap();
+    assert_eq!(gone(&index), [1, 2]);
+    // What counts is when a row was packed, not the ordinal it came under.
+    index.pend(2, Action::Upsert, &rows(2)).unwrap();
+    assert!(gone(&index).is_empty());
+}
+
+#[test]
+fn a_key_that_the_pass_met_is_not_gone_though_its_batch_is_abandoned() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = Index::open(folder.path(), &[], sealer(), 10).unwrap();
+    let rows = [1, 2].map(|number| manifest_row(number, 1));
+    index.pend(1, Action::Upsert, &rows).unwrap();
+    index.settle(1).unwrap();
+    index.begin_pass().unwrap();
+    assert_eq!(index.mark(&[key(1), key(3)]).unwrap().len(), 2);
+    index.pend(2, Action::Upsert, &[1, 3].map(|number| manifest_row(number, 2))).unwrap();
+    index.abandon_batch(2).unwrap();
+    assert_eq!(gone(&index), [2]);
+    let again = index.mark(&[key(1), key(3)]).unwrap();
+    assert!(again.iter().all(|(mark, _)| *mark == Mark::Again), "{again:?}");
+}
+
+#[test]
+fn a_batch_pended_again_during_a_pass_is_not_packed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = Index::open(folder.path(), &[], sealer(), 10).unwrap();
+    let rows = [1, 2].map(|number| manifest_row(number, 1));
+    index.pend(1, Action::Upsert, &rows).unwrap();
+    index.begin_pass().unwrap();
+    index.mark(&[key(1)]).unwrap();
+    index.pend(1, Action::Upsert, &rows).unwrap();
+    assert_eq!(gone(&index), [2]);
+    let again = index.mark(&[key(1)]).unwrap();
+    assert!(matches!(again[..], [(Mark::Again, Some(_))]), "{again:?}");
+}
+
+#[test]
+fn a_deletion_on_the_way_is_not_gone_and_an_abandoned_one_is_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = Index::open(folder.path(), &[], sealer(), 10).unwrap();
+    index.pend(1, Action::Upsert, &[manifest_row(1, 1)]).unwrap();
+    index.settle(1).unwrap();
+    index.pend(2, Action::Delete, &[manifest_row(1, 2)]).unwrap();
+    index.begin_pass().unwrap();
+    assert!(gone(&index).is_empty());
+    index.abandon_batch(2).unwrap();
+    assert_eq!(gone(&index), [1]);
+}
+
 #[test]
 fn a_newer_row_never_goes_to_a_run_before_an_older_one_of_its_key() {
     let folder = tempfile::tempdir().unwrap();

@@ -106,6 +106,11 @@ impl Memory {
         self.batches.entry(batch).or_default();
     }
 
+    /// Whether the batch has an entry for the key.
+    pub(super) fn holds(&self, key: KeyDigest, batch: u64) -> bool {
+        self.slots.contains_key(&(key, batch))
+    }
+
     pub(super) fn insert(&mut self, key: KeyDigest, batch: u64, slot: Slot) {
         if self.slots.insert((key, batch), slot).is_none()
             && let Some(about) = self.batches.get_mut(&batch)

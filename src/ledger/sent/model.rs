@@ -53,6 +53,8 @@ impl Batch {
 #[derive(Debug, Default)]
 struct Model {
     batches: BTreeMap<u64, Batch>,
+    /// The newest ordinal ever given: the ledger gives none twice, whatever becomes of its batch.
+    last: u64,
     names: Vec<String>,
     /// The keys met and the first ordinal packed since the pass began.
     pass: Option<(BTreeSet<KeyDigest>, u64)>,
@@ -87,6 +89,8 @@ enum Step {
         step: u16,
         count: u16,
     },
+    /// The same rows once more, as after a crash between the ledger and the index.
+    Repeat(prop::sample::Index),
     Settle(prop::sample::Index),
     Abandon(prop::sample::Index, u16),
     AbandonBatch(prop::sample::Index),
@@ -116,6 +120,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (any::<bool>(), 0..KEYS, 1..7_u16, 0..5_u16).prop_map(
             |(delete, first, step, count)| Step::Pend { delete, first, step, count }
         ),
+        1 => index().prop_map(Step::Repeat),
         6 => index().prop_map(Step::Settle),
         2 => (index(), 1..4_u16).prop_map(|(at, step)| Step::Abandon(at, step)),
         1 => index().prop_map(Step::AbandonBatch),
@@ -166,6 +171,17 @@ impl Bench {
     fn apply(&mut self, step: &Step) {
         match step {
             Step::Pend { delete, first, step, count } => self.pend(*delete, *first, *step, *count),
+            Step::Repeat(at) => {
+                let Some(ordinal) = self.open_batch(at) else { return };
+                let batch = &self.model.batches[&ordinal];
+                let rows: Vec<_> = batch
+                    .manifest
+                    .iter()
+                    .filter(|row| batch.row(row.key).is_some())
+                    .cloned()
+                    .collect();
+                self.index.pend(ordinal, batch.action, &rows).unwrap();
+            }
             Step::Settle(at) => {
                 let Some(batch) = self.open_batch(at) else { return };
                 self.index.settle(batch).unwrap();
@@ -212,8 +228,7 @@ impl Bench {
             Step::Reopen => self.reopen(),
             Step::BeginPass => {
                 self.index.begin_pass().unwrap();
-                let next = self.next_ordinal();
-                self.model.pass = Some((BTreeSet::new(), next));
+                self.model.pass = Some((BTreeSet::new(), self.model.last + 1));
             }
             Step::Mark { first, step, count } => self.mark(*first, *step, *count),
             Step::EndPass => {
@@ -223,12 +238,9 @@ impl Bench {
         }
     }
 
-    fn next_ordinal(&self) -> u64 {
-        self.model.batches.last_key_value().map_or(1, |(last, _)| last + 1)
-    }
-
     fn pend(&mut self, delete: bool, first: u16, step: u16, count: u16) {
-        let batch = self.next_ordinal();
+        self.model.last += 1;
+        let batch = self.model.last;
         let distinct: BTreeSet<u16> = numbers(first, step, count).collect();
         let manifest: Vec<_> = distinct.into_iter().map(|at| manifest_row(at, batch)).collect();
         let action = if delete { Action::Delete } else { Action::Upsert };
@@ -374,8 +386,13 @@ fn paged(read: impl Fn(KeyRange) -> Vec<(KeyDigest, Known)>) -> Vec<(KeyDigest, 
     out
 }
 
+/// `PROPTEST_CASES` asks for more of them.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(96, |cases| cases.parse().unwrap())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
     #[test]
     fn the_index_agrees_with_its_model(steps in proptest::collection::vec(step(), 1..40)) {
         let mut bench = Bench::new();

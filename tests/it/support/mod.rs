@@ -3,6 +3,8 @@
 pub(crate) mod daemon;
 pub(crate) mod plain;
 pub(crate) mod postgres;
+pub(crate) mod process;
+pub(crate) mod town;
 
 use std::path::PathBuf;
 

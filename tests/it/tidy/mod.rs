@@ -1,6 +1,7 @@
 //! House rules as a test: the table of who may import whom, documents that keep up with the code,
 //! and a product that knows no standard.
 
+mod commands;
 mod layers;
 mod source;
 mod words;
@@ -165,20 +166,58 @@ fn no_standard_is_compiled_in() {
     none(&findings);
 }
 
-/// The stable codes in the product's texts: `E-…` anywhere, and every code of the failure table.
+/// The stable codes in the product's texts: `E-…` anywhere, and what its stages and adapters call a
+/// failure.
 fn codes(source: &Source) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let of_failures = source.path.ends_with("cascade/disposition.rs");
     for token in &source.code {
+        if let Token::Text(text) = token {
+            found.extend(error_codes(text));
+        }
+    }
+    let speaks_of_failures = FAILURES.iter().any(|part| source.path.starts_with(part));
+    if speaks_of_failures {
+        found.extend(failure_codes(&source.code));
+    }
+    found
+}
+
+/// Where failures get their codes.
+const FAILURES: [&str; 5] = [
+    "src/cascade",
+    "src/province",
+    "src/city/error.rs",
+    "src/ledger/error.rs",
+    "src/app/office/watch.rs",
+];
+
+/// Words with a hyphen in those files that are no failures.
+const NO_FAILURES: [&str; 3] = ["content-type", "control-character", "oauth-client-credentials"];
+
+/// Every `word-word` of a code that does not name a crash point or a switch of the test build.
+fn failure_codes(code: &[Token]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (at, token) in code.iter().enumerate() {
         let Token::Text(text) = token else { continue };
-        found.extend(error_codes(text));
+        let before = |back: usize| at.checked_sub(back).and_then(|at| code.get(at));
+        let of_tests = before(1).is_some_and(|token| token.is('('))
+            && before(2)
+                .and_then(Token::word)
+                .is_some_and(|word| ["point", "sabotaged"].contains(&word));
         let is_kebab = text.contains('-')
+            && !text.starts_with('-')
             && text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-');
-        if of_failures && is_kebab {
+        if is_kebab && !of_tests && !NO_FAILURES.contains(&text.as_str()) {
             found.insert(text.clone());
         }
     }
     found
+}
+
+#[test]
+fn a_failure_is_told_from_a_crash_point() {
+    let sample = source::tokens(r#"fn f() { point("run-named"); held("reply-code"); x("plain") }"#);
+    assert_eq!(failure_codes(&sample).into_iter().collect::<Vec<_>>(), ["reply-code"]);
 }
 
 /// Every `E-WORD-WORD` in a text. A `E-STANDARD-…` in prose is not one.
@@ -224,6 +263,38 @@ fn every_error_code_is_documented_and_every_documented_one_exists() {
         }
     }
     none(&findings);
+}
+
+#[test]
+fn every_test_that_the_architecture_names_exists() {
+    let text = read("src/ARCHITECTURE.md");
+    let invariants = text.split("\n# ").find(|part| part.starts_with("Invariants"));
+    let invariants = invariants.expect("the page has its invariants");
+    let numbered = invariants.lines().filter(|line| line.starts_with(char::is_numeric)).count();
+    assert_eq!(numbered, 13, "the invariants of the design");
+    let known: BTreeSet<String> = ["src", "tests"]
+        .into_iter()
+        .flat_map(sources)
+        .flat_map(|source| functions(&source.text))
+        .collect();
+    let is_test = |name: &&str| name.matches('_').count() >= 3;
+    let named: Vec<&str> = invariants.split('`').skip(1).step_by(2).filter(is_test).collect();
+    assert!(named.len() >= 13, "{named:?}");
+    let missing: Vec<String> = named
+        .into_iter()
+        .filter(|name| !known.contains(*name))
+        .map(|name| format!("no test is called {name}"))
+        .collect();
+    none(&missing);
+}
+
+/// The names of a file's functions.
+fn functions(text: &str) -> Vec<String> {
+    text.split("fn ")
+        .skip(1)
+        .filter_map(|rest| rest.split(['(', '<']).next())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]

@@ -12,11 +12,16 @@
 //!   have a change time the newest stands;
 //! * otherwise it is *due*: packed, or rejected with every rule it breaks.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::ops::Range;
+mod sort;
+
+pub(super) use sort::{NamedPage, Reading, name, sort};
+
+use std::cell::Cell as Slot;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
+
+use sort::{Named, Sorted, instant_of};
 
 use super::Error;
 use super::carrier::{Carrier, Files, Mount};
@@ -27,296 +32,11 @@ use crate::delivery::{
 };
 use crate::ledger::manifest::{ManifestRow, Original};
 use crate::ledger::seal::Purpose;
-use crate::ledger::sent::{Known, Mark, Place};
-use crate::ledger::{Finding, Ledger, NewBatch, NewReject, PassKind, REPEATED_KEY};
-use crate::row::{Cell, KeyDigest, Page, Row, RowHash, key_text};
+use crate::ledger::sent::{Known, Place};
+use crate::ledger::{Finding, Ledger, NewBatch, NewReject, REPEATED_KEY, UniqueValue};
+use crate::row::{Cell, KeyDigest, Page, Row, RowHash};
 use crate::standard::{BatchScope, Scope, Standard};
 use crate::wire::RowPlan;
-
-/// The reading a page comes from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Reading {
-    /// A lane of a dataset with a time column.
-    Lane(Lane),
-    /// A pass over the whole table or a part.
-    Pass(PassKind),
-}
-
-impl Reading {
-    pub(super) fn lane(self) -> Lane {
-        match self {
-            Self::Lane(lane) => lane,
-            Self::Pass(_) => Lane::Backfill,
-        }
-    }
-}
-
-/// One row of a page, named.
-#[derive(Clone, Debug)]
-pub(super) struct Named {
-    pub(super) key: KeyDigest,
-    pub(super) row: RowHash,
-    pub(super) version_ms: u64,
-    text: Range<usize>,
-    keyless: bool,
-}
-
-/// A page whose rows are named.
-#[derive(Debug)]
-pub(super) struct NamedPage {
-    pub(super) page: Page,
-    pub(super) rows: Vec<Named>,
-    /// A row's key, or a part of it, could not be read.
-    pub(super) unreadable: bool,
-    texts: String,
-}
-
-/// Names every row of a page. Blocking, CPU only.
-pub(super) fn name(carrier: &Carrier, ledger: &Ledger, page: Page) -> NamedPage {
-    let keyer = &ledger.identity().keyer;
-    let dataset = &carrier.dataset;
-    let time = match dataset.change {
-        crate::city::Change::TimeColumn { column, .. } => Some(column),
-        crate::city::Change::Files | crate::city::Change::Full => None,
-    };
-    let mut texts = String::new();
-    let mut unreadable = false;
-    let rows = page
-        .rows()
-        .map(|row| {
-            unreadable |= dataset.key.iter().any(|at| matches!(row.cell(*at), Cell::Malformed(_)));
-            let start = texts.len();
-            let any = key_text(row, &dataset.key, &mut texts);
-            let text = start..texts.len();
-            Named {
-                key: keyer.key(texts.get(text.clone()).unwrap_or_default()),
-                row: keyer.row(row),
-                version_ms: time.map_or(0, |column| version(carrier, row.cell(column))),
-                text,
-                keyless: !any,
-            }
-        })
-        .collect();
-    NamedPage { page, rows, unreadable, texts }
-}
-
-/// The instant of a canonical date or time in the dataset's zone.
-pub(super) fn instant_of(carrier: &Carrier, text: &str) -> Option<Timestamp> {
-    let time = text.parse::<DateTime>().ok().or_else(|| {
-        Some(text.parse::<jiff::civil::Date>().ok()?.to_datetime(jiff::civil::Time::MIN))
-    })?;
-    carrier.dataset.zone.to_timestamp(time).ok()
-}
-
-fn version(carrier: &Carrier, cell: Cell<'_>) -> u64 {
-    cell.text()
-        .and_then(|text| instant_of(carrier, text))
-        .and_then(|at| u64::try_from(at.as_millisecond()).ok())
-        .unwrap_or(0)
-}
-
-/// What is due of a page, and what became of the rest.
-#[derive(Debug, Default)]
-pub(super) struct Sorted {
-    /// Places of due rows in the page.
-    due: Vec<usize>,
-    /// Places of rows whose key was met before in this pass with other content.
-    repeated: Vec<usize>,
-    coalesced: u64,
-    skipped: u64,
-    /// Newest pending batches that share a key with a due row.
-    after: BTreeMap<usize, u64>,
-}
-
-/// Sorts the rows of a page. `rejected` are the versions of its keys that stand rejected, `repeats`
-/// those of them that stood aside for another row of their key.
-/// Blocking: looks into the sorted runs.
-pub(super) fn sort(
-    carrier: &Carrier,
-    named: &NamedPage,
-    rejected: &[(KeyDigest, RowHash)],
-    repeats: HashSet<(KeyDigest, RowHash)>,
-    reading: Reading,
-) -> Result<Sorted, Error> {
-    let mut order: Vec<usize> = (0..named.rows.len()).collect();
-    order.retain(|at| named.rows.get(*at).is_some_and(|row| !row.keyless));
-    order.sort_by_key(|at| (named.rows.get(*at).map(|row| row.key), *at));
-    let keys: Vec<KeyDigest> =
-        order.iter().filter_map(|at| named.rows.get(*at)).map(|row| row.key).collect();
-    let known: Vec<(Mark, Option<Known>)> = {
-        let mut index = carrier.index();
-        match reading {
-            Reading::Pass(_) if index.in_pass() => index.mark(&keys)?,
-            Reading::Pass(_) | Reading::Lane(_) => {
-                index.lookup(&keys)?.into_iter().map(|known| (Mark::First, known)).collect()
-            }
-        }
-    };
-    let rejected: HashMap<KeyDigest, Vec<RowHash>> =
-        rejected.iter().fold(HashMap::new(), |mut map, (key, row)| {
-            map.entry(*key).or_default().push(*row);
-            map
-        });
-    let mut marks = HashMap::with_capacity(order.len());
-    for (at, mark) in order.into_iter().zip(known) {
-        marks.insert(at, mark);
-    }
-    let sorted = Sorted::default();
-    let mut sorter = Sorter { reading, rejected, repeats, sorted, met: HashMap::new() };
-    for (at, row) in named.rows.iter().enumerate() {
-        match marks.get(&at) {
-            Some((mark, known)) => sorter.take(at, row, *mark, *known),
-            None => sorter.keyless(at, row),
-        }
-    }
-    Ok(sorter.finish())
-}
-
-struct Sorter {
-    reading: Reading,
-    rejected: HashMap<KeyDigest, Vec<RowHash>>,
-    repeats: HashSet<(KeyDigest, RowHash)>,
-    sorted: Sorted,
-    /// Each key's row on this page that stands: the newest, or the first where none is newer.
-    met: HashMap<KeyDigest, Met>,
-}
-
-/// A row of the page that stands for its key.
-#[derive(Clone, Copy, Debug)]
-struct Met {
-    at: usize,
-    row: RowHash,
-    version_ms: u64,
-    due: bool,
-}
-
-impl Sorter {
-    fn stands_rejected(&self, row: &Named) -> bool {
-        self.rejected.get(&row.key).is_some_and(|rows| rows.contains(&row.row))
-    }
-
-    fn keyless(&mut self, at: usize, row: &Named) {
-        if !self.stands_rejected(row) || self.judges_anew() {
-            self.sorted.due.push(at);
-        }
-    }
-
-    fn judges_anew(&self) -> bool {
-        matches!(self.reading, Reading::Pass(PassKind::Rejected | PassKind::Resend))
-    }
-
-    fn take(&mut self, at: usize, row: &Named, mark: Mark, known: Option<Known>) {
-        let met = self.met.get(&row.key).copied();
-        let fate = match self.reading {
-            Reading::Lane(_) => self.fate(row, known),
-            Reading::Pass(_) if mark == Mark::Again || met.is_some() => {
-                self.fate_again(row, met, known)
-            }
-            Reading::Pass(_) => self.fate(row, known),
-        };
-        let stands = match self.reading {
-            // Of two rows of one key the later one is the newer version.
-            Reading::Lane(_) => true,
-            Reading::Pass(_) => met.is_none() || fate == Fate::Due,
-        };
-        if stands {
-            if let Some(older) = met.filter(|met| met.due) {
-                self.sorted.coalesced += 1;
-                self.sorted.due.retain(|place| *place != older.at);
-            }
-            let due = fate == Fate::Due;
-            let version_ms = row.version_ms;
-            self.met.insert(row.key, Met { at, row: row.row, version_ms, due });
-        }
-        match fate {
-            Fate::Due => {
-                self.sorted.due.push(at);
-                if let Some(Known { place: Place::Pending { batch }, .. }) = known {
-                    self.sorted.after.insert(at, batch);
-                }
-            }
-            Fate::Repeated => self.sorted.repeated.push(at),
-            Fate::Coalesced => self.sorted.coalesced += 1,
-            Fate::Skipped => self.sorted.skipped += 1,
-            Fate::Unchanged => {}
-        }
-    }
-
-    /// Of a row whose key this reading meets for the first time, or of any row of a lane.
-    fn fate(&self, row: &Named, known: Option<Known>) -> Fate {
-        let rejected = self.stands_rejected(row);
-        // A row that stood aside for another of its key stands for itself once that one is gone.
-        let alone =
-            matches!(self.reading, Reading::Pass(_)) && self.repeats.contains(&(row.key, row.row));
-        if rejected && !alone {
-            return if self.judges_anew() { Fate::Due } else { Fate::Unchanged };
-        }
-        if self.reading == Reading::Pass(PassKind::Rejected) {
-            // Only keys that stand rejected are judged anew, with whatever content they have now.
-            let stands = self.rejected.contains_key(&row.key);
-            return if stands { Fate::Due } else { Fate::Unchanged };
-        }
-        if known.is_some_and(|known| known.row == row.row && !known.deleting) {
-            let resend = self.reading == Reading::Pass(PassKind::Resend);
-            return if resend { Fate::Due } else { Fate::Unchanged };
-        }
-        let older = known.is_some_and(|known| {
-            row.version_ms > 0 && known.version_ms > row.version_ms && !known.deleting
-        });
-        match (older, self.reading) {
-            (false, _) => Fate::Due,
-            (true, Reading::Lane(_)) => Fate::Skipped,
-            // The lanes have counted it; a reading of the whole meets it every time.
-            (true, Reading::Pass(_)) => Fate::Unchanged,
-        }
-    }
-
-    /// Of a further row of a key that this reading has met: `met` where that was on this page.
-    fn fate_again(&self, row: &Named, met: Option<Met>, known: Option<Known>) -> Fate {
-        if self.reading == Reading::Pass(PassKind::Rejected) {
-            return Fate::Unchanged;
-        }
-        let known = known.filter(|known| !known.deleting);
-        let standing = match met {
-            Some(met) => Some((met.row, met.version_ms, met.due)),
-            None => known.map(|known| (known.row, known.version_ms, false)),
-        };
-        let in_force = known.is_some_and(|known| known.row == row.row);
-        match standing {
-            Some((same, _, due)) if same == row.row => {
-                if due {
-                    Fate::Coalesced
-                } else {
-                    Fate::Unchanged
-                }
-            }
-            _ if row.version_ms == 0 && self.stands_rejected(row) => Fate::Unchanged,
-            _ if row.version_ms == 0 => Fate::Repeated,
-            Some((_, version_ms, due)) if version_ms >= row.version_ms => {
-                if due {
-                    Fate::Coalesced
-                } else {
-                    Fate::Unchanged
-                }
-            }
-            _ if in_force || self.stands_rejected(row) => Fate::Unchanged,
-            _ => Fate::Due,
-        }
-    }
-
-    fn finish(self) -> Sorted {
-        self.sorted
-    }
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Fate {
-    Unchanged,
-    Coalesced,
-    Skipped,
-    Repeated,
-    Due,
-}
 
 /// What a page led to, durable in the spool and not yet in the ledger.
 #[derive(Debug, Default)]
@@ -329,6 +49,8 @@ pub(super) struct Packed {
     pub(super) skipped: u64,
     pub(super) newest_content: Option<Timestamp>,
     pub(super) tally: Option<checks::Tally>,
+    pub(super) unique: Vec<UniqueValue>,
+    pub(super) freed: Vec<KeyDigest>,
 }
 
 /// What packing needs beside the rows.
@@ -383,7 +105,9 @@ impl Cutter<'_> {
         packed: &mut Packed,
     ) -> Result<(), Error> {
         let carrier = self.carrier;
-        let mut taken = |_rule, _digest| false;
+        let current = Slot::new(None);
+        let mut values = Values::new(self, &current);
+        let mut taken = |rule, digest| values.is_taken(rule, digest);
         let keyer = self.ledger.identity().keyer.clone();
         let mut pass = checks::Pass::new(&carrier.rules, self.now, &carrier.dataset.zone)
             .judged_by(&keyer, &mut taken);
@@ -394,6 +118,7 @@ impl Cutter<'_> {
                 continue;
             };
             violations.clear();
+            current.set(Some(name.key));
             let valid = carrier.rules.check(row, &mut pass, &mut violations);
             let mut findings: Vec<Finding> =
                 violations.iter().map(|violation| self.finding(*violation)).collect();
@@ -423,6 +148,7 @@ impl Cutter<'_> {
             }
         }
         packed.tally = Some(pass.into_tally());
+        packed.unique = values.held;
         Ok(())
     }
 
@@ -480,6 +206,7 @@ impl Cutter<'_> {
                 version_ms: known.version_ms,
                 original: original.clone(),
             });
+            packed.freed.push(*key);
             if let Place::Pending { batch } = known.place {
                 load.after.insert(batch);
             }
@@ -525,6 +252,9 @@ impl Cutter<'_> {
 
     /// Ordinals of older batches as their names, those packed from this page among them.
     fn pending_batches(&self, ordinals: &BTreeSet<u64>, packed: &Packed) -> Vec<BatchId> {
+        if crate::crash::sabotaged("key-order") {
+            return Vec::new();
+        }
         let mut ids: Vec<BatchId> = packed
             .batches
             .iter()
@@ -627,6 +357,49 @@ impl Cutter<'_> {
             findings,
             original: seal_original(self.files, &self.carrier.flow, name.key, &original)?,
         })
+    }
+}
+
+/// Who holds which value of a `unique` rule: the ledger knows of older pages, this of its own.
+///
+/// A rule over the key itself is not judged here: a repeated key is found by the reading.
+struct Values<'a> {
+    cutter: &'a Cutter<'a>,
+    current: &'a Slot<Option<KeyDigest>>,
+    held: Vec<UniqueValue>,
+    here: HashMap<(u16, KeyDigest), KeyDigest>,
+}
+
+impl<'a> Values<'a> {
+    fn new(cutter: &'a Cutter<'a>, current: &'a Slot<Option<KeyDigest>>) -> Self {
+        Self { cutter, current, held: Vec::new(), here: HashMap::new() }
+    }
+
+    fn is_taken(&mut self, place: u16, value: KeyDigest) -> bool {
+        let carrier = self.cutter.carrier;
+        let (Some(rule), Some(key)) =
+            (carrier.rules.rules().get(usize::from(place)), self.current.get())
+        else {
+            return false;
+        };
+        let of_key = |name: &String| {
+            let column = carrier.dataset.columns.iter().position(|column| column.name == *name);
+            column.is_some_and(|column| carrier.dataset.key.contains(&column))
+        };
+        if rule.columns.len() == carrier.dataset.key.len() && rule.columns.iter().all(of_key) {
+            return false;
+        }
+        let known = self.here.get(&(place, value)).copied();
+        let holder = known.or_else(|| {
+            // A ledger that cannot be read fails the page when it is recorded.
+            self.cutter.ledger.unique_holder(&carrier.flow, &rule.name, value).ok().flatten()
+        });
+        if holder.is_some_and(|holder| holder != key) {
+            return true;
+        }
+        self.here.insert((place, value), key);
+        self.held.push(UniqueValue { rule: rule.name.clone(), value, key });
+        false
     }
 }
 

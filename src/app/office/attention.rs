@@ -1,0 +1,161 @@
+//! What someone should look at, the worst first.
+
+use std::cmp::Reverse;
+
+use jiff::Timestamp;
+
+use super::look::{DatasetLook, Look};
+use crate::control::protocol::{Attention, Trouble, Urgency};
+use crate::delivery::{LinkState, RejectKind};
+use crate::indicator::freshness::State;
+use crate::ledger::{Flow, Scope};
+
+/// The most that are listed.
+const MOST: usize = 200;
+
+/// How bad, the worst first. Everything before [`Trouble::Refused`] asks for an act.
+const ORDER: [Trouble; 10] = [
+    Trouble::Full,
+    Trouble::Overdue,
+    Trouble::Unreachable,
+    Trouble::Held,
+    Trouble::Drift,
+    Trouble::Refused,
+    Trouble::RejectedLocal,
+    Trouble::RejectedAbove,
+    Trouble::Mismatched,
+    Trouble::Late,
+];
+
+fn rank(trouble: Trouble) -> usize {
+    ORDER.iter().position(|known| *known == trouble).unwrap_or(ORDER.len())
+}
+
+fn urgency(trouble: Trouble) -> Urgency {
+    if rank(trouble) < rank(Trouble::Refused) { Urgency::Error } else { Urgency::Warning }
+}
+
+/// Something about a subject without a title of its own.
+fn about(trouble: Trouble, subject: &str, count: u64, since: Option<Timestamp>) -> Attention {
+    Attention {
+        urgency: urgency(trouble),
+        trouble,
+        subject: subject.to_owned(),
+        title: subject.to_owned(),
+        count,
+        since,
+        detail: String::new(),
+    }
+}
+
+impl Look {
+    /// What someone should look at, the worst first; bounded.
+    pub(super) fn attention(&self) -> Vec<Attention> {
+        let mut list = Vec::new();
+        if let Some(code) = self.paused() {
+            let mut full = about(Trouble::Full, "spool", 1, None);
+            code.clone_into(&mut full.detail);
+            list.push(full);
+        }
+        for it in &self.datasets {
+            self.about_dataset(it, &mut list);
+        }
+        self.about_channels(&mut list);
+        for (flow, kind, rule, count) in &self.rejects {
+            let trouble = match kind {
+                RejectKind::Local => Trouble::RejectedLocal,
+                RejectKind::Refused | RejectKind::Failed => Trouble::RejectedAbove,
+            };
+            let mut rejected = about(trouble, &flow.dataset, *count, None);
+            rejected.title = self.title(flow);
+            rejected.detail.clone_from(rule);
+            list.push(rejected);
+        }
+        list.sort_by_key(|it| (rank(it.trouble), Reverse(it.count), it.since));
+        list.truncate(MOST);
+        list
+    }
+
+    fn title(&self, flow: &Flow) -> String {
+        let known = self.datasets.iter().find(|it| it.flow == *flow);
+        known.map_or_else(|| flow.dataset.clone(), titled)
+    }
+
+    fn about_dataset(&self, it: &DatasetLook, list: &mut Vec<Attention>) {
+        let mut push = |trouble, count, since, detail: &str| {
+            let mut attention = about(trouble, &it.flow.dataset, count, since);
+            attention.title = titled(it);
+            detail.clone_into(&mut attention.detail);
+            list.push(attention);
+        };
+        if let State::Overdue { since } = it.freshness.state {
+            push(Trouble::Overdue, 1, Some(since), &it.dataset.cycle);
+        }
+        let Some(state) = &it.state else { return };
+        if let Some((code, since)) = &state.trouble {
+            let full = matches!(code.as_str(), "disk-full" | "spool-full");
+            let trouble = if full { Trouble::Full } else { Trouble::Unreachable };
+            push(trouble, 1, Some(*since), code);
+        }
+        if state.mismatched > 0 {
+            let at = state.last_reconciled_at;
+            push(Trouble::Mismatched, state.mismatched, at, it.flow.channel.as_str());
+        }
+    }
+
+    fn about_channels(&self, list: &mut Vec<Attention>) {
+        for hold in &self.holds {
+            let subject = match &hold.scope {
+                Scope::Channel => hold.channel.as_str(),
+                Scope::Operation(name) | Scope::Subject(name) => name,
+            };
+            let mut held = about(Trouble::Held, subject, hold.count, Some(hold.since));
+            held.title = hold.channel.to_string();
+            held.detail.clone_from(&hold.code);
+            list.push(held);
+        }
+        for seen in &self.drift {
+            let mut drift = about(Trouble::Drift, &seen.subject, seen.count, Some(seen.since));
+            drift.title = seen.channel.to_string();
+            drift.detail = format!("{} {}", seen.kind, seen.detail);
+            list.push(drift);
+        }
+        for link in self.links.iter().filter(|it| it.wanted && it.state == LinkState::Refused) {
+            let mut refused = about(Trouble::Refused, link.kind.as_str(), link.count, None);
+            refused.title = link.channel.to_string();
+            refused.detail = LinkState::Refused.as_str().to_owned();
+            list.push(refused);
+        }
+        for late in &self.late {
+            let mut waiting =
+                about(Trouble::Late, late.channel.as_str(), late.count, Some(late.since));
+            late.state.as_str().clone_into(&mut waiting.detail);
+            list.push(waiting);
+        }
+    }
+
+    /// Objects that should be above and were not accepted yet: there is something to send.
+    pub(super) fn has_work(&self) -> bool {
+        let waiting = |state: LinkState| {
+            matches!(state, LinkState::Unmapped | LinkState::Queued | LinkState::Unknown)
+        };
+        !self.batches.is_empty() || self.links.iter().any(|link| link.wanted && waiting(link.state))
+    }
+}
+
+/// A dataset's title with its department's.
+fn titled(it: &DatasetLook) -> String {
+    format!("{} {}", it.dataset.title, it.department)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_trouble_has_a_rank_of_its_own() {
+        for trouble in Trouble::ALL {
+            assert!(ORDER.contains(&trouble), "{trouble:?}");
+        }
+    }
+}

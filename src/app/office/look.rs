@@ -1,0 +1,304 @@
+//! One look into the ledger: what everything that is told follows from.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Office;
+use crate::calendar::{Cycle, Grace};
+use crate::catalogue::{Kind, ObjectKey};
+use crate::city::Dataset;
+use crate::config::Configuration;
+use crate::control::protocol::{Entries, Mismatches, Rows, Summary};
+use crate::delivery::{BatchState, ChannelId, Evidence, LinkState, RejectKind, StandardId};
+use crate::indicator::freshness::{self, Clocks, Freshness, Promise};
+use crate::ledger::spool::{Owner as SpoolOwner, Usage};
+use crate::ledger::{self, Counts, Drift, Flow, FlowState, Hold, Late, LinkCount};
+use crate::telemetry::metrics::{self, ChannelSnapshot, DatasetSnapshot, Snapshot};
+
+/// A configured channel, and what the ledger says of it.
+#[derive(Debug)]
+pub(super) struct ChannelLook {
+    pub(super) id: ChannelId,
+    pub(super) standard: StandardId,
+    /// Since when it is in force, where that was recorded.
+    pub(super) since: Option<Timestamp>,
+    pub(super) evidence: Evidence,
+    pub(super) oldest: Option<Timestamp>,
+    /// Its standard can say which keys the province holds.
+    pub(super) compares: bool,
+}
+
+/// A dataset on a channel, as configured and as it stands.
+#[derive(Debug)]
+pub(super) struct DatasetLook {
+    pub(super) flow: Flow,
+    pub(super) dataset: Dataset,
+    /// The department's title, where the catalogue knows it.
+    pub(super) department: String,
+    /// `None`: nothing of it was observed yet.
+    pub(super) state: Option<FlowState>,
+    pub(super) freshness: Freshness,
+}
+
+/// What the ledger said at one moment, beside the configuration.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) at: Timestamp,
+    pub(super) channels: Vec<ChannelLook>,
+    pub(super) datasets: Vec<DatasetLook>,
+    /// Every dataset the ledger counts, those no longer configured included.
+    pub(super) flows: Vec<FlowState>,
+    pub(super) links: Vec<LinkCount>,
+    pub(super) batches: Vec<(ChannelId, BatchState, u64)>,
+    pub(super) holds: Vec<Hold>,
+    pub(super) drift: Vec<Drift>,
+    pub(super) rejects: Vec<(Flow, RejectKind, String, u64)>,
+    pub(super) late: Vec<Late>,
+    pub(super) spool: Usage,
+    /// Bytes that the catalogue's or a live lane may still add.
+    pub(super) room: u64,
+    ledger_bytes: u64,
+}
+
+impl Office {
+    /// Looks into the ledger.
+    pub(super) async fn look(&self) -> Result<Look, ledger::Error> {
+        let ledger = &self.crew.ledger;
+        let at = self.now();
+        let configuration = self.configuration.load_full();
+        let flows = ledger.flows().await?;
+        let titles = ledger.titles().await?;
+        let in_force = ledger.standards_in_force().await?;
+        let mut channels = Vec::new();
+        for channel in &self.channels {
+            let standard = &channel.standard;
+            let rows = standard.operation("rows.upsert").map(|operation| operation.evidence);
+            channels.push(ChannelLook {
+                id: channel.id.clone(),
+                standard: standard.id().clone(),
+                since: (in_force.iter())
+                    .find(|(of, id, digest, _)| {
+                        *of == channel.id && id == standard.id() && digest == standard.digest()
+                    })
+                    .map(|(.., since)| *since),
+                evidence: rows.or(standard.settings().evidence).unwrap_or(Evidence::Receipt),
+                oldest: ledger.oldest_unacknowledged(channel.id.clone()).await?,
+                compares: standard.operation("inventory.keys").is_some(),
+            });
+        }
+        let folder = ledger.folder().to_owned();
+        let ledger_bytes = self.crew.supervisor.pool().run(move || size(&folder)).await;
+        let spool = &self.crew.files.spool;
+        Ok(Look {
+            at,
+            datasets: self.dataset_looks(&configuration, &flows, &titles, at),
+            channels,
+            flows,
+            links: ledger.link_counts().await?,
+            batches: ledger.open_batches().await?,
+            holds: ledger.holds().await?,
+            drift: ledger.drift().await?,
+            rejects: ledger.rejects_by_rule().await?,
+            late: ledger.late_batches(at).await?,
+            spool: spool.usage(),
+            room: spool.room(SpoolOwner::BACKFILL),
+            ledger_bytes,
+        })
+    }
+
+    fn dataset_looks(
+        &self,
+        configuration: &Configuration,
+        flows: &[FlowState],
+        titles: &BTreeMap<ObjectKey, String>,
+        at: Timestamp,
+    ) -> Vec<DatasetLook> {
+        let mut looks = Vec::new();
+        for carrier in self.channels.iter().flat_map(|channel| channel.carriers()) {
+            let flow = carrier.flow().clone();
+            let dataset = carrier.dataset().clone();
+            let state = flows.iter().find(|state| state.flow == flow).cloned();
+            let owner = ObjectKey { kind: Kind::Organisation, id: dataset.department.clone() };
+            let department =
+                titles.get(&owner).cloned().unwrap_or_else(|| dataset.department.clone());
+            let freshness = freshness_of(configuration, &dataset, state.as_ref(), at);
+            looks.push(DatasetLook { flow, dataset, department, state, freshness });
+        }
+        looks.sort_by_key(|look| name(&look.flow));
+        looks
+    }
+}
+
+/// The three clocks against the declared cycle. No grace: what a province allows is its scoring
+/// scheme's business (facts §6.2), an operator wants to know when the promise is broken.
+fn freshness_of(
+    configuration: &Configuration,
+    dataset: &Dataset,
+    state: Option<&FlowState>,
+    now: Timestamp,
+) -> Freshness {
+    let promise = Promise {
+        cycle: Cycle::parse(&dataset.cycle),
+        grace: Grace::default(),
+        zone: &dataset.zone,
+        calendar: &configuration.calendar,
+    };
+    let clocks = state.map_or_else(Clocks::default, |state| Clocks {
+        business: state.confirmed_content_at,
+        changed: state.last_change_at,
+        confirmed: state.last_confirmed_at,
+    });
+    freshness::freshness(promise, clocks, now)
+}
+
+/// The order of datasets, and the cursor of their pages.
+pub(super) fn name(flow: &Flow) -> String {
+    format!("{} {}", flow.dataset, flow.channel)
+}
+
+/// The ledger's counts as operators see them.
+pub(super) fn rows(counts: &Counts) -> Rows {
+    Rows {
+        due: counts.due,
+        confirmed: counts.confirmed,
+        placed: counts.placed,
+        rejected: counts.rejected(),
+        queued: counts.queued,
+    }
+}
+
+pub(super) fn sum<'a>(flows: impl Iterator<Item = &'a FlowState>) -> Rows {
+    flows.fold(Rows::default(), |sum, flow| {
+        let rows = rows(&flow.counts);
+        Rows {
+            due: sum.due + rows.due,
+            confirmed: sum.confirmed + rows.confirmed,
+            placed: sum.placed + rows.placed,
+            rejected: sum.rejected + rows.rejected,
+            queued: sum.queued + rows.queued,
+        }
+    })
+}
+
+impl Look {
+    /// The sums.
+    pub(super) fn summary(&self) -> Summary {
+        Summary {
+            rows: sum(self.flows.iter()),
+            entries: self.entries(),
+            reconcile: self.compared(),
+        }
+    }
+
+    fn entries(&self) -> Entries {
+        let mut entries = Entries::default();
+        for link in self.links.iter().filter(|link| link.kind == Kind::Entry && link.wanted) {
+            entries.due += link.count;
+            if link.state.is_held_above() {
+                entries.accepted += link.count;
+            } else if link.state == LinkState::Refused {
+                entries.rejected += link.count;
+            }
+        }
+        entries
+    }
+
+    /// As old as the oldest comparison; never, while one that could be made was not.
+    fn compared(&self) -> Mismatches {
+        let mismatched = self.flows.iter().map(|flow| flow.mismatched).sum();
+        let comparable = |flow: &Flow| {
+            self.channels.iter().any(|channel| channel.id == flow.channel && channel.compares)
+        };
+        let times: Option<Vec<Timestamp>> = self
+            .datasets
+            .iter()
+            .filter(|it| comparable(&it.flow))
+            .map(|it| it.state.as_ref().and_then(|state| state.last_reconciled_at))
+            .collect();
+        Mismatches { mismatched, at: times.and_then(|times| times.into_iter().min()) }
+    }
+
+    /// What the gauges show.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            channels: self.channels.iter().map(|channel| self.channel_snapshot(channel)).collect(),
+            datasets: self.datasets.iter().map(|it| self.dataset_snapshot(it)).collect(),
+            spool_bytes: self.spool.bytes,
+            spool_limit_bytes: self.spool.bound_bytes,
+            ledger_bytes: self.ledger_bytes,
+            extraction_paused: self.paused().is_some(),
+        }
+    }
+
+    fn channel_snapshot(&self, channel: &ChannelLook) -> ChannelSnapshot {
+        let id = &channel.id;
+        let mut drift: BTreeMap<metrics::Drift, u64> = BTreeMap::new();
+        for seen in self.drift.iter().filter(|seen| seen.channel == *id) {
+            let kind = match seen.kind.as_str() {
+                "reply-code" => metrics::Drift::ReplyCode,
+                "unreadable" => metrics::Drift::Unreadable,
+                _ => metrics::Drift::ReplyField,
+            };
+            *drift.entry(kind).or_default() += seen.count;
+        }
+        let age = channel.oldest.and_then(|at| Duration::try_from(self.at.duration_since(at)).ok());
+        let holds = self.holds.iter().filter(|hold| hold.channel == *id).count();
+        ChannelSnapshot {
+            channel: id.clone(),
+            standards: vec![channel.standard.clone()],
+            oldest_unacknowledged: age,
+            batches: (self.batches.iter())
+                .filter(|(of, ..)| of == id)
+                .map(|(_, state, count)| (*state, *count))
+                .collect(),
+            links: (self.links.iter())
+                .filter(|link| link.channel == *id)
+                .map(|link| (link.kind, link.state, link.count))
+                .collect(),
+            holds: u64::try_from(holds).unwrap_or(u64::MAX),
+            drift: drift.into_iter().collect(),
+        }
+    }
+
+    fn dataset_snapshot(&self, it: &DatasetLook) -> DatasetSnapshot {
+        let state = it.state.as_ref();
+        let counts = state.map(|state| state.counts).unwrap_or_default();
+        let observed = state.and_then(|state| state.last_observed_at);
+        DatasetSnapshot {
+            channel: it.flow.channel.clone(),
+            dataset: it.flow.dataset.clone(),
+            confirmed: state.and_then(|state| state.last_confirmed_at),
+            deadline: it.freshness.deadline.map(|deadline| deadline.at),
+            rows_due: counts.due,
+            rows_queued: counts.queued,
+            source_lag: observed.and_then(|at| Duration::try_from(self.at.duration_since(at)).ok()),
+            mismatched_rows: state.map_or(0, |state| state.mismatched),
+        }
+    }
+
+    /// Why nothing more is taken from the city.
+    pub(super) fn paused(&self) -> Option<&'static str> {
+        let met = |code: &str| {
+            self.flows.iter().any(|flow| flow.trouble.as_ref().is_some_and(|it| it.0 == code))
+        };
+        if met("disk-full") {
+            Some("disk-full")
+        } else if self.room == 0 || met("spool-full") {
+            Some("spool-full")
+        } else {
+            None
+        }
+    }
+}
+
+/// Bytes of the files of a folder itself. What vanishes meanwhile counts nothing.
+fn size(folder: &std::path::Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries
+        .filter_map(|entry| entry.ok()?.metadata().ok())
+        .filter(std::fs::Metadata::is_file)
+        .map(|file| file.len())
+        .sum()
+}

@@ -1,0 +1,287 @@
+//! What operators, Prometheus and probes are answered.
+//!
+//! The office holds nothing of its own: it looks into the ledger ([`look`]), and everything it
+//! says follows from one look, the configuration and the clock. Requests are answered from a fresh
+//! look; `/metrics`, `/readyz` and `/status` from the last, which [`Office::refresh`] takes every
+//! second or so, so that no probe costs a query.
+//!
+//! What changes something, or shows the content of a row, is an act: it is recorded with the peer
+//! that the kernel named before it happens. No other answer holds content or a key in clear.
+
+mod act;
+mod attention;
+mod list;
+mod look;
+mod original;
+mod paging;
+mod resync;
+mod status;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use act::report_of;
+pub use watch::{FAILURE_CODES, Reach, Watch};
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use crate::cascade::{self, Channel, Crew};
+use crate::config::Configuration;
+use crate::control::protocol::{Failure, Reloaded, Request, Response, Summary};
+use crate::control::{Handler, Health, Peer};
+use crate::ledger;
+use crate::supervisor::Signal;
+use crate::telemetry::metrics::Metrics;
+
+/// How long the office's own look, and a stage that reports, may be silent before the process is
+/// thought dead.
+const SILENCE: Duration = Duration::from_mins(2);
+
+/// What the assembly does for the office, because it owns what it takes.
+pub trait Lent: Send + Sync + 'static {
+    /// Reads configuration, standards and secrets again.
+    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>>;
+}
+
+/// What an office is made of.
+pub struct OfficeParts {
+    /// The city's name, for people.
+    pub city: String,
+    /// What the stages work with.
+    pub crew: Crew,
+    /// The channels.
+    pub channels: Vec<Arc<Channel>>,
+    /// As read.
+    pub configuration: Arc<Configuration>,
+    /// Every metric.
+    pub metrics: Arc<Metrics>,
+    /// Who was told by the stages; the same as the crew's events.
+    pub watch: Arc<Watch>,
+    /// Makes the catalogue be read now.
+    pub catalogue: Signal,
+    /// Where metrics are served.
+    pub http: Option<SocketAddr>,
+    /// What the assembly does for it.
+    pub lent: Arc<dyn Lent>,
+}
+
+impl std::fmt::Debug for OfficeParts {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("OfficeParts").field("city", &self.city).finish_non_exhaustive()
+    }
+}
+
+/// Answers operators, Prometheus and probes. Share it behind an `Arc`.
+pub struct Office {
+    city: String,
+    crew: Crew,
+    channels: Vec<Arc<Channel>>,
+    configuration: ArcSwap<Configuration>,
+    metrics: Arc<Metrics>,
+    watch: Arc<Watch>,
+    catalogue: Signal,
+    http: Option<SocketAddr>,
+    lent: Arc<dyn Lent>,
+    started: Timestamp,
+    /// Once everything was read through, it stays so.
+    complete: AtomicBool,
+    last: ArcSwapOption<Known>,
+    heard: Mutex<BTreeMap<String, Timestamp>>,
+    compared: Mutex<Option<act::Compared>>,
+}
+
+/// What the last look said, for whoever must not wait.
+struct Known {
+    at: Timestamp,
+    summary: Option<Summary>,
+    not_ready: Vec<String>,
+}
+
+impl std::fmt::Debug for Office {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Office").field("city", &self.city).finish_non_exhaustive()
+    }
+}
+
+impl Office {
+    /// An office over these parts; it starts now.
+    pub fn new(parts: OfficeParts) -> Self {
+        let started = parts.crew.supervisor.clock().now();
+        Self {
+            city: parts.city,
+            crew: parts.crew,
+            channels: parts.channels,
+            configuration: ArcSwap::new(parts.configuration),
+            metrics: parts.metrics,
+            watch: parts.watch,
+            catalogue: parts.catalogue,
+            http: parts.http,
+            lent: parts.lent,
+            started,
+            complete: AtomicBool::new(false),
+            last: ArcSwapOption::empty(),
+            heard: Mutex::default(),
+            compared: Mutex::default(),
+        }
+    }
+
+    /// The configuration was read again.
+    pub fn reconfigured(&self, configuration: Arc<Configuration>) {
+        self.configuration.store(configuration);
+    }
+
+    /// The sums, from a look of now.
+    pub async fn summary(&self) -> Result<Summary, ledger::Error> {
+        Ok(self.look().await?.summary())
+    }
+
+    /// Whether everything that stood in the city when the process started was read once.
+    pub async fn is_complete(&self) -> Result<bool, ledger::Error> {
+        self.read_through().await
+    }
+
+    /// Looks into the ledger once and shows what it says as metrics, readiness and sums. Called
+    /// by a timer, every second or so.
+    pub async fn refresh(&self) {
+        let now = self.now();
+        let writable = self.crew.ledger.proven_writable().await;
+        let known = match self.look().await {
+            Ok(look) => {
+                self.metrics.show(&look.snapshot());
+                let not_ready = self.not_ready_by(&look, writable.as_ref().err());
+                Known { at: now, summary: Some(look.summary()), not_ready }
+            }
+            Err(error) => {
+                let not_ready = vec![format!("{}: the ledger cannot be read", error.code())];
+                Known { at: now, summary: None, not_ready }
+            }
+        };
+        self.last.store(Some(Arc::new(known)));
+    }
+
+    /// A stage or task that reports steadily is alive. One that has reported once must go on doing
+    /// so at least every two minutes.
+    pub fn alive(&self, stage: &str) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.insert(stage.to_owned(), self.now());
+    }
+
+    fn now(&self) -> Timestamp {
+        self.crew.supervisor.clock().now()
+    }
+
+    fn is_silent(&self, since: Timestamp) -> bool {
+        Duration::try_from(self.now().duration_since(since)).is_ok_and(|age| age > SILENCE)
+    }
+
+    async fn answer(&self, request: Request, peer: Peer) -> Result<Response, Failure> {
+        if request.is_act() {
+            self.record(&request, peer).await?;
+        }
+        Ok(match request {
+            Request::Status {} => Response::Status(Box::new(self.status().await.map_err(told)?)),
+            Request::Datasets(query) => Response::Datasets(self.datasets(&query).await?),
+            Request::Links(query) => Response::Links(self.links(&query).await?),
+            Request::Batches(query) => Response::Batches(self.batches(&query).await?),
+            Request::RejectsList(query) => Response::Rejects(self.rejects(&query).await?),
+            Request::RejectsShow(act) => {
+                Response::Reject(Box::new(self.original(act.reject, peer).await?))
+            }
+            Request::RejectsExport(act) => Response::Originals(self.originals(&act.query).await?),
+            Request::RejectsReplay(it) => Response::Accepted(self.replay(&it, peer).await?),
+            Request::Resync(it) => Response::Accepted(self.resync(&it, peer).await?),
+            Request::JobsList(query) => Response::Jobs(self.jobs(&query).await?),
+            Request::JobsShow(name) => Response::Job(Box::new(self.job(&name.job).await?)),
+            Request::JobsCancel(name) => Response::Job(Box::new(self.cancel(&name.job).await?)),
+            Request::StandardList {} => Response::Standards(self.standards().await.map_err(told)?),
+            Request::StandardShow(name) => {
+                Response::Standard(Box::new(self.standard(&name.standard).await?))
+            }
+            Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),
+            Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
+            Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
+            Request::Reload {} => Response::Reloaded(self.lent.reload().await.map_err(act::first)?),
+        })
+    }
+}
+
+impl Handler for Office {
+    async fn handle(&self, request: Request, peer: Peer) -> Response {
+        match self.answer(request, peer).await {
+            Ok(response) => response,
+            Err(failure) => Response::Failed(failure),
+        }
+    }
+}
+
+impl Health for Office {
+    fn metrics(&self) -> String {
+        self.metrics.render()
+    }
+
+    fn not_alive(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let last = self.last.load().as_ref().map_or(self.started, |known| known.at);
+        if self.is_silent(last) {
+            reasons.push(format!("office-silent: the ledger was last looked at at {last}"));
+        }
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        for (stage, at) in heard.iter().filter(|(_, at)| self.is_silent(**at)) {
+            reasons.push(format!("stage-silent: {stage} was last heard of at {at}"));
+        }
+        reasons
+    }
+
+    fn not_ready(&self) -> Vec<String> {
+        let mut reasons = self.not_alive();
+        match self.last.load().as_ref() {
+            Some(known) => reasons.extend(known.not_ready.iter().cloned()),
+            None => reasons.push("starting: the ledger was not looked at yet".to_owned()),
+        }
+        reasons
+    }
+
+    fn summary(&self) -> Option<Summary> {
+        self.last.load().as_ref().and_then(|known| known.summary)
+    }
+}
+
+/// A failure as operators are told it.
+fn failure(code: &str, what: impl Into<String>, next: Option<&str>) -> Failure {
+    Failure {
+        code: code.to_owned(),
+        what: what.into(),
+        place: None,
+        next: next.map(str::to_owned),
+        temporary: false,
+    }
+}
+
+/// The ledger failed. Its errors hold no content; the engine's own words stay in the log.
+fn told(error: ledger::Error) -> Failure {
+    tracing::warn!(code = error.code(), error = %crate::telemetry::logs::Chain(&error), "a request failed");
+    let mut failure = failure(
+        "E-LEDGER",
+        format!("{error} ({})", error.code()),
+        Some("see the log; `cascaded ledger verify` proves the ledger"),
+    );
+    failure.temporary = matches!(error, ledger::Error::DiskFull);
+    failure
+}
+
+/// A stage's work failed for an operator.
+fn failed(error: &cascade::Error) -> Failure {
+    tracing::warn!(code = error.code(), error = %crate::telemetry::logs::Chain(error), "a request failed");
+    let mut failure = failure("E-WORK", format!("{error} ({})", error.code()), Some("see the log"));
+    failure.temporary = true;
+    failure
+}

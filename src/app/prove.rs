@@ -1,0 +1,47 @@
+//! What a configuration says that only the files and sources it names can contradict.
+
+use std::sync::Arc;
+
+use crate::city::Source;
+use crate::clock::Clock;
+use crate::config::{Configuration, Problem};
+use crate::province::Client;
+use crate::supervisor::Supervisor;
+use crate::telemetry::logs::Chain;
+
+/// Reads every channel's secrets and asks every source whether it has what the datasets declare.
+///
+/// Every problem at once. A source that cannot be reached is none: it may be there tomorrow, and it
+/// stops nobody else.
+pub async fn prove(configuration: &Configuration, clock: &Clock) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for channel in &configuration.channels {
+        let settings = channel.settings.province.clone();
+        if let Err(error) = Client::new(settings, Arc::clone(&channel.standard), clock.clone()) {
+            let place = format!("channel.{}.province", channel.settings.id);
+            problems.push(Problem::new(&place, &Chain(&error).to_string()));
+        }
+    }
+    let supervisor = Supervisor::new(clock.clone(), 2);
+    let pool = super::pool::CityPool::shared(supervisor.clone());
+    for it in &configuration.datasets {
+        let Some(settings) =
+            configuration.sources.iter().find(|source| source.id() == it.dataset.source)
+        else {
+            continue;
+        };
+        let source = Source::open(settings.clone(), Arc::clone(&pool));
+        match source.probe(&it.dataset).await {
+            Ok(found) => problems
+                .extend(found.iter().map(|found| Problem::new(&found.place, &found.message))),
+            Err(error) if error.is_permanent() => {
+                let place = format!("dataset.{}", it.dataset.id);
+                problems.push(Problem::new(&place, &Chain(&error).to_string()));
+            }
+            Err(error) => tracing::warn!(
+                dataset = it.dataset.id, error = %Chain(&error), "the source cannot be asked",
+            ),
+        }
+    }
+    problems
+}

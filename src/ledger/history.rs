@@ -1,0 +1,380 @@
+//! History: facts and acts, chained, written in the transaction of what they tell.
+//!
+//! A fact is one line per observation, batch or change of state, never one per row. Each writer's
+//! day (UTC) is a chain of its own ([`fact`](crate::fact)); its last digest is kept beside it, so
+//! that a day cut short shows. Acts are what operators did or looked at: one chain for all.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::rejects::Reject;
+use super::{Error, Ledger, Result, identity, instant, stored};
+use crate::delivery::{ChannelId, DigestSha256, StandardId};
+use crate::fact::{Fact, FactId, Kind, Walk, chain, start};
+
+const ACT_HEAD: &str = "act-head";
+const WRITER: &str = "writer";
+
+/// The process at the other end of the control socket, or the daemon itself.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Actor {
+    /// Its user.
+    pub uid: Option<u32>,
+    /// Its group.
+    pub gid: Option<u32>,
+    /// Its process.
+    pub pid: Option<i32>,
+}
+
+/// Something an operator did or looked at.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Act {
+    /// Its number.
+    pub number: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What: a request's name.
+    pub name: String,
+    /// Which part: names and filters, never content.
+    pub detail: String,
+}
+
+impl Ledger {
+    /// An operator did something, or looked at something that is sealed.
+    pub async fn act_recorded(&self, actor: Actor, name: String, detail: String) -> Result<()> {
+        self.write("record an act", move |transaction, now| {
+            let digest = act_digest(head(transaction)?, now, actor, &name, &detail);
+            transaction
+                .execute(
+                    "INSERT INTO act (at, uid, gid, pid, name, detail, chain)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    params![stored(now), actor.uid, actor.gid, actor.pid, name, detail, digest.0],
+                )
+                .map_err(Error::engine("record an act"))?;
+            identity::put(transaction, ACT_HEAD, &digest.0)
+        })
+        .await
+    }
+
+    /// The newest acts, newest first.
+    pub async fn acts(&self, limit: u32) -> Result<Vec<Act>> {
+        self.read(move |connection| {
+            let engine = || Error::engine("read acts");
+            let mut statement = connection
+                .prepare_cached(&format!("{ACT} ORDER BY id DESC LIMIT ?1"))
+                .map_err(engine())?;
+            let mut rows = statement.query([limit]).map_err(engine())?;
+            let mut acts = Vec::new();
+            while let Some(row) = rows.next().map_err(engine())? {
+                acts.push(read_act(row)?.0);
+            }
+            Ok(acts)
+        })
+        .await
+    }
+
+    /// Facts in the order they were written, after the one with the ledger's number `after`, at
+    /// most `limit`, each with its number.
+    pub async fn facts(&self, after: u64, limit: u32) -> Result<Vec<(u64, Fact)>> {
+        self.read(move |connection| {
+            let engine = || Error::engine("read facts");
+            let mut statement = connection
+                .prepare_cached("SELECT id, body FROM fact WHERE id > ?1 ORDER BY id LIMIT ?2")
+                .map_err(engine())?;
+            let mut rows = statement.query(params![after.cast_signed(), limit]).map_err(engine())?;
+            let mut facts = Vec::new();
+            while let Some(row) = rows.next().map_err(engine())? {
+                let body: Vec<u8> = row.get(1).map_err(engine())?;
+                let fact = Fact::decode(&body)
+                    .map_err(|_unreadable| Error::Unreadable { what: "fact" })?;
+                facts.push((row.get::<_, i64>(0).map_err(engine())?.cast_unsigned(), fact));
+            }
+            Ok(facts)
+        })
+        .await
+    }
+
+    /// Somebody looks at a reject's sealed original: recorded before it is given.
+    pub async fn original_opened(&self, number: u64, by: String) -> Result<Option<Reject>> {
+        let Some(reject) = self.reject(number).await? else { return Ok(None) };
+        let (flow, key) = (reject.flow.clone(), reject.key.to_string());
+        self.write("record that an original is opened", move |transaction, now| {
+            let kind = Kind::OriginalOpened { by, key };
+            record(transaction, Some(&flow.channel), &flow.dataset, kind, now)
+        })
+        .await?;
+        Ok(Some(reject))
+    }
+
+    /// From now on `standard` is spoken for `scope` on a channel; `digest` is its directory's.
+    /// False where that was so already.
+    pub async fn standard_in_force(
+        &self,
+        channel: ChannelId,
+        scope: String,
+        standard: StandardId,
+        digest: DigestSha256,
+    ) -> Result<bool> {
+        self.write("record the standard in force", move |transaction, now| {
+            let changed = transaction
+                .execute(
+                    "INSERT INTO standard_use (channel, scope, state, id, digest, since)
+                     VALUES (?1, ?2, 'active', ?3, ?4, ?5)
+                     ON CONFLICT (channel, scope, state) DO UPDATE SET id = excluded.id,
+                        digest = excluded.digest, since = excluded.since
+                     WHERE id <> excluded.id OR digest <> excluded.digest",
+                    params![channel.as_str(), scope, standard.as_str(), digest.0, stored(now)],
+                )
+                .map_err(Error::engine("record the standard in force"))?;
+            if changed > 0 {
+                let kind = Kind::StandardInForce { standard };
+                record(transaction, Some(&channel), &scope, kind, now)?;
+            }
+            Ok(changed > 0)
+        })
+        .await
+    }
+}
+
+/// Names the writer of the facts from here on: an installation's incarnation.
+pub(super) fn begin(
+    connection: &Connection,
+    installation: &[u8; 16],
+    incarnation: u64,
+) -> Result<()> {
+    let short: String = installation.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    identity::put(connection, WRITER, format!("{short}-{incarnation}").as_bytes())
+}
+
+/// Writes one fact. `occurred` and `recorded` are both `now`.
+pub(super) fn record(
+    transaction: &Transaction<'_>,
+    channel: Option<&ChannelId>,
+    subject: &str,
+    kind: Kind,
+    now: Timestamp,
+) -> Result<()> {
+    let engine = || Error::engine("record a fact");
+    let writer = identity::get(transaction, WRITER)?
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or(Error::Unreadable { what: "writer" })?;
+    let day = now.to_zoned(TimeZone::UTC).date();
+    let last: Option<(i64, [u8; 32])> = transaction
+        .prepare_cached("SELECT number, chain FROM fact_head WHERE writer = ?1 AND day = ?2")
+        .and_then(|mut statement| {
+            statement
+                .query_row(params![writer, day.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()
+        })
+        .map_err(engine())?;
+    let (number, previous) = match last {
+        Some((number, digest)) => (number.cast_unsigned() + 1, DigestSha256(digest)),
+        None => (1, start(&writer, day)),
+    };
+    let fact = Fact {
+        id: FactId { writer: Arc::from(writer.as_str()), day, number },
+        channel: channel.cloned(),
+        kind,
+        subject: subject.to_owned(),
+        occurred: now,
+        recorded: now,
+        cause: None,
+        amends: None,
+    };
+    let digest = chain(previous, &fact);
+    transaction
+        .prepare_cached(
+            "INSERT INTO fact (writer, day, number, channel, kind, subject, occurred, recorded,
+                               body, chain) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                writer,
+                day.to_string(),
+                number.cast_signed(),
+                channel.map_or("", ChannelId::as_str),
+                fact.kind.as_str(),
+                subject,
+                stored(now),
+                fact.encode(),
+                digest.0
+            ])
+        })
+        .map_err(engine())?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO fact_head (writer, day, number, chain) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (writer, day) DO UPDATE SET number = excluded.number,
+                chain = excluded.chain",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![writer, day.to_string(), number.cast_signed(), digest.0])
+        })
+        .map(drop)
+        .map_err(engine())
+}
+
+/// Proves every chain of facts; returns how many facts there are. Reads one fact at a time.
+pub(super) fn facts_verify(connection: &Connection, problems: &mut Vec<String>) -> Result<u64> {
+    let engine = || Error::engine("prove the facts");
+    let mut heads = connection
+        .prepare("SELECT writer, day, chain FROM fact_head ORDER BY writer, day")
+        .map_err(engine())?;
+    let heads = heads
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .and_then(Iterator::collect::<std::result::Result<Vec<(String, String, [u8; 32])>, _>>)
+        .map_err(engine())?;
+    let mut proven = 0;
+    for (writer, day, head) in heads {
+        match day.parse() {
+            Ok(date) => {
+                let chain = Chain { writer: &writer, day, date, head: DigestSha256(head) };
+                proven += chain.verify(connection, problems)?;
+            }
+            Err(_) => problems.push(format!("facts of {writer}: a day that is no date")),
+        }
+    }
+    let total: i64 =
+        connection.query_row("SELECT count(*) FROM fact", [], |row| row.get(0)).map_err(engine())?;
+    let total = total.cast_unsigned();
+    if total != proven && problems.is_empty() {
+        problems.push(format!("{} facts belong to no chain", total.abs_diff(proven)));
+    }
+    Ok(total)
+}
+
+struct Chain<'a> {
+    writer: &'a str,
+    day: String,
+    date: Date,
+    head: DigestSha256,
+}
+
+impl Chain<'_> {
+    /// How many facts it has; the first that does not fit is a problem and ends it.
+    fn verify(&self, connection: &Connection, problems: &mut Vec<String>) -> Result<u64> {
+        let engine = || Error::engine("prove the facts");
+        let mut statement = connection
+            .prepare_cached(
+                "SELECT body, chain, channel, kind, subject, recorded, number FROM fact
+                 WHERE writer = ?1 AND day = ?2 ORDER BY number",
+            )
+            .map_err(engine())?;
+        let mut rows = statement.query(params![self.writer, self.day]).map_err(engine())?;
+        let mut walk = Walk::new(self.writer, self.date);
+        let mut proven = 0;
+        while let Some(row) = rows.next().map_err(engine())? {
+            let body: Vec<u8> = row.get(0).map_err(engine())?;
+            let digest = DigestSha256(row.get(1).map_err(engine())?);
+            let fact = match Fact::decode(&body) {
+                Ok(fact) if agrees(row, &fact).map_err(engine())? => fact,
+                Ok(_) => {
+                    let what = format!("fact {} of {}: its columns differ", proven + 1, self.day);
+                    problems.push(what);
+                    return Ok(proven);
+                }
+                Err(error) => {
+                    problems.push(format!("fact {} of {}: {error}", proven + 1, self.day));
+                    return Ok(proven);
+                }
+            };
+            if let Err(broken) = walk.step(&fact, digest) {
+                problems.push(broken.to_string());
+                return Ok(proven);
+            }
+            proven += 1;
+        }
+        if let Err(broken) = walk.end(Some(self.head)) {
+            problems.push(broken.to_string());
+        }
+        Ok(proven)
+    }
+}
+
+fn agrees(row: &Row<'_>, fact: &Fact) -> rusqlite::Result<bool> {
+    Ok(row.get::<_, String>(2)? == fact.channel.as_ref().map_or("", ChannelId::as_str)
+        && row.get::<_, String>(3)? == fact.kind.as_str()
+        && row.get::<_, String>(4)? == fact.subject
+        && row.get::<_, i64>(5)? == stored(fact.recorded)
+        && row.get::<_, i64>(6)?.cast_unsigned() == fact.id.number)
+}
+
+const ACT: &str = "SELECT id, at, uid, gid, pid, name, detail, chain FROM act";
+
+fn read_act(row: &Row<'_>) -> Result<(Act, DigestSha256)> {
+    let engine = || Error::engine("read an act");
+    let act = Act {
+        number: row.get::<_, i64>(0).map_err(engine())?.cast_unsigned(),
+        at: instant(row.get(1).map_err(engine())?)?,
+        actor: Actor {
+            uid: row.get(2).map_err(engine())?,
+            gid: row.get(3).map_err(engine())?,
+            pid: row.get(4).map_err(engine())?,
+        },
+        name: row.get(5).map_err(engine())?,
+        detail: row.get(6).map_err(engine())?,
+    };
+    Ok((act, DigestSha256(row.get(7).map_err(engine())?)))
+}
+
+fn head(connection: &Connection) -> Result<DigestSha256> {
+    match identity::get(connection, ACT_HEAD)? {
+        None => Ok(DigestSha256::of(b"act-chain-1")),
+        Some(bytes) => bytes
+            .try_into()
+            .map(DigestSha256)
+            .map_err(|_length| Error::Unreadable { what: "head of the acts" }),
+    }
+}
+
+fn act_digest(
+    previous: DigestSha256,
+    at: Timestamp,
+    actor: Actor,
+    name: &str,
+    detail: &str,
+) -> DigestSha256 {
+    let at = stored(at).to_be_bytes();
+    let number = |value: Option<i64>| value.unwrap_or(-1).to_be_bytes();
+    let who = [
+        number(actor.uid.map(i64::from)),
+        number(actor.gid.map(i64::from)),
+        number(actor.pid.map(i64::from)),
+    ];
+    let length = u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes();
+    DigestSha256::of_parts([
+        previous.0.as_slice(),
+        &at,
+        who.as_flattened(),
+        &length,
+        name.as_bytes(),
+        detail.as_bytes(),
+    ])
+}
+
+/// Proves the chain of acts; returns how many there are.
+pub(super) fn acts_verify(connection: &Connection, problems: &mut Vec<String>) -> Result<u64> {
+    let engine = || Error::engine("prove the acts");
+    let mut statement = connection.prepare(&format!("{ACT} ORDER BY id")).map_err(engine())?;
+    let mut rows = statement.query([]).map_err(engine())?;
+    let (mut previous, mut count) = (DigestSha256::of(b"act-chain-1"), 0);
+    while let Some(row) = rows.next().map_err(engine())? {
+        let (act, digest) = read_act(row)?;
+        count += 1;
+        previous = act_digest(previous, act.at, act.actor, &act.name, &act.detail);
+        if previous != digest {
+            problems.push(format!("act {} does not match its digest", act.number));
+            return Ok(count);
+        }
+    }
+    if head(connection)? != previous {
+        problems.push("the newest acts are missing".to_owned());
+    }
+    Ok(count)
+}

@@ -1,0 +1,146 @@
+//! History is written with its events.
+
+use super::*;
+use crate::delivery::RejectKind;
+use crate::fact::{JobAct, Kind};
+use crate::ledger::{Actor, Ended, Judged, PassKind, Progress, Resync};
+
+fn kinds(bench: &Bench, ledger: &Ledger) -> Vec<Kind> {
+    let facts = bench.run(ledger.facts(1, 100)).unwrap();
+    facts.into_iter().map(|(_, fact)| fact.kind).collect()
+}
+
+#[test]
+fn one_line_per_observation_and_per_batch() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    let new = batch(&ledger, rows_of("houses"), 3, Evidence::RowVerdict);
+    let id = new.id;
+    let seen = Observation {
+        batches: vec![new],
+        rejects: (5..9).map(|at| reject(at, 1, RejectKind::Local)).collect(),
+        ..observation("houses")
+    };
+    bench.run(ledger.observed(seen)).unwrap();
+    let sent = bench.run(ledger.attempt_begun(id, DigestSha256::of(b"sent"))).unwrap();
+    let taken = Ended::Taken { receipt: None, upper_id: None, adopted: false };
+    bench.run(ledger.attempt_ended(sent, taken)).unwrap();
+    let verdicts = vec![
+        Judged::Passed(key(1)),
+        Judged::Passed(key(2)),
+        Judged::Failed(reject(3, 1, RejectKind::Failed)),
+    ];
+    assert_eq!(bench.run(ledger.judged(id, verdicts.clone())).unwrap(), (true, 0));
+    let code = "id-card".to_owned();
+    let told = vec![
+        Kind::Rejected { kind: RejectKind::Local, code: code.clone(), rows: 4 },
+        Kind::Verdict { passed: 2, failed: 1 },
+        Kind::Confirmed { rows: 2, evidence: Evidence::RowVerdict },
+        Kind::Rejected { kind: RejectKind::Failed, code, rows: 1 },
+    ];
+    assert_eq!(kinds(&bench, &ledger), told);
+    // The same verdicts again: no contradiction, no line.
+    assert_eq!(bench.run(ledger.judged(id, verdicts)).unwrap(), (false, 0));
+    assert_eq!(kinds(&bench, &ledger), told);
+}
+
+#[test]
+fn a_job_is_told_from_its_request_to_its_last_pass() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    let asked = Resync {
+        flows: vec![(flow("houses"), owner())],
+        kind: PassKind::Compare,
+        since: None,
+        approved: false,
+        request: "{}".to_owned(),
+        idempotency: Some("once".to_owned()),
+        asked_by: "uid:0".to_owned(),
+    };
+    assert_eq!(bench.run(ledger.resync_asked(asked.clone())).unwrap(), (1, true));
+    assert_eq!(bench.run(ledger.resync_asked(asked)).unwrap(), (1, false));
+    let pass = bench.run(ledger.open_pass(flow("houses"))).unwrap().unwrap();
+    bench.run(ledger.pass_begun(pass.number)).unwrap();
+    let finished = || Observation {
+        progress: Progress::Pass {
+            number: pass.number,
+            rows_seen: 9,
+            rows_gone: 1,
+            finished: true,
+        },
+        ..observation("houses")
+    };
+    bench.run(ledger.observed(finished())).unwrap();
+    // A pass that is over is not over twice.
+    bench.run(ledger.observed(finished())).unwrap();
+    let by = "uid:0".to_owned();
+    let expected = [
+        Kind::Job { act: JobAct::Requested, by: by.clone() },
+        Kind::PassCompleted { lane: Lane::Backfill, seen: 9, changed: 1, rejected: 0 },
+        Kind::Job { act: JobAct::Completed, by },
+    ];
+    assert_eq!(kinds(&bench, &ledger), expected);
+    assert_eq!(bench.run(ledger.job(1)).unwrap().unwrap().done, 1);
+}
+
+#[test]
+fn a_pass_that_was_called_off_stays_so() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    let asked = Resync {
+        flows: vec![(flow("houses"), owner())],
+        kind: PassKind::Compare,
+        since: None,
+        approved: false,
+        request: "{}".to_owned(),
+        idempotency: None,
+        asked_by: "uid:0".to_owned(),
+    };
+    bench.run(ledger.resync_asked(asked)).unwrap();
+    assert!(bench.run(ledger.job_cancelled(1)).unwrap());
+    bench.run(ledger.pass_begun(1)).unwrap();
+    assert!(!bench.run(ledger.pass_is_open(1)).unwrap());
+}
+
+#[test]
+fn drift_is_told_once_and_a_standard_when_it_changes() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    for _ in 0..3 {
+        let details = vec!["C-47".to_owned()];
+        let seen = ledger.drift_seen(channel(), "reply-code", "entry.modify".to_owned(), details);
+        bench.run(seen).unwrap();
+    }
+    let standard = StandardId::from("a/1");
+    for (digest, changed) in [(b"one", true), (b"one", false), (b"two", true)] {
+        let spoken = ledger.standard_in_force(
+            channel(),
+            "all".to_owned(),
+            standard.clone(),
+            DigestSha256::of(digest),
+        );
+        assert_eq!(bench.run(spoken).unwrap(), changed);
+    }
+    let kinds = kinds(&bench, &ledger);
+    assert_eq!(kinds.len(), 3, "{kinds:?}");
+    assert!(matches!(kinds[0], Kind::Drift { .. }));
+}
+
+#[test]
+fn acts_and_opened_originals_leave_a_trace() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    let actor = Actor { uid: Some(0), gid: Some(0), pid: Some(7) };
+    let acted = ledger.act_recorded(actor, "rejects_show".to_owned(), "1".to_owned());
+    bench.run(acted).unwrap();
+    let seen =
+        Observation { rejects: vec![reject(5, 1, RejectKind::Local)], ..observation("houses") };
+    bench.run(ledger.observed(seen)).unwrap();
+    let shown = bench.run(ledger.original_opened(1, "uid:0".to_owned())).unwrap().unwrap();
+    assert_eq!(shown.original, [1, 2, 3]);
+    assert!(bench.run(ledger.original_opened(99, "uid:0".to_owned())).unwrap().is_none());
+    let opened = Kind::OriginalOpened { by: "uid:0".to_owned(), key: key(5).to_string() };
+    assert_eq!(kinds(&bench, &ledger).last(), Some(&opened));
+    let acts = bench.run(ledger.acts(9)).unwrap();
+    assert_eq!((acts.len(), acts[0].actor), (1, actor));
+}
