@@ -244,10 +244,8 @@ impl Observe {
                 },
                 None => Progress::Unmoved,
             };
-            if crate::crash::sabotaged("progress-first")
-                && let Some(position) = cursor.position().filter(|_| moves)
-            {
-                self.move_on(lane, position).await?;
+            if crate::crash::sabotaged("progress-first") && lane == Lane::Backfill {
+                self.finish_lane(lane).await?;
             }
             self.take(mount, page, Reading::Lane(lane), progress).await?;
             if lane == Lane::Backfill && self.crew.now() >= self.next_poll {

@@ -362,9 +362,17 @@ impl SplitJob {
             lane: self.batch.lane,
             now: self.crew.now(),
         };
-        let middle = rows.len() / 2;
+        let renamed = crate::crash::sabotaged("new-name");
+        let middle = if renamed { 0 } else { rows.len() / 2 };
+        let left = u64::try_from(middle).unwrap_or(u64::MAX);
+        // The halves stand where the whole stood, before every batch packed since: a key's newest
+        // version stays the newest. The left half may need twice its rows for halves of its own.
+        let places = [self.batch.ordinal + 1, self.batch.ordinal + 2 * left];
         let mut halves = Vec::new();
-        for range in [0..middle, middle..rows.len()].into_iter().filter(|range| !range.is_empty()) {
+        for (range, place) in [0..middle, middle..rows.len()].into_iter().zip(places) {
+            if range.is_empty() {
+                continue;
+            }
             let mut encoded = Vec::new();
             let mut ends = Vec::new();
             for at in range.clone() {
@@ -382,6 +390,7 @@ impl SplitJob {
                 action: self.action,
                 after: Vec::new(),
                 parent: Some(self.batch.id),
+                ordinal: (!renamed).then_some(place),
                 content_at: None,
             };
             halves.push(cutter.seal(cut)?);

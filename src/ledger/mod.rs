@@ -160,10 +160,17 @@ impl Ledger {
 
     /// A number that is never given twice, rising. Blocking once in [`ORDINAL_BLOCK`] calls.
     pub fn next_ordinal(&self) -> Result<u64> {
+        self.next_ordinals(1)
+    }
+
+    /// The first of `count` numbers in a row that are never given again. A batch of rows takes as
+    /// many as its splitting may ever need, so that its halves stand where it stood: before
+    /// everything packed later.
+    pub fn next_ordinals(&self, count: u64) -> Result<u64> {
         let mut reserved = self.inner.reserved.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = self.inner.next_ordinal.fetch_add(1, Ordering::Relaxed);
-        if next >= *reserved {
-            let until = next + ORDINAL_BLOCK;
+        let next = self.inner.next_ordinal.fetch_add(count, Ordering::Relaxed);
+        if next + count > *reserved {
+            let until = next + count + ORDINAL_BLOCK;
             schema::reserve_ordinals(&lock(&self.inner.writer), until)?;
             *reserved = until;
         }

@@ -9,7 +9,7 @@ use cascaded::rehearsal::{Fault, Play};
 
 use crate::support::daemon::{TestCity, TestDaemon, run};
 use crate::support::process::{End, Line};
-use crate::support::town::{TABLES, go_on, open, town, unannounced, write_rows, wrong};
+use crate::support::town::{TABLES, open, town, unannounced, write_rows, wrong};
 
 /// Waits until `holds`, or fails with `what` and what the program said.
 async fn until<F: Future<Output = bool>>(line: &Line, what: &str, mut holds: impl FnMut() -> F) {
@@ -132,17 +132,15 @@ fn without_the_order_of_keys_an_older_version_arrives_last() {
     });
 }
 
-/// Killed three times between a payload and the transaction that names it.
+/// Killed between a payload and the transaction that names it. The eighth payload is one of a lane,
+/// or one beside a lane that is half spooled: of four datasets one has no lane, with three batches.
 async fn killed_before_the_outcome(switch: Option<&'static str>) -> Vec<String> {
     let city = town(400, &Clock::system(), |plan| plan.seed = 34).await;
     let line = Line::to(&city);
-    for point in ["payload-spooled:3", "payload-spooled:5", "payload-spooled:8"] {
-        let mut variables = without(switch);
-        variables.push(("CASCADED_CRASH_AT", point));
-        go_on(&city, 60, point);
-        line.start(&variables, None);
-        assert_eq!(line.aborted(), End::Aborted, "{point}\n{}", line.errors());
-    }
+    let mut variables = without(switch);
+    variables.push(("CASCADED_CRASH_AT", "payload-spooled:8"));
+    line.start(&variables, None);
+    assert_eq!(line.aborted(), End::Aborted, "{}", line.errors());
     drop(line);
     let wrong = finished(&city).await;
     city.close().await;

@@ -243,6 +243,7 @@ impl Cutter<'_> {
             action,
             after,
             parent: None,
+            ordinal: None,
             content_at: load.content_at,
         };
         let (batch, manifest) = self.seal(cut)?;
@@ -289,7 +290,11 @@ impl Cutter<'_> {
         let digest = message.payload.digest();
         let payload_bytes = u64::try_from(message.payload.len()).unwrap_or(u64::MAX);
         let parcel = Parcel::of_rows(message, cut.encoded, cut.ends);
-        let ordinal = self.ledger.next_ordinal()?;
+        let ordinal = match cut.ordinal {
+            Some(ordinal) => ordinal,
+            // A tree of halves down to single rows has this many knots.
+            None => self.ledger.next_ordinals(u64::from(rows) * 2)?,
+        };
         let identity = self.ledger.identity();
         let id = BatchId::of(BatchOrigin {
             installation: &identity.installation,
@@ -423,6 +428,8 @@ pub(super) struct Cut<'a> {
     pub(super) action: Action,
     pub(super) after: Vec<BatchId>,
     pub(super) parent: Option<BatchId>,
+    /// A half's place in the order; `None` for the next.
+    pub(super) ordinal: Option<u64>,
     pub(super) content_at: Option<Timestamp>,
 }
 
