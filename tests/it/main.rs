@@ -4,9 +4,12 @@
 
 mod catalogue;
 mod city;
+mod command;
 mod crash;
 mod delivery;
 mod example;
 mod package;
+mod prometheus;
+mod service;
 mod support;
 mod tidy;

@@ -181,14 +181,14 @@ fn carry(shared: &Arc<Shared>, from: &TcpStream, to: &TcpStream) {
             let passes = if before > 0 && before <= taken {
                 // The last bytes pass, the rest of the piece does not.
                 let passes = usize::try_from(before).unwrap().min(read);
-                to.write_all(&buffer[..passes]).ok();
+                to.write_all(buffer.get(..passes).unwrap()).ok();
                 end(&shared);
                 shared.done.try_send(()).ok();
                 break;
             } else {
                 read
             };
-            if to.write_all(&buffer[..passes]).is_err() {
+            if to.write_all(buffer.get(..passes).unwrap()).is_err() {
                 break;
             }
         }
