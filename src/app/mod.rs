@@ -22,7 +22,7 @@ use anyhow::Context as _;
 
 use crate::cascade::{
     self, Carrier, CarrierParts, Channel, ChannelParts, Crew, Events, Files, Inventory, Observe,
-    Pace, Reconcile, Register, Settle, Submit,
+    Pace, Readers, Reconcile, Register, Settle, Submit,
 };
 use crate::city::{Source, SourceSettings};
 use crate::clock::Clock;
@@ -88,7 +88,8 @@ impl App {
             unknown: configuration.pace.unknown,
             reconcile: Some(configuration.pace.reconcile),
         };
-        let crew = Crew { ledger, files, supervisor: supervisor.clone(), events, pace };
+        let readers = Readers::default();
+        let crew = Crew { ledger, files, supervisor: supervisor.clone(), events, pace, readers };
         let city_pool = pool::CityPool::shared(supervisor.clone());
         let sources: Vec<(SourceSettings, Source)> = configuration
             .sources

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Error;
 use super::carrier::{Carrier, Files};
@@ -174,6 +175,31 @@ pub struct Crew {
     pub events: Arc<dyn Events>,
     /// How often to look.
     pub pace: Pace,
+    /// Who may read from the city now.
+    pub readers: Readers,
+}
+
+/// Places for readings of the city: each holds a page or two in memory and a session at a source,
+/// so their number is bounded, whatever the number of datasets.
+#[derive(Clone, Debug)]
+pub struct Readers {
+    pub(super) live: Arc<Semaphore>,
+    pub(super) past: Arc<Semaphore>,
+}
+
+impl Default for Readers {
+    /// Live lanes have places of their own: a long first load never makes them wait.
+    fn default() -> Self {
+        Self { live: Arc::new(Semaphore::new(2)), past: Arc::new(Semaphore::new(2)) }
+    }
+}
+
+impl Readers {
+    /// Waits for a place. Cancel-safe: a place not taken is given to the next.
+    pub(super) async fn place(of: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        // The semaphores are never closed.
+        Arc::clone(of).acquire_owned().await.ok()
+    }
 }
 
 impl std::fmt::Debug for Crew {

@@ -27,12 +27,13 @@ mod register;
 mod settle;
 mod stage;
 mod submit;
+mod whole;
 
 pub use carrier::{Carrier, CarrierParts, Files};
 pub use disposition::{Disposition, disposition};
 pub use error::Error;
 pub use inventory::Inventory;
-pub use lane::{Channel, ChannelParts, Crew, Events, Pace, Sent};
+pub use lane::{Channel, ChannelParts, Crew, Events, Pace, Readers, Sent};
 pub use observe::Observe;
 pub use reconcile::{Comparison, Reconcile};
 pub use register::Register;

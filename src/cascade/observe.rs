@@ -7,15 +7,17 @@
 //! are passes: they start from the beginning after a crash, and what was sent already is found
 //! unchanged. Between two pages of a pass the live lane is looked at when its time has come.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::carrier::{Carrier, Mount};
-use super::lane::{Channel, Crew};
+use super::lane::{Channel, Crew, Readers};
 use super::pack::{self, Cutter, Packed, Reading};
 use super::stage::{Progress as Step, Stage};
+use super::whole::Whole;
 use super::{Error, spool_owner};
 use crate::city::{Change, Cursor, Position, Scan};
 use crate::delivery::{Action, Lane};
@@ -52,6 +54,8 @@ pub struct Observe {
     signal: Signal,
     failures: u32,
     next_poll: Timestamp,
+    /// Of the whole reading that is under way.
+    whole: Option<Whole>,
 }
 
 impl Stage for Observe {
@@ -89,7 +93,7 @@ impl Observe {
     pub fn new(crew: Crew, channel: Arc<Channel>, carrier: Arc<Carrier>) -> Self {
         let signal = channel.observer();
         crew.files.spool.keep_share(spool_owner(&carrier.flow, Lane::Live));
-        Self { crew, channel, carrier, signal, failures: 0, next_poll: Timestamp::MIN }
+        Self { crew, channel, carrier, signal, failures: 0, next_poll: Timestamp::MIN, whole: None }
     }
 
     async fn look(&mut self) -> Result<Step, Error> {
@@ -148,6 +152,7 @@ impl Observe {
 
     /// A look at the live lane, to its end.
     async fn poll(&mut self, mount: &Arc<Mount>) -> Result<(), Error> {
+        let _place = Readers::place(&self.crew.readers.live).await;
         let flow = self.carrier.flow.clone();
         let progress = self.crew.ledger.lane_progress(flow, Lane::Live).await?;
         let after = self.start(progress.as_ref())?;
@@ -164,6 +169,7 @@ impl Observe {
         let Some(progress) = progress.filter(|progress| !progress.complete) else {
             return Ok(false);
         };
+        let _place = Readers::place(&self.crew.readers.past).await;
         let until = progress.until_at.as_ref().and_then(|text| text.parse().ok());
         if progress.position.is_none() {
             // Rows that no reading by time can find are told once, before the past is read.
@@ -295,6 +301,7 @@ impl Observe {
     }
 
     async fn run_pass(&mut self, mount: &Arc<Mount>, pass: Pass) -> Result<(), Error> {
+        let _place = Readers::place(&self.crew.readers.past).await;
         self.crew.ledger.pass_begun(pass.number).await?;
         let whole = matches!(pass.kind, PassKind::Compare | PassKind::Resend | PassKind::Rejected);
         let scan = match (&pass.since, pass.kind) {
@@ -304,8 +311,10 @@ impl Observe {
             },
             _ => Scan::Full,
         };
+        self.whole = None;
         if whole {
             self.carrier.index().begin_pass()?;
+            self.whole = Some(Whole::begun(self.crew.now()));
         }
         let mut cursor = self.carrier.source.0.scan(&self.carrier.dataset, scan).await?;
         loop {
@@ -329,7 +338,7 @@ impl Observe {
             }
         }
         if matches!(pass.kind, PassKind::Compare | PassKind::Resend) {
-            self.delete_gone(mount, &pass).await?;
+            self.end_absent(mount, &pass).await?;
         }
         self.carrier.index().end_pass();
         let progress =
@@ -339,9 +348,37 @@ impl Observe {
         Ok(())
     }
 
-    /// Rows that are held above and were not met are gone from the city. In bulk they are deleted
+    /// What was not met is gone from the city, where every key could be read.
+    async fn end_absent(&mut self, mount: &Arc<Mount>, pass: &Pass) -> Result<(), Error> {
+        let Some(whole) = self.whole.take() else { return Ok(()) };
+        let (flow, owner) = (self.carrier.flow.clone(), self.carrier.owner.clone());
+        let waits = if !whole.proves_absence() {
+            Some(ledger::UNREADABLE_KEY)
+        } else if self.delete_gone(mount, pass).await? {
+            None
+        } else {
+            Some(ledger::BULK_DELETION)
+        };
+        match waits {
+            Some(code) => {
+                tracing::warn!(dataset = flow.dataset, code, "deletions above wait");
+                self.crew.ledger.trouble_met(flow.clone(), owner, code.to_owned()).await?;
+            }
+            None => self.crew.ledger.deletions_settled(flow.clone()).await?,
+        }
+        let begun = whole.begun;
+        if whole.proves_absence()
+            && let Some(standing) = whole.into_standing()
+        {
+            self.crew.ledger.rejects_gone(flow, begun, standing).await?;
+        }
+        Ok(())
+    }
+
+    /// Rows that are held above and were not met are gone from the city; false where they stay
+    /// above for now. In bulk they are deleted
     /// only with an approval: an empty table is more often a fault than a fact.
-    async fn delete_gone(&mut self, mount: &Arc<Mount>, pass: &Pass) -> Result<(), Error> {
+    async fn delete_gone(&mut self, mount: &Arc<Mount>, pass: &Pass) -> Result<bool, Error> {
         let carrier = Arc::clone(&self.carrier);
         let (gone, held) = self
             .crew
@@ -359,7 +396,7 @@ impl Observe {
             })
             .await?;
         if gone == 0 || mount.delete.is_none() {
-            return Ok(());
+            return Ok(true);
         }
         let share = u64::from(self.carrier.deletion_percent);
         if !pass.approved
@@ -372,10 +409,7 @@ impl Observe {
                 held,
                 "deleting so many rows above needs an approval: resync with --approve-deletions",
             );
-            let (flow, owner) = (self.carrier.flow.clone(), self.carrier.owner.clone());
-            let code = "bulk-deletion".to_owned();
-            self.crew.ledger.trouble_met(flow, owner, code).await?;
-            return Ok(());
+            return Ok(false);
         }
         let mut range = Some(KeyRange::ALL);
         while let Some(here) = range {
@@ -395,7 +429,7 @@ impl Observe {
             };
             self.record(Lane::Backfill, packed, progress, Action::Delete).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Spool and memory have room for another page.
@@ -430,7 +464,7 @@ impl Observe {
 
     /// One page: named, sorted, packed, recorded.
     async fn take(
-        &self,
+        &mut self,
         mount: &Arc<Mount>,
         page: Page,
         reading: Reading,
@@ -442,14 +476,27 @@ impl Observe {
         let keys = named.rows.iter().map(|row| row.key).collect();
         let flow = self.carrier.flow.clone();
         let rejected = self.crew.ledger.known_rejects(flow.clone(), keys).await?;
+        let repeats = match reading {
+            Reading::Pass(_) if !rejected.is_empty() => {
+                let keys = rejected.iter().map(|(key, _)| *key).collect();
+                self.crew.ledger.repeated_rejects(flow.clone(), keys).await?
+            }
+            Reading::Pass(_) | Reading::Lane(_) => HashSet::new(),
+        };
         let job = self.cutting(mount, reading.lane());
-        let packed = self
+        let mut whole = self.whole.take();
+        let (packed, whole) = self
             .crew
-            .block(move || -> Result<Packed, Error> {
-                let sorted = pack::sort(&job.carrier, &named, &rejected, reading)?;
-                job.cutter().pack(&named, &sorted, &rejected)
+            .block(move || -> Result<_, Error> {
+                let sorted = pack::sort(&job.carrier, &named, &rejected, repeats, reading)?;
+                let packed = job.cutter().pack(&named, &sorted, &rejected)?;
+                if let Some(whole) = &mut whole {
+                    whole.met(&named, &rejected, &packed);
+                }
+                Ok((packed, whole))
             })
             .await?;
+        self.whole = whole;
         self.crew.events.observed(&flow, rows);
         self.record(reading.lane(), packed, progress, Action::Upsert).await
     }

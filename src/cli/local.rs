@@ -136,7 +136,9 @@ pub(super) fn failed(code: &'static str) -> impl FnOnce(anyhow::Error) -> Troubl
 fn runtime() -> Result<Runtime, Trouble> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(256)
+        // Readers and the pool's places are bounded below this; idle threads keep memory.
+        .max_blocking_threads(32)
+        .thread_keep_alive(std::time::Duration::from_secs(2))
         .enable_all()
         .build()
         .map_err(|error| failed("E-CLI-RUNTIME")(error.into()))

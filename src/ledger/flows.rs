@@ -11,6 +11,11 @@ use crate::catalogue;
 use crate::delivery::{BatchState, ChannelId, LinkState};
 use crate::fact::Kind;
 
+/// The trouble of a dataset of which so many rows are gone that deleting them waits for an approval.
+pub const BULK_DELETION: &str = "bulk-deletion";
+/// The trouble of a dataset with a row whose key cannot be read: nothing counts as gone.
+pub const UNREADABLE_KEY: &str = "unreadable-key";
+
 /// A dataset on a channel: its counts and its clocks.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FlowState {
@@ -187,7 +192,8 @@ impl Ledger {
         .await
     }
 
-    /// A dataset cannot be read; its next successful reading clears it.
+    /// A dataset cannot be read, or its deletions wait. The next successful reading clears it, but
+    /// for [`BULK_DELETION`] and [`UNREADABLE_KEY`].
     pub async fn trouble_met(&self, flow: Flow, owner: Owner, code: String) -> Result<()> {
         self.write("record a dataset's trouble", move |transaction, now| {
             super::rows::open_flow(transaction, &flow, &owner)?;
@@ -199,6 +205,21 @@ impl Ledger {
                 )
                 .map(drop)
                 .map_err(Error::engine("record a dataset's trouble"))
+        })
+        .await
+    }
+
+    /// A whole reading left no deletion waiting.
+    pub async fn deletions_settled(&self, flow: Flow) -> Result<()> {
+        self.write("end a dataset's trouble", move |transaction, _now| {
+            transaction
+                .execute(
+                    "UPDATE dataset SET trouble = NULL, trouble_since = NULL
+                     WHERE channel = ?1 AND dataset = ?2 AND trouble IN (?3, ?4)",
+                    params![flow.channel.as_str(), flow.dataset, BULK_DELETION, UNREADABLE_KEY],
+                )
+                .map(drop)
+                .map_err(Error::engine("end a dataset's trouble"))
         })
         .await
     }

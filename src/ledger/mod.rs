@@ -55,7 +55,7 @@ pub use answers::Ended;
 pub use backup::restore;
 pub use batches::Waiting;
 pub use error::Error;
-pub use flows::{BatchFilter, FlowState, LinkCount};
+pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, UNREADABLE_KEY};
 pub use history::{Act, Actor};
 pub use holds::{Drift, Hold, Scope};
 pub use identity::Identity;

@@ -1,5 +1,7 @@
 //! Rows turned away: listed, shown, mended, judged anew.
 
+use std::collections::{BTreeSet, HashSet};
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -23,7 +25,7 @@ pub enum RejectState {
     Replayed,
     /// The province took its verdict back.
     Lifted,
-    /// Its key is no longer in the city's table.
+    /// Its version is no longer in the city's table.
     Gone,
 }
 
@@ -188,6 +190,77 @@ impl Ledger {
                 }
             }
             Ok(known)
+        })
+        .await
+    }
+
+    /// Which versions of `keys` stand rejected only because another row had their key.
+    pub async fn repeated_rejects(
+        &self,
+        flow: Flow,
+        keys: BTreeSet<KeyDigest>,
+    ) -> Result<HashSet<(KeyDigest, RowHash)>> {
+        self.read(move |connection| {
+            let engine = || Error::engine("read repeated keys");
+            let mut query = connection
+                .prepare_cached(
+                    "SELECT row FROM reject WHERE channel = ?1 AND dataset = ?2 AND key = ?3
+                     AND rule = ?4 AND state = 'open'",
+                )
+                .map_err(engine())?;
+            let mut repeats = HashSet::new();
+            for key in keys {
+                let channel = flow.channel.as_str();
+                let mut rows = query
+                    .query(params![channel, flow.dataset, key.0, REPEATED_KEY])
+                    .map_err(engine())?;
+                while let Some(row) = rows.next().map_err(engine())? {
+                    let row: i64 = row.get(0).map_err(engine())?;
+                    repeats.insert((key, RowHash(row.cast_unsigned())));
+                }
+            }
+            Ok(repeats)
+        })
+        .await
+    }
+
+    /// A whole reading that began at `before` met only the versions in `standing`: what was turned
+    /// away earlier and is not among them is gone. Returns how many.
+    pub async fn rejects_gone(
+        &self,
+        flow: Flow,
+        before: Timestamp,
+        standing: HashSet<(KeyDigest, RowHash)>,
+    ) -> Result<u64> {
+        self.write("end rejects of rows that are gone", move |transaction, _now| {
+            let engine = || Error::engine("end rejects of rows that are gone");
+            let mut gone: Vec<i64> = Vec::new();
+            {
+                let mut query = transaction
+                    .prepare_cached(
+                        "SELECT id, key, row FROM reject WHERE channel = ?1 AND dataset = ?2
+                         AND state = 'open' AND at < ?3",
+                    )
+                    .map_err(engine())?;
+                let before = stored(before);
+                let mut rows = query
+                    .query(params![flow.channel.as_str(), flow.dataset, before])
+                    .map_err(engine())?;
+                while let Some(row) = rows.next().map_err(engine())? {
+                    let key = KeyDigest(row.get(1).map_err(engine())?);
+                    let version = RowHash(row.get::<_, i64>(2).map_err(engine())?.cast_unsigned());
+                    if !standing.contains(&(key, version)) {
+                        gone.push(row.get(0).map_err(engine())?);
+                    }
+                }
+            }
+            let mut end = transaction
+                .prepare_cached("UPDATE reject SET state = 'gone' WHERE id = ?1")
+                .map_err(engine())?;
+            for id in &gone {
+                end.execute([id]).map_err(engine())?;
+            }
+            Ok(u64::try_from(gone.len()).unwrap_or(u64::MAX))
         })
         .await
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::flows::{BULK_DELETION, UNREADABLE_KEY};
 use super::{Error, Ledger, Result, UniqueValue, history, objects, rejects, stored, unique};
 use crate::catalogue::{Kind, ObjectKey};
 use crate::delivery::{
@@ -480,12 +481,15 @@ fn order_after(transaction: &Transaction<'_>, batch: BatchId, after: BatchId) ->
         .map_err(Error::engine("order a batch"))
 }
 
+/// Whoever reads a dataset ends its trouble, but for deletions that wait: reading alone does not
+/// settle them.
 fn touch(transaction: &Transaction<'_>, observation: &Observation, now: Timestamp) -> Result<()> {
     let changed = !observation.batches.is_empty() || !observation.rejects.is_empty();
     transaction
         .prepare_cached(
             "UPDATE dataset SET coalesced = coalesced + ?3, skipped = skipped + ?4,
-                last_observed_at = ?5, trouble = NULL, trouble_since = NULL,
+                last_observed_at = ?5, trouble = CASE WHEN trouble IN (?8, ?9) THEN trouble END,
+                trouble_since = CASE WHEN trouble IN (?8, ?9) THEN trouble_since END,
                 last_change_at = CASE WHEN ?6 THEN ?5 ELSE last_change_at END,
                 newest_content_at = max(coalesce(newest_content_at, ?7), coalesce(?7, newest_content_at))
              WHERE channel = ?1 AND dataset = ?2",
@@ -498,7 +502,9 @@ fn touch(transaction: &Transaction<'_>, observation: &Observation, now: Timestam
                 i64::try_from(observation.skipped).unwrap_or(i64::MAX),
                 stored(now),
                 changed,
-                observation.newest_content.map(stored)
+                observation.newest_content.map(stored),
+                BULK_DELETION,
+                UNREADABLE_KEY
             ])
         })
         .map(drop)

@@ -104,3 +104,52 @@ fn a_small_city_arrives_and_what_is_rejected_is_what_was_spoiled() {
 fn a_whole_city_with_every_dataset_arrives() {
     run(a_made_city_arrives(Scale { rows: 10_000, ..Scale::FULL }, 7));
 }
+
+/// The real binary, as the README's first command runs it.
+#[test]
+fn the_demonstration_ends_with_its_sums() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_cascaded"))
+        .args(["demo", "--once", "--json", "--rows", "2000", "--listen", "127.0.0.1:0", "--dir"])
+        .arg(folder.path())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{told}");
+    let sums: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let sum = |place: &str| {
+        sums.pointer(place).and_then(serde_json::Value::as_u64).unwrap_or_else(|| panic!("{place}"))
+    };
+    let (due, confirmed, rejected) =
+        (sum("/rows/due"), sum("/rows/confirmed"), sum("/rows/rejected"));
+    assert_eq!(due, confirmed + rejected);
+    assert!(rejected > 0, "the demonstration's city has defects");
+    assert_eq!(sum("/rows/queued"), 0);
+    assert_eq!(
+        (sum("/entries/due"), sum("/entries/accepted"), sum("/entries/rejected")),
+        (300, 295, 5)
+    );
+    assert_eq!(sum("/reconcile/mismatched"), 0);
+
+    // Everything is kept, and what the province keeps is what was confirmed.
+    let province = rusqlite::Connection::open(folder.path().join("province.sqlite")).unwrap();
+    let tables: Vec<String> = province
+        .prepare("SELECT name FROM sqlite_master WHERE name LIKE 'rows!_%' ESCAPE '!'")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(tables.len(), 40, "every dataset is mounted");
+    let held: u64 = tables
+        .iter()
+        .map(|table| {
+            let count = format!("SELECT count(*) FROM \"{table}\"");
+            province.query_row(&count, [], |row| row.get::<_, u32>(0)).unwrap()
+        })
+        .map(u64::from)
+        .sum();
+    assert_eq!(held, confirmed);
+    assert!(folder.path().join("city.sqlite").is_file());
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a test says by name what it did not run")]
 
 mod catalogue;
+mod changes;
 mod city;
 mod command;
 mod crash;
@@ -10,6 +11,7 @@ mod delivery;
 mod example;
 mod package;
 mod prometheus;
+mod real;
 mod service;
 mod support;
 mod tidy;

@@ -8,19 +8,20 @@
 //! * the same key comes again on the page with a newer version: the older is *coalesced*;
 //! * the province was sent a newer version already: *skipped*;
 //! * the same key was met before in a whole reading and the contents differ: *rejected* under
-//!   `unique`, the first stands;
+//!   `unique`, the first stands, and once it is gone from the city the next one does; where rows
+//!   have a change time the newest stands;
 //! * otherwise it is *due*: packed, or rejected with every rule it breaks.
 
 mod sort;
 
-pub(super) use sort::{Reading, name, sort};
+pub(super) use sort::{NamedPage, Reading, name, sort};
 
 use std::cell::Cell as Slot;
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
-use sort::{Named, NamedPage, Sorted, instant_of};
+use sort::{Named, Sorted, instant_of};
 
 use super::Error;
 use super::carrier::{Carrier, Files, Mount};
@@ -251,9 +252,6 @@ impl Cutter<'_> {
 
     /// Ordinals of older batches as their names, those packed from this page among them.
     fn pending_batches(&self, ordinals: &BTreeSet<u64>, packed: &Packed) -> Vec<BatchId> {
-        if crate::crash::sabotaged("key-order") {
-            return Vec::new();
-        }
         let mut ids: Vec<BatchId> = packed
             .batches
             .iter()

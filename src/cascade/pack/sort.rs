@@ -1,6 +1,6 @@
 //! Naming and sorting the rows of a page: which are due, and what became of the others.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use jiff::Timestamp;
@@ -46,6 +46,8 @@ pub(in crate::cascade) struct Named {
 pub(in crate::cascade) struct NamedPage {
     pub(in crate::cascade) page: Page,
     pub(in crate::cascade) rows: Vec<Named>,
+    /// A row's key, or a part of it, could not be read.
+    pub(in crate::cascade) unreadable: bool,
     pub(super) texts: String,
 }
 
@@ -58,9 +60,11 @@ pub(in crate::cascade) fn name(carrier: &Carrier, ledger: &Ledger, page: Page) -
         crate::city::Change::Files | crate::city::Change::Full => None,
     };
     let mut texts = String::new();
+    let mut unreadable = false;
     let rows = page
         .rows()
         .map(|row| {
+            unreadable |= dataset.key.iter().any(|at| matches!(row.cell(*at), Cell::Malformed(_)));
             let start = texts.len();
             let any = key_text(row, &dataset.key, &mut texts);
             let text = start..texts.len();
@@ -73,7 +77,7 @@ pub(in crate::cascade) fn name(carrier: &Carrier, ledger: &Ledger, page: Page) -
             }
         })
         .collect();
-    NamedPage { page, rows, texts }
+    NamedPage { page, rows, unreadable, texts }
 }
 
 /// The instant of a canonical date or time in the dataset's zone.
@@ -104,12 +108,14 @@ pub(in crate::cascade) struct Sorted {
     pub(super) after: BTreeMap<usize, u64>,
 }
 
-/// Sorts the rows of a page. `rejected` are the versions of its keys that stand rejected.
+/// Sorts the rows of a page. `rejected` are the versions of its keys that stand rejected, `repeats`
+/// those of them that stood aside for another row of their key.
 /// Blocking: looks into the sorted runs.
 pub(in crate::cascade) fn sort(
     carrier: &Carrier,
     named: &NamedPage,
     rejected: &[(KeyDigest, RowHash)],
+    repeats: HashSet<(KeyDigest, RowHash)>,
     reading: Reading,
 ) -> Result<Sorted, Error> {
     let mut order: Vec<usize> = (0..named.rows.len()).collect();
@@ -135,8 +141,8 @@ pub(in crate::cascade) fn sort(
     for (at, mark) in order.into_iter().zip(known) {
         marks.insert(at, mark);
     }
-    let mut sorter =
-        Sorter { reading, rejected, sorted: Sorted::default(), latest: HashMap::new() };
+    let sorted = Sorted::default();
+    let mut sorter = Sorter { reading, rejected, repeats, sorted, met: HashMap::new() };
     for (at, row) in named.rows.iter().enumerate() {
         match marks.get(&at) {
             Some((mark, known)) => sorter.take(at, row, *mark, *known),
@@ -149,9 +155,19 @@ pub(in crate::cascade) fn sort(
 struct Sorter {
     reading: Reading,
     rejected: HashMap<KeyDigest, Vec<RowHash>>,
+    repeats: HashSet<(KeyDigest, RowHash)>,
     sorted: Sorted,
-    /// Lanes: the place of each key's newest row on this page, and whether it is due.
-    latest: HashMap<KeyDigest, (usize, bool)>,
+    /// Each key's row on this page that stands: the newest, or the first where none is newer.
+    met: HashMap<KeyDigest, Met>,
+}
+
+/// A row of the page that stands for its key.
+#[derive(Clone, Copy, Debug)]
+struct Met {
+    at: usize,
+    row: RowHash,
+    version_ms: u64,
+    due: bool,
 }
 
 impl Sorter {
@@ -170,19 +186,28 @@ impl Sorter {
     }
 
     fn take(&mut self, at: usize, row: &Named, mark: Mark, known: Option<Known>) {
-        if let Reading::Lane(_) = self.reading
-            && let Some((_, due)) = self.latest.get(&row.key)
-        {
-            // Two rows of one key on a page: the later one is the newer version.
-            self.sorted.coalesced += u64::from(*due);
-            let key = row.key;
-            let rows = &mut self.sorted.due;
-            if let Some((older, true)) = self.latest.get(&key) {
-                rows.retain(|place| place != older);
+        let met = self.met.get(&row.key).copied();
+        let fate = match self.reading {
+            Reading::Lane(_) => self.fate(row, known),
+            Reading::Pass(_) if mark == Mark::Again || met.is_some() => {
+                self.fate_again(row, met, known)
             }
+            Reading::Pass(_) => self.fate(row, known),
+        };
+        let stands = match self.reading {
+            // Of two rows of one key the later one is the newer version.
+            Reading::Lane(_) => true,
+            Reading::Pass(_) => met.is_none() || fate == Fate::Due,
+        };
+        if stands {
+            if let Some(older) = met.filter(|met| met.due) {
+                self.sorted.coalesced += 1;
+                self.sorted.due.retain(|place| *place != older.at);
+            }
+            let due = fate == Fate::Due;
+            let version_ms = row.version_ms;
+            self.met.insert(row.key, Met { at, row: row.row, version_ms, due });
         }
-        let fate = self.fate(row, mark, known);
-        self.latest.insert(row.key, (at, fate == Fate::Due));
         match fate {
             Fate::Due => {
                 self.sorted.due.push(at);
@@ -197,35 +222,66 @@ impl Sorter {
         }
     }
 
-    fn fate(&self, row: &Named, mark: Mark, known: Option<Known>) -> Fate {
-        let in_pass = matches!(self.reading, Reading::Pass(_));
-        if self.stands_rejected(row) {
-            let again = self.judges_anew() && mark != Mark::Again;
-            return if again { Fate::Due } else { Fate::Unchanged };
+    /// Of a row whose key this reading meets for the first time, or of any row of a lane.
+    fn fate(&self, row: &Named, known: Option<Known>) -> Fate {
+        let rejected = self.stands_rejected(row);
+        // A row that stood aside for another of its key stands for itself once that one is gone.
+        let alone =
+            matches!(self.reading, Reading::Pass(_)) && self.repeats.contains(&(row.key, row.row));
+        if rejected && !alone {
+            return if self.judges_anew() { Fate::Due } else { Fate::Unchanged };
         }
         if self.reading == Reading::Pass(PassKind::Rejected) {
             // Only keys that stand rejected are judged anew, with whatever content they have now.
             let stands = self.rejected.contains_key(&row.key);
-            return if stands && mark != Mark::Again { Fate::Due } else { Fate::Unchanged };
+            return if stands { Fate::Due } else { Fate::Unchanged };
         }
-        let same = known.is_some_and(|known| known.row == row.row && !known.deleting);
-        if in_pass && mark == Mark::Again {
-            let newer = known.is_none_or(|known| known.version_ms < row.version_ms);
-            return match (same, row.version_ms > 0) {
-                (true, _) => Fate::Coalesced,
-                (false, true) if newer => Fate::Due,
-                (false, true) => Fate::Skipped,
-                (false, false) => Fate::Repeated,
-            };
-        }
-        if same {
+        if known.is_some_and(|known| known.row == row.row && !known.deleting) {
             let resend = self.reading == Reading::Pass(PassKind::Resend);
             return if resend { Fate::Due } else { Fate::Unchanged };
         }
         let older = known.is_some_and(|known| {
             row.version_ms > 0 && known.version_ms > row.version_ms && !known.deleting
         });
-        if older { Fate::Skipped } else { Fate::Due }
+        match (older, self.reading) {
+            (false, _) => Fate::Due,
+            (true, Reading::Lane(_)) => Fate::Skipped,
+            // The lanes have counted it; a reading of the whole meets it every time.
+            (true, Reading::Pass(_)) => Fate::Unchanged,
+        }
+    }
+
+    /// Of a further row of a key that this reading has met: `met` where that was on this page.
+    fn fate_again(&self, row: &Named, met: Option<Met>, known: Option<Known>) -> Fate {
+        if self.reading == Reading::Pass(PassKind::Rejected) {
+            return Fate::Unchanged;
+        }
+        let known = known.filter(|known| !known.deleting);
+        let standing = match met {
+            Some(met) => Some((met.row, met.version_ms, met.due)),
+            None => known.map(|known| (known.row, known.version_ms, false)),
+        };
+        let in_force = known.is_some_and(|known| known.row == row.row);
+        match standing {
+            Some((same, _, due)) if same == row.row => {
+                if due {
+                    Fate::Coalesced
+                } else {
+                    Fate::Unchanged
+                }
+            }
+            _ if row.version_ms == 0 && self.stands_rejected(row) => Fate::Unchanged,
+            _ if row.version_ms == 0 => Fate::Repeated,
+            Some((_, version_ms, due)) if version_ms >= row.version_ms => {
+                if due {
+                    Fate::Coalesced
+                } else {
+                    Fate::Unchanged
+                }
+            }
+            _ if in_force || self.stands_rejected(row) => Fate::Unchanged,
+            _ => Fate::Due,
+        }
     }
 
     fn finish(self) -> Sorted {

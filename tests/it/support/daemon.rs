@@ -16,7 +16,7 @@ use cascaded::city::{self, Scan, Source};
 use cascaded::clock::Clock;
 use cascaded::config::Configuration;
 use cascaded::demo::{Generated, Scale, Set, SetPlan, Sight, look, standards_folder, write_keys};
-use cascaded::ledger::{Counts, Ledger, Reject, RejectFilter};
+use cascaded::ledger::{Counts, Job, JobState, Ledger, PassKind, Reject, RejectFilter, Resync};
 use cascaded::rehearsal::certificates::Certificates;
 use cascaded::rehearsal::{Content, Platform, Settings};
 use cascaded::row::{Cell, Page, key_text};
@@ -48,6 +48,7 @@ pub(crate) struct TestCity {
     /// What the generator made, where it made this city.
     pub(crate) made: Option<Generated>,
     configuration: PathBuf,
+    certificates: Option<Certificates>,
     above: Supervisor,
 }
 
@@ -79,6 +80,7 @@ impl TestCity {
             clock: clock.clone(),
             made: Some(set.city),
             configuration: set.configuration,
+            certificates: None,
             above,
         }
     }
@@ -94,12 +96,7 @@ impl TestCity {
         let above = Supervisor::new(clock.clone(), 4);
         let certificates = Certificates::generate().unwrap();
         let standards = standards_folder().unwrap();
-        let mut settings = Settings::new(
-            standards.join(cascaded::demo::STANDARD),
-            certificates.server.clone(),
-            certificates.stranger.clone(),
-        );
-        settings.client_authority = Some(certificates.authority.clone());
+        let mut settings = platform_settings(&certificates);
         settings.credentials = write_keys(folder.path(), &certificates).unwrap();
         change(&mut settings);
         let platform = Platform::start(settings, clock.clone(), &above).await.unwrap();
@@ -111,11 +108,38 @@ impl TestCity {
             channel("province", &platform.url(), ""),
         );
         std::fs::write(&configuration, text).unwrap();
-        Self { folder, platform, clock: clock.clone(), made: None, configuration, above }
+        Self {
+            folder,
+            platform,
+            clock: clock.clone(),
+            made: None,
+            configuration,
+            certificates: Some(certificates),
+            above,
+        }
+    }
+
+    /// Another platform of the same authority and credentials, at an address of its own, and a
+    /// channel to it in the configuration. Only for a city made by [`TestCity::with`].
+    pub(crate) async fn add_platform(&self, id: &str, more: &str) -> Platform {
+        let mut settings = platform_settings(self.certificates.as_ref().unwrap());
+        let read = |name| std::fs::read_to_string(self.path().join("keys").join(name)).unwrap();
+        settings.credentials =
+            ["requester", "secret"].into_iter().map(|name| (name.to_owned(), read(name))).collect();
+        let platform = Platform::start(settings, self.clock.clone(), &self.above).await.unwrap();
+        let text = std::fs::read_to_string(&self.configuration).unwrap();
+        let text = format!("{text}\n{}", channel(id, &platform.url(), more));
+        std::fs::write(&self.configuration, text).unwrap();
+        platform
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The configuration file; rewritten by tests that change it between two daemons.
+    pub(crate) fn configuration_file(&self) -> &Path {
+        &self.configuration
     }
 
     /// The configuration as it is on disk now.
@@ -124,11 +148,6 @@ impl TestCity {
             let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("{}", lines.join("\n"))
         })
-    }
-
-    /// The configuration file; rewritten by tests that change it between two daemons.
-    pub(crate) fn configuration_file(&self) -> &Path {
-        &self.configuration
     }
 
     /// The rows of a dataset as the city's own source reads them, in text form: every row, not one
@@ -152,6 +171,16 @@ impl TestCity {
         let ended = self.above.run(Duration::from_secs(10)).await;
         assert!(ended.cause.is_none() && ended.cut.is_empty(), "{ended:?}");
     }
+}
+
+fn platform_settings(certificates: &Certificates) -> Settings {
+    let mut settings = Settings::new(
+        standards_folder().unwrap().join(cascaded::demo::STANDARD),
+        certificates.server.clone(),
+        certificates.stranger.clone(),
+    );
+    settings.client_authority = Some(certificates.authority.clone());
+    settings
 }
 
 /// `[[channel]]` with everything [`write_keys`] wrote; `more` goes into `[[channel]]` itself.
@@ -203,6 +232,19 @@ pub(crate) struct TestDaemon {
 }
 
 impl TestDaemon {
+    /// Waits until every dataset was looked at again after now, and everything is settled. The
+    /// clock must move: with a manual one, set `step`.
+    pub(crate) async fn looked_again(&self) -> Sight {
+        let since = self.clock.now();
+        self.wake();
+        self.wait_until("every dataset is looked at again", || async {
+            let flows = self.ledger().flows().await.unwrap();
+            flows.iter().all(|flow| flow.last_observed_at.is_some_and(|at| at > since))
+        })
+        .await;
+        self.settled().await
+    }
+
     /// Builds and starts every stage.
     pub(crate) async fn start(configuration: Configuration, clock: &Clock) -> Self {
         let app = App::build(configuration, clock.clone()).await.unwrap();
@@ -236,7 +278,11 @@ impl TestDaemon {
                 self.clock.advance(self.step);
             }
         });
-        if waited.await.is_err() {
+        let in_time = tokio::select! {
+            waited = waited => waited.is_ok(),
+            ended = self.app.run() => panic!("the daemon ended by itself: {ended:?}"),
+        };
+        if !in_time {
             panic!("not within {PATIENCE:?}: {what}\n{}", self.status().await);
         }
     }
@@ -248,14 +294,42 @@ impl TestDaemon {
         look(&self.app).await.unwrap()
     }
 
-    /// Waits until every dataset was looked at again after now, and everything is settled. The
-    /// clock must move: with a manual one, set `step`.
-    pub(crate) async fn looked_again(&self) -> Sight {
-        let since = self.clock.now();
+    /// Asks for a reading of every dataset of a channel, as `cascaded resync` does.
+    pub(crate) async fn resync(
+        &self,
+        channel: &str,
+        kind: PassKind,
+        approved: bool,
+        idempotency: Option<&str>,
+    ) -> (u64, bool) {
+        let channel = self.channel(channel);
+        let flows = channel.carriers().map(|it| (it.flow().clone(), it.owner().clone())).collect();
+        let resync = Resync {
+            flows,
+            kind,
+            since: None,
+            approved,
+            request: "{}".to_owned(),
+            idempotency: idempotency.map(str::to_owned),
+            asked_by: "a test".to_owned(),
+        };
+        self.ledger().resync_asked(resync).await.unwrap()
+    }
+
+    pub(crate) async fn job(&self, number: u64) -> Job {
+        self.ledger().job(number).await.unwrap().unwrap()
+    }
+
+    /// Reads everything, compares it with what was sent, and waits until all is settled.
+    pub(crate) async fn compared(&self) -> Sight {
+        self.passed("province", PassKind::Compare, false).await
+    }
+
+    pub(crate) async fn passed(&self, channel: &str, kind: PassKind, approved: bool) -> Sight {
+        let (number, _) = self.resync(channel, kind, approved, None).await;
         self.wake();
-        self.wait_until("every dataset is looked at again", || async {
-            let flows = self.ledger().flows().await.unwrap();
-            flows.iter().all(|flow| flow.last_observed_at.is_some_and(|at| at > since))
+        self.wait_until("the pass is over", || async {
+            self.job(number).await.state == JobState::Done
         })
         .await;
         self.settled().await
@@ -350,18 +424,33 @@ pub(crate) fn assert_content(
     expected: &BTreeMap<String, BTreeMap<String, Option<String>>>,
     what: &str,
 ) {
+    if let Some(difference) = difference(above, expected) {
+        panic!("{what}: {difference}");
+    }
+}
+
+/// The first difference, for a person.
+pub(crate) fn difference(
+    above: &Content,
+    expected: &BTreeMap<String, BTreeMap<String, Option<String>>>,
+) -> Option<String> {
     let keys = |missing: Vec<&String>| missing.into_iter().take(5).cloned().collect::<Vec<_>>();
     let absent = keys(expected.keys().filter(|key| !above.contains_key(*key)).collect());
     let extra = keys(above.keys().filter(|key| !expected.contains_key(*key)).collect());
-    assert!(absent.is_empty() && extra.is_empty(), "{what}: absent {absent:?}, extra {extra:?}");
+    if !absent.is_empty() || !extra.is_empty() {
+        return Some(format!("absent {absent:?}, extra {extra:?}"));
+    }
     for (key, columns) in expected {
         let held = above.get(key).unwrap();
         for (name, value) in columns {
             let said = held.get(name).cloned().flatten();
-            let value = value.as_deref().map(time_above_or_same);
-            assert_eq!(said, value, "{what}: key {key}, column {name}");
+            let value = value.as_deref().map(|it| time_above(it).unwrap_or_else(|| it.to_owned()));
+            if said != value {
+                return Some(format!("key {key}, column {name}: {said:?} instead of {value:?}"));
+            }
         }
     }
+    None
 }
 
 /// A canonical time as the standard writes it.

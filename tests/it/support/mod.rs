@@ -2,6 +2,7 @@
 
 pub(crate) mod daemon;
 pub(crate) mod operator;
+pub(crate) mod plain;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod town;

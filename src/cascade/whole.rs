@@ -1,0 +1,55 @@
+//! What a whole reading of a dataset proves beside the rows it sends: what is gone from the city.
+//!
+//! A version that stands rejected and was not met is no longer there, so its reject is over. A row
+//! whose key could not be read may be any row: after such a reading nothing counts as gone.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use super::pack::{NamedPage, Packed};
+use crate::row::{KeyDigest, RowHash};
+
+/// The most rejected versions that are remembered; past it no reject is over by being absent.
+const MOST_STANDING: usize = 1 << 18;
+
+/// What one whole reading has met so far.
+#[derive(Debug)]
+pub(super) struct Whole {
+    /// When it began: what was turned away since is not judged by it.
+    pub(super) begun: Timestamp,
+    standing: HashSet<(KeyDigest, RowHash)>,
+    unreadable: bool,
+}
+
+impl Whole {
+    pub(super) fn begun(begun: Timestamp) -> Self {
+        Self { begun, standing: HashSet::new(), unreadable: false }
+    }
+
+    /// A page was read: `rejected` are the versions of its keys that stand rejected.
+    pub(super) fn met(
+        &mut self,
+        named: &NamedPage,
+        rejected: &[(KeyDigest, RowHash)],
+        packed: &Packed,
+    ) {
+        self.unreadable |= named.unreadable;
+        let rejected: HashSet<_> = rejected.iter().collect();
+        let met = named.rows.iter().map(|row| (row.key, row.row));
+        let again = packed.rejects.iter().map(|reject| (reject.key, reject.row));
+        let standing = met.filter(|version| rejected.contains(version)).chain(again);
+        let room = (MOST_STANDING + 1).saturating_sub(self.standing.len());
+        self.standing.extend(standing.take(room));
+    }
+
+    /// Every row had a readable key, so a key that was not met is gone.
+    pub(super) fn proves_absence(&self) -> bool {
+        !self.unreadable
+    }
+
+    /// The versions that stand; `None` where there were too many to remember.
+    pub(super) fn into_standing(self) -> Option<HashSet<(KeyDigest, RowHash)>> {
+        (self.standing.len() <= MOST_STANDING).then_some(self.standing)
+    }
+}
