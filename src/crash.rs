@@ -25,7 +25,7 @@ pub const POINTS: [&str; 14] = [
 ];
 
 /// Every protection that can be taken away.
-pub const SWITCHES: [&str; 6] = [
+pub const SWITCHES: [&str; 5] = [
     // The attempt is committed when the answer is there.
     "attempt-after-answer",
     // A lost answer is not asked for: the rows go again under another name.
@@ -34,8 +34,6 @@ pub const SWITCHES: [&str; 6] = [
     "key-order",
     // A lane's position moves before the rows it passes are recorded.
     "progress-first",
-    // A refused row counts as taken.
-    "refusal-taken",
     // A payload is not made durable.
     "unsynced",
 ];

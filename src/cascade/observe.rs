@@ -232,8 +232,10 @@ impl Observe {
         while self.may_read(lane).await {
             let Some(page) = next(&mut cursor).await? else {
                 // The last group of rows is complete only now.
-                if let Some(position) = cursor.position().filter(|_| moves) {
-                    self.move_on(lane, position).await?;
+                match cursor.position().filter(|_| moves) {
+                    Some(position) => self.move_on(lane, position).await?,
+                    // Nothing was there, which was seen: it is no lag.
+                    None => self.nothing_new(lane).await?,
                 }
                 return Ok(true);
             };
@@ -263,6 +265,13 @@ impl Observe {
         let position = self.seal(Some(position))?;
         let progress = Progress::Lane { until_at: None, position, complete: false };
         let observation = self.observation(lane, Packed::default(), progress).0;
+        self.crew.ledger.observed(observation).await?;
+        Ok(())
+    }
+
+    /// A lane was looked at and nothing is new.
+    async fn nothing_new(&self, lane: Lane) -> Result<(), Error> {
+        let observation = self.observation(lane, Packed::default(), Progress::Unmoved).0;
         self.crew.ledger.observed(observation).await?;
         Ok(())
     }

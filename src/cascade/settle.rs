@@ -199,6 +199,15 @@ impl Settle {
             scope.page = PageScope { number: Some(page.0), cursor: cursor.as_deref(), size: None };
             let reply = self.crew.ask(&self.channel, "rows.verdict", &scope).await?;
             let reading = reply.reading;
+            if reading.absent {
+                // It gave a receipt and holds nothing: asked for again, and sent again.
+                let at = self.crew.after(self.backoff(waiting));
+                let ended = Ended::Unknown { code: "receipt-without-batch".to_owned(), at };
+                self.crew.ledger.batch_resolved(batch.id, ended).await?;
+                self.crew.events.drifted(&self.channel.id, "receipt-without-batch");
+                self.channel.settle.raise();
+                return Ok(true);
+            }
             if !matches!(reading.outcome, Outcome::Accepted { .. }) {
                 return Ok(false);
             }

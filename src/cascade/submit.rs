@@ -4,7 +4,8 @@
 //! answer means is read by the standard and decided by the failure table; what it changes is one
 //! transaction. Batches run in one task side by side, so a stop lets them finish.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -29,6 +30,8 @@ pub struct Submit {
     channel: Arc<Channel>,
     in_flight: usize,
     failures: u32,
+    /// Codes of attempts that ended without any answer since the last one that was answered.
+    silent: Mutex<BTreeSet<String>>,
 }
 
 impl Stage for Submit {
@@ -104,7 +107,7 @@ impl Submit {
         crew.files
             .spool
             .keep_share(crate::ledger::spool::Owner::live(channel.id.as_str(), "catalogue"));
-        Self { crew, channel, in_flight, failures: 0 }
+        Self { crew, channel, in_flight, failures: 0, silent: Mutex::default() }
     }
 
     async fn next_look(&self) -> Result<Timestamp, Error> {
@@ -151,6 +154,7 @@ impl Submit {
         let sent = Sent { lane: batch.lane, outcome: word, took, bytes: batch.payload_bytes };
         self.crew.events.sent(&self.channel.id, sent);
         let row_refused = matches!(ended.0, Ended::RowRefused { .. });
+        let back = self.silence(reply.status.is_none(), &outcome);
         let attempt = match begun {
             Some(attempt) => attempt,
             None => self.crew.ledger.attempt_begun(batch.id, batch.payload_digest).await?,
@@ -162,7 +166,22 @@ impl Submit {
             self.crew.events.rejected(&flow, RejectKind::Refused, 1);
         }
         crate::crash::point("answer-recorded");
+        if !back.is_empty() {
+            // What failed for want of an answer need not wait its own time out: the live lane goes
+            // first, as if there had been no outage.
+            self.crew.ledger.waits_ended(self.channel.id.clone(), back).await?;
+        }
         after(&self.crew, &self.channel, &batch, ended.1).await
+    }
+
+    /// Remembers the codes of attempts that nobody answered; gives them back when somebody does.
+    fn silence(&self, silent: bool, outcome: &Outcome) -> BTreeSet<String> {
+        let mut codes = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        if silent {
+            codes.insert(outcome_code(outcome));
+            return BTreeSet::new();
+        }
+        std::mem::take(&mut *codes)
     }
 
     /// A payload that cannot be read holds its dataset or object, and nothing beside it. Nothing
@@ -228,7 +247,6 @@ impl Submit {
             Disposition::Ask if crate::crash::sabotaged("new-name") => {
                 return self.split(batch, parcel, code).await;
             }
-            Disposition::Quarantine if crate::crash::sabotaged("refusal-taken") => taken(outcome),
             Disposition::Ask => {
                 Ended::Unknown { code, at: self.crew.after(self.crew.pace.unknown) }
             }

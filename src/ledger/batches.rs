@@ -1,5 +1,7 @@
 //! Batches on their way: which may go, which attempt is under way, what was answered.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -151,6 +153,26 @@ impl Ledger {
                 })
                 .map(drop)
                 .map_err(Error::engine("abandon attempts"))
+        })
+        .await
+    }
+
+    /// A channel answers again: batches whose last attempt ended with one of these codes need not
+    /// wait any longer.
+    pub async fn waits_ended(&self, channel: ChannelId, codes: BTreeSet<String>) -> Result<()> {
+        self.write("end waits", move |transaction, now| {
+            for code in &codes {
+                transaction
+                    .execute(
+                        "UPDATE batch SET next_attempt_at = ?2
+                         WHERE channel = ?1 AND state = 'queued' AND next_attempt_at > ?2
+                         AND ?3 = (SELECT code FROM attempt WHERE attempt.batch = batch.id
+                            ORDER BY number DESC LIMIT 1)",
+                        params![channel.as_str(), stored(now), code],
+                    )
+                    .map_err(Error::engine("end waits"))?;
+            }
+            Ok(())
         })
         .await
     }

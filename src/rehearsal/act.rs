@@ -350,6 +350,9 @@ fn read_rows(
     let deleted = super::RowRules { fail_keys: rules.fail_keys.clone(), ..Default::default() };
     let rules = if action == "delete" { &deleted } else { rules };
     let rows = rows::read(style, container, rules)?;
+    if rows.iter().any(|row| rules.refuse_keys.contains(&row.key)) {
+        return Err("batch carries a row that is refused".to_owned());
+    }
     if rows.is_empty() {
         return Err("batch has no rows".to_owned());
     }

@@ -26,6 +26,8 @@ pub struct RowRules {
     pub longest: BTreeMap<String, usize>,
     /// Keys that fail whatever they say.
     pub fail_keys: BTreeSet<String>,
+    /// Keys with which a whole batch is refused, its other rows included.
+    pub refuse_keys: BTreeSet<String>,
 }
 
 /// See [`RowRules::identity`].

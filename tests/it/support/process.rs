@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -77,11 +77,6 @@ impl Line {
             }
         });
         Self { shared, killed, address, configuration, folder: city.path().to_owned() }
-    }
-
-    /// The configuration that goes through the line.
-    pub(crate) fn configuration(&self) -> &Path {
-        &self.configuration
     }
 
     /// Starts the program with these variables; `bytes` may pass.
@@ -181,14 +176,14 @@ fn carry(shared: &Arc<Shared>, from: &TcpStream, to: &TcpStream) {
             let passes = if before > 0 && before <= taken {
                 // The last bytes pass, the rest of the piece does not.
                 let passes = usize::try_from(before).unwrap().min(read);
-                to.write_all(buffer.get(..passes).unwrap()).ok();
+                to.write_all(buffer.get(..passes).unwrap_or_default()).ok();
                 end(&shared);
                 shared.done.try_send(()).ok();
                 break;
             } else {
                 read
             };
-            if to.write_all(buffer.get(..passes).unwrap()).is_err() {
+            if to.write_all(buffer.get(..passes).unwrap_or_default()).is_err() {
                 break;
             }
         }

@@ -125,6 +125,29 @@ pub(crate) fn write_rows(
     }
 }
 
+/// New rows come into the first table: a sound one again and again under other keys.
+pub(crate) fn come_in(city: &TestCity, rows: usize, tag: &str) {
+    let database = open(&city.path().join("city.sqlite"));
+    let spoiled = spoiled(city, "5151-0101");
+    let keys = keys(&database, "population_515100", "person_no");
+    let key = keys.iter().find(|key| !spoiled.contains(key.as_str())).unwrap();
+    let local = jiff::tz::TimeZone::get("Asia/Shanghai").unwrap().to_datetime(city.clock.now());
+    let now = local.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    database
+        .execute(
+            "CREATE TEMP TABLE new AS SELECT * FROM population_515100 WHERE person_no = ?1",
+            [key],
+        )
+        .unwrap();
+    for number in 0..rows {
+        let fresh = format!("N{tag}{number:05}");
+        database
+            .execute("UPDATE new SET person_no = ?1, update_time = ?2", [&fresh, &now])
+            .unwrap();
+        database.execute("INSERT INTO population_515100 SELECT * FROM new", []).unwrap();
+    }
+}
+
 pub(crate) fn open(path: &Path) -> Connection {
     let database = Connection::open(path).unwrap();
     database.busy_timeout(std::time::Duration::from_secs(20)).unwrap();
@@ -171,16 +194,17 @@ pub(crate) async fn wrong(city: &TestCity) -> Vec<String> {
         }
     }
     let province = open(&city.path().join("province.sqlite"));
-    let doubled: i64 = province
-        .query_row(
-            "SELECT count(*) FROM (SELECT 1 FROM batch WHERE action = 'upsert'
-             GROUP BY dataset, declared_digest HAVING count(*) > 1)",
-            [],
-            |row| row.get(0),
+    let mut query = province
+        .prepare(
+            "SELECT dataset, group_concat(batch_id || ' at ' || received_at) FROM batch
+             WHERE action = 'upsert' GROUP BY dataset, declared_digest HAVING count(*) > 1",
         )
         .unwrap();
-    if doubled > 0 {
-        wrong.push(format!("{doubled} loads of rows came under two names"));
+    let doubled = query
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .unwrap();
+    for (dataset, batches) in doubled.map(Result::unwrap) {
+        wrong.push(format!("{dataset}: the same rows came under two names: {batches}"));
     }
     wrong
 }
