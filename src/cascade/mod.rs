@@ -15,6 +15,7 @@
 //! Inside a step nobody cancels us; between steps anybody may.
 
 mod carrier;
+mod cutting;
 mod disposition;
 mod error;
 mod inventory;

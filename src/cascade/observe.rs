@@ -14,10 +14,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::carrier::{Carrier, Mount};
+use super::cutting::Cutting;
 use super::lane::{Channel, Crew, Readers};
-use super::pack::{self, Cutter, Packed, Reading};
+use super::pack::{self, Packed, Reading};
 use super::stage::{Progress as Step, Stage};
-use super::whole::Whole;
+use super::whole::{GONE_ROWS, Whole, gone_rows};
 use super::{Error, spool_owner};
 use crate::city::{Change, Cursor, Position, Scan};
 use crate::delivery::{Action, Lane};
@@ -38,8 +39,6 @@ const PAGE_ROOM_ROWS: usize = 2 * PAGE_ROWS;
 const BACKLOG_ROWS: usize = 250_000;
 /// Of these, what a live lane may always use.
 const LIVE_ROWS: usize = 10_000;
-/// Deletions looked for at once.
-const GONE_ROWS: usize = 5_000;
 /// Below so many rows a deletion never needs an approval by its share.
 const FEW_ROWS: u64 = 20;
 /// How long a stage waits for what others must do first.
@@ -232,10 +231,8 @@ impl Observe {
         while self.may_read(lane).await {
             let Some(page) = next(&mut cursor).await? else {
                 // The last group of rows is complete only now.
-                match cursor.position().filter(|_| moves) {
-                    Some(position) => self.move_on(lane, position).await?,
-                    // Nothing was there, which was seen: it is no lag.
-                    None => self.nothing_new(lane).await?,
+                if let Some(position) = cursor.position().filter(|_| moves) {
+                    self.move_on(lane, position).await?;
                 }
                 return Ok(true);
             };
@@ -263,13 +260,6 @@ impl Observe {
         let position = self.seal(Some(position))?;
         let progress = Progress::Lane { until_at: None, position, complete: false };
         let observation = self.observation(lane, Packed::default(), progress).0;
-        self.crew.ledger.observed(observation).await?;
-        Ok(())
-    }
-
-    /// A lane was looked at and nothing is new.
-    async fn nothing_new(&self, lane: Lane) -> Result<(), Error> {
-        let observation = self.observation(lane, Packed::default(), Progress::Unmoved).0;
         self.crew.ledger.observed(observation).await?;
         Ok(())
     }
@@ -599,52 +589,7 @@ impl Observe {
     }
 }
 
-/// What a packing job takes along to the pool.
-struct Cutting {
-    carrier: Arc<Carrier>,
-    channel: Arc<Channel>,
-    mount: Arc<Mount>,
-    crew: Crew,
-    lane: Lane,
-}
-
-impl Cutting {
-    fn cutter(&self) -> Cutter<'_> {
-        Cutter {
-            carrier: &self.carrier,
-            standard: &self.channel.standard,
-            mount: &self.mount,
-            ledger: &self.crew.ledger,
-            files: &self.crew.files,
-            lane: self.lane,
-            now: self.crew.now(),
-        }
-    }
-}
-
 async fn next(cursor: &mut Cursor) -> Result<Option<Page>, Error> {
     let mut page = Page::default();
     Ok(cursor.next(&mut page, PAGE_ROWS).await?.then_some(page))
-}
-
-/// Rows of `range` that the pass did not meet, with what names them above. Blocking.
-fn gone_rows(
-    carrier: &Carrier,
-    files: &super::Files,
-    names: &ledger::Ledger,
-    range: KeyRange,
-) -> Result<Vec<(KeyDigest, Original, Known)>, Error> {
-    let index = carrier.index();
-    let found = index.unseen(range, GONE_ROWS)?;
-    let keys: Vec<KeyDigest> = found.iter().map(|(key, _)| *key).collect();
-    let originals = index.originals(&keys, |ordinal| -> Result<_, Error> {
-        let ids = names.names_of(&[ordinal].into())?;
-        let Some(id) = ids.first() else { return Ok(Vec::new()) };
-        Ok(files.spool.read_manifest(&id.to_string())?)
-    })?;
-    Ok(found
-        .into_iter()
-        .zip(originals)
-        .filter_map(|((key, known), original)| Some((key, original?, known)))
-        .collect())
 }

@@ -7,9 +7,16 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
+use super::carrier::Carrier;
 use super::pack::{NamedPage, Packed};
+use super::{Error, Files};
+use crate::ledger::Ledger;
+use crate::ledger::manifest::Original;
+use crate::ledger::sent::{KeyRange, Known};
 use crate::row::{KeyDigest, RowHash};
 
+/// Deletions looked for at once.
+pub(super) const GONE_ROWS: usize = 5_000;
 /// The most rejected versions that are remembered; past it no reject is over by being absent.
 const MOST_STANDING: usize = 1 << 18;
 
@@ -52,4 +59,26 @@ impl Whole {
     pub(super) fn into_standing(self) -> Option<HashSet<(KeyDigest, RowHash)>> {
         (self.standing.len() <= MOST_STANDING).then_some(self.standing)
     }
+}
+
+/// Rows of `range` that the pass did not meet, with what names them above. Blocking.
+pub(super) fn gone_rows(
+    carrier: &Carrier,
+    files: &Files,
+    names: &Ledger,
+    range: KeyRange,
+) -> Result<Vec<(KeyDigest, Original, Known)>, Error> {
+    let index = carrier.index();
+    let found = index.unseen(range, GONE_ROWS)?;
+    let keys: Vec<KeyDigest> = found.iter().map(|(key, _)| *key).collect();
+    let originals = index.originals(&keys, |ordinal| -> Result<_, Error> {
+        let ids = names.names_of(&[ordinal].into())?;
+        let Some(id) = ids.first() else { return Ok(Vec::new()) };
+        Ok(files.spool.read_manifest(&id.to_string())?)
+    })?;
+    Ok(found
+        .into_iter()
+        .zip(originals)
+        .filter_map(|((key, known), original)| Some((key, original?, known)))
+        .collect())
 }

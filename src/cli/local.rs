@@ -28,16 +28,13 @@ impl Local for Assembly {
     }
 
     fn run(&self, config: &Path, _console: &mut Console<'_>) -> Result<(), Trouble> {
-        let configuration = load(config)?;
-        log(configuration.logs)?;
         let runtime = runtime()?;
-        runtime.block_on(proven(&configuration))?;
+        let configuration = runtime.block_on(proven(config, |it| log(it.logs)))?;
         runtime.block_on(run(configuration))
     }
 
     fn check(&self, config: &Path) -> Result<(), Trouble> {
-        let configuration = load(config)?;
-        runtime()?.block_on(proven(&configuration))
+        runtime()?.block_on(proven(config, |_| Ok(()))).map(drop)
     }
 
     fn doctor(&self, config: &Path, json: bool, console: &mut Console<'_>) -> Result<(), Trouble> {
@@ -92,14 +89,24 @@ fn load(path: &Path) -> Result<Configuration, Trouble> {
     })
 }
 
-/// Asks the files and sources that the configuration names; exit 78 for what they contradict.
-async fn proven(configuration: &Configuration) -> Result<(), Trouble> {
-    let problems = crate::app::prove(configuration, &Clock::system()).await;
-    if problems.is_empty() {
-        return Ok(());
-    }
-    let failures = problems.iter().map(problem).collect();
-    Err(Trouble { exit: Exit::Configuration, failures })
+/// Reads the configuration and asks the files and sources that it names; every problem of both at
+/// once and exit 78. `begin` comes between the two.
+async fn proven(
+    path: &Path,
+    begin: impl FnOnce(&Configuration) -> Result<(), Trouble>,
+) -> Result<Configuration, Trouble> {
+    let trouble = |problems: Vec<Problem>| Trouble {
+        exit: Exit::Configuration,
+        failures: problems.iter().map(problem).collect(),
+    };
+    let (configuration, mut problems) = Configuration::examine(path).map_err(trouble)?;
+    begin(&configuration)?;
+    let found = crate::app::prove(&configuration, &Clock::system()).await;
+    // A source whose file is missing was told of as such, not once more for each of its datasets.
+    let told = |it: &Problem| problems.iter().any(|told| it.message.contains(&told.message));
+    let found: Vec<Problem> = found.into_iter().filter(|it| !told(it)).collect();
+    problems.extend(found);
+    if problems.is_empty() { Ok(configuration) } else { Err(trouble(problems)) }
 }
 
 fn problem(problem: &Problem) -> Failure {

@@ -11,6 +11,9 @@ use crate::control::protocol::{
 use super::table::{count, printable, table};
 use super::text::{Language, Message};
 
+/// The most lines of `status` that ask for attention: more would hide what stands above them.
+const MOST_ATTENTION: usize = 15;
+
 /// In which language and zone to show.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -119,7 +122,11 @@ impl View {
         if it.attention.is_empty() {
             lines.push(self.word(Message::NothingToSee));
         }
-        lines.extend(it.attention.iter().map(|it| self.attention(it)));
+        lines.extend(it.attention.iter().take(MOST_ATTENTION).map(|it| self.attention(it)));
+        let rest = it.attention.len().saturating_sub(MOST_ATTENTION);
+        if rest > 0 {
+            lines.push(self.say(Message::MoreAttention, &[&count(rest as u64)]));
+        }
         if let Some(http) = &it.http {
             lines.push(self.say(Message::Metrics, &[http]));
         }

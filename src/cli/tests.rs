@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
+use crate::control::protocol::{self, Attention, Listing, Status, Summary, Urgency};
 use crate::control::protocol::{
     Accepted, Extent, Job, LedgerReport, Reject, RejectOriginal, Request, Response,
 };
-use crate::control::protocol::{Listing, Summary};
 use crate::control::socket::{Listener, Settings};
 use crate::control::{Handler, Peer};
 
@@ -278,5 +278,47 @@ fn a_summary_has_the_names_that_scripts_rely_on() {
         "/reconcile/mismatched",
     ] {
         assert!(json.pointer(path).is_some(), "{path}");
+    }
+}
+
+#[test]
+fn status_shows_fifteen_troubles_and_says_where_the_rest_is() {
+    let trouble = |count: u64| Attention {
+        urgency: Urgency::Warning,
+        trouble: protocol::Trouble::Overdue,
+        subject: format!("5151-{count:04}"),
+        title: "人口".to_owned(),
+        count,
+        since: None,
+        detail: String::new(),
+    };
+    let shown = |troubles: u64, language| {
+        let status = Status {
+            city: "示例市".to_owned(),
+            version: "1".to_owned(),
+            started: Timestamp::UNIX_EPOCH,
+            now: Timestamp::UNIX_EPOCH,
+            incarnation: 1,
+            summary: Summary::default(),
+            rejected_local: 0,
+            rejected_above: 0,
+            complete_pass: true,
+            channels: Vec::new(),
+            attention: (1..=troubles).map(trouble).collect(),
+            spool_bytes: 0,
+            spool_limit_bytes: 0,
+            paused: None,
+            http: None,
+        };
+        View { language, zone: TimeZone::UTC }.show(&Response::Status(Box::new(status)))
+    };
+    for (language, rest) in [(Language::Chinese, "另有 3 项"), (Language::English, "3 more: ")] {
+        let full = shown(15, language);
+        assert_eq!(full.matches('⚠').count(), 15);
+        assert!(!full.contains("--troubled"), "{full}");
+        let cut = shown(18, language);
+        assert_eq!(cut.matches('⚠').count(), 15);
+        assert!(cut.contains(rest) && cut.contains("cascaded datasets --troubled"), "{cut}");
+        assert!(cut.contains("5151-0001") && !cut.contains("5151-0016"), "the worst first: {cut}");
     }
 }

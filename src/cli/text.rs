@@ -102,6 +102,8 @@ messages! {
     Paused, "读取暂停：{}", "extraction waits: {}";
     Held, "停用：{}", "held: {}";
     Metrics, "指标与状态：{}", "metrics and status: {}";
+    MoreAttention, "另有 {} 项：cascaded datasets --troubled；全部见 cascaded status --json",
+        "{} more: cascaded datasets --troubled; all of them: cascaded status --json";
     NothingToSee, "没有需要处理的事项", "nothing needs attention";
     Dataset, "数据集", "dataset";
     Title, "名称", "title";

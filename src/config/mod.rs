@@ -79,6 +79,17 @@ impl Configuration {
     /// # Errors
     /// Every problem found, in the order of the file's sections.
     pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
+        let (configuration, problems) = Self::examine(path)?;
+        if problems.is_empty() { Ok(configuration) } else { Err(problems) }
+    }
+
+    /// Reads a configuration file and gives what is right in it beside every problem, so that what
+    /// only files and sources can contradict is told together with the rest. With a problem in it,
+    /// nothing may run on it.
+    ///
+    /// # Errors
+    /// The one problem of a file that cannot be read as TOML.
+    pub fn examine(path: &Path) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let text = read(path, "").map_err(|problem| vec![problem])?;
         let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
         Self::parse(&text, path, &base)
@@ -115,7 +126,7 @@ impl Configuration {
             .collect()
     }
 
-    fn parse(text: &str, path: &Path, base: &Path) -> Result<Self, Vec<Problem>> {
+    fn parse(text: &str, path: &Path, base: &Path) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut problems = Vec::new();
         let mut file = file::File::read(text, &mut problems)?;
         file.resolve(base);
@@ -125,23 +136,21 @@ impl Configuration {
         let calendar = calendar(file.calendar.as_deref(), &mut problems);
         let datasets = datasets(&file, &code_tables, &mut problems);
         file.ledger.check(&mut problems);
-        match (problems.is_empty(), datasets) {
-            (true, Some(datasets)) => Ok(Self {
-                path: path.to_owned(),
-                city: file.city,
-                ledger: file.ledger,
-                logs: file.logs,
-                control: file.control,
-                pace: file.pace,
-                standards,
-                channels,
-                sources: file.sources,
-                catalogue: file.catalogue,
-                datasets,
-                calendar,
-            }),
-            _ => Err(problems),
-        }
+        let configuration = Self {
+            path: path.to_owned(),
+            city: file.city,
+            ledger: file.ledger,
+            logs: file.logs,
+            control: file.control,
+            pace: file.pace,
+            standards,
+            channels,
+            sources: file.sources,
+            catalogue: file.catalogue,
+            datasets,
+            calendar,
+        };
+        Ok((configuration, problems))
     }
 }
 
@@ -209,9 +218,9 @@ fn channels(
     if file.channels.is_empty() {
         problems.push(Problem::new("channel", "at least one channel is needed"));
     }
-    for settings in &file.channels {
+    for (at, settings) in file.channels.iter().enumerate() {
         let place = format!("channel.{}", settings.id);
-        if channels.iter().any(|other| other.settings.id == settings.id) {
+        if file.channels.iter().take(at).any(|other| other.id == settings.id) {
             problems.push(Problem::new(&format!("{place}.id"), "this id appears twice"));
         }
         settings.check(&place, problems);
@@ -276,20 +285,15 @@ fn calendar(path: Option<&Path>, problems: &mut Vec<Problem>) -> Calendar {
     }
 }
 
+/// The datasets that have no problem, neither of their own nor of their rules.
 fn datasets(
     file: &file::File,
     code_tables: &BTreeMap<String, CodeTable>,
     problems: &mut Vec<Problem>,
-) -> Option<Vec<DatasetRules>> {
-    let compiled = match city::check(&file.sources, &file.datasets, file.catalogue.as_ref()) {
-        Ok(compiled) => Some(compiled),
-        Err(list) => {
-            problems
-                .extend(list.iter().map(|problem| Problem::new(&problem.place, &problem.message)));
-            None
-        }
-    };
-    let mut rules = Vec::new();
+) -> Vec<DatasetRules> {
+    let (compiled, found) = city::check(&file.sources, &file.datasets, file.catalogue.as_ref());
+    problems.extend(found.iter().map(|problem| Problem::new(&problem.place, &problem.message)));
+    let mut rules = BTreeMap::new();
     for settings in &file.datasets {
         let columns: Vec<crate::row::Column> = settings
             .columns
@@ -297,21 +301,20 @@ fn datasets(
             .map(|column| crate::row::Column { name: column.name.clone(), kind: column.kind.of() })
             .collect();
         match Rules::compile(&settings.rules, &columns, code_tables) {
-            Ok(compiled) => rules.push(compiled),
+            Ok(compiled) => drop(rules.insert(settings.id.as_str(), compiled)),
             Err(list) => problems.extend(list.into_iter().map(|problem| {
                 let place = format!("dataset.{}.{}", settings.id, problem.place);
                 Problem::new(&place, &problem.message)
             })),
         }
     }
-    let compiled = compiled?;
-    (compiled.len() == rules.len()).then(|| {
-        compiled
-            .into_iter()
-            .zip(rules)
-            .map(|(dataset, rules)| DatasetRules { dataset, rules })
-            .collect()
-    })
+    compiled
+        .into_iter()
+        .filter_map(|dataset| {
+            let rules = rules.get(dataset.id.as_str())?.clone();
+            Some(DatasetRules { dataset, rules })
+        })
+        .collect()
 }
 
 /// Reads a text file of bounded size.

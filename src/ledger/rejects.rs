@@ -169,31 +169,6 @@ impl Ledger {
         .await
     }
 
-    /// Which of `keys` have a version that was turned away and stands: the versions.
-    pub async fn known_rejects(
-        &self,
-        flow: Flow,
-        keys: Vec<KeyDigest>,
-    ) -> Result<Vec<(KeyDigest, RowHash)>> {
-        self.read(move |connection| {
-            let any: bool = connection
-                .query_row(
-                    "SELECT EXISTS (SELECT 1 FROM reject WHERE channel = ?1 AND dataset = ?2)",
-                    params![flow.channel.as_str(), flow.dataset],
-                    |row| row.get(0),
-                )
-                .map_err(Error::engine("look for rejects"))?;
-            let mut known = Vec::new();
-            if any {
-                for key in keys {
-                    known_reject(connection, &flow, key, &mut known)?;
-                }
-            }
-            Ok(known)
-        })
-        .await
-    }
-
     /// Which versions of `keys` stand rejected only because another row had their key.
     pub async fn repeated_rejects(
         &self,
@@ -261,6 +236,31 @@ impl Ledger {
                 end.execute([id]).map_err(engine())?;
             }
             Ok(u64::try_from(gone.len()).unwrap_or(u64::MAX))
+        })
+        .await
+    }
+
+    /// Which of `keys` have a version that was turned away and stands: the versions.
+    pub async fn known_rejects(
+        &self,
+        flow: Flow,
+        keys: Vec<KeyDigest>,
+    ) -> Result<Vec<(KeyDigest, RowHash)>> {
+        self.read(move |connection| {
+            let any: bool = connection
+                .query_row(
+                    "SELECT EXISTS (SELECT 1 FROM reject WHERE channel = ?1 AND dataset = ?2)",
+                    params![flow.channel.as_str(), flow.dataset],
+                    |row| row.get(0),
+                )
+                .map_err(Error::engine("look for rejects"))?;
+            let mut known = Vec::new();
+            if any {
+                for key in keys {
+                    known_reject(connection, &flow, key, &mut known)?;
+                }
+            }
+            Ok(known)
         })
         .await
     }

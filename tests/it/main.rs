@@ -5,14 +5,17 @@
 mod catalogue;
 mod changes;
 mod city;
+mod command;
 mod crash;
 mod delivery;
 mod durability;
 mod example;
 mod faults;
 mod package;
+mod prometheus;
 mod real;
 #[cfg(feature = "sabotage")]
 mod sabotage;
+mod service;
 mod support;
 mod tidy;

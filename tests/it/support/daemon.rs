@@ -137,17 +137,17 @@ impl TestCity {
         self.folder.path()
     }
 
-    /// The configuration file; rewritten by tests that change it between two daemons.
-    pub(crate) fn configuration_file(&self) -> &Path {
-        &self.configuration
-    }
-
     /// The configuration as it is on disk now.
     pub(crate) fn configuration(&self) -> Configuration {
         Configuration::load(&self.configuration).unwrap_or_else(|problems| {
             let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("{}", lines.join("\n"))
         })
+    }
+
+    /// The configuration file; rewritten by tests that change it between two daemons.
+    pub(crate) fn configuration_file(&self) -> &Path {
+        &self.configuration
     }
 
     /// The rows of a dataset as the city's own source reads them, in text form: every row, not one
@@ -232,19 +232,6 @@ pub(crate) struct TestDaemon {
 }
 
 impl TestDaemon {
-    /// Waits until every dataset was looked at again after now, and everything is settled. The
-    /// clock must move: with a manual one, set `step`.
-    pub(crate) async fn looked_again(&self) -> Sight {
-        let since = self.clock.now();
-        self.wake();
-        self.wait_until("every dataset is looked at again", || async {
-            let flows = self.ledger().flows().await.unwrap();
-            flows.iter().all(|flow| flow.last_observed_at.is_some_and(|at| at > since))
-        })
-        .await;
-        self.settled().await
-    }
-
     /// Builds and starts every stage.
     pub(crate) async fn start(configuration: Configuration, clock: &Clock) -> Self {
         let app = App::build(configuration, clock.clone()).await.unwrap();
@@ -292,6 +279,19 @@ impl TestDaemon {
         let complete = || async { look(&self.app).await.unwrap().is_complete() };
         self.wait_until("everything is confirmed or rejected", complete).await;
         look(&self.app).await.unwrap()
+    }
+
+    /// Waits until every dataset was looked at again after now, and everything is settled. The
+    /// clock must move: with a manual one, set `step`.
+    pub(crate) async fn looked_again(&self) -> Sight {
+        let since = self.clock.now();
+        self.wake();
+        self.wait_until("every dataset is looked at again", || async {
+            let flows = self.ledger().flows().await.unwrap();
+            flows.iter().all(|flow| flow.last_observed_at.is_some_and(|at| at > since))
+        })
+        .await;
+        self.settled().await
     }
 
     /// Asks for a reading of every dataset of a channel, as `cascaded resync` does.
@@ -444,7 +444,7 @@ pub(crate) fn difference(
         let held = above.get(key).unwrap();
         for (name, value) in columns {
             let said = held.get(name).cloned().flatten();
-            let value = value.as_deref().map(|it| time_above(it).unwrap_or_else(|| it.to_owned()));
+            let value = value.as_deref().map(time_above_or_same);
             if said != value {
                 return Some(format!("key {key}, column {name}: {said:?} instead of {value:?}"));
             }

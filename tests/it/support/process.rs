@@ -173,17 +173,16 @@ fn carry(shared: &Arc<Shared>, from: &TcpStream, to: &TcpStream) {
             }
             let taken = i64::try_from(read).unwrap();
             let before = shared.left.fetch_sub(taken, Ordering::SeqCst);
-            let passes = if before > 0 && before <= taken {
+            let piece = buffer.get(..read).unwrap_or_default();
+            if before > 0 && before <= taken {
                 // The last bytes pass, the rest of the piece does not.
-                let passes = usize::try_from(before).unwrap().min(read);
-                to.write_all(buffer.get(..passes).unwrap_or_default()).ok();
+                let passes = usize::try_from(before).unwrap();
+                to.write_all(piece.get(..passes).unwrap_or_default()).ok();
                 end(&shared);
                 shared.done.try_send(()).ok();
                 break;
-            } else {
-                read
-            };
-            if to.write_all(buffer.get(..passes).unwrap_or_default()).is_err() {
+            }
+            if to.write_all(piece).is_err() {
                 break;
             }
         }

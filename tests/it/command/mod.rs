@@ -1,0 +1,6 @@
+//! The real program's commands: what they say in both languages, how they end, and what they
+//! never say.
+
+mod canary;
+mod configuration;
+mod operators;
