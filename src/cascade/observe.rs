@@ -231,9 +231,7 @@ impl Observe {
         while self.may_read(lane).await {
             let Some(page) = next(&mut cursor).await? else {
                 // The last group of rows is complete only now.
-                if let Some(position) = cursor.position().filter(|_| moves) {
-                    self.move_on(lane, position).await?;
-                }
+                self.looked(lane, cursor.position().filter(|_| moves)).await?;
                 return Ok(true);
             };
             let progress = match cursor.position().filter(|_| moves) {
@@ -255,10 +253,15 @@ impl Observe {
         Ok(false)
     }
 
-    /// A lane's position moves although no row was read.
-    async fn move_on(&self, lane: Lane, position: &Position) -> Result<(), Error> {
-        let position = self.seal(Some(position))?;
-        let progress = Progress::Lane { until_at: None, position, complete: false };
+    /// A lane was read to its end: its position moves, or nothing was there, which is no lag.
+    async fn looked(&self, lane: Lane, position: Option<&Position>) -> Result<(), Error> {
+        let progress = match position {
+            Some(_) => {
+                let position = self.seal(position)?;
+                Progress::Lane { until_at: None, position, complete: false }
+            }
+            None => Progress::Unmoved,
+        };
         let observation = self.observation(lane, Packed::default(), progress).0;
         self.crew.ledger.observed(observation).await?;
         Ok(())
