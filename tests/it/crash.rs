@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cascaded::clock::Clock;
+#[cfg(feature = "sabotage")]
 use cascaded::rehearsal::{Fault, Play};
 
 use crate::support::daemon::{TestCity, TestDaemon, run};

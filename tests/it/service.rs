@@ -143,7 +143,7 @@ fn a_stop_in_the_middle_of_an_upload_lets_it_finish() {
         assert!(!service.log().contains("grace"), "{}", service.log());
         // The receipt was taken: nothing is asked about and nothing is sent again.
         let mut service = Service::start(&city, &[]);
-        service.settled();
+        service.has_settled(city.made.as_ref().unwrap().rows);
         assert_eq!(sent_twice(&city), []);
         service.stop();
         city.close().await;
@@ -170,7 +170,7 @@ fn an_upload_that_never_ends_is_cut_at_the_grace_and_resolved_after_the_next_sta
         assert!(service.log().contains("did not end within the grace period"), "{}", service.log());
         faults.release();
         let mut service = Service::start(&city, &[]);
-        service.settled();
+        service.has_settled(city.made.as_ref().unwrap().rows);
         // The answer was lost with the connection; the province is asked, not sent again.
         assert_eq!(sent_twice(&city), []);
         service.stop();

@@ -35,7 +35,10 @@ fn canaries(city: &TestCity) -> BTreeSet<String> {
     let database = rusqlite::Connection::open(city.path().join("city.sqlite")).unwrap();
     let query = format!("SELECT person_no, name, cert_no FROM {table}");
     let mut query = database.prepare(&query).unwrap();
-    let text = |row: &rusqlite::Row<'_>, at: usize| row.get::<_, Option<String>>(at);
+    // Some cells hold bytes that are no characters.
+    let text = |row: &rusqlite::Row<'_>, at: usize| {
+        row.get_ref(at).map(|cell| cell.as_str().ok().map(str::to_owned))
+    };
     let rows = query.query_map([], |row| Ok([text(row, 0)?, text(row, 1)?, text(row, 2)?]));
     let rows = rows.unwrap().map(Result::unwrap).enumerate();
     rows.filter(|(at, [key, ..])| {

@@ -159,6 +159,14 @@ impl Service {
         })
     }
 
+    /// Waits until so many rows are due and none of them waits: after a restart, when the next
+    /// complete pass over everything is not awaited.
+    pub(crate) fn has_settled(&mut self, due: u64) -> Status {
+        self.wait_until("every row is confirmed or rejected", |status| {
+            status.summary.rows.due == due && status.summary.rows.queued == 0
+        })
+    }
+
     /// The address of its HTTP, once it says so.
     pub(crate) fn http(&mut self) -> SocketAddr {
         let status = self.wait_until("it answers", |status| status.http.is_some());

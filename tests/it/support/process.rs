@@ -3,9 +3,12 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+#[cfg(feature = "sabotage")]
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+#[cfg(feature = "sabotage")]
+use std::process::ExitStatus;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +45,7 @@ pub(crate) enum End {
     /// Killed when the bytes had passed.
     Killed,
     /// It aborted at its crash point.
+    #[cfg(feature = "sabotage")]
     Aborted,
     /// Nothing of that within [`PATIENCE`] or the time given; killed.
     Idle,
@@ -109,6 +113,7 @@ impl Line {
         }
     }
 
+    #[cfg(feature = "sabotage")]
     /// Waits until the program ended by itself; its errors where it should not have.
     pub(crate) fn aborted(&self) -> End {
         let mut child = self.shared.child.lock().unwrap_or_else(PoisonError::into_inner);
