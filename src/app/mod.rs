@@ -39,7 +39,7 @@ use crate::supervisor::{Ended, Signal, StopPolicy, Supervisor};
 /// Datasets that have metric series of their own; the rest share one.
 const DATASET_SERIES: usize = 200;
 /// Blocking jobs at once: readers, packers, the ledger.
-const BLOCKING: usize = 8;
+const BLOCKING: usize = 6;
 
 /// The daemon, ready to run.
 pub struct App {

@@ -29,14 +29,15 @@ use crate::ledger::{self, LaneProgress, Observation, Pass, PassKind, Progress};
 use crate::row::{KeyDigest, Page};
 use crate::supervisor::Signal;
 
-/// Rows read at once: a page is packed into one batch or a few.
-const PAGE_ROWS: usize = 5_000;
+/// Rows read at once: a page is packed into one batch or a few. What a row needs on its way (text,
+/// encoding, payload, sealing) stands in memory several times over; this keeps the daemon small.
+const PAGE_ROWS: usize = 1_000;
 /// Spool room that must be there before a page is read.
 const PAGE_ROOM_BYTES: u64 = 16 << 20;
 /// Rows that may be pended beyond one page before reading pauses.
 const PAGE_ROOM_ROWS: usize = 2 * PAGE_ROWS;
 /// Rows of all datasets of a channel that may be under way or unmerged: about 62 bytes each.
-const BACKLOG_ROWS: usize = 250_000;
+const BACKLOG_ROWS: usize = 100_000;
 /// Of these, what a live lane may always use.
 const LIVE_ROWS: usize = 10_000;
 /// Below so many rows a deletion never needs an approval by its share.
