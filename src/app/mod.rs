@@ -101,6 +101,10 @@ impl App {
         let mut channels = Vec::new();
         for settings in &configuration.channels {
             let channel = channel(settings, &configuration, &sources, &crew).await?;
+            let (id, standard) = (channel.id.clone(), Arc::clone(&channel.standard));
+            let whole = "*".to_owned();
+            let (name, digest) = (standard.id().clone(), *standard.digest());
+            crew.ledger.standard_in_force(id, whole, name, digest).await?;
             channels.push(Arc::new(channel));
         }
         Ok(Self {

@@ -26,6 +26,12 @@ use crate::supervisor::Signal;
 const STEP_BATCHES: usize = 16;
 /// Parts of one answer: bounds a province that never says it has ended.
 const MAX_PAGES: u32 = 10_000;
+/// How long batches, attempts and jobs stay after they are over: a marking period and its appeal.
+const KEEP: Duration = Duration::from_hours(400 * 24);
+/// How often what is over is let go of.
+const RETIRE_EVERY: Duration = Duration::from_mins(10);
+/// Rows of each kind let go of at once.
+const RETIRE_ROWS: u32 = 500;
 /// Leftover files removed in one step.
 const LEFTOVERS: u32 = 200;
 
@@ -36,6 +42,7 @@ pub struct Settle {
     channel: Arc<Channel>,
     next_review: Timestamp,
     next_beat: Timestamp,
+    next_retirement: Timestamp,
     failures: u32,
 }
 
@@ -46,6 +53,7 @@ impl Stage for Settle {
         did |= self.follow_reviews().await?;
         did |= self.merge().await?;
         self.beat().await?;
+        self.retire().await?;
         let leftovers = self.crew.ledger.spool_leftovers(LEFTOVERS).await?;
         self.crew.release(leftovers).await?;
         self.failures = 0;
@@ -72,7 +80,14 @@ impl Stage for Settle {
 impl Settle {
     /// The stage of a channel.
     pub fn new(crew: Crew, channel: Arc<Channel>) -> Self {
-        Self { crew, channel, next_review: Timestamp::MIN, next_beat: Timestamp::MIN, failures: 0 }
+        Self {
+            crew,
+            channel,
+            next_review: Timestamp::MIN,
+            next_beat: Timestamp::MIN,
+            next_retirement: Timestamp::MIN,
+            failures: 0,
+        }
     }
 
     /// Batches whose answer was lost: the province is asked; what it does not hold is sent again
@@ -343,6 +358,17 @@ impl Settle {
             let outcome = super::submit::outcome_word(&reply.reading.outcome);
             self.crew.events.attempted(&self.channel.id, "heartbeat", outcome);
         }
+        Ok(())
+    }
+
+    /// What was over long ago leaves the ledger, a little at a time; facts stay.
+    async fn retire(&mut self) -> Result<(), Error> {
+        if self.crew.now() < self.next_retirement {
+            return Ok(());
+        }
+        self.next_retirement = self.crew.after(RETIRE_EVERY);
+        let before = self.crew.now().saturating_sub(KEEP).unwrap_or(Timestamp::MIN);
+        self.crew.ledger.retired(before, RETIRE_ROWS).await?;
         Ok(())
     }
 
