@@ -1,11 +1,9 @@
 //! Observe: one dataset on one channel, read in bounded pages, packed and recorded.
 //!
-//! A dataset with a time column has two lanes. The live lane reads from the moment the dataset
-//! began; the backfill lane fills everything before, and skips keys that went out newer. Both
-//! begin every look an overlap behind their position, for commits that came late. Whole readings
-//! (the first load of a dataset without a time column, comparisons that find deletions, resyncs)
-//! are passes: they start from the beginning after a crash, and what was sent already is found
-//! unchanged. Between two pages of a pass the live lane is looked at when its time has come.
+//! A dataset with a time column has two lanes: live from the moment it began, backfill for all
+//! before, which skips keys that went out newer; each look begins an overlap behind, for commits
+//! that came late. Whole readings are passes: they start over after a crash, and what was sent is
+//! found unchanged. Between two pages of a pass the live lane is looked at when its time has come.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,8 +27,7 @@ use crate::ledger::{self, LaneProgress, Observation, Pass, PassKind, Progress};
 use crate::row::{KeyDigest, Page};
 use crate::supervisor::Signal;
 
-/// Rows read at once: a page is packed into one batch or a few. What a row needs on its way (text,
-/// encoding, payload, sealing) stands in memory several times over; this keeps the daemon small.
+/// Rows read at once: what they need on their way stands in memory several times over.
 const PAGE_ROWS: usize = 1_000;
 /// Spool room that must be there before a page is read.
 const PAGE_ROOM_BYTES: u64 = 16 << 20;
@@ -164,21 +161,25 @@ impl Observe {
 
     /// The backfill lane, until the live lane's time has come; false when it is complete.
     async fn backfill(&mut self, mount: &Arc<Mount>) -> Result<bool, Error> {
-        let flow = self.carrier.flow.clone();
-        let progress = self.crew.ledger.lane_progress(flow.clone(), Lane::Backfill).await?;
+        let lane = self.crew.ledger.lane_progress(self.carrier.flow.clone(), Lane::Backfill);
+        let progress = lane.await?;
         let Some(progress) = progress.filter(|progress| !progress.complete) else {
             return Ok(false);
         };
-        let _place = Readers::place(&self.crew.readers.past).await;
+        let place = Readers::place(&self.crew.readers.past).await;
         let until = progress.until_at.as_ref().and_then(|text| text.parse().ok());
-        if progress.position.is_none() {
-            // Rows that no reading by time can find are told once, before the past is read.
-            self.read_lane(mount, Lane::Backfill, Scan::MissingTime).await?;
+        // Rows that no reading by time can find are told whole before the past is read.
+        let mut finished = progress.position.is_some()
+            || self.read_lane(mount, Lane::Backfill, Scan::MissingTime).await?;
+        if finished {
+            let after = self.position(&progress)?;
+            finished = self.read_lane(mount, Lane::Backfill, Scan::Since { after, until }).await?;
         }
-        let after = self.position(&progress)?;
-        let finished = self.read_lane(mount, Lane::Backfill, Scan::Since { after, until }).await?;
+        drop(place);
         if finished {
             self.finish_lane(Lane::Backfill).await?;
+        } else if !self.may_read(Lane::Backfill).await {
+            self.pause().await;
         }
         Ok(true)
     }
@@ -454,7 +455,7 @@ impl Observe {
     async fn pause(&self) -> bool {
         let mut stop = self.crew.supervisor.stop_signal();
         let raised = self.signal.raised();
-        let until = self.crew.after(WAIT);
+        let until = self.crew.after(Duration::from_secs(1));
         tokio::select! {
             () = raised => {}
             () = crate::supervisor::sleep_until(self.crew.clock(), until) => {}
