@@ -17,7 +17,7 @@ const PLACEHOLDERS: [(&str, &str); 7] = [
     ("数据集", "5151-0207"),
     ("编号", "17"),
     ("理由", "complaint"),
-    ("文件", "/root/export.csv"),
+    ("文件", "/srv/export.csv"),
     ("标准目录", "/usr/share/cascaded/standards/reference-xml/1.0"),
     ("目录", "/backup/today"),
     ("…", ""),

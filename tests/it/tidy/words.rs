@@ -195,7 +195,7 @@ fn a_word_of_a_standard_is_found_in_code_and_an_ordinary_word_is_not() {
     assert_eq!(words.keys().collect::<Vec<_>>(), expected);
     let code = super::source::tokens(
         "// ResId\nlet a = \"<ResId>\"; let b = \"MyResId\"; let c = ResId; let d = \"id half_yearly\"; \
-         let e = \"Catalog of things\"; let f = \"/root/Answer\"; let g = \"Entry\"; \
+         let e = \"Catalog of things\"; let f = \"/top/Answer\"; let g = \"Entry\"; \
          f.debug_struct(\"up_id\");",
     );
     assert_eq!(known_to(&code, &words), ["Answer", "Entry", "ResId"]);
