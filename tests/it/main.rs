@@ -18,4 +18,5 @@ mod real;
 mod sabotage;
 mod service;
 mod support;
+mod tables;
 mod tidy;
