@@ -54,6 +54,25 @@ pub struct Settings {
     /// Files that hold the standard's `credential.NAME`s, by name. Nobody else can read them.
     #[serde(default)]
     pub credentials: BTreeMap<String, PathBuf>,
+    /// On a channel of tables: whose rows stand only while another table's do.
+    #[serde(default, rename = "parent")]
+    pub parents: Vec<ParentSettings>,
+}
+
+/// `[[channel.province.parent]]`: a row is not written while its parent does not stand.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParentSettings {
+    /// The dataset of the children.
+    pub dataset: String,
+    /// The children's columns that name the parent; a row without a value in one of them has none.
+    pub columns: Vec<String>,
+    /// The dataset of the parents.
+    pub of: String,
+    /// The parents' front-end table.
+    pub table: String,
+    /// The parents' columns, in the order of `columns`.
+    pub key: Vec<String>,
 }
 
 impl Settings {
@@ -73,6 +92,7 @@ impl Settings {
             in_flight: None,
             clock_tolerance: None,
             credentials: BTreeMap::new(),
+            parents: Vec::new(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! however they are spelt.
 
 use super::load::{PURPOSE_AT, Purpose, VERSION};
+use crate::province::settings::ParentSettings;
 use crate::standard::settings::TableSettings;
 
 /// A table with the columns that the standard gives every table.
@@ -177,6 +178,49 @@ impl Table<'_> {
             from = from.join(", "),
             records = self.records(),
             own = self.own(),
+        )
+    }
+
+    /// The records' own keys whose parent does not stand, and whether one waits to be judged. `$1`
+    /// records, `$2` valid, `$3` passed statuses, `$4` the status of what nobody has judged.
+    pub(super) fn held(&self, parent: &ParentSettings) -> String {
+        let named = parent.columns.iter().map(|name| format!("r.{} IS NOT NULL", quoted(name)));
+        let pairs = parent.columns.iter().zip(&parent.key);
+        let same = pairs.map(|(ours, theirs)| format!("p.{} = r.{}", quoted(theirs), quoted(ours)));
+        let beside = format!(
+            "FROM {parents} p WHERE {same} AND p.{validity}::text = $2",
+            parents = quoted_table(&format!("{}{}", self.tables.prefix, parent.table)),
+            same = same.collect::<Vec<_>>().join(" AND "),
+            validity = self.validity(),
+        );
+        format!(
+            "SELECT r.{own}::text, EXISTS (SELECT 1 {beside} AND p.{status}::text = $4) \
+             FROM {records} r WHERE {named} \
+             AND NOT EXISTS (SELECT 1 {beside} AND p.{status}::text = ANY($3::text[]))",
+            own = self.own(),
+            records = self.records(),
+            named = named.collect::<Vec<_>>().join(" AND "),
+            status = self.status(),
+        )
+    }
+
+    /// A page of rows of ours that failed: own key, reason, and the key's columns. `$1` valid,
+    /// `$2` failed statuses, `$3` the own key after which the page begins, as a JSON object.
+    pub(super) fn revoked(&self, rows: usize) -> String {
+        let own = self.own();
+        let key: Vec<String> =
+            self.key.iter().map(|name| format!(", o.{}::text", quoted(name))).collect();
+        format!(
+            "SELECT o.{own}::text, {reason}{key} FROM {table} o \
+             WHERE o.{validity}::text = $1 AND o.{status}::text = ANY($2::text[]) AND {ours} \
+             AND o.{own} > (json_populate_record(NULL::{table}, $3::text::json)).{own} \
+             ORDER BY o.{own} LIMIT {rows}",
+            reason = self.reason("o"),
+            key = key.concat(),
+            table = self.table(),
+            validity = self.validity(),
+            status = self.status(),
+            ours = self.is_ours(Purpose::Row),
         )
     }
 

@@ -219,10 +219,8 @@ impl Front {
         let mut content = Content::new();
         for row in rows {
             let read = |at: usize| row.try_get::<_, Option<String>>(at).ok().flatten();
-            let cells = columns
-                .iter()
-                .enumerate()
-                .map(|(at, name)| ((*name).to_owned(), read(at + 1)));
+            let cells =
+                columns.iter().enumerate().map(|(at, name)| ((*name).to_owned(), read(at + 1)));
             content.insert(read(0).unwrap_or_default(), cells.collect());
         }
         Ok(content)
