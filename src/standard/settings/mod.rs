@@ -197,6 +197,9 @@ pub struct Settings {
     pub tables: BTreeMap<String, Vec<String>>,
     /// `[[inbox]]`, as written.
     pub inbox: Vec<BTreeMap<String, Vec<String>>>,
+    /// Every key of the file and its value as text, so that two versions can be compared whatever
+    /// their keys are: `limits.rows`, `operation.entry.register.path`.
+    pub written: BTreeMap<String, String>,
 }
 
 /// `[http]`: how messages travel.

@@ -58,10 +58,43 @@ pub(in super::super) fn read(bytes: &[u8], list: &mut Vec<Problem>) -> Settings 
     settings.rows = top.sub("rows", rows);
     settings.tables = top.sub("tables", lists).unwrap_or_default();
     settings.inbox = top.subs("inbox", lists);
+    flatten("", &table, &mut settings.written);
     if settings.evidence.is_none() && !table.contains_key("evidence") {
         problems.add(Code::Key, None, "evidence", "is required".to_owned());
     }
     settings
+}
+
+/// Every key with its path and its value as text. Tables in a list go by their name or key, else by
+/// their place.
+fn flatten(prefix: &str, table: &Table, into: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Table(inner) => flatten(&path, inner, into),
+            Value::Array(list) if list.iter().any(Value::is_table) => {
+                for (at, inner) in list.iter().enumerate() {
+                    let Value::Table(inner) = inner else { continue };
+                    let name = ["name", "table"].iter().find_map(|it| inner.get(*it)?.as_str());
+                    let name = name.map_or_else(|| at.to_string(), str::to_owned);
+                    flatten(&format!("{path}.{name}"), inner, into);
+                }
+            }
+            Value::Array(list) => {
+                let texts: Vec<String> = list.iter().map(plain).collect();
+                into.insert(path, texts.join(", "));
+            }
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_) => drop(into.insert(path, plain(value))),
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// One table of the file, being read.
