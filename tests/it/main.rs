@@ -16,6 +16,7 @@ mod kills;
 mod package;
 mod prometheus;
 mod real;
+mod reconcile;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;
