@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::catalogue::{Kind, Object, ObjectKey};
 use crate::checks::Rules;
 use crate::city;
@@ -16,6 +18,7 @@ use crate::standard::{RowLayout, Standard};
 use crate::wire::RowPlan;
 
 use super::Error;
+use super::lane::Readers;
 
 /// The most rows of one dataset that may be under way or settled and not merged yet.
 const MEMORY_ROWS: usize = 200_000;
@@ -101,6 +104,21 @@ impl Carrier {
     /// Who answers for it.
     pub fn owner(&self) -> &Owner {
         &self.owner
+    }
+
+    /// The rules of its rows.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Starts a reading of every row that sends nothing, once there is a place for it. The place is
+    /// free again when the first of the two is dropped.
+    pub async fn read_all(
+        &self,
+        readers: &Readers,
+    ) -> Result<(Option<OwnedSemaphorePermit>, city::Cursor), Error> {
+        let place = Readers::place(&readers.past).await;
+        Ok((place, self.source.0.scan(&self.dataset, city::Scan::Full).await?))
     }
 
     /// Locks what is known of the province's holdings. Blocking work: only on the pool, never
