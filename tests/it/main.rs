@@ -12,6 +12,7 @@ mod delivery;
 mod durability;
 mod example;
 mod faults;
+mod kills;
 mod package;
 mod prometheus;
 mod real;
