@@ -7,6 +7,7 @@ mod catalogue;
 mod changes;
 mod city;
 mod command;
+mod conformance;
 mod crash;
 mod delivery;
 mod durability;
