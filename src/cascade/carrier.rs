@@ -211,6 +211,8 @@ pub(super) struct Mount {
     pub(super) object: Object,
     pub(super) upper_id: Option<String>,
     pub(super) upper: BTreeMap<Kind, String>,
+    /// The key's columns as they are named above, separated by commas.
+    pub(super) key: String,
     /// How a new or changed row is written.
     pub(super) upsert: RowPlan,
     /// How a deleted row is written; a standard may have no way.
@@ -255,6 +257,8 @@ impl Mount {
         let delete = standard
             .operation("rows.delete")
             .and_then(|_| standard.row_plan(Action::Delete, layout).ok());
-        Ok(Some(Self { object, upper_id: mounted, upper: above.upper, upsert, delete }))
+        let named = carrier.dataset.key.iter().filter_map(|at| upsert.name_of(*at));
+        let key = named.collect::<Vec<_>>().join(",");
+        Ok(Some(Self { object, upper_id: mounted, upper: above.upper, key, upsert, delete }))
     }
 }

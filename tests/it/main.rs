@@ -22,4 +22,5 @@ mod reconcile;
 mod sabotage;
 mod service;
 mod support;
+mod tables;
 mod tidy;

@@ -237,6 +237,11 @@ impl RowPlan {
         Ok(())
     }
 
+    /// What the column at this position of the dataset's rows is called in the message.
+    pub fn name_of(&self, index: usize) -> Option<&str> {
+        self.slots.iter().find(|slot| slot.index == index).map(|slot| slot.name.as_str())
+    }
+
     fn write(&self, row: Row<'_>, key: &str, into: &mut Vec<u8>) -> Result<(), Unencodable> {
         if !into.is_empty() {
             into.extend_from_slice(self.separator);
