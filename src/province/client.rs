@@ -291,6 +291,8 @@ impl Client {
             body: b"",
             body_sha256: "",
             token: None,
+            signature: None,
+            document: None,
             zone: &self.standard.settings().zone,
         }
     }
@@ -331,6 +333,8 @@ impl Client {
             body: b"",
             body_sha256: "",
             token,
+            signature: None,
+            document: None,
             zone: &settings.zone,
         };
         let slot = |name: &str| word(name, &facts, &credential);

@@ -22,6 +22,7 @@
 mod act;
 pub mod certificates;
 mod condition;
+pub mod conformance;
 mod desk;
 mod directory;
 mod error;

@@ -108,7 +108,7 @@ pub(super) fn lack(message: &Message, field: &Field, item: Option<usize>, rule: 
 }
 
 /// One field's value in one place.
-fn one(
+pub(super) fn one(
     field: &Field,
     values: &impl Values,
     item: Option<usize>,

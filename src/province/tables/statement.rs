@@ -122,23 +122,19 @@ impl Table<'_> {
     /// the own key's name.
     pub(super) fn take_back(&self) -> String {
         let tables = self.tables;
-        let mut own_columns = vec![&tables.own_key, &tables.validity, &tables.status];
+        let mut said = vec![&tables.validity, &tables.status];
         if !tables.invalid_reason.is_empty() {
-            own_columns.push(&tables.invalid_reason);
+            said.push(&tables.invalid_reason);
         }
-        let copied: Vec<&String> =
-            self.columns.iter().filter(|name| !own_columns.contains(name)).collect();
+        let is_own = |name: &&String| **name == tables.own_key || said.contains(name);
+        let copied: Vec<&String> = self.columns.iter().filter(|name| !is_own(name)).collect();
         let names = |prefix: &str, names: &[&String]| {
             let all = names.iter().map(|name| format!("{prefix}{}", quoted(name)));
             all.collect::<Vec<_>>().join(", ")
         };
-        let values = [
-            names("v.", &own_columns[..1]),
-            names("w.", own_columns.get(1..).unwrap_or_default()),
-            names("o.", &copied),
-        ];
+        let values = [names("v.", &[&tables.own_key]), names("w.", &said), names("o.", &copied)];
         let values: Vec<String> = values.into_iter().filter(|text| !text.is_empty()).collect();
-        let all: Vec<&String> = own_columns.iter().copied().chain(copied.iter().copied()).collect();
+        let all = [vec![&tables.own_key], said, copied].concat();
         format!(
             "INSERT INTO {table} ({all}) SELECT {values} FROM {table} o JOIN {records} r ON {same}, \
              LATERAL {tomb} v, LATERAL json_populate_record(NULL::{table}, $4::text::json) w \
