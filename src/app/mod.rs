@@ -22,7 +22,7 @@ use anyhow::Context as _;
 
 use crate::cascade::{
     self, Carrier, CarrierParts, Channel, ChannelParts, Crew, Events, Files, Inventory, Observe,
-    Pace, Readers, Reconcile, Register, Settle, Submit,
+    Pace, Readers, Receive, Reconcile, Register, Settle, Submit,
 };
 use crate::city::{Source, SourceSettings};
 use crate::clock::Clock;
@@ -147,6 +147,10 @@ impl App {
             supervisor.spawn(name("submit"), drain, cascade::run(submit, run.clone()));
             supervisor.spawn(name("settle"), drain, cascade::run(settle, run.clone()));
             supervisor.spawn(name("reconcile"), drain, cascade::run(reconcile, run.clone()));
+            if channel.client().has_down() {
+                let receive = Receive::new(crew(), shared());
+                supervisor.spawn(name("receive"), drain, cascade::run(receive, run.clone()));
+            }
             for carrier in channel.carriers() {
                 let task = format!("observe {} {}", channel.id, carrier.flow().dataset);
                 let stage = Observe::new(crew(), shared(), Arc::clone(carrier));

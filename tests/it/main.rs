@@ -13,6 +13,7 @@ mod delivery;
 mod durability;
 mod example;
 mod faults;
+mod inbox;
 mod kills;
 mod package;
 mod prometheus;
