@@ -13,7 +13,11 @@
 mod client;
 mod credentials;
 mod error;
+mod needs;
+mod request;
+mod seal;
 mod settings;
+mod signer;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -22,4 +26,4 @@ mod transport;
 pub use client::{Client, Placement, Reply};
 pub use credentials::Credentials;
 pub use error::Error;
-pub use settings::Settings;
+pub use settings::{Settings, SignerSettings};

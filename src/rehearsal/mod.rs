@@ -17,6 +17,7 @@
 //! * Everything random is a function of [`Settings::seed`] and a count, so a run can be repeated.
 //! * What it keeps is in one SQLite file whose tables people compare with the city's: [`store`].
 
+mod access;
 mod act;
 pub mod certificates;
 mod condition;
@@ -29,6 +30,7 @@ mod platform;
 mod reply;
 mod rows;
 mod script;
+mod seal;
 mod server;
 mod signature;
 mod store;

@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod changes;
+mod ciphers;
 mod city;
 mod command;
 mod crash;
