@@ -60,7 +60,7 @@ pub struct Settings {
 }
 
 /// A signer outside the process: a command, or an address.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignerSettings {
     /// The program by its absolute path and its arguments; never a shell. It reads the bytes to be
@@ -89,6 +89,19 @@ pub struct SignerSettings {
     /// Most signatures at once, at most 64. Default 4.
     #[serde(default = "at_once")]
     pub at_once: NonZeroU32,
+}
+
+impl std::fmt::Debug for SignerSettings {
+    /// Arguments and addresses may hold what only the signer shall know.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { timeout, at_once, output, .. } = self;
+        formatter
+            .debug_struct("SignerSettings")
+            .field("output", output)
+            .field("timeout", timeout)
+            .field("at_once", at_once)
+            .finish_non_exhaustive()
+    }
 }
 
 fn raw() -> String {

@@ -305,6 +305,20 @@ mod tests {
     }
 
     #[test]
+    fn single_fields_are_taken_from_the_message() {
+        let document = super::super::tree::read(Media::Json, br#"{"a":{"b":"x<"},"c":7}"#).unwrap();
+        let sign = Sign {
+            over: ["{field a.b}", "{field c}", "{field none}"].map(str::to_owned).to_vec(),
+            join: "|".to_owned(),
+            ..Sign::default()
+        };
+        let spaces = Spaces::new();
+        let fields = Some((&document, &spaces, Media::Json));
+        let signed = Signed { method: "POST", path: "/", operation: "", body: b"", fields };
+        assert_eq!(signed_text(&sign, &BTreeMap::new(), &signed).unwrap(), b"x<|7|");
+    }
+
+    #[test]
     fn the_known_vector_is_signed_alike() {
         // facts §4.5: HMAC-SHA256 over sid, rid and rtime.
         let sign = Sign {

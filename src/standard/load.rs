@@ -225,6 +225,14 @@ fn compile_operation(
     let settings = &tables.settings;
     let kind = kind_of(&written.name);
     let message = compile_message(written, kind, tables, parts, list);
+    let is_inside = settings.sign.as_ref().is_some_and(|sign| sign.into == "body");
+    let signature = Source::Slot("attempt.signature".to_owned());
+    let carries = |message: &Message| message.fields.iter().any(|it| it.source == signature);
+    if is_inside && !message.as_ref().is_some_and(carries) {
+        let what = "is not signed: no field of its message has the value `attempt.signature`";
+        let mut problems = Problems::new(list, settings::FILE);
+        problems.add(Code::Operation, None, &written.name, what.to_owned());
+    }
     let needs = operation::needs_of(written, &mut Problems::new(list, settings::FILE));
     if let Some(message) = &message {
         check_message(written, message, &needs, tables, list);
