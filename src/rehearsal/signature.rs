@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use sm2::dsa::signature::Verifier as _;
+use sm2::dsa::signature::{Signer as _, Verifier as _};
 use sm2::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
 use sm3::{Digest as _, Sm3};
 
@@ -123,6 +123,31 @@ pub(super) fn complete(
             words.entry(format!("credential.{start}*")).or_insert_with(|| value.clone());
         }
     }
+}
+
+/// The signature of a request whose words are `words`, as whoever holds the credentials makes it;
+/// `None` where the standard has none.
+pub(super) fn sign(
+    directory: &Directory,
+    words: &BTreeMap<String, String>,
+    signed: &Signed<'_>,
+    credentials: &BTreeMap<String, String>,
+) -> Result<Option<String>, Doubt> {
+    let Some(sign) = &directory.sign else { return Ok(None) };
+    let mut words = words.clone();
+    complete(&mut words, credentials, signed.operation);
+    let text = signed_text(sign, &words, signed)?;
+    let name = sign.key.strip_prefix("credential.").unwrap_or(&sign.key);
+    let key = credentials.get(name).map(String::as_str).unwrap_or_default();
+    let bytes = match sign.algorithm.as_str() {
+        "sm2" => of_pair(sign, key, &text).ok_or("there is no private key to sign with")?,
+        _ => tag(sign, key, &text)?,
+    };
+    Ok(Some(match sign.encode.as_deref() {
+        Some("hex") => hex(&bytes),
+        Some("hex-upper") => hex(&bytes).to_ascii_uppercase(),
+        _ => STANDARD.encode(&bytes),
+    }))
 }
 
 fn is_time(word: &str) -> bool {
@@ -237,7 +262,16 @@ pub(super) fn holds(sign: &Sign, key: &str, text: &[u8], said: &str) -> Result<(
         _ => STANDARD.decode(said).ok(),
     };
     let bytes = bytes.ok_or("signature is not written as it should be")?;
-    let expected = match sign.algorithm.as_str() {
+    if sign.algorithm == "sm2" {
+        return is_pairs(sign, key, text, &bytes).ok_or("signature is wrong");
+    }
+    aws_lc_rs::constant_time::verify_slices_are_equal(&bytes, &tag(sign, key, text)?)
+        .map_err(|_unequal| "signature is wrong")
+}
+
+/// The digest of `text`, or its tag under a shared key.
+fn tag(sign: &Sign, key: &str, text: &[u8]) -> Result<Vec<u8>, Doubt> {
+    Ok(match sign.algorithm.as_str() {
         "hmac-sha256" => {
             let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
             hmac::sign(&key, text).as_ref().to_vec()
@@ -250,19 +284,30 @@ pub(super) fn holds(sign: &Sign, key: &str, text: &[u8], said: &str) -> Result<(
         }
         "sha256" => digest::digest(&digest::SHA256, text).as_ref().to_vec(),
         "sm3" => Sm3::digest(text).to_vec(),
-        "sm2" => return is_pairs(sign, key, text, &bytes).ok_or("signature is wrong"),
         _ => return Err("platform does not know the algorithm"),
-    };
-    aws_lc_rs::constant_time::verify_slices_are_equal(&bytes, &expected)
-        .map_err(|_unequal| "signature is wrong")
+    })
+}
+
+/// What the pair in this PEM signs.
+fn of_pair(sign: &Sign, pem: &str, text: &[u8]) -> Option<Vec<u8>> {
+    let key = sm2::SecretKey::from_pkcs8_pem(pem).ok()?;
+    let key = sm2::dsa::SigningKey::new(identity(sign), &key).ok()?;
+    let signature: sm2::dsa::Signature = key.try_sign(text).ok()?;
+    Some(match sign.form.as_deref() {
+        Some("raw") => signature.to_bytes().to_vec(),
+        _ => signature.to_der().to_bytes().into_vec(),
+    })
+}
+
+fn identity(sign: &Sign) -> &str {
+    sign.identity.as_deref().unwrap_or("1234567812345678")
 }
 
 /// Whether it is the SM2 signature of the pair that this PEM holds, or half holds.
 fn is_pairs(sign: &Sign, pem: &str, text: &[u8], said: &[u8]) -> Option<()> {
     let public = sm2::PublicKey::from_public_key_pem(pem).ok();
     let public = public.or_else(|| Some(sm2::SecretKey::from_pkcs8_pem(pem).ok()?.public_key()))?;
-    let identity = sign.identity.as_deref().unwrap_or("1234567812345678");
-    let key = sm2::dsa::VerifyingKey::new(identity, public).ok()?;
+    let key = sm2::dsa::VerifyingKey::new(identity(sign), public).ok()?;
     let signature = match sign.form.as_deref() {
         Some("raw") => sm2::dsa::Signature::from_slice(said).ok()?,
         _ => sm2::dsa::Signature::from_der(said).ok()?,
