@@ -123,8 +123,17 @@ pub struct Trial {
     pub seed: u64,
 }
 
+/// What the stand-in runs on.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage<'s> {
+    /// The time.
+    pub clock: &'s Clock,
+    /// Owns its tasks.
+    pub supervisor: &'s Supervisor,
+}
+
 /// What is told after each test.
-pub type Progress<'p> = &'p mut (dyn FnMut(&Outcome) + Send);
+pub type Progress<'p> = &'p mut dyn FnMut(&Outcome);
 
 /// Tries a platform by a standard's tables.
 pub async fn examine(trial: Trial, clock: &Clock, progress: Progress<'_>) -> Result<Report, Error> {
@@ -164,10 +173,11 @@ pub async fn examine(trial: Trial, clock: &Clock, progress: Progress<'_>) -> Res
 pub async fn rehearse(
     standard: &Path,
     plays: &Path,
-    seed: u64,
-    (clock, supervisor): (&Clock, &Supervisor),
+    (seed, values): (u64, BTreeMap<String, String>),
+    stage: Stage<'_>,
     progress: Progress<'_>,
 ) -> Result<Report, Error> {
+    let Stage { clock, supervisor } = stage;
     let certificates = Certificates::generate()?;
     let mut settings =
         Settings::new(plays.to_owned(), certificates.server.clone(), certificates.stranger.clone());
@@ -184,7 +194,6 @@ pub async fn rehearse(
         authority: Some(certificates.authority.clone()),
         client: Some(certificates.client.clone()),
     };
-    let values = BTreeMap::new();
     let trial = Trial { standard: standard.to_owned(), target, credentials, values, seed };
     let report = examine(trial, clock, progress).await;
     platform.stop();
