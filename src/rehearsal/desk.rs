@@ -218,6 +218,8 @@ fn instead(directory: &Directory, operation: &Operation, fault: Option<&Fault>) 
         | Fault::DuplicateVerdicts
         | Fault::LateVerdicts { .. }
         | Fault::ContradictVerdicts { .. }
+        | Fault::DoubtVerdicts
+        | Fault::ForeignVerdict { .. }
         | Fault::ReceiptWithoutStoring
         | Fault::UnknownField { .. } => return None,
     })
@@ -242,9 +244,8 @@ fn spoken(
         says.set("code", code);
     }
     says.values.entry("message").or_insert_with(|| ruling.reason.clone());
-    if matches!(fault, Some(Fault::DuplicateVerdicts)) {
-        says.list =
-            says.list.iter().flat_map(|element| [element.clone(), element.clone()]).collect();
+    if let Some(fault) = &fault {
+        bend_verdicts(&mut says, fault);
     }
     let stranger = match &fault {
         Some(Fault::UnknownField { name }) => Some(name.as_str()),
@@ -252,6 +253,46 @@ fn spoken(
     };
     let answer = written(directory, operation, &says, stranger);
     Answer { status, fault, ..answer }
+}
+
+/// Faults of an answer that lists verdicts.
+fn bend_verdicts(says: &mut Says, fault: &Fault) {
+    match fault {
+        Fault::DuplicateVerdicts => {
+            says.list =
+                says.list.iter().flat_map(|element| [element.clone(), element.clone()]).collect();
+        }
+        Fault::DoubtVerdicts => {
+            let opposed = |element: &BTreeMap<&'static str, String>| {
+                let mut other = element.clone();
+                if let Some(word) = other.get_mut("row.verdict") {
+                    *word = if word == "passed" { "failed" } else { "passed" }.to_owned();
+                }
+                [other, element.clone()]
+            };
+            says.list = says.list.iter().flat_map(opposed).collect();
+        }
+        Fault::ForeignVerdict { key } => {
+            if let Some(first) = says.list.first_mut() {
+                first.insert("row.key", key.clone());
+                first.insert("row.verdict", "failed".to_owned());
+            }
+        }
+        Fault::Refuse { .. }
+        | Fault::Silent
+        | Fault::LoseAnswer
+        | Fault::LoseAnswerSilently
+        | Fault::CutBody
+        | Fault::ServerError { .. }
+        | Fault::TooMany { .. }
+        | Fault::Slow { .. }
+        | Fault::Hold
+        | Fault::LateVerdicts { .. }
+        | Fault::ContradictVerdicts { .. }
+        | Fault::ReceiptWithoutStoring
+        | Fault::UnknownCode { .. }
+        | Fault::UnknownField { .. } => {}
+    }
 }
 
 fn written(

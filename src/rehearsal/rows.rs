@@ -44,7 +44,7 @@ pub struct IdentityRule {
 
 impl RowRules {
     /// Why the row fails; `None` passes. No content is in the reason.
-    fn reason(&self, key: &str, cells: &[(String, Option<String>)]) -> Option<String> {
+    pub(super) fn reason(&self, key: &str, cells: &[(String, Option<String>)]) -> Option<String> {
         let text = |column: &str| {
             let cell = cells.iter().find(|(name, _)| name == column)?;
             cell.1.as_deref().filter(|text| !text.trim().is_empty())

@@ -281,6 +281,8 @@ async fn play(parts: &Parts, mut answer: Answer) -> Result<Response<Body>, Lost>
             | Fault::DuplicateVerdicts
             | Fault::LateVerdicts { .. }
             | Fault::ContradictVerdicts { .. }
+            | Fault::DoubtVerdicts
+            | Fault::ForeignVerdict { .. }
             | Fault::ReceiptWithoutStoring
             | Fault::UnknownCode { .. }
             | Fault::UnknownField { .. },
