@@ -380,19 +380,72 @@ pub enum Ledger {
 
 /// `rehearsal`.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Rehearsal {
+    /// Something else than playing the platform.
+    #[command(subcommand)]
+    pub command: Option<Rehearse>,
     /// The standard's directory, for example config/standards/reference-xml/1.0.
-    #[arg(long, value_name = "DIR")]
-    pub standard: PathBuf,
+    #[arg(long, value_name = "DIR", required = true)]
+    pub standard: Option<PathBuf>,
     /// Where it listens.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
     /// Where province.sqlite and the certificates go.
-    #[arg(long, value_name = "DIR")]
-    pub dir: PathBuf,
+    #[arg(long, value_name = "DIR", required = true)]
+    pub dir: Option<PathBuf>,
     /// A script of faults (TOML).
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
+}
+
+/// `rehearsal …`.
+#[derive(Debug, Subcommand)]
+pub enum Rehearse {
+    /// Tries a platform by a standard's tables, test by test (一致性测试).
+    Conformance(Box<Conformance>),
+}
+
+/// `rehearsal conformance`.
+#[derive(Args, Debug)]
+pub struct Conformance {
+    /// The standard's directory, for example config/standards/reference-xml/1.0.
+    #[arg(long, value_name = "DIR")]
+    pub standard: PathBuf,
+    /// A test endpoint; without one the stand-in is tried, which is started for it. What is
+    /// registered there stays where the standard has no cancellation.
+    #[arg(long, value_name = "URL")]
+    pub against: Option<String>,
+    /// Takes address, certificates and credentials from this channel of the configuration.
+    #[arg(long, value_name = "CHANNEL", conflicts_with_all = ["ca", "client_certificate", "credentials"])]
+    pub channel: Option<String>,
+    /// Certificates to trust, PEM.
+    #[arg(long, value_name = "FILE", requires = "against")]
+    pub ca: Option<PathBuf>,
+    /// Our certificate with its chain, PEM.
+    #[arg(long, value_name = "FILE", requires_all = ["against", "client_key"])]
+    pub client_certificate: Option<PathBuf>,
+    /// Its key, PEM, in a file that others cannot read.
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    pub client_key: Option<PathBuf>,
+    /// A credential of the standard and the file it is in; as often as there are credentials.
+    #[arg(long = "credential", value_name = "NAME=FILE", value_parser = pair, requires = "against")]
+    pub credentials: Vec<(String, String)>,
+    /// A value to be used instead of a made-up one, for example organisation.region=510100.
+    #[arg(long = "value", value_name = "WORD=TEXT", value_parser = pair)]
+    pub values: Vec<(String, String)>,
+    /// Writes a report: HTML where the name ends in .html, otherwise Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// From which all ids come; 1 for the stand-in, otherwise from the clock.
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+/// Reads `NAME=TEXT`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=TEXT")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Reads a moment; one without an offset is Chinese time.
@@ -425,6 +478,31 @@ mod tests {
     #[test]
     fn the_definition_holds_together() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_rehearsal_plays_or_tries_a_platform() {
+        for right in [
+            "cascaded rehearsal --standard s --dir d",
+            "cascaded rehearsal --standard s --listen 127.0.0.1:1 --dir d --faults f",
+            "cascaded rehearsal conformance --standard s",
+            "cascaded --config c rehearsal conformance --standard s --channel province",
+            "cascaded rehearsal conformance --standard s --channel province --config c",
+            "cascaded rehearsal conformance --standard s --against https://h --ca c \
+             --credential secret=f --value organisation.region=510100 --report r.html --seed 7",
+        ] {
+            assert!(parse(right).is_ok(), "{right}: {:?}", parse(right).err());
+        }
+        for wrong in [
+            "cascaded rehearsal --standard s",
+            "cascaded rehearsal --dir d",
+            "cascaded rehearsal conformance",
+            "cascaded rehearsal conformance --standard s --ca c",
+            "cascaded rehearsal conformance --standard s --against https://h --credential secret",
+            "cascaded rehearsal conformance --standard s --against https://h --client-certificate c",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(super) fn dispatch(
             Ok(())
         }
         Command::Doctor(format) => local.doctor(config, format.json, console),
-        Command::Rehearsal(rehearsal) => local.rehearsal(rehearsal, console),
+        Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
             local.ledger_restore(config, directory, console)
         }
