@@ -153,8 +153,7 @@ impl Observe {
         let flow = self.carrier.flow.clone();
         let progress = self.crew.ledger.lane_progress(flow, Lane::Live).await?;
         let after = self.start(progress.as_ref())?;
-        let scan = Scan::Since { after, until: None };
-        self.read_lane(mount, Lane::Live, scan).await?;
+        self.read_lane(mount, Lane::Live, Scan::Since { after, until: None }).await?;
         self.polled();
         Ok(())
     }
@@ -198,11 +197,8 @@ impl Observe {
                 .as_ref()
                 .map(|time| Position { time: time.clone(), key: Vec::new() }),
         };
-        Ok(position.map(
-            |position| {
-                if overlap.is_zero() { position } else { position.back(overlap) }
-            },
-        ))
+        let back = |it: Position| if overlap.is_zero() { it } else { it.back(overlap) };
+        Ok(position.map(back))
     }
 
     fn position(&self, progress: &LaneProgress) -> Result<Option<Position>, Error> {
@@ -378,8 +374,8 @@ impl Observe {
     }
 
     /// Rows that are held above and were not met are gone from the city; false where they stay
-    /// above for now. In bulk they are deleted
-    /// only with an approval: an empty table is more often a fault than a fact.
+    /// above for now. In bulk they are deleted only with an approval: an empty table is more often
+    /// a fault than a fact.
     async fn delete_gone(&mut self, mount: &Arc<Mount>, pass: &Pass) -> Result<bool, Error> {
         let carrier = Arc::clone(&self.carrier);
         let (gone, held) = self
@@ -434,8 +430,9 @@ impl Observe {
         Ok(true)
     }
 
-    /// Spool and memory have room for another page.
+    /// Spool and memory have room for another page, and nobody waits for us to end.
     async fn may_read(&self, lane: Lane) -> bool {
+        let stopping = self.crew.supervisor.stop_signal().is_raised();
         let (carrier, channel) = (Arc::clone(&self.carrier), Arc::clone(&self.channel));
         let (room, own, all) = self
             .crew
@@ -448,7 +445,10 @@ impl Observe {
             .await;
         // The backlog of all datasets shares one budget; a live lane always has its own share.
         let within = all < BACKLOG_ROWS || lane == Lane::Live && own < LIVE_ROWS;
-        within && room >= PAGE_ROOM_ROWS && self.crew.has_room(&self.carrier, lane, PAGE_ROOM_BYTES)
+        !stopping
+            && within
+            && room >= PAGE_ROOM_ROWS
+            && self.crew.has_room(&self.carrier, lane, PAGE_ROOM_BYTES)
     }
 
     /// Waits for room; true when the daemon stops.

@@ -286,6 +286,8 @@ impl Client {
             body: b"",
             body_sha256: "",
             token: None,
+            signature: None,
+            document: None,
             zone: &self.standard.settings().zone,
         }
     }
@@ -326,6 +328,8 @@ impl Client {
             body: b"",
             body_sha256: "",
             token,
+            signature: None,
+            document: None,
             zone: &settings.zone,
         };
         let slot = |name: &str| word(name, &facts, &credential);

@@ -115,19 +115,20 @@ fn check_settings(settings: &Settings, list: &mut Vec<Problem>) {
         check_template(template, &format!("http.headers.{name}"), &mut problems);
     }
     if let Some(auth) = &settings.auth {
-        for (name, template) in auth.headers.iter().chain(&auth.form) {
+        for (name, template) in auth.headers.iter().chain(&auth.form).chain(&auth.request) {
             check_template(template, &format!("auth.{name}"), &mut problems);
         }
     }
     if let Some(sign) = &settings.sign {
         sign.over.iter().for_each(|it| check_template(it, "sign.over", &mut problems));
         let is_place = ["header:", "query:"].iter().any(|place| sign.into.starts_with(place));
-        if !is_place && !sign.into.is_empty() {
-            let what = format!("`{}` is not `header:NAME` or `query:NAME`", sign.into);
+        if !is_place && !sign.into.is_empty() && sign.into != "body" {
+            let what = format!("`{}` is not `header:NAME`, `query:NAME` or `body`", sign.into);
             problems.add(Code::Key, None, "sign.into", what);
         }
-        if !sign.key.starts_with("credential.") && !sign.key.is_empty() {
-            let what = format!("`{}` is not `credential.NAME`", sign.key);
+        let is_fetched = sign.key == "token" && settings.auth.is_some();
+        if !sign.key.starts_with("credential.") && !sign.key.is_empty() && !is_fetched {
+            let what = format!("`{}` is not `credential.NAME`, or `token` with [auth]", sign.key);
             problems.add(Code::Key, None, "sign.key", what);
         }
     }

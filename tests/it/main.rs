@@ -11,6 +11,7 @@ mod delivery;
 mod durability;
 mod example;
 mod faults;
+mod kills;
 mod package;
 mod prometheus;
 mod real;
