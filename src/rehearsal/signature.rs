@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::{digest, hmac as sha2};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -151,6 +151,7 @@ fn word(name: &str, words: &BTreeMap<String, String>, signed: &Signed<'_>) -> Op
     Some(match name {
         "body" => signed.body.to_vec(),
         "body.sha256" => hex(sha256().as_ref()).into_bytes(),
+        "body.sm3" => hex(&<sm3::Sm3 as sm3::Digest>::digest(signed.body)).into_bytes(),
         "request.method" => signed.method.as_bytes().to_vec(),
         "request.path" => signed.path.as_bytes().to_vec(),
         "request.operation" => signed.operation.as_bytes().to_vec(),
@@ -166,8 +167,16 @@ fn word(name: &str, words: &BTreeMap<String, String>, signed: &Signed<'_>) -> Op
 fn tag(sign: &Sign, key: &[u8], text: &[u8]) -> Result<String, Doubt> {
     let bytes = match sign.algorithm.as_str() {
         "hmac-sha256" => {
-            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text).as_ref().to_vec()
+            sha2::sign(&sha2::Key::new(sha2::HMAC_SHA256, key), text).as_ref().to_vec()
         }
+        "hmac-sm3" => {
+            use hmac::Mac as _;
+            let mut tag: hmac::Hmac<sm3::Sm3> = hmac::KeyInit::new_from_slice(key)
+                .map_err(|_length| "platform's key has no usable length")?;
+            tag.update(text);
+            tag.finalize().into_bytes().to_vec()
+        }
+        "sm3" => <sm3::Sm3 as sm3::Digest>::digest(text).to_vec(),
         "sha256" => digest::digest(&digest::SHA256, text).as_ref().to_vec(),
         _ => return Err("platform does not know the algorithm"),
     };

@@ -62,6 +62,11 @@ pub(crate) fn of_standards(folder: &Path) -> Words {
         let table: toml::Table = text.parse().expect("a standard's settings are TOML");
         settings_words(&table, path, &mut words);
     }
+    // A field that is called what our own catalogue calls it betrays nothing.
+    let kinds = cascaded::catalogue::Kind::ALL.iter().map(|kind| kind.as_str());
+    for word in kinds.chain(["item"]).filter_map(cascaded::catalogue::words).flatten() {
+        canonical.extend(word.name.split('.').map(str::to_owned));
+    }
     words.retain(|word, _| !canonical.contains(word));
     words
 }
