@@ -87,6 +87,7 @@ closed! {
         BatchLane = "batch.lane", Code;
         BatchDigest = "batch.digest", Text;
         DatasetId = "dataset.id", Text;
+        DatasetKey = "dataset.key", Text;
         PageNumber = "page.number", Integer;
         PageSize = "page.size", Integer;
         PageCursor = "page.cursor", Text;

@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a test says by name what it did not run")]
 
+mod answers;
 mod catalogue;
 mod changes;
 mod city;
 mod command;
+mod conformance;
 mod crash;
 mod delivery;
 mod durability;
@@ -16,8 +18,10 @@ mod kills;
 mod package;
 mod prometheus;
 mod real;
+mod reconcile;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;
 mod support;
+mod tables;
 mod tidy;

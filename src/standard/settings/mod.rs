@@ -98,9 +98,12 @@ pub const KEYS: &[(&str, &[&str])] = &[
             "passed",
             "failed",
             "correct",
+            "validity",
             "valid",
             "invalid",
             "invalid_reason",
+            "corrected",
+            "deleted",
             "prefix",
         ],
     ),
@@ -196,8 +199,8 @@ pub struct Settings {
     pub operations: Vec<OperationSettings>,
     /// `[rows]`.
     pub rows: Option<RowSettings>,
-    /// `[tables]`, as written.
-    pub tables: BTreeMap<String, Vec<String>>,
+    /// `[tables]`: front-end tables (前置库) instead of HTTP.
+    pub tables: Option<TableSettings>,
     /// `[[inbox]]`, as written.
     pub inbox: Vec<BTreeMap<String, Vec<String>>>,
     /// Every key of the file and its value as text, so that two versions can be compared whatever
@@ -405,6 +408,46 @@ pub struct RowStyle {
     /// Key columns only.
     pub only_key: bool,
 }
+
+/// `[tables]`: how rows stand in front-end tables, and where the province writes its verdicts.
+///
+/// Every name is a column's; every other value is what stands in it, as text.
+#[derive(Clone, Debug, Default)]
+pub struct TableSettings {
+    /// Our own primary key of a row.
+    pub own_key: String,
+    /// The number that the front database gives a row; may be empty.
+    pub upper_key: String,
+    /// Where the province says what became of the row.
+    pub status: String,
+    /// Why it was turned away; may be empty.
+    pub reason: String,
+    /// The status of a row that nobody has judged.
+    pub new: String,
+    /// Statuses of rows that stand.
+    pub passed: Vec<String>,
+    /// Statuses of rows that do not.
+    pub failed: Vec<String>,
+    /// How a row that is there is corrected: one of [`CORRECTIONS`].
+    pub correct: String,
+    /// Whether the row is valid, or takes back the one with the same key.
+    pub validity: String,
+    /// In [`TableSettings::validity`]: valid.
+    pub valid: String,
+    /// In [`TableSettings::validity`]: taken back.
+    pub invalid: String,
+    /// Why a row is taken back; may be empty.
+    pub invalid_reason: String,
+    /// The reason of a correction.
+    pub corrected: String,
+    /// The reason of a deletion.
+    pub deleted: String,
+    /// What stands before a table's name, for example a schema and a dot.
+    pub prefix: String,
+}
+
+/// Values of `[tables] correct`.
+pub const CORRECTIONS: &[&str] = &["tombstone-then-new"];
 
 /// Values of `[http] media`.
 pub const MEDIA: &[&str] =

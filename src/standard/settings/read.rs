@@ -8,9 +8,9 @@ use toml::{Table, Value};
 
 use super::super::problem::{Code, Problem, Problems};
 use super::{
-    ALGORITHMS, AUTH_KINDS, Auth, BODIES, CIPHERS, Class, Classes, Deadlines, ENCODINGS, Encrypt,
-    FILE, Http, KEYS, Limits, MEDIA, METHODS, OperationSettings, PageSettings, Replies,
-    RowSettings, RowStyle, SECRET_CIPHERS, STYLES, Settings, Sign,
+    ALGORITHMS, AUTH_KINDS, Auth, BODIES, CIPHERS, CORRECTIONS, Class, Classes, Deadlines,
+    ENCODINGS, Encrypt, FILE, Http, KEYS, Limits, MEDIA, METHODS, OperationSettings, PageSettings,
+    Replies, RowSettings, RowStyle, SECRET_CIPHERS, STYLES, Settings, Sign, TableSettings,
 };
 use crate::delivery::Evidence;
 
@@ -57,7 +57,7 @@ pub(in super::super) fn read(bytes: &[u8], list: &mut Vec<Problem>) -> Settings 
     settings.deadlines = top.sub("deadlines", deadlines).unwrap_or_default();
     settings.operations = top.subs("operation", operation);
     settings.rows = top.sub("rows", rows);
-    settings.tables = top.sub("tables", lists).unwrap_or_default();
+    settings.tables = top.sub("tables", tables);
     settings.inbox = top.subs("inbox", lists);
     flatten("", &table, &mut settings.written);
     if settings.evidence.is_none() && !table.contains_key("evidence") {
@@ -496,6 +496,34 @@ fn rows(it: &mut Section<'_, '_, '_>) -> RowSettings {
         yes: it.text_or("true", "true"),
         no: it.text_or("false", "false"),
         digest: it.one_of("digest", &["", "lines"], ""),
+    }
+}
+
+fn tables(it: &mut Section<'_, '_, '_>) -> TableSettings {
+    let statuses = |it: &mut Section<'_, '_, '_>, key: &str| {
+        let texts = it.texts(key);
+        if texts.is_empty() {
+            it.wrong(key, "is required");
+        }
+        texts
+    };
+    let correct = it.one_of("correct", CORRECTIONS, "tombstone-then-new");
+    TableSettings {
+        own_key: it.required("own_key"),
+        upper_key: it.text("upper_key"),
+        status: it.required("status"),
+        reason: it.text("reason"),
+        new: it.required("new"),
+        passed: statuses(it, "passed"),
+        failed: statuses(it, "failed"),
+        correct,
+        validity: it.required("validity"),
+        valid: it.required("valid"),
+        invalid: it.required("invalid"),
+        invalid_reason: it.text("invalid_reason"),
+        corrected: it.text("corrected"),
+        deleted: it.text("deleted"),
+        prefix: it.text("prefix"),
     }
 }
 
