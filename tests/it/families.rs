@@ -103,9 +103,15 @@ fn a_town_arrives_under_a_changed_standard_once_its_missing_values_are_supplied(
             [("app_scene", "联办"), ("data_domain", "population"), ("*/data_level", "general")];
         supply(&city, &values);
         let daemon = TestDaemon::start(city.configuration(), &clock).await;
-        let sight = daemon.settled().await;
         let made = city.made.as_ref().unwrap();
-        assert_eq!(sight.entries_accepted, made.entries - made.entry_defects.len() as u64);
+        let sound = made.entries - made.entry_defects.len() as u64;
+        daemon
+            .wait_until("every sound entry stands above", || async {
+                held(&city.platform, "entry").len() as u64 == sound
+            })
+            .await;
+        let sight = daemon.looked_again().await;
+        assert_eq!(sight.entries_accepted, sound);
         assert_eq!(sight.unmounted, Vec::<String>::new());
         assert!(sight.rows.balance() && sight.rows.confirmed > 300, "{:?}", sight.rows);
         assert_eq!(wrong(&city).await, NOTHING);
@@ -221,6 +227,7 @@ key = ["no"]
 cycle = "daily"
 poll = "1s"
 change = { kind = "time-column", column = "changed" }
+columns = [{ name = "no" }, { name = "place" }, { name = "changed", type = "time" }]
 "#;
 
 const TABLES: &str = "
@@ -270,6 +277,16 @@ fn rows_alone(standards: &Path) {
     std::fs::write(file, alone).unwrap();
 }
 
+/// A standard without its `[auth]`: who is let in is tested where tokens are given out.
+fn let_everybody_in(folder: &Path) {
+    let file = folder.join("standard.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    if let Some((before, rest)) = text.split_once("[auth]\n") {
+        let (_, after) = rest.split_once("\n[").unwrap();
+        std::fs::write(file, format!("{before}[{after}")).unwrap();
+    }
+}
+
 /// A city whose rows go by the channel `province` and whose catalogue goes by the channel
 /// `catalogue`, which speaks `standard`.
 async fn two_channels(standard: &str, carries: &str, clock: &Clock) -> (TestCity, Platform) {
@@ -277,6 +294,7 @@ async fn two_channels(standard: &str, carries: &str, clock: &Clock) -> (TestCity
     open(&folder.path().join("city.sqlite")).execute_batch(TABLES).unwrap();
     let standards = folder.path().join("standards");
     rows_alone(&standards);
+    let_everybody_in(&standards.join(standard));
     let directory = standards.join(STANDARD);
     let city = TestCity::with(folder, SOURCES, clock, |settings| {
         settings.standard = directory;
@@ -294,10 +312,11 @@ async fn two_channels(standard: &str, carries: &str, clock: &Clock) -> (TestCity
         .await;
     let mut lines = String::new();
     for (name, text) in credentials {
-        let file = city.path().join("keys").join(name);
+        // A copy of a secret's file is as closed as that file.
+        let file = city.path().join("keys").join(format!("second-{name}"));
         std::fs::copy(city.path().join("keys/secret"), &file).unwrap();
         std::fs::write(&file, text).unwrap();
-        lines.push_str(&format!("{name} = \"keys/{name}\"\n"));
+        lines.push_str(&format!("{name} = \"keys/second-{name}\"\n"));
     }
     let shipped = format!("standards = [\"{}\"]", standards_folder().unwrap().display());
     reconfigure(&city, &shipped, "standards = [\"standards\"]");
@@ -434,6 +453,51 @@ fn what_another_installation_registered_is_adopted_with_its_id() {
             }
         }
         assert_eq!(above.objects().unwrap().len(), before.len());
+        daemon.stop().await;
+        above.stop();
+        city.close().await;
+    });
+}
+
+#[test]
+fn a_catalogue_is_registered_followed_and_withdrawn_over_the_national_interface() {
+    run(async {
+        let clock = Clock::system();
+        let kinds = "[\"organisation\", \"category\", \"system\", \"entry\", \"resource\"]";
+        let (city, above) = two_channels("national-direct/0.55", kinds, &clock).await;
+        let daemon = TestDaemon::start(city.configuration(), &clock).await;
+        // Only what nobody can know for the city is lacking: the platform its resources lie on.
+        wait_for(&daemon, "catalogue", Kind::Entry, LinkState::Refused).await;
+        daemon.stop().await;
+        supply(&city, &[("res_platform", "示例市共享交换平台")]);
+
+        let daemon = TestDaemon::start(city.configuration(), &clock).await;
+        for kind in [Kind::Entry, Kind::Resource] {
+            wait_for(&daemon, "catalogue", kind, LinkState::Published).await;
+        }
+        assert_eq!(titles(&above, "resource", "published"), ["住所库表"]);
+        daemon.settled().await;
+        assert_eq!((city.platform.count("d1").unwrap(), above.datasets().unwrap()), (2, vec![]));
+
+        change(
+            &city,
+            "UPDATE entry SET title = '住所登记信息' WHERE id = 'e1';
+                       DELETE FROM item WHERE entry = 'e2'; DELETE FROM entry WHERE id = 'e2';",
+        );
+        daemon.wake();
+        daemon
+            .wait_until("what changed stands above and what is gone is withdrawn", || async {
+                titles(&above, "entry", "published") == ["住所登记信息"]
+                    && titles(&above, "entry", "withdrawn") == ["网签信息"]
+            })
+            .await;
+        let codes = above.deliveries().unwrap();
+        assert!(codes.iter().all(|it| it.code == "200"), "{codes:?}");
+        for object in above.objects().unwrap() {
+            let said: serde_json::Value = serde_json::from_str(&object.message).unwrap();
+            let names: Vec<&String> = said.as_object().unwrap().keys().collect();
+            assert!(names.iter().all(|name| **name == name.to_lowercase()), "{names:?}");
+        }
         daemon.stop().await;
         above.stop();
         city.close().await;
