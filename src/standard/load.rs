@@ -106,6 +106,11 @@ fn check_settings(settings: &Settings, list: &mut Vec<Problem>) {
             problems.add(Code::Key, None, key, what);
         }
     }
+    for kind in settings.renumbers.iter().filter(|kind| Kind::parse(kind).is_none()) {
+        let what = "is no kind of object".to_owned();
+        let kinds = Kind::ALL.iter().map(|kind| kind.as_str());
+        problems.add_unknown(Code::Key, (None, "renumbers"), what, kind, kinds);
+    }
     if jiff::tz::TimeZone::get(&settings.zone).is_err() {
         let what = format!("`{}` is no time zone", settings.zone);
         problems.add(Code::Key, None, "zone", what);

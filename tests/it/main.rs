@@ -13,6 +13,7 @@ mod crash;
 mod delivery;
 mod durability;
 mod example;
+mod families;
 mod faults;
 mod kills;
 mod package;

@@ -133,6 +133,14 @@ impl TestCity {
         platform
     }
 
+    /// A further platform of the same authority, by settings of the test's own. Only for a city
+    /// made by [`TestCity::with`].
+    pub(crate) async fn further_platform(&self, change: impl FnOnce(&mut Settings)) -> Platform {
+        let mut settings = platform_settings(self.certificates.as_ref().unwrap());
+        change(&mut settings);
+        Platform::start(settings, self.clock.clone(), &self.above).await.unwrap()
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
