@@ -6,11 +6,13 @@
 //! and ends in a stable code.
 
 pub mod arguments;
+mod changeover;
 mod client;
 mod demonstration;
 mod dispatch;
 mod local;
 mod show;
+mod show_changeover;
 mod table;
 mod text;
 
