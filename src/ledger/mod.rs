@@ -44,6 +44,7 @@ mod runs;
 mod schema;
 pub mod seal;
 pub mod sent;
+pub mod sorting;
 pub mod spool;
 mod supplied;
 mod unique;

@@ -240,6 +240,30 @@ impl Ledger {
         })
         .await
     }
+
+    /// The province no longer holds an object that it took: it is due again, as if never sent.
+    pub async fn object_lost(&self, channel: ChannelId, key: ObjectKey) -> Result<()> {
+        self.write("record a lost object", move |transaction, now| {
+            transition(transaction, &channel, &key, LinkState::Stale, None, now)?;
+            transaction
+                .execute(
+                    "UPDATE link SET upper_id = NULL, upper_state = NULL, held = NULL
+                     WHERE channel = ?1 AND kind = ?2 AND id = ?3",
+                    params![channel.as_str(), key.kind.as_str(), key.id],
+                )
+                .map(drop)
+                .map_err(Error::engine("record a lost object"))
+        })
+        .await
+    }
+
+    /// The province holds an object that we took back: it is to be taken back once more.
+    pub async fn object_orphaned(&self, channel: ChannelId, key: ObjectKey) -> Result<()> {
+        self.write("record an orphaned object", move |transaction, now| {
+            transition(transaction, &channel, &key, LinkState::Orphan, None, now).map(drop)
+        })
+        .await
+    }
 }
 
 fn replace_objects(
