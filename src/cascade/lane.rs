@@ -179,18 +179,25 @@ pub struct Crew {
     pub readers: Readers,
 }
 
+/// Rows of all datasets of a channel that may be under way or unmerged: about 62 bytes each.
+const BACKLOG_ROWS: usize = 100_000;
+
 /// Places for readings of the city: each holds a page or two in memory and a session at a source,
 /// so their number is bounded, whatever the number of datasets.
 #[derive(Clone, Debug)]
 pub struct Readers {
     pub(super) live: Arc<Semaphore>,
     pub(super) past: Arc<Semaphore>,
+    /// Rows of all datasets of a channel that may be under way or unmerged before the past is read
+    /// on.
+    pub backlog_rows: usize,
 }
 
 impl Default for Readers {
     /// Live lanes have places of their own: a long first load never makes them wait.
     fn default() -> Self {
-        Self { live: Arc::new(Semaphore::new(2)), past: Arc::new(Semaphore::new(2)) }
+        let places = || Arc::new(Semaphore::new(2));
+        Self { live: places(), past: places(), backlog_rows: BACKLOG_ROWS }
     }
 }
 

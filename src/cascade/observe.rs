@@ -33,9 +33,7 @@ const PAGE_ROWS: usize = 1_000;
 const PAGE_ROOM_BYTES: u64 = 16 << 20;
 /// Rows that may be pended beyond one page before reading pauses.
 const PAGE_ROOM_ROWS: usize = 2 * PAGE_ROWS;
-/// Rows of all datasets of a channel that may be under way or unmerged: about 62 bytes each.
-const BACKLOG_ROWS: usize = 100_000;
-/// Of these, what a live lane may always use.
+/// Of the rows that may be under way, what a live lane may always use.
 const LIVE_ROWS: usize = 10_000;
 /// Below so many rows a deletion never needs an approval by its share.
 pub(super) const FEW_ROWS: u64 = 20;
@@ -375,8 +373,7 @@ impl Observe {
     }
 
     /// Rows that are held above and were not met are gone from the city; false where they stay
-    /// above for now. In bulk they are deleted only with an approval: an empty table is more often
-    /// a fault than a fact.
+    /// above for now, in bulk unless approved: an empty table is more often a fault than a fact.
     async fn delete_gone(&mut self, mount: &Arc<Mount>, pass: &Pass) -> Result<bool, Error> {
         let carrier = Arc::clone(&self.carrier);
         let (gone, held) = self
@@ -398,7 +395,7 @@ impl Observe {
             return Ok(true);
         }
         let share = u64::from(self.carrier.deletion_percent);
-        if !pass.approved
+        if !(pass.approved || crate::crash::sabotaged("bulk-deletion"))
             && gone > FEW_ROWS
             && gone.saturating_mul(100) > held.saturating_mul(share)
         {
@@ -445,7 +442,10 @@ impl Observe {
             })
             .await;
         // The backlog of all datasets shares one budget; a live lane always has its own share.
-        let within = all < BACKLOG_ROWS || lane == Lane::Live && own < LIVE_ROWS;
+        let most = self.crew.readers.backlog_rows;
+        let within = all < most
+            || crate::crash::sabotaged("endless-backlog")
+            || lane == Lane::Live && own < LIVE_ROWS;
         !stopping
             && within
             && room >= PAGE_ROOM_ROWS

@@ -242,7 +242,11 @@ pub(crate) struct TestDaemon {
 impl TestDaemon {
     /// Builds and starts every stage.
     pub(crate) async fn start(configuration: Configuration, clock: &Clock) -> Self {
-        let app = App::build(configuration, clock.clone()).await.unwrap();
+        Self::started(App::build(configuration, clock.clone()).await.unwrap(), clock)
+    }
+
+    /// Starts every stage of what a test has built, with other limits for instance.
+    pub(crate) fn started(app: App, clock: &Clock) -> Self {
         app.start();
         Self { app, clock: clock.clone(), step: Duration::ZERO, stopped: false }
     }
