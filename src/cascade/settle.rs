@@ -20,7 +20,7 @@ use crate::ledger::manifest::ManifestRow;
 use crate::ledger::sent;
 use crate::ledger::{Ended, Finding, Flow, Judged, LinkFilter, NewReject, Waiting};
 use crate::standard::{BatchScope, PageScope, RowJudgement, Scope};
-use crate::supervisor::Signal;
+use crate::supervisor::{Heart, Signal};
 
 /// Batches asked about in one step.
 const STEP_BATCHES: usize = 16;
@@ -65,6 +65,10 @@ impl Stage for Settle {
         let next = self.crew.ledger.next_inquiry_at(self.channel.id.clone()).await?;
         let soon = self.crew.after(Duration::from_millis(200));
         Ok(Progress::Idle(next.map_or(idle, |next| next.max(soon)).min(idle)))
+    }
+
+    fn heart(&self) -> &Heart {
+        &self.crew.heart
     }
 
     fn signal(&self) -> Signal {

@@ -10,13 +10,15 @@
 //! Stop order: [`Stop`] is raised, tasks that drain are awaited for the grace period, tasks that
 //! abort are cut at once; whoever has not ended by then is cut and named in [`Ended`].
 
+mod heart;
 mod pool;
 
+pub use heart::Heart;
 pub use pool::Pool;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -108,6 +110,7 @@ pub struct Ended {
 pub struct Supervisor {
     tasks: Arc<Mutex<Tasks>>,
     spawned: Arc<Notify>,
+    hearts: Arc<Mutex<Vec<Weak<heart::Beats>>>>,
     stop: watch::Sender<bool>,
     clock: Clock,
     pool: Pool,
@@ -120,6 +123,7 @@ impl Supervisor {
         Self {
             tasks: Arc::default(),
             spawned: Arc::default(),
+            hearts: Arc::default(),
             stop,
             clock,
             pool: Pool::new(blocking),
@@ -139,6 +143,24 @@ impl Supervisor {
     /// Sees the stop.
     pub fn stop_signal(&self) -> Stop {
         Stop(self.stop.subscribe())
+    }
+
+    /// A heart for a task of this name: while it works it owes a sign of life.
+    pub fn heart(&self, name: impl Into<String>) -> Heart {
+        let (heart, watched) = Heart::new(name.into(), self.clock.clone());
+        let mut hearts = self.hearts.lock().unwrap_or_else(PoisonError::into_inner);
+        hearts.retain(|known| known.strong_count() > 0);
+        hearts.push(watched);
+        heart
+    }
+
+    /// Tasks that work and gave no sign of life for longer than `limit`, with their last one.
+    pub fn silent(&self, limit: Duration) -> Vec<(String, Timestamp)> {
+        let hearts = self.hearts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut silent: Vec<_> =
+            hearts.iter().filter_map(|known| known.upgrade()?.silent(limit)).collect();
+        silent.sort();
+        silent
     }
 
     /// Raises the stop; [`Supervisor::run`] does the rest.

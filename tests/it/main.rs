@@ -7,6 +7,7 @@ mod changes;
 mod city;
 mod command;
 mod crash;
+mod deadlines;
 mod delivery;
 mod durability;
 mod example;
