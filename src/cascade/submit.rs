@@ -21,7 +21,7 @@ use super::{Carrier, Error};
 use crate::delivery::{Action, Attempt, Batch, BatchState, Lane, Outcome, RejectKind, Subject};
 use crate::ledger::manifest::ManifestRow;
 use crate::ledger::{Ended, Finding, NewReject, Scope as HoldScope, Waiting};
-use crate::supervisor::Signal;
+use crate::supervisor::{Heart, Signal};
 
 /// The stage of one channel.
 #[derive(Debug)]
@@ -88,6 +88,10 @@ impl Stage for Submit {
             return Ok(Progress::Did);
         }
         Ok(Progress::Idle(self.next_look().await?))
+    }
+
+    fn heart(&self) -> &Heart {
+        &self.crew.heart
     }
 
     fn signal(&self) -> Signal {

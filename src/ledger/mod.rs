@@ -63,7 +63,7 @@ pub use holds::{Drift, Hold, Scope};
 pub use identity::Identity;
 pub use inspect::{Report, verify_folder};
 pub use jobs::{Job, JobState, Resync};
-pub use lists::{BatchQuery, CatalogueRequest, Late, RejectQuery};
+pub use lists::{BatchQuery, CatalogueRequest, Late, LateLinks, RejectQuery};
 pub use objects::{CatalogueChange, Link, LinkFilter};
 pub use passes::{Pass, PassKind};
 pub use pause::pause_before_retry;

@@ -10,6 +10,7 @@ mod city;
 mod command;
 mod conformance;
 mod crash;
+mod deadlines;
 mod delivery;
 mod durability;
 mod example;

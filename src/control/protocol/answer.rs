@@ -142,7 +142,7 @@ pub struct Status {
     pub rejected_local: u64,
     /// Rejected by the province: refused or failed.
     pub rejected_above: u64,
-    /// Whether a complete pass over everything has happened since the start.
+    /// Whether everything that stood in the city was read once, by this process or one before it.
     pub complete_pass: bool,
     /// The channels.
     pub channels: Vec<Channel>,
