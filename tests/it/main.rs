@@ -14,6 +14,7 @@ mod faults;
 mod package;
 mod prometheus;
 mod real;
+mod reload;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;
