@@ -1,4 +1,4 @@
-//! What systemd is told: ready, alive, stopping.
+//! What systemd is told: ready, alive, reading again, stopping.
 
 use std::time::Duration;
 
@@ -7,6 +7,14 @@ use crate::supervisor::{Supervisor, sleep};
 /// Tells the service manager that the daemon is ready. Nothing happens without one.
 pub(super) fn ready() {
     tell(&[sd_notify::NotifyState::Ready]);
+}
+
+/// Tells the service manager that the daemon reads its configuration again; [`ready`] ends it.
+pub(super) fn reloading() {
+    match sd_notify::NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[sd_notify::NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "the monotonic clock cannot be read"),
+    }
 }
 
 /// Tells the service manager that the daemon stops.

@@ -316,7 +316,8 @@ impl Crew {
         let message = channel.standard.build(operation, scope).map_err(Error::lacks)?;
         let batch = scope.batch.id.unwrap_or_default();
         let cursor = scope.page.cursor;
-        let reply = channel.client.collect(operation, &message, batch, about, cursor).await;
+        let asked = channel.client.collect(operation, &message, batch, about, cursor);
+        let reply = self.heart.outside(asked).await;
         self.heard(channel, operation, &reply).await?;
         Ok(reply)
     }

@@ -191,7 +191,7 @@ fn a_province_restored_from_yesterday_gets_today_again() {
         city.platform.restore().unwrap();
         let lost = compared(&daemon).await;
         assert!(lost >= 100, "{lost} rows are found different");
-        for channel in &daemon.app.channels {
+        for channel in &daemon.app.channels() {
             let datasets: Vec<String> =
                 channel.carriers().map(|carrier| carrier.flow().dataset.clone()).collect();
             let crew = &daemon.app.crew;

@@ -21,6 +21,7 @@ mod package;
 mod prometheus;
 mod real;
 mod reconcile;
+mod reload;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;

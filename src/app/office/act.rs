@@ -71,10 +71,6 @@ fn detail(request: &Request) -> String {
 
 /// The first of several failures; the rest are in the log.
 pub(super) fn first(mut failures: Vec<Failure>) -> Failure {
-    for it in &failures {
-        let place = it.place.as_deref().unwrap_or_default();
-        tracing::warn!(code = it.code, place, "reload refused: {}", it.what);
-    }
     let count = failures.len();
     if count == 0 {
         return failure("E-RELOAD", "the reload was refused", Some("see the log"));
@@ -130,7 +126,7 @@ impl Office {
         let number = number(name)?;
         self.crew.ledger.job_cancelled(number).await.map_err(told)?;
         let found = self.crew.ledger.job(number).await.map_err(told)?;
-        for channel in &self.channels {
+        for channel in &self.works().channels {
             channel.wake_observers();
         }
         found.as_ref().map(job).ok_or_else(|| no_such_job(name))
@@ -176,7 +172,7 @@ impl Office {
             differences: Vec::new(),
             skipped: Vec::new(),
         };
-        for channel in &self.channels {
+        for channel in &self.works().channels {
             let totals = self.crew.totals(channel).await.map_err(|error| failed(&error))?;
             for carrier in channel.carriers() {
                 let dataset = &carrier.flow().dataset;

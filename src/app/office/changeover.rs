@@ -38,7 +38,7 @@ impl Office {
         let channel = self.meant(asked.channel.as_deref(), &[&candidate])?;
         match &asked.trial {
             Trial::Catalogue {} => {
-                let part = part(channel);
+                let part = part(&channel);
                 let (ledger, pool) = (&self.crew.ledger, self.crew.supervisor.pool());
                 let checked = catalogue::check(ledger, pool, &part, &candidate).await;
                 Ok(Response::Checked(Box::new(checked.map_err(told)?)))
@@ -94,7 +94,8 @@ impl Office {
         }
         let candidate = self.candidate(&supply.standard).await?;
         let by = format!("{} ({})", supply.by.trim(), peer.named());
-        let in_force: Vec<(ChannelId, Arc<Standard>)> = self
+        let works = self.works();
+        let in_force: Vec<(ChannelId, Arc<Standard>)> = works
             .channels
             .iter()
             .map(|channel| (channel.id.clone(), Arc::clone(&channel.standard)))
@@ -105,7 +106,7 @@ impl Office {
             .await
             .map_err(told)?;
         if recorded.changed > 0 && !supply.dry_run {
-            self.channels.iter().for_each(|channel| channel.wake());
+            works.channels.iter().for_each(|channel| channel.wake());
         }
         let catalogue::Recorded { changed, unchanged, refused } = recorded;
         Ok(SupplyReport { changed, unchanged, refused })
@@ -113,8 +114,8 @@ impl Office {
 
     /// The standard of this name, as its directory is now.
     async fn candidate(&self, name: &str) -> Result<Arc<Standard>, Failure> {
-        let configuration = self.configuration.load_full();
-        let (folders, wanted) = (configuration.standard_folders.clone(), name.to_owned());
+        let folders = self.works().configuration.standard_folders.clone();
+        let wanted = name.to_owned();
         let pool = self.crew.supervisor.pool();
         let found = pool.run(move || config::standard_now(&folders, &wanted)).await;
         match found {
@@ -138,13 +139,13 @@ impl Office {
     }
 
     fn part(&self, channel: Option<&str>, of: &[&Standard]) -> Result<Part, Failure> {
-        self.meant(channel, of).map(part)
+        Ok(part(&self.meant(channel, of)?))
     }
 
     /// The channel that is named; else the only one, or the only one that speaks a version of the
     /// same standard.
-    fn meant(&self, named: Option<&str>, of: &[&Standard]) -> Result<&Arc<Channel>, Failure> {
-        let all: Vec<&Arc<Channel>> = self.channels.iter().collect();
+    fn meant(&self, named: Option<&str>, of: &[&Standard]) -> Result<Arc<Channel>, Failure> {
+        let all = self.works().channels.clone();
         if let Some(named) = named {
             let found = all.into_iter().find(|channel| channel.id.as_str() == named);
             return found.ok_or_else(|| {
@@ -156,10 +157,10 @@ impl Office {
             let own = &channel.standard.settings().id;
             of.iter().any(|standard| standard.settings().id == *own)
         };
-        let spoken: Vec<&Arc<Channel>> =
-            all.iter().copied().filter(|channel| same(channel)).collect();
+        let spoken: Vec<&Arc<Channel>> = all.iter().filter(|channel| same(channel)).collect();
         match (spoken.as_slice(), all.as_slice()) {
-            ([one], _) | (_, [one]) => Ok(*one),
+            ([one], _) => Ok(Arc::clone(one)),
+            (_, [one]) => Ok(Arc::clone(one)),
             _ => Err(failure(
                 "E-CHANNEL-UNNAMED",
                 "several channels could be meant",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Office;
+use crate::app::Works;
 use crate::calendar::{Cycle, Grace};
 use crate::cascade;
 use crate::catalogue::{Kind, ObjectKey};
@@ -67,14 +68,18 @@ pub(super) struct Look {
 impl Office {
     /// Looks into the ledger.
     pub(super) async fn look(&self) -> Result<Look, ledger::Error> {
+        self.look_at(&self.works()).await
+    }
+
+    /// Looks into the ledger for what these works are about.
+    pub(super) async fn look_at(&self, works: &Works) -> Result<Look, ledger::Error> {
         let ledger = &self.crew.ledger;
         let at = self.now();
-        let configuration = self.configuration.load_full();
         let flows = ledger.flows().await?;
         let titles = ledger.titles().await?;
         let in_force = ledger.standards_in_force().await?;
         let mut channels = Vec::new();
-        for channel in &self.channels {
+        for channel in &works.channels {
             let standard = &channel.standard;
             let rows = standard.operation("rows.upsert").map(|operation| operation.evidence);
             channels.push(ChannelLook {
@@ -95,7 +100,7 @@ impl Office {
         let spool = &self.crew.files.spool;
         Ok(Look {
             at,
-            datasets: self.dataset_looks(&configuration, &flows, &titles, at),
+            datasets: dataset_looks(works, &flows, &titles, at),
             channels,
             flows,
             links: ledger.link_counts().await?,
@@ -104,7 +109,7 @@ impl Office {
             drift: ledger.drift().await?,
             rejects: ledger.rejects_by_rule().await?,
             late: ledger.late_batches(at).await?,
-            late_links: self.late_links(at).await?,
+            late_links: self.late_links(works, at).await?,
             spool: spool.usage(),
             room: spool.room(SpoolOwner::BACKFILL),
             ledger_bytes,
@@ -112,9 +117,13 @@ impl Office {
     }
 
     /// Objects that stand in a waiting state for longer than its deadline.
-    async fn late_links(&self, at: Timestamp) -> Result<Vec<LateLinks>, ledger::Error> {
+    async fn late_links(
+        &self,
+        works: &Works,
+        at: Timestamp,
+    ) -> Result<Vec<LateLinks>, ledger::Error> {
         let mut late = Vec::new();
-        for channel in &self.channels {
+        for channel in &works.channels {
             let states =
                 channel.kinds.iter().flat_map(|kind| LinkState::ALL.map(|state| (*kind, state)));
             let patience = states.filter_map(|(kind, state)| {
@@ -125,28 +134,26 @@ impl Office {
         }
         Ok(late)
     }
+}
 
-    fn dataset_looks(
-        &self,
-        configuration: &Configuration,
-        flows: &[FlowState],
-        titles: &BTreeMap<ObjectKey, String>,
-        at: Timestamp,
-    ) -> Vec<DatasetLook> {
-        let mut looks = Vec::new();
-        for carrier in self.channels.iter().flat_map(|channel| channel.carriers()) {
-            let flow = carrier.flow().clone();
-            let dataset = carrier.dataset().clone();
-            let state = flows.iter().find(|state| state.flow == flow).cloned();
-            let owner = ObjectKey { kind: Kind::Organisation, id: dataset.department.clone() };
-            let department =
-                titles.get(&owner).cloned().unwrap_or_else(|| dataset.department.clone());
-            let freshness = freshness_of(configuration, &dataset, state.as_ref(), at);
-            looks.push(DatasetLook { flow, dataset, department, state, freshness });
-        }
-        looks.sort_by_key(|look| name(&look.flow));
-        looks
+fn dataset_looks(
+    works: &Works,
+    flows: &[FlowState],
+    titles: &BTreeMap<ObjectKey, String>,
+    at: Timestamp,
+) -> Vec<DatasetLook> {
+    let mut looks = Vec::new();
+    for carrier in works.carriers() {
+        let flow = carrier.flow().clone();
+        let dataset = carrier.dataset().clone();
+        let state = flows.iter().find(|state| state.flow == flow).cloned();
+        let owner = ObjectKey { kind: Kind::Organisation, id: dataset.department.clone() };
+        let department = titles.get(&owner).cloned().unwrap_or_else(|| dataset.department.clone());
+        let freshness = freshness_of(&works.configuration, &dataset, state.as_ref(), at);
+        looks.push(DatasetLook { flow, dataset, department, state, freshness });
     }
+    looks.sort_by_key(|look| name(&look.flow));
+    looks
 }
 
 /// The three clocks against the declared cycle. No grace: what a province allows is its scoring

@@ -30,12 +30,12 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::cascade::{self, Channel, Crew};
-use crate::config::Configuration;
+use crate::app::{Current, Works};
+use crate::cascade::{self, Crew};
 use crate::control::protocol::{Failure, Reloaded, Request, Response, Summary};
 use crate::control::{Handler, Health, Peer};
 use crate::ledger;
@@ -54,14 +54,10 @@ pub trait Lent: Send + Sync + 'static {
 
 /// What an office is made of.
 pub struct OfficeParts {
-    /// The city's name, for people.
-    pub city: String,
-    /// What the stages work with.
+    /// What lives as long as the process.
     pub crew: Crew,
-    /// The channels.
-    pub channels: Vec<Arc<Channel>>,
-    /// As read.
-    pub configuration: Arc<Configuration>,
+    /// The configuration and the channels, as they are at any time.
+    pub current: Arc<Current>,
     /// Every metric.
     pub metrics: Arc<Metrics>,
     /// Who was told by the stages; the same as the crew's events.
@@ -76,16 +72,14 @@ pub struct OfficeParts {
 
 impl std::fmt::Debug for OfficeParts {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("OfficeParts").field("city", &self.city).finish_non_exhaustive()
+        formatter.debug_struct("OfficeParts").finish_non_exhaustive()
     }
 }
 
 /// Answers operators, Prometheus and probes. Share it behind an `Arc`.
 pub struct Office {
-    city: String,
     crew: Crew,
-    channels: Vec<Arc<Channel>>,
-    configuration: ArcSwap<Configuration>,
+    current: Arc<Current>,
     metrics: Arc<Metrics>,
     watch: Arc<Watch>,
     catalogue: Signal,
@@ -107,7 +101,7 @@ struct Known {
 
 impl std::fmt::Debug for Office {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Office").field("city", &self.city).finish_non_exhaustive()
+        formatter.debug_struct("Office").finish_non_exhaustive()
     }
 }
 
@@ -116,10 +110,8 @@ impl Office {
     pub fn new(parts: OfficeParts) -> Self {
         let started = parts.crew.supervisor.clock().now();
         Self {
-            city: parts.city,
             crew: parts.crew,
-            channels: parts.channels,
-            configuration: ArcSwap::new(parts.configuration),
+            current: parts.current,
             metrics: parts.metrics,
             watch: parts.watch,
             catalogue: parts.catalogue,
@@ -132,9 +124,9 @@ impl Office {
         }
     }
 
-    /// The configuration was read again.
-    pub fn reconfigured(&self, configuration: Arc<Configuration>) {
-        self.configuration.store(configuration);
+    /// The configuration and the channels as they are now.
+    fn works(&self) -> Arc<Works> {
+        self.current.load()
     }
 
     /// The sums, from a look of now.
@@ -152,9 +144,10 @@ impl Office {
     pub async fn refresh(&self) {
         let now = self.now();
         let writable = self.crew.ledger.proven_writable().await;
-        let known = match self.look().await {
+        let works = self.works();
+        let known = match self.look_at(&works).await {
             Ok(look) => {
-                self.metrics.show(&look.snapshot());
+                self.current.show(&works, || self.metrics.show(&look.snapshot()));
                 let not_ready = self.not_ready_by(&look, writable.as_ref().err());
                 Known { at: now, summary: Some(look.summary()), not_ready }
             }

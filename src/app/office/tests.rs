@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::cascade::Events as _;
 use crate::catalogue::{Content, Entry, Kind, Object, ObjectKey, Organisation};
 use crate::clock::Clock;
+use crate::config::Configuration;
 use crate::control::protocol::{
     DatasetQuery, Extent, JobName, JobQuery, Paging, Reconcile, RejectAct, RejectExport,
     RejectQuery, RejectReplay, Resync, Trouble,
@@ -88,10 +89,8 @@ impl Lent for Nothing {
 
 fn office(app: &App) -> Office {
     Office::new(OfficeParts {
-        city: "示例市".to_owned(),
         crew: app.crew.clone(),
-        channels: app.channels.clone(),
-        configuration: Arc::clone(&app.configuration),
+        current: Arc::clone(&app.current),
         metrics: Arc::clone(&app.metrics),
         watch: Arc::clone(&app.watch),
         catalogue: app.catalogue.clone(),
@@ -144,7 +143,7 @@ impl Bench {
             id: BatchId([u8::try_from(ordinal).unwrap(); 16]),
             ordinal,
             channel: carrier.flow().channel.clone(),
-            standard: self.app.channels[0].standard.id().clone(),
+            standard: self.app.channels()[0].standard.id().clone(),
             operation: "rows.upsert".to_owned(),
             subject: Subject::Rows { dataset: dataset.to_owned(), action: Action::Upsert },
             lane: Lane::Live,
@@ -177,9 +176,10 @@ impl Bench {
         batch
     }
 
-    fn carrier(&self, dataset: &str) -> &Arc<cascade::Carrier> {
-        let mut carriers = self.app.channels.iter().flat_map(|channel| channel.carriers());
-        carriers.find(|carrier| carrier.flow().dataset == dataset).unwrap()
+    fn carrier(&self, dataset: &str) -> Arc<cascade::Carrier> {
+        let works = self.app.works();
+        let mut carriers = works.carriers();
+        Arc::clone(carriers.find(|carrier| carrier.flow().dataset == dataset).unwrap())
     }
 
     fn reject(&self, flow: &Flow, kind: RejectKind, rule: &str, plain: &[u8]) -> NewReject {
