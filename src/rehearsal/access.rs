@@ -24,19 +24,19 @@ use super::tree::Path;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Auth {
-    kind: String,
-    path: String,
-    body: String,
-    form: BTreeMap<String, String>,
-    request: BTreeMap<String, String>,
-    key: String,
-    decrypt: String,
-    token: String,
-    expires: String,
-    lifetime: Option<String>,
-    headers: BTreeMap<String, String>,
-    user: String,
-    password: String,
+    pub(super) kind: String,
+    pub(super) path: String,
+    pub(super) body: String,
+    pub(super) form: BTreeMap<String, String>,
+    pub(super) request: BTreeMap<String, String>,
+    pub(super) key: String,
+    pub(super) decrypt: String,
+    pub(super) token: String,
+    pub(super) expires: String,
+    pub(super) lifetime: Option<String>,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) user: String,
+    pub(super) password: String,
 }
 
 /// What a request for a token is called where an operation's name is meant.
@@ -208,6 +208,12 @@ impl Auth {
         says.set("expires", lifetime.as_secs().to_string());
         let operation = Operation {
             name: TOKEN.to_owned(),
+            title: String::new(),
+            table: String::new(),
+            body: self.body.clone(),
+            compress: "none".to_owned(),
+            needs: Vec::new(),
+            outcomes: Classes::new(),
             method: "POST".to_owned(),
             path: self.path.clone(),
             replies,

@@ -125,31 +125,6 @@ pub(super) fn complete(
     }
 }
 
-/// The signature of a request whose words are `words`, as whoever holds the credentials makes it;
-/// `None` where the standard has none.
-pub(super) fn sign(
-    directory: &Directory,
-    words: &BTreeMap<String, String>,
-    signed: &Signed<'_>,
-    credentials: &BTreeMap<String, String>,
-) -> Result<Option<String>, Doubt> {
-    let Some(sign) = &directory.sign else { return Ok(None) };
-    let mut words = words.clone();
-    complete(&mut words, credentials, signed.operation);
-    let text = signed_text(sign, &words, signed)?;
-    let name = sign.key.strip_prefix("credential.").unwrap_or(&sign.key);
-    let key = credentials.get(name).map(String::as_str).unwrap_or_default();
-    let bytes = match sign.algorithm.as_str() {
-        "sm2" => of_pair(sign, key, &text).ok_or("there is no private key to sign with")?,
-        _ => tag(sign, key, &text)?,
-    };
-    Ok(Some(match sign.encode.as_deref() {
-        Some("hex") => hex(&bytes),
-        Some("hex-upper") => hex(&bytes).to_ascii_uppercase(),
-        _ => STANDARD.encode(&bytes),
-    }))
-}
-
 fn is_time(word: &str) -> bool {
     word == "attempt.time" || word.starts_with("attempt.time ")
 }

@@ -1,10 +1,11 @@
 //! The conformance kit over every standard that is shipped, and against platforms that lack
 //! something.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cascaded::clock::Clock;
-use cascaded::rehearsal::conformance::{self, Outcome, Report};
+use cascaded::rehearsal::conformance::{self, Outcome, Report, Stage};
 use cascaded::supervisor::Supervisor;
 
 fn shipped() -> Vec<PathBuf> {
@@ -26,7 +27,9 @@ async fn run(standard: &Path, plays: &Path) -> Report {
     let clock = Clock::system();
     let supervisor = Supervisor::new(clock.clone(), 1);
     let mut progress = |_: &Outcome| {};
-    conformance::rehearse(standard, plays, 7, (&clock, &supervisor), &mut progress).await.unwrap()
+    let stage = Stage { clock: &clock, supervisor: &supervisor };
+    let values = BTreeMap::new();
+    conformance::rehearse(standard, plays, (7, values), stage, &mut progress).await.unwrap()
 }
 
 fn failures(report: &Report) -> Vec<String> {
