@@ -59,11 +59,11 @@ impl Encrypt {
             }
         }
         let pad = usize::from(*plain.last()?);
-        if blocks.len() % 16 != 0 || pad == 0 || pad > 16 {
-            return None;
-        }
-        plain.truncate(plain.len().checked_sub(pad)?);
-        Some(plain)
+        let length = plain.len().checked_sub(pad)?;
+        let is_padding = (1..=16).contains(&pad)
+            && plain.get(length..)?.iter().all(|byte| usize::from(*byte) == pad);
+        plain.truncate(length);
+        (is_padding && blocks.len().is_multiple_of(16)).then_some(plain)
     }
 
     fn known(&self, word: &str, credentials: &BTreeMap<String, String>) -> Option<Vec<u8>> {
