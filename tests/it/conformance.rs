@@ -318,7 +318,7 @@ async fn a_standard_that_is_different_in_every_way_is_tried_as_well() {
         "resource.register/type/[].open",
         "resource.register/signature/wrong",
         "resource.state/nobody",
-        "resource.cancel/gone",
+        "resource.state/gone",
         "rows.upsert/rows/twice",
         "rows.upsert/limit/bytes",
         "inventory.keys/pages/resource",
