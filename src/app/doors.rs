@@ -85,7 +85,8 @@ impl App {
         Ok(address)
     }
 
-    fn office(&self, http: Option<SocketAddr>) -> Office {
+    /// Who answers operators, Prometheus and probes.
+    pub fn office(&self, http: Option<SocketAddr>) -> Office {
         Office::new(OfficeParts {
             city: self.configuration.city.clone(),
             crew: self.crew.clone(),

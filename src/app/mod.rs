@@ -34,7 +34,7 @@ use crate::province::Way;
 use crate::telemetry::metrics::Metrics;
 
 use self::office::{FAILURE_CODES, Watch};
-use crate::supervisor::{Ended, Signal, StopPolicy, Supervisor};
+use crate::supervisor::{Ended, Heart, Signal, StopPolicy, Supervisor};
 
 /// Datasets that have metric series of their own; the rest share one.
 const DATASET_SERIES: usize = 200;
@@ -89,7 +89,8 @@ impl App {
             reconcile: Some(configuration.pace.reconcile),
         };
         let readers = Readers::default();
-        let crew = Crew { ledger, files, supervisor: supervisor.clone(), events, pace, readers };
+        let (heart, supervised) = (Heart::default(), supervisor.clone());
+        let crew = Crew { ledger, files, supervisor: supervised, events, pace, readers, heart };
         let city_pool = pool::CityPool::shared(supervisor.clone());
         let sources: Vec<(SourceSettings, Source)> = configuration
             .sources
@@ -121,38 +122,38 @@ impl App {
 
     /// Starts every stage.
     pub fn start(&self) {
-        let supervisor = &self.supervisor;
-        let drain = StopPolicy::Drain;
         if let Some(settings) = &self.configuration.catalogue {
-            let stage = Inventory::new(
-                self.crew.clone(),
-                self.channels.clone(),
-                settings.clone(),
-                self.sources.clone(),
-                pool::CityPool::shared(supervisor.clone()),
-                self.catalogue.clone(),
-            );
-            supervisor.spawn("inventory", drain, cascade::run(stage, supervisor.clone()));
+            self.begin("inventory".to_owned(), |crew| {
+                Inventory::new(
+                    crew,
+                    self.channels.clone(),
+                    settings.clone(),
+                    self.sources.clone(),
+                    pool::CityPool::shared(self.supervisor.clone()),
+                    self.catalogue.clone(),
+                )
+            });
         }
         for channel in &self.channels {
             let name = |stage: &str| format!("{stage} {}", channel.id);
-            let crew = || self.crew.clone();
             let shared = || Arc::clone(channel);
-            let register = Register::new(crew(), shared());
-            let submit = Submit::new(crew(), shared());
-            let settle = Settle::new(crew(), shared());
-            let reconcile = Reconcile::new(crew(), shared());
-            let run = supervisor.clone();
-            supervisor.spawn(name("register"), drain, cascade::run(register, run.clone()));
-            supervisor.spawn(name("submit"), drain, cascade::run(submit, run.clone()));
-            supervisor.spawn(name("settle"), drain, cascade::run(settle, run.clone()));
-            supervisor.spawn(name("reconcile"), drain, cascade::run(reconcile, run.clone()));
+            self.begin(name("register"), |crew| Register::new(crew, shared()));
+            self.begin(name("submit"), |crew| Submit::new(crew, shared()));
+            self.begin(name("settle"), |crew| Settle::new(crew, shared()));
+            self.begin(name("reconcile"), |crew| Reconcile::new(crew, shared()));
             for carrier in channel.carriers() {
                 let task = format!("observe {} {}", channel.id, carrier.flow().dataset);
-                let stage = Observe::new(crew(), shared(), Arc::clone(carrier));
-                supervisor.spawn(task, drain, cascade::run(stage, run.clone()));
+                self.begin(task, |crew| Observe::new(crew, shared(), Arc::clone(carrier)));
             }
         }
+    }
+
+    /// Starts one stage, with a heart of its own that goes by the task's name.
+    fn begin<S: cascade::Stage>(&self, name: String, stage: impl FnOnce(Crew) -> S) {
+        let heart = self.supervisor.heart(name.as_str());
+        let stage = stage(Crew { heart, ..self.crew.clone() });
+        let run = cascade::run(stage, self.supervisor.clone());
+        self.supervisor.spawn(name, StopPolicy::Drain, run);
     }
 
     /// Waits for the stop, or for a task that ended by itself, and stops everything in order.

@@ -6,12 +6,14 @@
 //! and ends in a stable code.
 
 pub mod arguments;
+mod changeover;
 mod client;
 mod conformance;
 mod demonstration;
 mod dispatch;
 mod local;
 mod show;
+mod show_changeover;
 mod table;
 mod text;
 

@@ -36,7 +36,7 @@ pub(super) struct Directory {
 }
 
 /// One operation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Operation {
     pub(super) name: String,
     /// What the document calls it.

@@ -237,7 +237,16 @@ pub(super) fn holds(sign: &Sign, key: &str, text: &[u8], said: &str) -> Result<(
         _ => STANDARD.decode(said).ok(),
     };
     let bytes = bytes.ok_or("signature is not written as it should be")?;
-    let expected = match sign.algorithm.as_str() {
+    if sign.algorithm == "sm2" {
+        return is_pairs(sign, key, text, &bytes).ok_or("signature is wrong");
+    }
+    aws_lc_rs::constant_time::verify_slices_are_equal(&bytes, &tag(sign, key, text)?)
+        .map_err(|_unequal| "signature is wrong")
+}
+
+/// The digest of `text`, or its tag under a shared key.
+fn tag(sign: &Sign, key: &str, text: &[u8]) -> Result<Vec<u8>, Doubt> {
+    Ok(match sign.algorithm.as_str() {
         "hmac-sha256" => {
             let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
             hmac::sign(&key, text).as_ref().to_vec()
@@ -250,19 +259,19 @@ pub(super) fn holds(sign: &Sign, key: &str, text: &[u8], said: &str) -> Result<(
         }
         "sha256" => digest::digest(&digest::SHA256, text).as_ref().to_vec(),
         "sm3" => Sm3::digest(text).to_vec(),
-        "sm2" => return is_pairs(sign, key, text, &bytes).ok_or("signature is wrong"),
         _ => return Err("platform does not know the algorithm"),
-    };
-    aws_lc_rs::constant_time::verify_slices_are_equal(&bytes, &expected)
-        .map_err(|_unequal| "signature is wrong")
+    })
+}
+
+fn identity(sign: &Sign) -> &str {
+    sign.identity.as_deref().unwrap_or("1234567812345678")
 }
 
 /// Whether it is the SM2 signature of the pair that this PEM holds, or half holds.
 fn is_pairs(sign: &Sign, pem: &str, text: &[u8], said: &[u8]) -> Option<()> {
     let public = sm2::PublicKey::from_public_key_pem(pem).ok();
     let public = public.or_else(|| Some(sm2::SecretKey::from_pkcs8_pem(pem).ok()?.public_key()))?;
-    let identity = sign.identity.as_deref().unwrap_or("1234567812345678");
-    let key = sm2::dsa::VerifyingKey::new(identity, public).ok()?;
+    let key = sm2::dsa::VerifyingKey::new(identity(sign), public).ok()?;
     let signature = match sign.form.as_deref() {
         Some("raw") => sm2::dsa::Signature::from_slice(said).ok()?,
         _ => sm2::dsa::Signature::from_der(said).ok()?,
@@ -302,6 +311,20 @@ mod tests {
         assert_eq!(read("attempt.time %Y-%m-%d %H:%M:%S", "2023-11-15 06:13:20"), Some(at));
         assert_eq!(read("attempt.time", "2023-11-14T22:13:20Z"), Some(at));
         assert_eq!(read("attempt.time", "yesterday"), None);
+    }
+
+    #[test]
+    fn single_fields_are_taken_from_the_message() {
+        let document = super::super::tree::read(Media::Json, br#"{"a":{"b":"x<"},"c":7}"#).unwrap();
+        let sign = Sign {
+            over: ["{field a.b}", "{field c}", "{field none}"].map(str::to_owned).to_vec(),
+            join: "|".to_owned(),
+            ..Sign::default()
+        };
+        let spaces = Spaces::new();
+        let fields = Some((&document, &spaces, Media::Json));
+        let signed = Signed { method: "POST", path: "/", operation: "", body: b"", fields };
+        assert_eq!(signed_text(&sign, &BTreeMap::new(), &signed).unwrap(), b"x<|7|");
     }
 
     #[test]

@@ -106,6 +106,11 @@ fn check_settings(settings: &Settings, list: &mut Vec<Problem>) {
             problems.add(Code::Key, None, key, what);
         }
     }
+    for kind in settings.renumbers.iter().filter(|kind| Kind::parse(kind).is_none()) {
+        let what = "is no kind of object".to_owned();
+        let kinds = Kind::ALL.iter().map(|kind| kind.as_str());
+        problems.add_unknown(Code::Key, (None, "renumbers"), what, kind, kinds);
+    }
     if jiff::tz::TimeZone::get(&settings.zone).is_err() {
         let what = format!("`{}` is no time zone", settings.zone);
         problems.add(Code::Key, None, "zone", what);
@@ -233,6 +238,14 @@ fn compile_operation(
     let settings = &tables.settings;
     let kind = kind_of(&written.name);
     let message = compile_message(written, kind, tables, parts, list);
+    let is_inside = settings.sign.as_ref().is_some_and(|sign| sign.into == "body");
+    let signature = Source::Slot("attempt.signature".to_owned());
+    let carries = |message: &Message| message.fields.iter().any(|it| it.source == signature);
+    if is_inside && !message.as_ref().is_some_and(carries) {
+        let what = "is not signed: no field of its message has the value `attempt.signature`";
+        let mut problems = Problems::new(list, settings::FILE);
+        problems.add(Code::Operation, None, &written.name, what.to_owned());
+    }
     let needs = operation::needs_of(written, &mut Problems::new(list, settings::FILE));
     if let Some(message) = &message {
         check_message(written, message, &needs, tables, list);
@@ -383,8 +396,8 @@ fn check_places(message: &Message, problems: &mut Problems<'_>) {
     for field in &message.fields {
         let path = field.path.as_str();
         let is_column = path.strip_prefix("columns.").is_some_and(|name| !name.contains('.'));
-        if !is_column && !["table", "key", "rows"].contains(&path) {
-            let what = "is none of `table`, `key`, `columns.NAME` and `rows`".to_owned();
+        if !is_column && !["table", "key", "dataset", "rows"].contains(&path) {
+            let what = "is none of `table`, `key`, `dataset`, `columns.NAME` and `rows`".to_owned();
             problems.add(Code::Path, Some(field.row), path, what);
         }
     }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::Office;
 use crate::calendar::{Cycle, Grace};
+use crate::cascade;
 use crate::catalogue::{Kind, ObjectKey};
 use crate::city::Dataset;
 use crate::config::Configuration;
@@ -14,7 +15,7 @@ use crate::control::protocol::{Entries, Mismatches, Rows, Summary};
 use crate::delivery::{BatchState, ChannelId, Evidence, LinkState, RejectKind, StandardId};
 use crate::indicator::freshness::{self, Clocks, Freshness, Promise};
 use crate::ledger::spool::{Owner as SpoolOwner, Usage};
-use crate::ledger::{self, Counts, Drift, Flow, FlowState, Hold, Late, LinkCount};
+use crate::ledger::{self, Counts, Drift, Flow, FlowState, Hold, Late, LateLinks, LinkCount};
 use crate::telemetry::metrics::{self, ChannelSnapshot, DatasetSnapshot, Snapshot};
 
 /// A configured channel, and what the ledger says of it.
@@ -56,6 +57,7 @@ pub(super) struct Look {
     pub(super) drift: Vec<Drift>,
     pub(super) rejects: Vec<(Flow, RejectKind, String, u64)>,
     pub(super) late: Vec<Late>,
+    pub(super) late_links: Vec<LateLinks>,
     pub(super) spool: Usage,
     /// Bytes that the catalogue's or a live lane may still add.
     pub(super) room: u64,
@@ -102,10 +104,26 @@ impl Office {
             drift: ledger.drift().await?,
             rejects: ledger.rejects_by_rule().await?,
             late: ledger.late_batches(at).await?,
+            late_links: self.late_links(at).await?,
             spool: spool.usage(),
             room: spool.room(SpoolOwner::BACKFILL),
             ledger_bytes,
         })
+    }
+
+    /// Objects that stand in a waiting state for longer than its deadline.
+    async fn late_links(&self, at: Timestamp) -> Result<Vec<LateLinks>, ledger::Error> {
+        let mut late = Vec::new();
+        for channel in &self.channels {
+            let states =
+                channel.kinds.iter().flat_map(|kind| LinkState::ALL.map(|state| (*kind, state)));
+            let patience = states.filter_map(|(kind, state)| {
+                Some((kind, state, cascade::patience(&channel.standard, kind, state)?))
+            });
+            let (id, patience) = (channel.id.clone(), patience.collect());
+            late.extend(self.crew.ledger.late_links(id, patience, at).await?);
+        }
+        Ok(late)
     }
 
     fn dataset_looks(
@@ -258,6 +276,14 @@ impl Look {
                 .map(|link| (link.kind, link.state, link.count))
                 .collect(),
             holds: u64::try_from(holds).unwrap_or(u64::MAX),
+            late_batches: (self.late.iter())
+                .filter(|late| late.channel == *id)
+                .map(|late| late.count)
+                .sum(),
+            late_links: (self.late_links.iter())
+                .filter(|late| late.channel == *id)
+                .map(|late| late.count)
+                .sum(),
             drift: drift.into_iter().collect(),
         }
     }

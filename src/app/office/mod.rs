@@ -10,6 +10,7 @@
 
 mod act;
 mod attention;
+mod changeover;
 mod list;
 mod look;
 mod original;
@@ -24,10 +25,9 @@ mod tests;
 pub use act::report_of;
 pub use watch::{FAILURE_CODES, Reach, Watch};
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -42,7 +42,7 @@ use crate::ledger;
 use crate::supervisor::Signal;
 use crate::telemetry::metrics::Metrics;
 
-/// How long the office's own look, and a stage that reports, may be silent before the process is
+/// How long the office's own look, and a stage that works, may be silent before the process is
 /// thought dead.
 const SILENCE: Duration = Duration::from_mins(2);
 
@@ -95,7 +95,6 @@ pub struct Office {
     /// Once everything was read through, it stays so.
     complete: AtomicBool,
     last: ArcSwapOption<Known>,
-    heard: Mutex<BTreeMap<String, Timestamp>>,
     compared: Mutex<Option<act::Compared>>,
 }
 
@@ -129,7 +128,6 @@ impl Office {
             started,
             complete: AtomicBool::new(false),
             last: ArcSwapOption::empty(),
-            heard: Mutex::default(),
             compared: Mutex::default(),
         }
     }
@@ -144,7 +142,7 @@ impl Office {
         Ok(self.look().await?.summary())
     }
 
-    /// Whether everything that stood in the city when the process started was read once.
+    /// Whether everything that stood in the city was read once, by this process or one before.
     pub async fn is_complete(&self) -> Result<bool, ledger::Error> {
         self.read_through().await
     }
@@ -166,13 +164,6 @@ impl Office {
             }
         };
         self.last.store(Some(Arc::new(known)));
-    }
-
-    /// A stage or task that reports steadily is alive. One that has reported once must go on doing
-    /// so at least every two minutes.
-    pub fn alive(&self, stage: &str) {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.insert(stage.to_owned(), self.now());
     }
 
     fn now(&self) -> Timestamp {
@@ -206,6 +197,10 @@ impl Office {
             Request::StandardShow(name) => {
                 Response::Standard(Box::new(self.standard(&name.standard).await?))
             }
+            Request::StandardDiff(it) => Response::Differences(self.differences(&it).await?),
+            Request::StandardCheck(it) => self.check(&it).await?,
+            Request::StandardWanted(it) => Response::Wanted(self.wanted(&it).await?),
+            Request::StandardSupply(it) => Response::Supplied(self.supply(&it, peer).await?),
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
@@ -234,8 +229,7 @@ impl Health for Office {
         if self.is_silent(last) {
             reasons.push(format!("office-silent: the ledger was last looked at at {last}"));
         }
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        for (stage, at) in heard.iter().filter(|(_, at)| self.is_silent(**at)) {
+        for (stage, at) in self.crew.supervisor.silent(SILENCE) {
             reasons.push(format!("stage-silent: {stage} was last heard of at {at}"));
         }
         reasons

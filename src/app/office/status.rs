@@ -47,8 +47,7 @@ impl Office {
         }
         for carrier in self.channels.iter().flat_map(|channel| channel.carriers()) {
             let flow = carrier.flow();
-            if !self.crew.ledger.read_through(flow.clone(), self.started).await?
-                && !self.is_refused(flow).await?
+            if !self.crew.ledger.read_through(flow.clone()).await? && !self.is_refused(flow).await?
             {
                 return Ok(false);
             }

@@ -232,9 +232,6 @@ impl Client {
                 words.insert(name.to_owned(), time(city.now, format.trim(), &city.zone));
             }
         }
-        for (name, text) in &city.credentials {
-            words.insert(format!("credential.{name}"), text.clone());
-        }
         let texts = [
             ("attempt.id", format!("a{}", city.nonce)),
             ("attempt.number", "1".to_owned()),

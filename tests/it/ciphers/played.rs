@@ -203,8 +203,7 @@ async fn a_signature_may_go_over_single_fields() {
         let scene = Scene::new(&sections).await;
         let good = beat(&scene.client(scene.settings()).unwrap()).await;
         assert_eq!(said(&good), "accepted", "{into}");
-        // The field is signed, though nothing else differs.
-        let bad = beat(&scene.with("appkey", "appkey-124")).await;
+        let bad = beat(&scene.with("secret", "another")).await;
         assert_eq!(said(&bad), "auth 401", "{into}");
     }
 }
