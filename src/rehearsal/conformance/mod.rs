@@ -140,7 +140,7 @@ pub type Progress<'p> = &'p mut dyn FnMut(&Outcome);
 /// Tries a platform by a standard's tables.
 pub async fn examine(trial: Trial, clock: &Clock, progress: Progress<'_>) -> Result<Report, Error> {
     let files = directory::files(&trial.standard)?;
-    let directory = Directory::read(&files).map_err(|problems| Error::Standard { problems })?;
+    let directory = read(&files)?;
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     for (name, content) in &files {
         context.update(format!("{name}\n{}\n", content.len()).as_bytes());
@@ -188,7 +188,7 @@ pub async fn rehearse(
     settings.client_authority = Some(certificates.authority.clone());
     settings.seed = seed;
     let files = directory::files(standard)?;
-    let directory = Directory::read(&files).map_err(|problems| Error::Standard { problems })?;
+    let directory = read(&files)?;
     settings.credentials = credentials(&directory, &files, seed);
     let credentials = settings.credentials.clone();
     let platform = Platform::start(settings, clock.clone(), supervisor).await?;
@@ -201,6 +201,16 @@ pub async fn rehearse(
     let report = examine(trial, clock, progress).await;
     platform.stop();
     report
+}
+
+/// Reads a directory whose messages can be tried.
+fn read(files: &directory::Files) -> Result<Directory, Error> {
+    let directory = Directory::read(files).map_err(|problems| Error::Standard { problems })?;
+    if directory.content_type == "tables" {
+        let problem = "a standard of front-end tables sends no message that the kit could try";
+        return Err(Error::Standard { problems: vec![problem.to_owned()] });
+    }
+    Ok(directory)
 }
 
 /// Made-up credentials for all that a directory's files speak of.
