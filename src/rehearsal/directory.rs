@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::access::Auth;
 use super::condition::Condition;
+use super::seal::Encrypt;
 use super::tree::{Media, Path, Spaces};
 
 /// Path below the directory, to content.
@@ -27,13 +29,15 @@ pub(super) struct Directory {
     /// Header to template.
     pub(super) headers: BTreeMap<String, String>,
     pub(super) sign: Option<Sign>,
+    pub(super) auth: Option<Auth>,
+    pub(super) encrypt: Option<Encrypt>,
     pub(super) operations: Vec<Operation>,
     pub(super) rows: Option<Rows>,
     pub(super) limits: Limits,
 }
 
 /// One operation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Operation {
     pub(super) name: String,
     /// What the document calls it.
@@ -94,6 +98,8 @@ pub(super) struct Field {
     pub(super) required: Required,
     /// Canonical word and code.
     pub(super) codes: Option<Vec<(String, String)>>,
+    /// Encrypted by itself.
+    pub(super) hidden: bool,
 }
 
 /// A row of a reply's table.
@@ -136,6 +142,8 @@ struct Document {
     namespaces: Spaces,
     http: Http,
     sign: Option<Sign>,
+    auth: Option<Auth>,
+    encrypt: Option<Encrypt>,
     reply: BTreeMap<String, Texts>,
     limits: RawLimits,
     operation: Vec<RawOperation>,
@@ -160,6 +168,8 @@ pub(super) struct Sign {
     pub(super) join: String,
     pub(super) encode: Option<String>,
     pub(super) into: String,
+    pub(super) form: Option<String>,
+    pub(super) identity: Option<String>,
     pub(super) tolerance: Option<String>,
 }
 
@@ -336,6 +346,8 @@ impl Directory {
             zone: document.zone.unwrap_or_else(|| "Asia/Shanghai".to_owned()),
             headers: document.http.headers,
             sign: document.sign,
+            auth: document.auth,
+            encrypt: document.encrypt,
             operations,
             rows: document.rows,
             limits: Limits {
@@ -414,6 +426,7 @@ impl Reader<'_> {
                 length,
                 required,
                 codes,
+                hidden: cell("encrypt") == "yes",
                 path,
                 title: cell("title").to_owned(),
                 clause: cell("clause").to_owned(),

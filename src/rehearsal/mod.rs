@@ -19,6 +19,7 @@
 //!   its tables.
 //! * What it keeps is in one SQLite file whose tables people compare with the city's: [`store`].
 
+mod access;
 mod act;
 pub mod certificates;
 mod condition;
@@ -33,6 +34,7 @@ mod platform;
 mod reply;
 mod rows;
 mod script;
+mod seal;
 mod server;
 mod signature;
 mod store;

@@ -5,6 +5,7 @@
 mod answers;
 mod catalogue;
 mod changes;
+mod ciphers;
 mod city;
 mod command;
 mod conformance;

@@ -223,7 +223,8 @@ fn each_change_of_the_settings_is_one_difference_with_its_key() {
         assert!(list[0].clause.starts_with("standard.toml "), "{:?}", list[0]);
         assert!(!list[0].basis.is_empty());
     }
-    let auth = "[auth]\nkind = \"basic\"\nheaders = { A = \"{token}\" }\n\n[reply]";
+    let auth = "[auth]\nkind = \"basic\"\nuser = \"credential.user\"\n\
+                password = \"credential.password\"\n\n[reply]";
     let list = found(&[(SETTINGS, "[reply]", auth)]);
     assert!(list.iter().all(|it| it.change == Change::Authentication), "{list:#?}");
     assert!(list.iter().any(|it| it.subject == "auth.kind"));

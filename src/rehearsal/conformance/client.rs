@@ -192,9 +192,7 @@ impl Client {
                 words.insert(name.to_owned(), time(city.now, format.trim(), &city.zone));
             }
         }
-        for (name, text) in &city.credentials {
-            words.insert(format!("credential.{name}"), text.clone());
-        }
+        signature::complete(&mut words, &city.credentials, &of.name);
         let texts = [
             ("attempt.id", format!("a{}", city.nonce)),
             ("attempt.number", "1".to_owned()),
@@ -221,6 +219,7 @@ impl Client {
             path: &sent.path,
             operation: words.get("request.operation").map(String::as_str).unwrap_or_default(),
             body: &sent.body,
+            fields: None,
         };
         let Some(sign) = &directory.sign else { return Ok(sent) };
         let text = signature::sign(directory, words, &signed, &city.credentials)?;
