@@ -1,6 +1,7 @@
 //! The families under `config/standards`, each carrying a small town: tables alone, no code of
 //! their own on our side or on the platform's.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use cascaded::catalogue::Kind;
@@ -281,14 +282,15 @@ fn rows_alone(standards: &Path) {
     std::fs::write(file, alone).unwrap();
 }
 
-/// A standard without its `[auth]`: who is let in is tested where tokens are given out.
-fn let_everybody_in(folder: &Path) {
-    let file = folder.join("standard.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    if let Some((before, rest)) = text.split_once("[auth]\n") {
-        let (_, after) = rest.split_once("\n[").unwrap();
-        std::fs::write(file, format!("{before}[{after}")).unwrap();
-    }
+/// What the province hands out: one name for the city, and a number for each interface.
+fn credentials(directory: &Path) -> BTreeMap<String, String> {
+    let settings = std::fs::read_to_string(directory.join("standard.toml")).unwrap();
+    let settings: toml::Table = settings.parse().unwrap();
+    let operations = settings.get("operation").unwrap().as_array().unwrap().iter();
+    let names = operations.map(|it| it.get("name").unwrap().as_str().unwrap()).chain(["token"]);
+    let sids = names.map(|name| (format!("sid.{name}"), format!("SID-{name}")));
+    let common = [("appkey", "appkey-123"), ("appsecret", "AS-1"), ("rid", "RID-1")];
+    common.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().chain(sids).collect()
 }
 
 /// A city whose rows go by the channel `province` and whose catalogue goes by the channel
@@ -298,34 +300,26 @@ async fn two_channels(standard: &str, carries: &str, clock: &Clock) -> (TestCity
     open(&folder.path().join("city.sqlite")).execute_batch(TABLES).unwrap();
     let standards = folder.path().join("standards");
     rows_alone(&standards);
-    let_everybody_in(&standards.join(standard));
     let directory = standards.join(STANDARD);
     let city = TestCity::with(folder, SOURCES, clock, |settings| {
         settings.standard = directory;
         settings.mounted_only = false;
     })
     .await;
-    let credentials = [
-        ("secret", "SECRET"),
-        ("appkey", "AK-1"),
-        ("appsecret", "AS-1"),
-        ("rid", "RID-1"),
-        ("sid", "SID-1"),
-    ];
+    let credentials = credentials(&standards.join(standard));
     let above = city
         .further_platform(|settings| {
             settings.standard = standards.join(standard);
-            settings.credentials =
-                credentials.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+            settings.credentials = credentials.clone();
         })
         .await;
     let mut lines = String::new();
-    for (name, text) in credentials {
+    for (name, text) in &credentials {
         // A copy of a secret's file is as closed as that file.
         let file = city.path().join("keys").join(format!("second-{name}"));
         std::fs::copy(city.path().join("keys/secret"), &file).unwrap();
         std::fs::write(&file, text).unwrap();
-        lines.push_str(&format!("{name} = \"keys/second-{name}\"\n"));
+        lines.push_str(&format!("\"{name}\" = \"keys/second-{name}\"\n"));
     }
     let shipped = format!("standards = [\"{}\"]", standards_folder().unwrap().display());
     reconfigure(&city, &shipped, "standards = [\"standards\"]");
@@ -390,6 +384,10 @@ fn entries_cascade_by_a_standard_without_rows_while_rows_go_by_another_channel()
         assert_eq!(city.platform.count("d1").unwrap(), 2);
         assert_eq!((city.platform.objects().unwrap(), above.datasets().unwrap()), (vec![], vec![]));
 
+        // A token that ends is fetched again, once.
+        assert_eq!(above.tokens_issued(), 2, "each daemon fetched one");
+        above.expire_tokens();
+
         // Modified: under the ids that were given.
         change(
             &city,
@@ -421,8 +419,11 @@ fn entries_cascade_by_a_standard_without_rows_while_rows_go_by_another_channel()
             })
             .await;
         assert_eq!(titles(&above, "category", "published"), ["住建", "部门类"]);
+        assert_eq!(above.tokens_issued(), 3);
         let codes = above.deliveries().unwrap();
-        assert!(codes.iter().all(|it| it.code == "1"), "{codes:?}");
+        let doubts = codes.iter().filter(|it| it.code != "1");
+        assert!(doubts.clone().all(|it| it.code == "401"), "{codes:?}");
+        assert!(doubts.count() > 0, "the old token was tried");
         daemon.stop().await;
         above.stop();
         city.close().await;
@@ -501,6 +502,7 @@ fn a_catalogue_is_registered_followed_and_withdrawn_over_the_national_interface(
                     && titles(&above, "entry", "withdrawn") == ["网签信息"]
             })
             .await;
+        assert!(above.tokens_issued() >= 2, "each daemon exchanges a secret");
         let codes = above.deliveries().unwrap();
         assert!(codes.iter().all(|it| it.code == "200"), "{codes:?}");
         for object in above.objects().unwrap() {

@@ -161,6 +161,10 @@ impl Client {
             let text = filled(template, &words)?;
             sent = sent.header(name, &text);
         }
+        for (name, text) in self.lets_in(directory, &city)? {
+            sent.secrets.push(name.to_ascii_lowercase());
+            sent = sent.header(&name, &text);
+        }
         if !sent.body.is_empty() {
             let media = match of.body.as_str() {
                 "form" => "application/x-www-form-urlencoded",
@@ -246,7 +250,7 @@ impl Client {
         }
     }
 
-    async fn exchange(
+    pub(super) async fn exchange(
         &self,
         it: &Prepared,
     ) -> Result<(u16, BTreeMap<String, String>, Vec<u8>), String> {
@@ -302,7 +306,7 @@ fn compressed(how: &str, plain: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// The words of a template.
-fn names(template: &str) -> Vec<&str> {
+pub(super) fn names(template: &str) -> Vec<&str> {
     let parts = template.split('{').skip(1);
     parts.filter_map(|part| part.split_once('}')).map(|(name, _)| name.trim()).collect()
 }

@@ -21,6 +21,7 @@ mod fields;
 mod line;
 mod objects;
 mod report;
+mod token;
 mod words;
 
 pub use client::Target;
@@ -136,14 +137,18 @@ pub async fn examine(trial: Trial, clock: &Clock, progress: Progress<'_>) -> Res
         context.update(content);
     }
     let began = clock.now();
-    let city = words::City {
+    let mut city = words::City {
         zone: directory.zone.clone(),
         now: began,
         credentials: trial.credentials,
         given: trial.values,
         ..words::City::default()
     };
-    let client = client::Client::new(&trial.target)?;
+    let mut client = client::Client::new(&trial.target)?;
+    client
+        .enter(&directory, &mut city)
+        .await
+        .map_err(|problem| Error::Standard { problems: vec![problem] })?;
     let mut exam = exam::Exam::new(&directory, client, city, (clock.clone(), trial.seed), progress);
     exam.objects().await;
     exam.batches().await;
@@ -174,7 +179,9 @@ pub async fn rehearse(
     settings.client_authority = Some(certificates.authority.clone());
     settings.seed = seed;
     let files = directory::files(standard)?;
-    let names = credentials(&files);
+    let directory = Directory::read(&files).map_err(|problems| Error::Standard { problems })?;
+    let operations = directory.operations.iter().map(|operation| operation.name.as_str());
+    let names = credentials(&files, &operations.chain([super::access::TOKEN]).collect::<Vec<_>>());
     settings.credentials =
         names.into_iter().map(|name| (name.clone(), format!("rehearsed-{name}-{seed}"))).collect();
     let credentials = settings.credentials.clone();
@@ -191,15 +198,21 @@ pub async fn rehearse(
     report
 }
 
-/// The names of all credentials that a directory's files speak of.
-fn credentials(files: &directory::Files) -> std::collections::BTreeSet<String> {
+/// The names of all credentials that a directory's files speak of; `NAME.*` is one for each
+/// operation.
+fn credentials(
+    files: &directory::Files,
+    operations: &[&str],
+) -> std::collections::BTreeSet<String> {
     let mut names = std::collections::BTreeSet::new();
     for content in files.values() {
         let text = String::from_utf8_lossy(content);
         for part in text.split("credential.").skip(1) {
             let is_name = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == '-';
             let name: String = part.chars().take_while(|it| is_name(*it)).collect();
-            if !name.is_empty() {
+            if part.get(name.len()..).is_some_and(|rest| rest.starts_with(".*")) {
+                names.extend(operations.iter().map(|operation| format!("{name}.{operation}")));
+            } else if !name.is_empty() {
                 names.insert(name);
             }
         }
