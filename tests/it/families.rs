@@ -1,6 +1,7 @@
 //! The families under `config/standards`, each carrying a small town: tables alone, no code of
 //! their own on our side or on the platform's.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use cascaded::catalogue::Kind;
@@ -215,6 +216,7 @@ table = "resource"
 "resource.entry" = "entry"
 "resource.dataset" = "dataset"
 "resource.table" = "table_name"
+"resource.department.credit_code" = "credit_code"
 
 [[dataset]]
 id = "d1"
@@ -234,16 +236,18 @@ const TABLES: &str = "
 CREATE TABLE organisation (id TEXT, title TEXT, credit_code TEXT);
 INSERT INTO organisation VALUES ('o1', '示例市住建局', '91510100MA6C8A7M4M');
 CREATE TABLE category (id TEXT, code TEXT, title TEXT, parent TEXT);
-INSERT INTO category VALUES ('c3', '3', '部门类', NULL), ('c307', '307', '住建', 'c3');
+INSERT INTO category VALUES ('c3', '3', '部门类', NULL), ('c307', '307', '住建', 'c3'),
+    ('c308', '308', '网签', 'c3');
 CREATE TABLE system (id TEXT, title TEXT, department TEXT, department_title TEXT, credit_code TEXT);
-INSERT INTO system VALUES ('s1', '住房系统', 'o1', '示例市住建局', '91510100MA6C8A7M4M');
+INSERT INTO system VALUES ('s1', '住房系统', 'o1', '示例市住建局', '91510100MA6C8A7M4M'),
+    ('s2', '网签系统', 'o1', '示例市住建局', '91510100MA6C8A7M4M');
 CREATE TABLE entry (id TEXT, code TEXT, title TEXT, summary TEXT, category TEXT, system TEXT,
     department_title TEXT, credit_code TEXT, format TEXT, share_type TEXT, share_condition TEXT,
     share_ways TEXT, open_type TEXT, update_cycle TEXT);
 INSERT INTO entry VALUES
     ('e1', '307001/000001', '住所信息', '摘要', 'c307', 's1', '示例市住建局', '91510100MA6C8A7M4M',
      '数据库', '有条件共享', '审批', '共享平台', '不予开放', '每日'),
-    ('e2', '307001/000002', '网签信息', '摘要', 'c307', 's1', '示例市住建局', '91510100MA6C8A7M4M',
+    ('e2', '307001/000002', '网签信息', '摘要', 'c308', 's2', '示例市住建局', '91510100MA6C8A7M4M',
      '数据库', '无条件共享', NULL, '共享平台', '不予开放', '每月');
 CREATE TABLE item (entry TEXT, code TEXT, title TEXT, data_type TEXT, share_type TEXT, is_key TEXT);
 INSERT INTO item VALUES
@@ -251,8 +255,9 @@ INSERT INTO item VALUES
     ('e1', 'place', '地址', '字符型', '有条件共享', '否'),
     ('e1', 'changed', '变更时间', '日期时间型', '无条件共享', '否'),
     ('e2', 'no', '编号', '字符型', '无条件共享', '是');
-CREATE TABLE resource (id TEXT, title TEXT, kind TEXT, entry TEXT, dataset TEXT, table_name TEXT);
-INSERT INTO resource VALUES ('r1', '住所库表', '库表', 'e1', 'd1', 'home');
+CREATE TABLE resource (id TEXT, title TEXT, kind TEXT, entry TEXT, dataset TEXT, table_name TEXT,
+    credit_code TEXT);
+INSERT INTO resource VALUES ('r1', '住所库表', '库表', 'e1', 'd1', 'home', '91510100MA6C8A7M4M');
 CREATE TABLE home (no TEXT, place TEXT, changed TEXT);
 INSERT INTO home VALUES ('h1', '甲路', '2026-01-05 09:00:00'), ('h2', '乙路', '2026-01-05 09:01:00');
 ";
@@ -277,14 +282,15 @@ fn rows_alone(standards: &Path) {
     std::fs::write(file, alone).unwrap();
 }
 
-/// A standard without its `[auth]`: who is let in is tested where tokens are given out.
-fn let_everybody_in(folder: &Path) {
-    let file = folder.join("standard.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    if let Some((before, rest)) = text.split_once("[auth]\n") {
-        let (_, after) = rest.split_once("\n[").unwrap();
-        std::fs::write(file, format!("{before}[{after}")).unwrap();
-    }
+/// What the province hands out: one name for the city, and a number for each interface.
+fn credentials(directory: &Path) -> BTreeMap<String, String> {
+    let settings = std::fs::read_to_string(directory.join("standard.toml")).unwrap();
+    let settings: toml::Table = settings.parse().unwrap();
+    let operations = settings.get("operation").unwrap().as_array().unwrap().iter();
+    let names = operations.map(|it| it.get("name").unwrap().as_str().unwrap()).chain(["token"]);
+    let sids = names.map(|name| (format!("sid.{name}"), format!("SID-{name}")));
+    let common = [("appkey", "appkey-123"), ("appsecret", "AS-1"), ("rid", "RID-1")];
+    common.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter().chain(sids).collect()
 }
 
 /// A city whose rows go by the channel `province` and whose catalogue goes by the channel
@@ -294,29 +300,26 @@ async fn two_channels(standard: &str, carries: &str, clock: &Clock) -> (TestCity
     open(&folder.path().join("city.sqlite")).execute_batch(TABLES).unwrap();
     let standards = folder.path().join("standards");
     rows_alone(&standards);
-    let_everybody_in(&standards.join(standard));
     let directory = standards.join(STANDARD);
     let city = TestCity::with(folder, SOURCES, clock, |settings| {
         settings.standard = directory;
         settings.mounted_only = false;
     })
     .await;
-    let credentials =
-        [("appkey", "AK-1"), ("appsecret", "AS-1"), ("rid", "RID-1"), ("sid", "SID-1")];
+    let credentials = credentials(&standards.join(standard));
     let above = city
         .further_platform(|settings| {
             settings.standard = standards.join(standard);
-            settings.credentials =
-                credentials.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+            settings.credentials = credentials.clone();
         })
         .await;
     let mut lines = String::new();
-    for (name, text) in credentials {
+    for (name, text) in &credentials {
         // A copy of a secret's file is as closed as that file.
         let file = city.path().join("keys").join(format!("second-{name}"));
         std::fs::copy(city.path().join("keys/secret"), &file).unwrap();
         std::fs::write(&file, text).unwrap();
-        lines.push_str(&format!("{name} = \"keys/second-{name}\"\n"));
+        lines.push_str(&format!("\"{name}\" = \"keys/second-{name}\"\n"));
     }
     let shipped = format!("standards = [\"{}\"]", standards_folder().unwrap().display());
     reconfigure(&city, &shipped, "standards = [\"standards\"]");
@@ -367,7 +370,8 @@ fn entries_cascade_by_a_standard_without_rows_while_rows_go_by_another_channel()
                 held(&above, kind).into_iter().find(|it| it.title.as_deref() == Some(title));
             found.unwrap().upper_id
         };
-        let entry = held(&above, "entry").swap_remove(0);
+        let found = held(&above, "entry").into_iter();
+        let entry = found.into_iter().find(|it| it.title.as_deref() == Some("住所信息")).unwrap();
         for id in [upper("category", "住建"), upper("system", "住房系统")] {
             assert!(entry.message.contains(&id), "{id} is not in {}", entry.message);
         }
@@ -380,17 +384,21 @@ fn entries_cascade_by_a_standard_without_rows_while_rows_go_by_another_channel()
         assert_eq!(city.platform.count("d1").unwrap(), 2);
         assert_eq!((city.platform.objects().unwrap(), above.datasets().unwrap()), (vec![], vec![]));
 
+        // A token that ends is fetched again, once.
+        assert_eq!(above.tokens_issued(), 2, "each daemon fetched one");
+        above.expire_tokens();
+
         // Modified: under the ids that were given.
         change(
             &city,
-            "UPDATE system SET title = '住房管理系统'; UPDATE category SET title = '住房';
+            "UPDATE system SET title = '住房管理系统' WHERE id = 's1';
                        UPDATE entry SET title = '住所登记信息' WHERE id = 'e1';",
         );
         daemon.wake();
         daemon
             .wait_until("what changed stands above", || async {
                 titles(&above, "entry", "published") == ["住所登记信息", "网签信息"]
-                    && titles(&above, "system", "published") == ["住房管理系统"]
+                    && titles(&above, "system", "published") == ["住房管理系统", "网签系统"]
             })
             .await;
         assert_eq!(held(&above, "entry").len(), 2, "nothing was registered twice");
@@ -398,21 +406,24 @@ fn entries_cascade_by_a_standard_without_rows_while_rows_go_by_another_channel()
         // Cancelled: children first.
         change(
             &city,
-            "DELETE FROM resource; DELETE FROM item; DELETE FROM entry;
-                       DELETE FROM system; DELETE FROM category WHERE id = 'c307';",
+            "DELETE FROM item WHERE entry = 'e2'; DELETE FROM entry WHERE id = 'e2';
+             DELETE FROM system WHERE id = 's2'; DELETE FROM category WHERE id = 'c308';",
         );
         daemon.wake();
         daemon
             .wait_until("what is gone is withdrawn", || async {
-                held(&above, "entry")
-                    .iter()
-                    .chain(&held(&above, "system"))
-                    .all(|object| object.state == "withdrawn")
-                    && titles(&above, "category", "published") == ["部门类"]
+                let gone = |kind| titles(&above, kind, "withdrawn");
+                gone("entry") == ["网签信息"]
+                    && gone("system") == ["网签系统"]
+                    && gone("category") == ["网签"]
             })
             .await;
+        assert_eq!(titles(&above, "category", "published"), ["住建", "部门类"]);
+        assert_eq!(above.tokens_issued(), 3);
         let codes = above.deliveries().unwrap();
-        assert!(codes.iter().all(|it| it.code == "1"), "{codes:?}");
+        let doubts = codes.iter().filter(|it| it.code != "1");
+        assert!(doubts.clone().all(|it| it.code == "401"), "{codes:?}");
+        assert!(doubts.count() > 0, "the old token was tried");
         daemon.stop().await;
         above.stop();
         city.close().await;
@@ -438,13 +449,13 @@ fn what_another_installation_registered_is_adopted_with_its_id() {
             .wait_until("everything is adopted", || async {
                 let mut all = links(&daemon, "catalogue", Kind::System).await;
                 all.extend(links(&daemon, "catalogue", Kind::Category).await);
-                all.len() == 3 && all.iter().all(|link| link.upper_id.is_some())
+                all.len() == 5 && all.iter().all(|link| link.upper_id.is_some())
             })
             .await;
         let codes: Vec<String> =
             above.deliveries().unwrap().into_iter().map(|it| it.code).collect();
-        assert_eq!(codes.iter().filter(|code| *code == "C-10").count(), 2, "{codes:?}");
-        assert_eq!(codes.iter().filter(|code| *code == "P-29").count(), 1, "{codes:?}");
+        assert_eq!(codes.iter().filter(|code| *code == "C-10").count(), 3, "{codes:?}");
+        assert_eq!(codes.iter().filter(|code| *code == "P-29").count(), 2, "{codes:?}");
         for kind in [Kind::System, Kind::Category] {
             for link in links(&daemon, "catalogue", kind).await {
                 let id = link.upper_id.clone().unwrap();
@@ -491,6 +502,7 @@ fn a_catalogue_is_registered_followed_and_withdrawn_over_the_national_interface(
                     && titles(&above, "entry", "withdrawn") == ["网签信息"]
             })
             .await;
+        assert!(above.tokens_issued() >= 2, "each daemon exchanges a secret");
         let codes = above.deliveries().unwrap();
         assert!(codes.iter().all(|it| it.code == "200"), "{codes:?}");
         for object in above.objects().unwrap() {
