@@ -12,6 +12,8 @@ pub mod difference;
 mod effect;
 pub mod rows;
 pub mod sheet;
+#[cfg(test)]
+mod tests;
 pub mod wanted;
 
 pub use catalogue::{Part, Recorded};

@@ -122,7 +122,7 @@ impl Office {
             Some(Ok(standard)) => Ok(Arc::new(standard)),
             Some(Err(problems)) => {
                 let count = problems.len();
-                let mut told = failure("E-STANDARD", "the standard cannot be read", None);
+                let mut told = failure("E-CONFIG", "the standard cannot be read", None);
                 if let Some(first) = problems.into_iter().next() {
                     told.code = first.code.to_owned();
                     told.what = first.message;

@@ -41,4 +41,13 @@ fn cell_name(row: usize, column: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::cell_name;
+
+    #[test]
+    fn cells_are_called_as_spreadsheets_call_them() {
+        let names = [(0, 0), (11, 6), (0, 25), (0, 26), (4, 701), (4, 702)]
+            .map(|(row, column)| cell_name(row, column));
+        assert_eq!(names, ["A1", "G12", "Z1", "AA1", "ZZ5", "AAA5"]);
+    }
+}
