@@ -19,6 +19,7 @@ use crate::delivery::{Batch, LinkState, Outcome, RejectKind, Subject, Verdict};
 use crate::ledger::manifest::ManifestRow;
 use crate::ledger::sent;
 use crate::ledger::{Ended, Finding, Flow, Judged, LinkFilter, NewReject, Waiting};
+use crate::province::About;
 use crate::standard::{BatchScope, PageScope, RowJudgement, Scope};
 use crate::supervisor::Signal;
 
@@ -115,7 +116,9 @@ impl Settle {
         }
         let id = waiting.batch.id.to_string();
         let scope = self.scope(&id, &waiting.batch);
-        let reply = self.crew.ask(&self.channel, "batch.receipt", &scope).await?;
+        let parcel = self.sent(&waiting.batch).await?;
+        let about = parcel.as_ref().map(|parcel| about(&waiting.batch, parcel));
+        let reply = self.crew.ask_about(&self.channel, "batch.receipt", &scope, about).await?;
         let reading = reply.reading;
         if reading.absent {
             return Ok(again("not-arrived"));
@@ -205,7 +208,7 @@ impl Settle {
             .enumerate()
             .map(|(at, row)| (row.original.key_text.as_str(), (at, row)))
             .collect();
-        let mut parcel = None;
+        let mut parcel = self.sent(batch).await?;
         let mut page = (1_u32, None);
         let mut settled = false;
         let id = batch.id.to_string();
@@ -213,7 +216,8 @@ impl Settle {
             let mut scope = self.scope(&id, batch);
             let cursor: Option<String> = page.1.take();
             scope.page = PageScope { number: Some(page.0), cursor: cursor.as_deref(), size: None };
-            let reply = self.crew.ask(&self.channel, "rows.verdict", &scope).await?;
+            let about = parcel.as_ref().map(|parcel| about(batch, parcel));
+            let reply = self.crew.ask_about(&self.channel, "rows.verdict", &scope, about).await?;
             let reading = reply.reading;
             if reading.absent && !settled {
                 // It gave a receipt and holds nothing: asked for again, and sent again.
@@ -288,6 +292,14 @@ impl Settle {
         let (operation, details) = ("rows.verdict".to_owned(), vec![dataset.to_owned()]);
         let told = self.crew.ledger.drift_seen(self.channel.id.clone(), kind, operation, details);
         Ok(told.await?)
+    }
+
+    /// What was sent, where the channel asks by it.
+    async fn sent(&self, batch: &Batch) -> Result<Option<Parcel>, Error> {
+        match (&batch.subject, self.channel.client.asks_by_rows()) {
+            (Subject::Rows { .. }, true) => self.parcel(batch).await.map(Some),
+            (Subject::Rows { .. } | Subject::Object { .. }, _) => Ok(None),
+        }
     }
 
     async fn parcel(&self, batch: &Batch) -> Result<Parcel, Error> {
@@ -471,6 +483,10 @@ async fn merge(crew: &Crew, carrier: &Arc<Carrier>) -> Result<bool, Error> {
     })
     .await?;
     Ok(true)
+}
+
+fn about<'a>(batch: &'a Batch, parcel: &'a Parcel) -> About<'a> {
+    About { operation: &batch.operation, payload: &parcel.message.payload }
 }
 
 /// A verdict's reason as a code: its first word, where that looks like one. The words behind it

@@ -7,6 +7,7 @@ mod catalogue;
 mod changes;
 mod city;
 mod command;
+mod conformance;
 mod crash;
 mod delivery;
 mod durability;
@@ -16,8 +17,10 @@ mod kills;
 mod package;
 mod prometheus;
 mod real;
+mod reconcile;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;
 mod support;
+mod tables;
 mod tidy;
