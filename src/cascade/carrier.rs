@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::catalogue::{Kind, Object, ObjectKey};
-use crate::checks::Rules;
+use crate::checks::{Count, Rules, Tally};
 use crate::city;
 use crate::delivery::{Action, BatchId};
 use crate::ledger::sent::{self, Index};
@@ -33,6 +33,8 @@ pub struct Carrier {
     /// At most this share of what is held above may be deleted without an approval, in percent.
     pub(super) deletion_percent: u8,
     index: Mutex<Index>,
+    /// How often each rule ran since the start.
+    tally: Mutex<Tally>,
 }
 
 /// A [`city::Source`] that can be shown in debug output without its settings.
@@ -112,6 +114,7 @@ impl Carrier {
             rules,
             deletion_percent,
             index: Mutex::new(index),
+            tally: Mutex::default(),
         })
     }
 
@@ -128,6 +131,19 @@ impl Carrier {
     /// Who answers for it.
     pub fn owner(&self) -> &Owner {
         &self.owner
+    }
+
+    /// How often each rule was asked, broken and waived since the process started, by its name: a
+    /// rule that never runs finds nothing.
+    pub fn rule_counts(&self) -> Vec<(String, Count)> {
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = tally.counts().iter().copied().chain(std::iter::repeat(Count::default()));
+        self.rules.rules().iter().map(|rule| rule.name.clone()).zip(counts).collect()
+    }
+
+    /// A page was checked.
+    pub(super) fn tallied(&self, page: &Tally) {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(page);
     }
 
     /// Locks what is known of the province's holdings. Blocking work: only on the pool, never

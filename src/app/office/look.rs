@@ -9,6 +9,7 @@ use super::Office;
 use crate::calendar::{Cycle, Grace};
 use crate::cascade;
 use crate::catalogue::{Kind, ObjectKey};
+use crate::checks::Count;
 use crate::city::Dataset;
 use crate::config::Configuration;
 use crate::control::protocol::{Entries, Mismatches, Rows, Summary};
@@ -41,6 +42,8 @@ pub(super) struct DatasetLook {
     /// `None`: nothing of it was observed yet.
     pub(super) state: Option<FlowState>,
     pub(super) freshness: Freshness,
+    /// How often each rule ran since the start.
+    pub(super) rules: Vec<(String, Count)>,
 }
 
 /// What the ledger said at one moment, beside the configuration.
@@ -142,7 +145,8 @@ impl Office {
             let department =
                 titles.get(&owner).cloned().unwrap_or_else(|| dataset.department.clone());
             let freshness = freshness_of(configuration, &dataset, state.as_ref(), at);
-            looks.push(DatasetLook { flow, dataset, department, state, freshness });
+            let rules = carrier.rule_counts();
+            looks.push(DatasetLook { flow, dataset, department, state, freshness, rules });
         }
         looks.sort_by_key(|look| name(&look.flow));
         looks

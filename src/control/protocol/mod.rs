@@ -9,8 +9,8 @@ mod answer;
 
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Job, LedgerReport,
-    Link, Mismatches, Reconciled, Reject, RejectOriginal, Reloaded, Response, Rows, Standard,
-    StandardDetail, Status, Summary, Trouble, Urgency,
+    Link, Mismatches, Reconciled, Reject, RejectOriginal, Reloaded, Response, Rows, RuleCount,
+    Standard, StandardDetail, Status, Summary, Trouble, Urgency,
 };
 
 use jiff::Timestamp;
