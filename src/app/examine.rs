@@ -7,7 +7,7 @@ use crate::city::Source;
 use crate::clock::Clock;
 use crate::config::{Channel, Configuration};
 use crate::delivery::Outcome;
-use crate::province::Client;
+use crate::province::Way;
 use crate::standard::Scope;
 use crate::supervisor::Supervisor;
 use crate::telemetry::logs::Chain;
@@ -43,16 +43,13 @@ async fn reach(channel: &Channel, clock: &Clock) -> Found {
     let lacking =
         |what: String, advice: &str| Found { what, ok: false, advice: Some(advice.to_owned()) };
     let standard = Arc::clone(&channel.standard);
-    let client = match Client::new(
-        channel.settings.province.clone(),
-        Arc::clone(&standard),
-        clock.clone(),
-    ) {
-        Ok(client) => client,
-        Err(error) => {
-            return lacking(format!("{what}: {}", Chain(&error)), "mend the channel's files");
-        }
-    };
+    let client =
+        match Way::new(channel.settings.province.clone(), Arc::clone(&standard), clock.clone()) {
+            Ok(client) => client,
+            Err(error) => {
+                return lacking(format!("{what}: {}", Chain(&error)), "mend the channel's files");
+            }
+        };
     let asked = ["heartbeat", "inventory.datasets"]
         .into_iter()
         .find_map(|name| Some((name, standard.build(name, &Scope::default()).ok()?)));
@@ -63,7 +60,7 @@ async fn reach(channel: &Channel, clock: &Clock) -> Found {
             advice: None,
         };
     };
-    let reply = client.collect(operation, &message, "").await;
+    let reply = client.collect(operation, &message, "", None, None).await;
     if client.is_clock_off(&reply) {
         let ahead = reply.clock_ahead.map_or(0.0, |ahead| ahead.as_secs_f64());
         return lacking(format!("{what}: its clock is {ahead:.0} s ahead of ours"), "check NTP");

@@ -30,7 +30,7 @@ use crate::config::Configuration;
 use crate::delivery::ChannelId;
 use crate::ledger::seal::Sealer;
 use crate::ledger::{Flow, Ledger};
-use crate::province::Client;
+use crate::province::Way;
 use crate::telemetry::metrics::Metrics;
 
 use self::office::{FAILURE_CODES, Watch};
@@ -175,7 +175,7 @@ async fn channel(
 ) -> anyhow::Result<Channel> {
     let id = ChannelId::from(settings.settings.id.as_str());
     let standard = Arc::clone(&settings.standard);
-    let client = Client::new(
+    let client = Way::new(
         settings.settings.province.clone(),
         Arc::clone(&standard),
         crew.supervisor.clock().clone(),

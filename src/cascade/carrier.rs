@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::catalogue::{Kind, Object, ObjectKey};
 use crate::checks::{Count, Rules, Tally};
 use crate::city;
@@ -16,6 +18,7 @@ use crate::standard::{RowLayout, Standard};
 use crate::wire::RowPlan;
 
 use super::Error;
+use super::lane::Readers;
 
 /// The most rows of one dataset that may be under way or settled and not merged yet.
 const MEMORY_ROWS: usize = 200_000;
@@ -32,7 +35,8 @@ pub struct Carrier {
     pub(super) rules: Rules,
     /// At most this share of what is held above may be deleted without an approval, in percent.
     pub(super) deletion_percent: u8,
-    index: Mutex<Index>,
+    /// Shared with the carrier that this one replaced.
+    index: Arc<Mutex<Index>>,
     /// How often each rule ran since the start.
     tally: Mutex<Tally>,
 }
@@ -61,61 +65,41 @@ pub struct CarrierParts {
 
 impl Carrier {
     /// Opens what the ledger knows of the dataset: its runs, and the batches that are not merged.
+    /// Nobody else may work on the dataset.
     pub async fn open(
         parts: CarrierParts,
         source: city::Source,
         ledger: &Ledger,
         files: &Files,
     ) -> Result<Self, Error> {
+        let index = open_index(&parts.flow, ledger, files).await?;
+        Ok(Self::with(parts, source, Arc::new(Mutex::new(index))))
+    }
+
+    /// Carries on with what another carrier of the same dataset knows. Its stages must have ended
+    /// by themselves: one that was cut may have told the index what the ledger never heard.
+    pub fn succeed(parts: CarrierParts, source: city::Source, before: &Self) -> Self {
+        Self::with(parts, source, Arc::clone(&before.index))
+    }
+
+    fn with(parts: CarrierParts, source: city::Source, index: Arc<Mutex<Index>>) -> Self {
         let CarrierParts { flow, dataset, rules, deletion_percent } = parts;
         let owner = Owner {
             region: dataset.region.clone(),
             department: dataset.department.clone(),
             zone: dataset.zone_name.clone(),
         };
-        let mut names = ledger.runs(flow.clone()).await?;
-        names.reverse();
-        let spooled = ledger.spooled(flow.clone()).await?;
-        let mut failed = Vec::with_capacity(spooled.len());
-        let mut actions = Vec::with_capacity(spooled.len());
-        for batch in &spooled {
-            failed.push(ledger.failed_keys(batch.id).await?);
-            actions.push(match ledger.batch(batch.id).await?.batch.subject {
-                crate::delivery::Subject::Rows { action, .. } => action,
-                crate::delivery::Subject::Object { .. } => Action::Upsert,
-            });
-        }
-        let files = files.clone();
-        let index = files
-            .pool
-            .clone()
-            .run(move || -> Result<Index, ledger::Error> {
-                let sealer = Arc::clone(&files.sealer);
-                let mut index = Index::open(&files.runs, &names, sealer, MEMORY_ROWS)?;
-                for ((batch, failed), action) in spooled.iter().zip(failed).zip(actions) {
-                    if batch.fate == SpooledFate::Dropped {
-                        continue;
-                    }
-                    let rows = files.spool.read_manifest(&batch.id.to_string())?;
-                    index.restore(batch.ordinal, action, &rows)?;
-                    index.abandon(batch.ordinal, &failed)?;
-                    if batch.fate == SpooledFate::Held {
-                        index.settle(batch.ordinal)?;
-                    }
-                }
-                Ok(index)
-            })
-            .await?;
-        Ok(Self {
+        let source = SourceHandle(source);
+        Self {
             flow,
             owner,
             dataset,
-            source: SourceHandle(source),
+            source,
             rules,
             deletion_percent,
-            index: Mutex::new(index),
+            index,
             tally: Mutex::default(),
-        })
+        }
     }
 
     /// Which dataset on which channel.
@@ -146,11 +130,63 @@ impl Carrier {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(page);
     }
 
+    /// The rules of its rows.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Starts a reading of every row that sends nothing, once there is a place for it. The place is
+    /// free again when the first of the two is dropped.
+    pub async fn read_all(
+        &self,
+        readers: &Readers,
+    ) -> Result<(Option<OwnedSemaphorePermit>, city::Cursor), Error> {
+        let place = Readers::place(&readers.past).await;
+        Ok((place, self.source.0.scan(&self.dataset, city::Scan::Full).await?))
+    }
+
     /// Locks what is known of the province's holdings. Blocking work: only on the pool, never
     /// across an await.
     pub(super) fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn open_index(flow: &Flow, ledger: &Ledger, files: &Files) -> Result<Index, Error> {
+    let mut names = ledger.runs(flow.clone()).await?;
+    names.reverse();
+    let spooled = ledger.spooled(flow.clone()).await?;
+    let mut failed = Vec::with_capacity(spooled.len());
+    let mut actions = Vec::with_capacity(spooled.len());
+    for batch in &spooled {
+        failed.push(ledger.failed_keys(batch.id).await?);
+        actions.push(match ledger.batch(batch.id).await?.batch.subject {
+            crate::delivery::Subject::Rows { action, .. } => action,
+            crate::delivery::Subject::Object { .. } => Action::Upsert,
+        });
+    }
+    let files = files.clone();
+    let index = files
+        .pool
+        .clone()
+        .run(move || -> Result<Index, ledger::Error> {
+            let sealer = Arc::clone(&files.sealer);
+            let mut index = Index::open(&files.runs, &names, sealer, MEMORY_ROWS)?;
+            for ((batch, failed), action) in spooled.iter().zip(failed).zip(actions) {
+                if batch.fate == SpooledFate::Dropped {
+                    continue;
+                }
+                let rows = files.spool.read_manifest(&batch.id.to_string())?;
+                index.restore(batch.ordinal, action, &rows)?;
+                index.abandon(batch.ordinal, &failed)?;
+                if batch.fate == SpooledFate::Held {
+                    index.settle(batch.ordinal)?;
+                }
+            }
+            Ok(index)
+        })
+        .await?;
+    Ok(index)
 }
 
 /// The files beside the database, and who reads them.
@@ -199,6 +235,8 @@ pub(super) struct Mount {
     pub(super) object: Object,
     pub(super) upper_id: Option<String>,
     pub(super) upper: BTreeMap<Kind, String>,
+    /// The key's columns as they are named above, separated by commas.
+    pub(super) key: String,
     /// How a new or changed row is written.
     pub(super) upsert: RowPlan,
     /// How a deleted row is written; a standard may have no way.
@@ -243,6 +281,8 @@ impl Mount {
         let delete = standard
             .operation("rows.delete")
             .and_then(|_| standard.row_plan(Action::Delete, layout).ok());
-        Ok(Some(Self { object, upper_id: mounted, upper: above.upper, upsert, delete }))
+        let named = carrier.dataset.key.iter().filter_map(|at| upsert.name_of(*at));
+        let key = named.collect::<Vec<_>>().join(",");
+        Ok(Some(Self { object, upper_id: mounted, upper: above.upper, key, upsert, delete }))
     }
 }

@@ -15,7 +15,7 @@ use crate::city::{Cursor, Scan};
 use crate::clock::Clock;
 use crate::delivery::{BatchId, ChannelId, Lane, RejectKind};
 use crate::ledger::{Flow, Ledger};
-use crate::province::{Client, Placement, Reply};
+use crate::province::{About, Placement, Reply, Way};
 use crate::row::Page;
 use crate::standard::{Drift, Message, Scope, Standard};
 use crate::supervisor::{Heart, Signal, Supervisor};
@@ -89,7 +89,7 @@ pub struct ChannelParts {
     /// The protocol spoken on it.
     pub standard: Arc<Standard>,
     /// The way to the platform.
-    pub client: Client,
+    pub client: Way,
     /// The datasets whose rows it carries.
     pub carriers: Vec<Arc<Carrier>>,
 }
@@ -103,7 +103,7 @@ pub struct Channel {
     pub kinds: Vec<Kind>,
     /// The protocol spoken on it.
     pub standard: Arc<Standard>,
-    pub(super) client: Client,
+    pub(super) client: Way,
     pub(super) carriers: BTreeMap<String, Arc<Carrier>>,
     pub(super) submit: Signal,
     pub(super) settle: Signal,
@@ -138,7 +138,7 @@ impl Channel {
     }
 
     /// The client, for reloading its credentials.
-    pub fn client(&self) -> &Client {
+    pub fn client(&self) -> &Way {
         &self.client
     }
 
@@ -183,18 +183,33 @@ pub struct Crew {
     pub heart: Heart,
 }
 
+/// Rows of all datasets of a channel that may be under way or unmerged: about 62 bytes each.
+const BACKLOG_ROWS: usize = 100_000;
+
 /// Places for readings of the city: each holds a page or two in memory and a session at a source,
 /// so their number is bounded, whatever the number of datasets.
 #[derive(Clone, Debug)]
 pub struct Readers {
     pub(super) live: Arc<Semaphore>,
     pub(super) past: Arc<Semaphore>,
+    /// Rows of all datasets of a channel that may be under way or unmerged before the past is read
+    /// on.
+    pub backlog_rows: usize,
 }
 
 impl Default for Readers {
     /// Live lanes have places of their own: a long first load never makes them wait.
     fn default() -> Self {
-        Self { live: Arc::new(Semaphore::new(2)), past: Arc::new(Semaphore::new(2)) }
+        let places = || Arc::new(Semaphore::new(2));
+        Self { live: places(), past: places(), backlog_rows: BACKLOG_ROWS }
+    }
+}
+
+impl Readers {
+    /// Waits for a place. Cancel-safe: a place not taken is given to the next.
+    pub(super) async fn place(of: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        // The semaphores are never closed.
+        Arc::clone(of).acquire_owned().await.ok()
     }
 }
 
@@ -217,10 +232,9 @@ impl Crew {
         self.now().saturating_add(wait).unwrap_or(Timestamp::MAX)
     }
 
-    /// Waits for a place among the readers. Cancel-safe: a place not taken is given to the next.
+    /// As [`Readers::place`], for a stage.
     pub(super) async fn place(&self, of: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        // The semaphores are never closed.
-        self.heart.outside(Arc::clone(of).acquire_owned()).await.ok()
+        self.heart.outside(Readers::place(of)).await
     }
 
     /// Begins a reading of a dataset: the source has deadlines of its own.
@@ -265,7 +279,14 @@ impl Crew {
             batch,
             attempt: number,
         };
-        let reply = self.heart.outside(channel.client.place(placement)).await;
+        let calling = Box::pin(channel.client.place(placement));
+        let reply = self.heart.outside(calling).await;
+        self.heard(channel, operation, &reply).await?;
+        Ok(reply)
+    }
+
+    /// What every answer tells beside itself: whether anybody is there, the clock, drift.
+    async fn heard(&self, channel: &Channel, operation: &str, reply: &Reply) -> Result<(), Error> {
         self.events.called(&channel.id, reply.status.is_some());
         if let Some(ahead) = reply.clock_ahead {
             self.events.clock_offset(&channel.id, ahead.as_secs_f64());
@@ -279,7 +300,7 @@ impl Crew {
             self.events.drifted(&channel.id, kind);
             self.ledger.drift_seen(channel.id.clone(), kind, operation.to_owned(), details).await?;
         }
-        Ok(reply)
+        Ok(())
     }
 
     /// Asks a question about nothing durable: no attempt is recorded, for nothing can be lost.
@@ -289,9 +310,23 @@ impl Crew {
         operation: &str,
         scope: &Scope<'_>,
     ) -> Result<Reply, Error> {
+        self.ask_about(channel, operation, scope, None).await
+    }
+
+    /// As [`Crew::ask`], about a batch whose rows are the question where a channel asks so.
+    pub(super) async fn ask_about(
+        &self,
+        channel: &Channel,
+        operation: &str,
+        scope: &Scope<'_>,
+        about: Option<About<'_>>,
+    ) -> Result<Reply, Error> {
         let message = channel.standard.build(operation, scope).map_err(Error::lacks)?;
         let batch = scope.batch.id.unwrap_or_default();
-        self.call(channel, operation, &message, batch, 0).await
+        let cursor = scope.page.cursor;
+        let reply = channel.client.collect(operation, &message, batch, about, cursor).await;
+        self.heard(channel, operation, &reply).await?;
+        Ok(reply)
     }
 
     /// Removes a batch's file when the ledger no longer needs it.

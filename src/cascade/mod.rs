@@ -25,6 +25,7 @@ mod pack;
 mod parcel;
 mod reconcile;
 mod register;
+mod revoked;
 mod settle;
 mod stage;
 mod submit;

@@ -33,9 +33,7 @@ const PAGE_ROWS: usize = 1_000;
 const PAGE_ROOM_BYTES: u64 = 16 << 20;
 /// Rows that may be pended beyond one page before reading pauses.
 const PAGE_ROOM_ROWS: usize = 2 * PAGE_ROWS;
-/// Rows of all datasets of a channel that may be under way or unmerged: about 62 bytes each.
-const BACKLOG_ROWS: usize = 100_000;
-/// Of these, what a live lane may always use.
+/// Of the rows that may be under way, what a live lane may always use.
 const LIVE_ROWS: usize = 10_000;
 /// Below so many rows a deletion never needs an approval by its share.
 pub(super) const FEW_ROWS: u64 = 20;
@@ -157,8 +155,7 @@ impl Observe {
         let flow = self.carrier.flow.clone();
         let progress = self.crew.ledger.lane_progress(flow, Lane::Live).await?;
         let after = self.start(progress.as_ref())?;
-        let scan = Scan::Since { after, until: None };
-        self.read_lane(mount, Lane::Live, scan).await?;
+        self.read_lane(mount, Lane::Live, Scan::Since { after, until: None }).await?;
         self.polled();
         Ok(())
     }
@@ -202,11 +199,8 @@ impl Observe {
                 .as_ref()
                 .map(|time| Position { time: time.clone(), key: Vec::new() }),
         };
-        Ok(position.map(
-            |position| {
-                if overlap.is_zero() { position } else { position.back(overlap) }
-            },
-        ))
+        let back = |it: Position| if overlap.is_zero() { it } else { it.back(overlap) };
+        Ok(position.map(back))
     }
 
     fn position(&self, progress: &LaneProgress) -> Result<Option<Position>, Error> {
@@ -383,8 +377,7 @@ impl Observe {
     }
 
     /// Rows that are held above and were not met are gone from the city; false where they stay
-    /// above for now. In bulk they are deleted
-    /// only with an approval: an empty table is more often a fault than a fact.
+    /// above for now, in bulk unless approved: an empty table is more often a fault than a fact.
     async fn delete_gone(&mut self, mount: &Arc<Mount>, pass: &Pass) -> Result<bool, Error> {
         let carrier = Arc::clone(&self.carrier);
         let (gone, held) = self
@@ -406,7 +399,7 @@ impl Observe {
             return Ok(true);
         }
         let share = u64::from(self.carrier.deletion_percent);
-        if !pass.approved
+        if !(pass.approved || crate::crash::sabotaged("bulk-deletion"))
             && gone > FEW_ROWS
             && gone.saturating_mul(100) > held.saturating_mul(share)
         {
@@ -439,8 +432,9 @@ impl Observe {
         Ok(true)
     }
 
-    /// Spool and memory have room for another page.
+    /// Spool and memory have room for another page, and nobody waits for us to end.
     async fn may_read(&self, lane: Lane) -> bool {
+        let stopping = self.crew.supervisor.stop_signal().is_raised();
         let (carrier, channel) = (Arc::clone(&self.carrier), Arc::clone(&self.channel));
         let (room, own, all) = self
             .crew
@@ -452,8 +446,14 @@ impl Observe {
             })
             .await;
         // The backlog of all datasets shares one budget; a live lane always has its own share.
-        let within = all < BACKLOG_ROWS || lane == Lane::Live && own < LIVE_ROWS;
-        within && room >= PAGE_ROOM_ROWS && self.crew.has_room(&self.carrier, lane, PAGE_ROOM_BYTES)
+        let most = self.crew.readers.backlog_rows;
+        let within = all < most
+            || crate::crash::sabotaged("endless-backlog")
+            || lane == Lane::Live && own < LIVE_ROWS;
+        !stopping
+            && within
+            && room >= PAGE_ROOM_ROWS
+            && self.crew.has_room(&self.carrier, lane, PAGE_ROOM_BYTES)
     }
 
     /// Waits for room; true when the daemon stops.

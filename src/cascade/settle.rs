@@ -18,7 +18,8 @@ use crate::catalogue::Kind;
 use crate::delivery::{Batch, LinkState, Outcome, RejectKind, Subject, Verdict};
 use crate::ledger::manifest::ManifestRow;
 use crate::ledger::sent;
-use crate::ledger::{Ended, Finding, Flow, Judged, LinkFilter, NewReject, Waiting};
+use crate::ledger::{Ended, Finding, Flow, Judged, LinkFilter, NewReject, PassKind, Waiting};
+use crate::province::{About, PARENT_FAILED};
 use crate::standard::{BatchScope, PageScope, RowJudgement, Scope};
 use crate::supervisor::{Heart, Signal};
 
@@ -35,6 +36,9 @@ const RETIRE_ROWS: u32 = 500;
 /// Leftover files removed in one step.
 const LEFTOVERS: u32 = 200;
 
+/// The code of a reject whose reason begins with none.
+pub(super) const FAILED_ABOVE: &str = "failed-above";
+
 /// The stage of one channel.
 #[derive(Debug)]
 pub struct Settle {
@@ -43,6 +47,7 @@ pub struct Settle {
     next_review: Timestamp,
     next_beat: Timestamp,
     next_retirement: Timestamp,
+    revoked: super::revoked::Sweep,
     failures: u32,
 }
 
@@ -52,6 +57,7 @@ impl Stage for Settle {
         did |= self.collect_verdicts().await?;
         did |= self.follow_reviews().await?;
         did |= self.merge().await?;
+        self.revoked.step(&self.crew, &self.channel).await?;
         self.beat().await?;
         self.retire().await?;
         let leftovers = self.crew.ledger.spool_leftovers(LEFTOVERS).await?;
@@ -62,6 +68,7 @@ impl Stage for Settle {
         }
         let idle = self.crew.after(self.crew.pace.idle).min(self.next_review);
         let idle = if self.next_beat > self.crew.now() { idle.min(self.next_beat) } else { idle };
+        let idle = self.revoked.next().map_or(idle, |next| idle.min(next));
         let next = self.crew.ledger.next_inquiry_at(self.channel.id.clone()).await?;
         let soon = self.crew.after(Duration::from_millis(200));
         Ok(Progress::Idle(next.map_or(idle, |next| next.max(soon)).min(idle)))
@@ -90,6 +97,7 @@ impl Settle {
             next_review: Timestamp::MIN,
             next_beat: Timestamp::MIN,
             next_retirement: Timestamp::MIN,
+            revoked: super::revoked::Sweep::default(),
             failures: 0,
         }
     }
@@ -119,7 +127,9 @@ impl Settle {
         }
         let id = waiting.batch.id.to_string();
         let scope = self.scope(&id, &waiting.batch);
-        let reply = self.crew.ask(&self.channel, "batch.receipt", &scope).await?;
+        let parcel = self.sent(&waiting.batch).await?;
+        let about = parcel.as_ref().map(|parcel| about(&waiting.batch, parcel));
+        let reply = self.crew.ask_about(&self.channel, "batch.receipt", &scope, about).await?;
         let reading = reply.reading;
         if reading.absent {
             return Ok(again("not-arrived"));
@@ -209,26 +219,28 @@ impl Settle {
             .enumerate()
             .map(|(at, row)| (row.original.key_text.as_str(), (at, row)))
             .collect();
-        let mut parcel = None;
+        let mut parcel = self.sent(batch).await?;
         let mut page = (1_u32, None);
+        let mut settled = false;
         let id = batch.id.to_string();
         for _ in 0..MAX_PAGES {
             let mut scope = self.scope(&id, batch);
             let cursor: Option<String> = page.1.take();
             scope.page = PageScope { number: Some(page.0), cursor: cursor.as_deref(), size: None };
-            let reply = self.crew.ask(&self.channel, "rows.verdict", &scope).await?;
+            let about = parcel.as_ref().map(|parcel| about(batch, parcel));
+            let reply = self.crew.ask_about(&self.channel, "rows.verdict", &scope, about).await?;
             let reading = reply.reading;
-            if reading.absent {
+            if reading.absent && !settled {
                 // It gave a receipt and holds nothing: asked for again, and sent again.
                 let at = self.crew.after(self.backoff(waiting));
                 let ended = Ended::Unknown { code: "receipt-without-batch".to_owned(), at };
                 self.crew.ledger.batch_resolved(batch.id, ended).await?;
-                self.crew.events.drifted(&self.channel.id, "receipt-without-batch");
+                self.drifted("receipt-without-batch", dataset).await?;
                 self.channel.settle.raise();
                 return Ok(true);
             }
             if !matches!(reading.outcome, Outcome::Accepted { .. }) {
-                return Ok(false);
+                break;
             }
             let failing = reading
                 .verdicts
@@ -238,32 +250,87 @@ impl Settle {
                 parcel = Some(self.parcel(batch).await?);
             }
             let mut judged = Vec::with_capacity(reading.verdicts.len());
+            let mut foreign = false;
             for said in &reading.verdicts {
-                // A key that the batch does not carry is somebody else's row.
-                let Some((at, row)) = by_key.get(said.key.as_str()) else { continue };
-                judged.extend(self.judge(dataset, said, row, *at, parcel.as_ref())?);
+                let known = by_key.get(said.key.as_str()).copied();
+                foreign |= known.is_none();
+                // A key that the batch does not carry is somebody else's row, and nothing of ours.
+                let misled = crate::crash::sabotaged("foreign-verdict");
+                let known = known.or(rows.first().filter(|_| misled).map(|row| (0, row)));
+                let Some((at, row)) = known else { continue };
+                judged.extend(self.judge(dataset, said, row, at, parcel.as_ref())?);
             }
-            let failed = judged.iter().filter(|one| matches!(one, Judged::Failed(_))).count();
-            let (settled, contradictions) = self.crew.ledger.judged(batch.id, judged).await?;
-            crate::crash::point("verdicts-recorded");
-            let flow = Flow { channel: self.channel.id.clone(), dataset: dataset.clone() };
-            let failed = u64::try_from(failed).unwrap_or(u64::MAX);
-            if failed > 0 {
-                self.crew.events.rejected(&flow, RejectKind::Failed, failed);
+            if foreign {
+                self.drifted("verdict-foreign", dataset).await?;
             }
-            if contradictions > 0 {
-                self.crew.events.drifted(&self.channel.id, "verdict-contradiction");
-            }
-            if settled {
-                after(&self.crew, &self.channel, batch, Vec::new()).await?;
-                return Ok(true);
-            }
+            settled |= self.record(batch, dataset, judged).await?;
+            // What the last pages say counts as well: a verdict may contradict one before it.
             match reading.page.next {
                 Some(next) => page = (page.0.saturating_add(1), Some(next)),
-                None => return Ok(false),
+                None => break,
             }
         }
-        Ok(false)
+        if settled {
+            after(&self.crew, &self.channel, batch, Vec::new()).await?;
+            self.free_children(dataset, batch).await?;
+        }
+        Ok(settled)
+    }
+
+    /// One page of verdicts, recorded and told; true where it settles the batch.
+    async fn record(
+        &self,
+        batch: &Batch,
+        dataset: &str,
+        judged: Vec<Judged>,
+    ) -> Result<bool, Error> {
+        let failed = judged.iter().filter(|one| matches!(one, Judged::Failed(_))).count();
+        let (settled, contradictions) = self.crew.ledger.judged(batch.id, judged).await?;
+        crate::crash::point("verdicts-recorded");
+        let failed = u64::try_from(failed).unwrap_or(u64::MAX);
+        if failed > 0 {
+            let flow = Flow { channel: self.channel.id.clone(), dataset: dataset.to_owned() };
+            self.crew.events.rejected(&flow, RejectKind::Failed, failed);
+        }
+        if contradictions > 0 {
+            self.drifted("verdict-contradiction", dataset).await?;
+        }
+        Ok(settled)
+    }
+
+    /// The province's verdicts on a dataset are not as its standard says; someone is told.
+    async fn drifted(&self, kind: &'static str, dataset: &str) -> Result<(), Error> {
+        self.crew.events.drifted(&self.channel.id, kind);
+        let (operation, details) = ("rows.verdict".to_owned(), vec![dataset.to_owned()]);
+        let told = self.crew.ledger.drift_seen(self.channel.id.clone(), kind, operation, details);
+        Ok(told.await?)
+    }
+
+    /// Rows that were held for their parent are judged anew when parents came to stand.
+    async fn free_children(&self, dataset: &str, batch: &Batch) -> Result<(), Error> {
+        let ledger = &self.crew.ledger;
+        let children = self.channel.client.children_of(dataset);
+        if children.is_empty() || ledger.failed_keys(batch.id).await?.len() >= batch.rows as usize {
+            return Ok(());
+        }
+        for carrier in children.iter().filter_map(|child| self.channel.carriers.get(child)) {
+            let (flow, owner) = (carrier.flow().clone(), carrier.owner().clone());
+            if ledger.has_rejects_under(flow.clone(), PARENT_FAILED).await?
+                && ledger.open_pass(flow.clone()).await?.is_none()
+            {
+                ledger.pass_asked(flow, owner, PassKind::Rejected, None, None).await?;
+                self.channel.wake_observers();
+            }
+        }
+        Ok(())
+    }
+
+    /// What was sent, where the channel asks by it.
+    async fn sent(&self, batch: &Batch) -> Result<Option<Parcel>, Error> {
+        match (&batch.subject, self.channel.client.asks_by_rows()) {
+            (Subject::Rows { .. }, true) => self.parcel(batch).await.map(Some),
+            (Subject::Rows { .. } | Subject::Object { .. }, _) => Ok(None),
+        }
     }
 
     async fn parcel(&self, batch: &Batch) -> Result<Parcel, Error> {
@@ -289,6 +356,9 @@ impl Settle {
             Some(Verdict::Failed { reason }) => {
                 let flow = Flow { channel: self.channel.id.clone(), dataset: dataset.to_owned() };
                 let original = parcel.and_then(|parcel| parcel.row(at)).unwrap_or_default();
+                // The words of the reason may hold content: they are kept with the row, sealed.
+                let original = [original, b"\n", reason.as_bytes()].concat();
+                let original = original.trim_ascii();
                 Some(Judged::Failed(NewReject {
                     key: row.key,
                     row: row.row,
@@ -449,13 +519,17 @@ async fn merge(crew: &Crew, carrier: &Arc<Carrier>) -> Result<bool, Error> {
     Ok(true)
 }
 
+fn about<'a>(batch: &'a Batch, parcel: &'a Parcel) -> About<'a> {
+    About { operation: &batch.operation, payload: &parcel.message.payload }
+}
+
 /// A verdict's reason as a code: its first word, where that looks like one. The words behind it
 /// may hold content and are not kept.
-fn reason_code(reason: &str) -> String {
+pub(super) fn reason_code(reason: &str) -> String {
     let word: String = reason
         .chars()
         .take_while(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'))
         .take(32)
         .collect();
-    if word.is_empty() { "failed-above".to_owned() } else { word }
+    if word.is_empty() { FAILED_ABOVE.to_owned() } else { word }
 }

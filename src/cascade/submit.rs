@@ -227,6 +227,7 @@ impl Submit {
         let again = |auth, at| Ended::Again { code: code.clone(), at, auth };
         let backoff = || {
             let asked = match outcome {
+                Outcome::Retry { .. } if crate::crash::sabotaged("impatient") => Duration::ZERO,
                 Outcome::Retry { after, .. } => after.unwrap_or_default(),
                 Outcome::Accepted { .. }
                 | Outcome::Exists { .. }
@@ -366,7 +367,7 @@ impl SplitJob {
             lane: self.batch.lane,
             now: self.crew.now(),
         };
-        let renamed = crate::crash::sabotaged("new-name");
+        let renamed = crate::crash::sabotaged("new-name") || crate::crash::sabotaged("unsplit");
         let middle = if renamed { 0 } else { rows.len() / 2 };
         let left = u64::try_from(middle).unwrap_or(u64::MAX);
         // The halves stand where the whole stood, before every batch packed since: a key's newest

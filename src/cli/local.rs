@@ -1,13 +1,13 @@
 //! The commands that start or open something themselves.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::arguments::{Demo, Rehearsal};
-use super::{Console, Exit, Local, Trouble, demonstration};
+use super::arguments::{Demo, Rehearsal, Rehearse};
+use super::{Console, Exit, Local, Trouble, conformance, demonstration};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Configuration, Problem};
@@ -75,14 +75,23 @@ impl Local for Assembly {
         Ok(())
     }
 
-    fn rehearsal(&self, rehearsal: &Rehearsal, console: &mut Console<'_>) -> Result<(), Trouble> {
+    fn rehearsal(
+        &self,
+        config: &Path,
+        rehearsal: &Rehearsal,
+        console: &mut Console<'_>,
+    ) -> Result<(), Trouble> {
+        if let Some(Rehearse::Conformance(trial)) = &rehearsal.command {
+            log(logs::Settings { level: logs::Least::Error, ..logs::Settings::default() })?;
+            return runtime()?.block_on(conformance::run(trial, config, console));
+        }
         log(logs::Settings::default())?;
         runtime()?.block_on(rehearse(rehearsal, console)).map_err(failed("E-REHEARSAL"))
     }
 }
 
 /// Reads the configuration; every problem at once and exit 78.
-fn load(path: &Path) -> Result<Configuration, Trouble> {
+pub(super) fn load(path: &Path) -> Result<Configuration, Trouble> {
     Configuration::load(path).map_err(|problems| Trouble {
         exit: Exit::Configuration,
         failures: problems.iter().map(problem).collect(),
@@ -197,13 +206,13 @@ async fn rehearse(rehearsal: &Rehearsal, console: &mut Console<'_>) -> anyhow::R
     let clock = Clock::system();
     let supervisor = Supervisor::new(clock.clone(), 8);
     let certificates = Certificates::generate()?;
-    let folder: PathBuf = rehearsal.dir.clone();
+    // The command line demands both where no other command is named.
+    let (Some(standard), Some(folder)) = (rehearsal.standard.clone(), rehearsal.dir.clone()) else {
+        anyhow::bail!("name the standard and the folder: --standard DIR --dir DIR");
+    };
     let credentials = crate::demo::write_keys(&folder, &certificates)?;
-    let mut settings = Settings::new(
-        rehearsal.standard.clone(),
-        certificates.server.clone(),
-        certificates.stranger.clone(),
-    );
+    let mut settings =
+        Settings::new(standard, certificates.server.clone(), certificates.stranger.clone());
     settings.listen = rehearsal.listen;
     settings.database = Some(folder.join("province.sqlite"));
     settings.client_authority = Some(certificates.authority.clone());

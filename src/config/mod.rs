@@ -59,6 +59,8 @@ pub struct Configuration {
     pub control: ControlSettings,
     /// How often it looks.
     pub pace: PaceSettings,
+    /// Where standards are looked for.
+    pub standard_folders: Vec<PathBuf>,
     /// Every standard found.
     pub standards: BTreeMap<String, Arc<Standard>>,
     /// The channels.
@@ -143,6 +145,7 @@ impl Configuration {
             logs: file.logs,
             control: file.control,
             pace: file.pace,
+            standard_folders: file.standards,
             standards,
             channels,
             sources: file.sources,
@@ -152,6 +155,38 @@ impl Configuration {
         };
         Ok((configuration, problems))
     }
+}
+
+/// Loads the standard of this name as its directory is now, `None` where no folder has one. Reads
+/// files: blocking work.
+///
+/// # Errors
+/// Every problem of the directory.
+pub fn standard_now(folders: &[PathBuf], name: &str) -> Option<Result<Standard, Vec<Problem>>> {
+    let is_part = |part: &str| !part.is_empty() && part != "." && part != "..";
+    let (id, version) = name.split_once('/')?;
+    if !is_part(id) || !is_part(version) || version.contains('/') {
+        return None;
+    }
+    let directory = folders
+        .iter()
+        .map(|folder| folder.join(id).join(version))
+        .find(|directory| directory.join("standard.toml").is_file())?;
+    Some(standard_at(&directory))
+}
+
+/// Loads the standard of a directory. Reads files: blocking work.
+///
+/// # Errors
+/// Every problem of the directory.
+pub fn standard_at(directory: &Path) -> Result<Standard, Vec<Problem>> {
+    let place = directory.display().to_string();
+    let files = standard::files(directory)
+        .map_err(|error| vec![Problem::new(&place, &error.to_string())])?;
+    standard::load(&files).map_err(|list| {
+        let told = list.iter();
+        told.map(|it| Problem::coded(&place, &it.to_string(), it.code.as_str())).collect()
+    })
 }
 
 /// Loads every standard below the folders: `ID/VERSION/standard.toml`.

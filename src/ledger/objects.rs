@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::supplied::supplied;
 use super::{Error, Ledger, Result, history, instant, stored};
-use crate::catalogue::{Kind, Object, ObjectKey, Supplied};
+use crate::catalogue::{Kind, Object, ObjectKey};
 use crate::delivery::{ChannelId, DigestSha256, LinkState, RejectKind};
 use crate::fact;
 
@@ -263,35 +264,6 @@ impl Ledger {
         })
         .await
     }
-
-    /// A value that a standard asks for was supplied.
-    pub async fn value_supplied(
-        &self,
-        key: ObjectKey,
-        name: String,
-        value: Supplied,
-    ) -> Result<()> {
-        self.write("record a supplied value", move |transaction, _now| {
-            transaction
-                .execute(
-                    "INSERT INTO supplied (kind, id, name, value, supplied_by, supplied_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                     ON CONFLICT (kind, id, name) DO UPDATE SET value = excluded.value,
-                        supplied_by = excluded.supplied_by, supplied_at = excluded.supplied_at",
-                    params![
-                        key.kind.as_str(),
-                        key.id,
-                        name,
-                        value.value,
-                        value.by,
-                        stored(value.at)
-                    ],
-                )
-                .map(drop)
-                .map_err(Error::engine("record a supplied value"))
-        })
-        .await
-    }
 }
 
 fn replace_objects(
@@ -516,25 +488,4 @@ pub(super) fn transition(
         history::record(transaction, Some(channel), &key.to_string(), kind, now)?;
     }
     Ok(link)
-}
-
-fn supplied(connection: &Connection, key: &ObjectKey) -> Result<BTreeMap<String, Supplied>> {
-    let engine = Error::engine;
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT name, value, supplied_by, supplied_at FROM supplied
-             WHERE kind = ?1 AND id = ?2",
-        )
-        .map_err(engine("read supplied values"))?;
-    let rows = statement
-        .query_map(params![key.kind.as_str(), key.id], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, i64>(3)?))
-        })
-        .map_err(engine("read supplied values"))?;
-    let mut values = BTreeMap::new();
-    for row in rows {
-        let (name, value, by, at) = row.map_err(engine("read supplied values"))?;
-        values.insert(name, Supplied { value, by, at: instant(at)? });
-    }
-    Ok(values)
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::access::Auth;
 use super::condition::Condition;
+use super::seal::Encrypt;
 use super::tree::{Media, Path, Spaces};
 
-/// Path below the directory, to content.
-pub(super) type Files = BTreeMap<String, Vec<u8>>;
+pub(super) use super::folder::{Files, files};
 
 /// A standard, as a platform sees it.
 #[derive(Clone, Debug)]
@@ -27,15 +28,29 @@ pub(super) struct Directory {
     /// Header to template.
     pub(super) headers: BTreeMap<String, String>,
     pub(super) sign: Option<Sign>,
+    pub(super) auth: Option<Auth>,
+    pub(super) encrypt: Option<Encrypt>,
     pub(super) operations: Vec<Operation>,
     pub(super) rows: Option<Rows>,
     pub(super) limits: Limits,
 }
 
 /// One operation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Operation {
     pub(super) name: String,
+    /// What the document calls it.
+    pub(super) title: String,
+    /// The table of its message, without folder and ending.
+    pub(super) table: String,
+    /// `message`, `form` or `none`.
+    pub(super) body: String,
+    /// `none`, `gzip` or `zstd`.
+    pub(super) compress: String,
+    /// Kinds whose upper ids must be there first.
+    pub(super) needs: Vec<String>,
+    /// Its own outcome classes, which go before those of `[reply]`.
+    pub(super) outcomes: Classes,
     pub(super) method: String,
     pub(super) path: String,
     pub(super) fields: Vec<Field>,
@@ -67,6 +82,12 @@ pub(super) struct Field {
     pub(super) place: Place,
     /// As written, to be named in refusals.
     pub(super) path: String,
+    /// What the document calls it.
+    pub(super) title: String,
+    /// Where the document says so.
+    pub(super) clause: String,
+    /// The table's row, as a spreadsheet counts.
+    pub(super) row: usize,
     pub(super) when: Option<Condition>,
     pub(super) value: String,
     pub(super) kind: String,
@@ -76,12 +97,17 @@ pub(super) struct Field {
     pub(super) required: Required,
     /// Canonical word and code.
     pub(super) codes: Option<Vec<(String, String)>>,
+    /// Encrypted by itself.
+    pub(super) hidden: bool,
 }
 
 /// A row of a reply's table.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) place: Place,
+    /// As written.
+    pub(super) path: String,
+    pub(super) required: bool,
     pub(super) meaning: String,
     pub(super) kind: String,
     pub(super) codes: Option<Vec<(String, String)>>,
@@ -115,6 +141,8 @@ struct Document {
     namespaces: Spaces,
     http: Http,
     sign: Option<Sign>,
+    auth: Option<Auth>,
+    encrypt: Option<Encrypt>,
     reply: BTreeMap<String, Texts>,
     limits: RawLimits,
     operation: Vec<RawOperation>,
@@ -139,6 +167,8 @@ pub(super) struct Sign {
     pub(super) join: String,
     pub(super) encode: Option<String>,
     pub(super) into: String,
+    pub(super) form: Option<String>,
+    pub(super) identity: Option<String>,
     pub(super) tolerance: Option<String>,
 }
 
@@ -170,7 +200,11 @@ pub(super) struct Limits {
 #[serde(default)]
 struct RawOperation {
     name: String,
+    title: String,
     method: Option<String>,
+    body: Option<String>,
+    compress: Option<String>,
+    needs: Option<Texts>,
     path: String,
     message: String,
     reply: String,
@@ -209,40 +243,8 @@ pub(super) struct RowStyle {
     pub(super) null: Option<String>,
     /// Where the row's key stands: `@attribute` or an element.
     pub(super) key: String,
-}
-
-/// The most files and bytes of a directory that are read.
-const MAX_FILES: usize = 2_000;
-const MAX_BYTES: u64 = 16 << 20;
-
-/// Reads a directory's files, two levels deep.
-pub(super) fn files(root: &std::path::Path) -> Result<Files, super::Error> {
-    let failed = |path: &std::path::Path| {
-        let path = path.to_owned();
-        move |source| super::Error::Read { path, source }
-    };
-    let mut files = Files::new();
-    let mut folders = vec![(root.to_owned(), String::new())];
-    let mut bytes = 0;
-    while let Some((folder, prefix)) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).map_err(failed(&folder))? {
-            let entry = entry.map_err(failed(&folder))?;
-            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            let kind = entry.file_type().map_err(failed(&folder))?;
-            if kind.is_dir() && ["messages", "replies", "codes"].contains(&name.as_str()) {
-                folders.push((entry.path(), format!("{name}/")));
-            } else if kind.is_file() && (name.ends_with(".csv") || name.ends_with(".toml")) {
-                let path = entry.path();
-                bytes += entry.metadata().map_err(failed(&path))?.len();
-                if bytes > MAX_BYTES || files.len() >= MAX_FILES {
-                    let problems = vec!["the directory is too large".to_owned()];
-                    return Err(super::Error::Standard { problems });
-                }
-                files.insert(name, std::fs::read(&path).map_err(failed(&path))?);
-            }
-        }
-    }
-    Ok(files)
+    /// `key`: the key's columns alone.
+    pub(super) only: Option<String>,
 }
 
 /// Reads tables, collecting every problem.
@@ -273,13 +275,20 @@ impl Directory {
                 replies.extend(reader.replies(table));
             }
             let mut own = classes.clone();
+            let outcomes = self::classes(raw.outcomes);
             // An operation's own globs go first.
-            for (class, globs) in self::classes(raw.outcomes) {
+            for (class, globs) in outcomes.clone() {
                 let standing = own.remove(&class).unwrap_or_default();
                 own.insert(class, globs.into_iter().chain(standing).collect());
             }
             operations.push(Operation {
                 fields: reader.fields(&raw.message, &raw.name),
+                title: raw.title,
+                table: raw.message,
+                body: raw.body.unwrap_or_else(|| "message".to_owned()),
+                compress: raw.compress.unwrap_or_else(|| "none".to_owned()),
+                needs: raw.needs.map(Vec::from).unwrap_or_default(),
+                outcomes,
                 method: raw.method.unwrap_or_else(|| method.clone()),
                 path: raw.path,
                 name: raw.name,
@@ -302,6 +311,8 @@ impl Directory {
             zone: document.zone.unwrap_or_else(|| "Asia/Shanghai".to_owned()),
             headers: document.http.headers,
             sign: document.sign,
+            auth: document.auth,
+            encrypt: document.encrypt,
             operations,
             rows: document.rows,
             limits: Limits {
@@ -349,7 +360,7 @@ impl Reader<'_> {
             return Vec::new();
         }
         let mut fields = Vec::new();
-        for row in self.table("messages", message) {
+        for (at, row) in self.table("messages", message).into_iter().enumerate() {
             let cell = |name: &str| row.get(name).map(String::as_str).unwrap_or_default();
             let on = cell("on");
             if !on.is_empty() && !on.split(',').any(|name| name.trim() == operation) {
@@ -380,7 +391,11 @@ impl Reader<'_> {
                 length,
                 required,
                 codes,
+                hidden: cell("encrypt") == "yes",
                 path,
+                title: cell("title").to_owned(),
+                clause: cell("clause").to_owned(),
+                row: at + 2,
             });
         }
         fields
@@ -392,6 +407,8 @@ impl Reader<'_> {
             let cell = |name: &str| row.get(name).map(String::as_str).unwrap_or_default();
             replies.push(Reply {
                 place: self.place(cell("path")),
+                path: cell("path").to_owned(),
+                required: cell("required") == "yes",
                 meaning: cell("meaning").to_owned(),
                 kind: cell("type").to_owned(),
                 codes: self.codes(cell("codes")),
@@ -536,6 +553,12 @@ mod tests {
     fn a_path_may_hold_names() {
         let mut operation = Operation {
             name: "x".to_owned(),
+            title: String::new(),
+            table: String::new(),
+            body: "message".to_owned(),
+            compress: "none".to_owned(),
+            needs: Vec::new(),
+            outcomes: Classes::new(),
             method: "GET".to_owned(),
             path: "/rows/{id}/state".to_owned(),
             fields: Vec::new(),

@@ -54,6 +54,20 @@ pub enum Error {
         #[source]
         source: rusqlite::Error,
     },
+    /// The private database of front-end tables failed.
+    #[error("front-end tables: {operation}: {reason}")]
+    Front {
+        /// What failed.
+        operation: &'static str,
+        /// Why, without anything it held.
+        reason: String,
+    },
+    /// The platform gives no token or secret, without which no test can be tried.
+    #[error("no token from the platform: {problem}")]
+    Admission {
+        /// Why.
+        problem: String,
+    },
     /// The desk has stopped.
     #[error("the platform has stopped")]
     Stopped,

@@ -281,6 +281,8 @@ async fn play(parts: &Parts, mut answer: Answer) -> Result<Response<Body>, Lost>
             | Fault::DuplicateVerdicts
             | Fault::LateVerdicts { .. }
             | Fault::ContradictVerdicts { .. }
+            | Fault::DoubtVerdicts
+            | Fault::ForeignVerdict { .. }
             | Fault::ReceiptWithoutStoring
             | Fault::UnknownCode { .. }
             | Fault::UnknownField { .. },
@@ -314,12 +316,12 @@ fn plain(status: StatusCode) -> Response<Body> {
 }
 
 /// Pairs of a query string, percent signs decoded.
-fn query(text: &str) -> BTreeMap<String, String> {
+pub(super) fn query(text: &str) -> BTreeMap<String, String> {
     let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
     pairs.map(|(name, value)| (unescaped(name), unescaped(value))).collect()
 }
 
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

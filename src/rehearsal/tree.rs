@@ -117,6 +117,13 @@ fn read_json(
         }
         Json::Array(elements) => {
             for element in elements {
+                if element.is_array() {
+                    // An array in an array stays one element, of elements without a name.
+                    let mut inner = Node { many: true, ..Node::named(name) };
+                    read_json("", element, &mut inner, depth + 1, left)?;
+                    into.children.push(inner);
+                    continue;
+                }
                 read_json(name, element, into, depth + 1, left)?;
                 if let Some(last) = into.children.last_mut() {
                     last.many = true;
@@ -360,6 +367,36 @@ impl Path {
                 .collect();
         }
         found
+    }
+
+    /// Replaces every text this path leads to; `None` from `change` stops and is handed back.
+    pub(super) fn replace(
+        &self,
+        node: &mut Node,
+        spaces: &Spaces,
+        change: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<()> {
+        let Some((step, rest)) = self.steps.split_first() else {
+            let text = match &self.attribute {
+                None => node.text.as_mut(),
+                Some(name) => {
+                    let found = node.attributes.iter_mut().find(|(known, _)| known == name);
+                    found.map(|(_, value)| value)
+                }
+            };
+            if let Some(text) = text.filter(|text| !text.trim().is_empty()) {
+                *text = change(text)?;
+            }
+            return Some(());
+        };
+        let rest = Self { steps: rest.to_vec(), attribute: self.attribute.clone() };
+        let space = spaces.get(&step.prefix);
+        for child in node.children.iter_mut().filter(|child| child.name == step.name) {
+            if space.is_none_or(|space| child.space.as_ref() == Some(space)) {
+                rest.replace(child, spaces, change)?;
+            }
+        }
+        Some(())
     }
 
     /// Every text this path leads to, absent ones left out.

@@ -12,7 +12,7 @@ use super::scope::Scope;
 use super::value::{self, AnyWord, ContextWord, Piece, Source};
 use crate::catalogue::Value;
 use crate::checks;
-use crate::wire::{Escape, Leaf, Leaves, Payload, Segment};
+use crate::wire::{Escape, HIDDEN, Leaf, Leaves, Payload, Segment};
 
 /// Where a message's values come from: a [`Scope`], or a made-up sample.
 pub(super) trait Values {
@@ -108,7 +108,7 @@ pub(super) fn lack(message: &Message, field: &Field, item: Option<usize>, rule: 
 }
 
 /// One field's value in one place.
-fn one(
+pub(super) fn one(
     field: &Field,
     values: &impl Values,
     item: Option<usize>,
@@ -163,7 +163,11 @@ fn one(
         None if is_required => Err(LackRule::Required),
         None => Ok(Written::Absent),
         Some(_) if matches!(written, Written::Slot(_)) => Ok(written),
-        Some(text) => rules(field, text).map(|()| written),
+        Some(text) => {
+            rules(field, text)?;
+            let hidden = field.hidden.then(|| Written::Slot(format!("{HIDDEN}{text}")));
+            Ok(hidden.unwrap_or(written))
+        }
     }
 }
 
@@ -459,6 +463,7 @@ impl Scope<'_> {
             ContextWord::BatchLane => self.batch.lane.map(|it| Value::code(it.as_str())),
             ContextWord::BatchDigest => self.batch.digest.map(|it| Value::text(&it.to_string())),
             ContextWord::DatasetId => self.dataset.map(Value::text),
+            ContextWord::DatasetKey => self.dataset_key.map(Value::text),
             ContextWord::PageNumber => number(self.page.number),
             ContextWord::PageSize => number(self.page.size),
             ContextWord::PageCursor => self.page.cursor.map(Value::text),

@@ -14,7 +14,7 @@ use super::value::Source;
 use super::{Standard, prove, reply};
 use crate::catalogue::Kind;
 use crate::delivery::{Evidence, StandardId};
-use crate::wire::{Compression, Media, Namespaces};
+use crate::wire::{Compression, Media, Namespaces, Path};
 
 /// Loads a standard from its files: reads the tables, compiles them, builds a sample of every
 /// message and reads it back. Nothing is loaded while there is a single problem.
@@ -28,6 +28,7 @@ pub fn load(files: &Files) -> Result<Standard, Vec<Problem>> {
     }
     let parts = Parts::new(&tables, &mut list);
     check_settings(&tables.settings, &mut list);
+    check_signed_fields(&tables, &parts, &mut list);
     check_codes(&tables.codes, &mut list);
     check_use(&tables, &mut list);
     for (name, rows) in &tables.replies {
@@ -62,6 +63,9 @@ pub fn load(files: &Files) -> Result<Standard, Vec<Problem>> {
     list.dedup();
     Err(list)
 }
+
+/// The medium of front-end tables.
+const TABLES: &str = "tables";
 
 /// What every table is compiled with.
 struct Parts {
@@ -102,6 +106,11 @@ fn check_settings(settings: &Settings, list: &mut Vec<Problem>) {
             problems.add(Code::Key, None, key, what);
         }
     }
+    for kind in settings.renumbers.iter().filter(|kind| Kind::parse(kind).is_none()) {
+        let what = "is no kind of object".to_owned();
+        let kinds = Kind::ALL.iter().map(|kind| kind.as_str());
+        problems.add_unknown(Code::Key, (None, "renumbers"), what, kind, kinds);
+    }
     if jiff::tz::TimeZone::get(&settings.zone).is_err() {
         let what = format!("`{}` is no time zone", settings.zone);
         problems.add(Code::Key, None, "zone", what);
@@ -110,26 +119,37 @@ fn check_settings(settings: &Settings, list: &mut Vec<Problem>) {
         check_template(template, &format!("http.headers.{name}"), &mut problems);
     }
     if let Some(auth) = &settings.auth {
-        for (name, template) in auth.headers.iter().chain(&auth.form) {
+        for (name, template) in auth.headers.iter().chain(&auth.form).chain(&auth.request) {
             check_template(template, &format!("auth.{name}"), &mut problems);
         }
     }
     if let Some(sign) = &settings.sign {
         sign.over.iter().for_each(|it| check_template(it, "sign.over", &mut problems));
         let is_place = ["header:", "query:"].iter().any(|place| sign.into.starts_with(place));
-        if !is_place && !sign.into.is_empty() {
-            let what = format!("`{}` is not `header:NAME` or `query:NAME`", sign.into);
+        if !is_place && !sign.into.is_empty() && sign.into != "body" {
+            let what = format!("`{}` is not `header:NAME`, `query:NAME` or `body`", sign.into);
             problems.add(Code::Key, None, "sign.into", what);
         }
-        if !sign.key.starts_with("credential.") && !sign.key.is_empty() {
-            let what = format!("`{}` is not `credential.NAME`", sign.key);
+        let is_fetched = sign.key == "token" && settings.auth.is_some();
+        if !sign.key.starts_with("credential.") && !sign.key.is_empty() && !is_fetched {
+            let what = format!("`{}` is not `credential.NAME`, or `token` with [auth]", sign.key);
             problems.add(Code::Key, None, "sign.key", what);
         }
+    }
+    let is_inside = settings.sign.as_ref().is_some_and(|sign| sign.into == "body");
+    if is_inside && settings.encrypt.as_ref().is_some_and(|it| it.over == "fields") {
+        let what = "a signature in the body and encrypted fields exclude one another".to_owned();
+        problems.add(Code::Key, None, "encrypt.over", what);
     }
     operation::check_names(&settings.operations, &mut problems);
     reply::check_classes(&settings.reply.classes, "reply", &mut problems);
     for operation in &settings.operations {
         reply::check_classes(&operation.outcomes, &operation.name, &mut problems);
+    }
+    let by_tables = settings.http.media == TABLES;
+    if by_tables != settings.tables.is_some() {
+        let what = format!("and `http.media = \"{TABLES}\"` belong together");
+        problems.add(Code::Key, None, "tables", what);
     }
     let has_rows = settings.operations.iter().any(|it| it.name.starts_with("rows."));
     if has_rows && settings.rows.is_none() {
@@ -141,6 +161,23 @@ fn check_settings(settings: &Settings, list: &mut Vec<Problem>) {
     {
         let what = "is required: there is an operation `rows.delete`".to_owned();
         problems.add(Code::Key, None, "rows.delete", what);
+    }
+}
+
+/// Reports paths of `{field PATH}` that cannot be read, or that lead to what is encrypted.
+fn check_signed_fields(tables: &Tables, parts: &Parts, list: &mut Vec<Problem>) {
+    let mut problems = Problems::new(list, settings::FILE);
+    let over = tables.settings.sign.iter().flat_map(|sign| &sign.over);
+    for rest in over.flat_map(|template| template.split("{field ").skip(1)) {
+        let path = rest.split('}').next().unwrap_or(rest).trim();
+        if Path::parse(parts.media, path, &parts.namespaces).is_err() {
+            problems.add(Code::Path, None, "sign.over", format!("`{path}` is no path"));
+        }
+        let mut rows = tables.messages.values().flatten();
+        if rows.any(|row| row.path == path && row.encrypt == "yes") {
+            let what = format!("`{path}` is encrypted: sign a field that is not");
+            problems.add(Code::Key, None, "sign.over", what);
+        }
     }
 }
 
@@ -201,6 +238,14 @@ fn compile_operation(
     let settings = &tables.settings;
     let kind = kind_of(&written.name);
     let message = compile_message(written, kind, tables, parts, list);
+    let is_inside = settings.sign.as_ref().is_some_and(|sign| sign.into == "body");
+    let signature = Source::Slot("attempt.signature".to_owned());
+    let carries = |message: &Message| message.fields.iter().any(|it| it.source == signature);
+    if is_inside && !message.as_ref().is_some_and(carries) {
+        let what = "is not signed: no field of its message has the value `attempt.signature`";
+        let mut problems = Problems::new(list, settings::FILE);
+        problems.add(Code::Operation, None, &written.name, what.to_owned());
+    }
     let needs = operation::needs_of(written, &mut Problems::new(list, settings::FILE));
     if let Some(message) = &message {
         check_message(written, message, &needs, tables, list);
@@ -292,7 +337,18 @@ fn check_message(
     list: &mut Vec<Problem>,
 ) {
     let file = format!("messages/{}.csv", message.table);
+    let hides = tables.settings.encrypt.as_ref().is_some_and(|it| it.over == "fields");
+    let signs = tables.settings.sign.as_ref().is_some_and(|it| it.into == "body");
     for field in &message.fields {
+        let is_lost = field.hidden && !hides;
+        if is_lost || (field.source == Source::Slot("attempt.signature".to_owned()) && !signs) {
+            let what = match is_lost {
+                true => "there is no [encrypt] with `over = \"fields\"`",
+                false => "there is no [sign] with `into = \"body\"`",
+            };
+            let mut problems = Problems::new(list, &file);
+            problems.add(Code::Value, Some(field.row), &field.path, what.to_owned());
+        }
         if let Some(codes) = &field.codes
             && let Some(rows) = tables.codes.get(&codes.name)
         {
@@ -328,5 +384,26 @@ fn check_message(
             format!("`{}` carries no rows", written.name)
         };
         Problems::new(list, &file).add(Code::Value, None, "", what);
+    }
+    if wants_rows && tables.settings.http.media == TABLES {
+        check_places(message, &mut Problems::new(list, &file));
+    }
+}
+
+/// A message for a front-end table says which, by which key, and what stands in every row beside
+/// the dataset's own columns.
+fn check_places(message: &Message, problems: &mut Problems<'_>) {
+    for field in &message.fields {
+        let path = field.path.as_str();
+        let is_column = path.strip_prefix("columns.").is_some_and(|name| !name.contains('.'));
+        if !is_column && !["table", "key", "dataset", "rows"].contains(&path) {
+            let what = "is none of `table`, `key`, `dataset`, `columns.NAME` and `rows`".to_owned();
+            problems.add(Code::Path, Some(field.row), path, what);
+        }
+    }
+    for path in ["table", "key"] {
+        if !message.fields.iter().any(|field| field.path == path) {
+            problems.add(Code::Path, None, path, "is needed to write rows into a table".to_owned());
+        }
     }
 }

@@ -9,12 +9,19 @@
 //!
 //! Stop order: [`Stop`] is raised, tasks that drain are awaited for the grace period, tasks that
 //! abort are cut at once; whoever has not ended by then is cut and named in [`Ended`].
+//!
+//! Tasks that are replaced while the process runs belong to a [`Supervisor::shift`], which ends by
+//! itself or with the process.
 
 mod heart;
 mod pool;
+mod shift;
 
 pub use heart::Heart;
 pub use pool::Pool;
+pub use shift::{Retired, Stop};
+
+use shift::Shift;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -54,29 +61,20 @@ struct Task {
     policy: StopPolicy,
     end: End,
     abort: tokio::task::AbortHandle,
+    shift: Option<Arc<Shift>>,
+}
+
+impl Task {
+    /// Its shift was told to end, so that its own end means nothing.
+    fn is_retired(&self) -> bool {
+        self.shift.as_ref().is_some_and(|shift| shift.is_over())
+    }
 }
 
 #[derive(Debug, Default)]
 struct Tasks {
     set: JoinSet<Result<(), TaskError>>,
     known: HashMap<Id, Task>,
-}
-
-/// Raised once, when the daemon is to stop.
-#[derive(Clone, Debug)]
-pub struct Stop(watch::Receiver<bool>);
-
-impl Stop {
-    /// Whether it was raised.
-    pub fn is_raised(&self) -> bool {
-        *self.0.borrow()
-    }
-
-    /// Completes when it is raised. Cancel-safe: it only watches.
-    pub async fn raised(&mut self) {
-        // An error means that the supervisor is gone, which is a stop as well.
-        drop(self.0.wait_for(|raised| *raised).await);
-    }
 }
 
 /// A data-less nudge: "look in the ledger". Nudges coalesce.
@@ -112,6 +110,7 @@ pub struct Supervisor {
     spawned: Arc<Notify>,
     hearts: Arc<Mutex<Vec<Weak<heart::Beats>>>>,
     stop: watch::Sender<bool>,
+    shift: Option<Arc<Shift>>,
     clock: Clock,
     pool: Pool,
 }
@@ -125,6 +124,7 @@ impl Supervisor {
             spawned: Arc::default(),
             hearts: Arc::default(),
             stop,
+            shift: None,
             clock,
             pool: Pool::new(blocking),
         }
@@ -140,9 +140,9 @@ impl Supervisor {
         &self.pool
     }
 
-    /// Sees the stop.
+    /// Sees the stop: the process's, and that of the shift this supervisor is of.
     pub fn stop_signal(&self) -> Stop {
-        Stop(self.stop.subscribe())
+        Stop::new(self.stop.subscribe(), self.shift.as_deref())
     }
 
     /// A heart for a task of this name: while it works it owes a sign of life.
@@ -163,7 +163,7 @@ impl Supervisor {
         silent
     }
 
-    /// Raises the stop; [`Supervisor::run`] does the rest.
+    /// Raises the stop of the process; [`Supervisor::run`] does the rest.
     pub fn stop(&self) {
         self.stop.send_replace(true);
     }
@@ -193,9 +193,14 @@ impl Supervisor {
     where
         F: Future<Output = Result<(), TaskError>> + Send + 'static,
     {
+        let shift = self.shift.clone();
+        let present = shift.as_ref().map(Shift::enter);
         let mut tasks = self.lock();
-        let abort = tasks.set.spawn(task);
-        tasks.known.insert(abort.id(), Task { name, policy, end, abort });
+        let abort = tasks.set.spawn(async move {
+            let _present = present;
+            task.await
+        });
+        tasks.known.insert(abort.id(), Task { name, policy, end, abort, shift });
         drop(tasks);
         self.spawned.notify_one();
     }
@@ -215,21 +220,28 @@ impl Supervisor {
     /// Waits until a standing task ends or the stop is raised, then stops everything in order.
     /// `grace` bounds the drain. Not cancel-safe: dropping it leaves tasks running.
     pub async fn run(&self, grace: Duration) -> Ended {
+        self.run_until(|| grace).await
+    }
+
+    /// As [`Supervisor::run`]; how long the drain may take is asked when it begins.
+    pub async fn run_until(&self, grace: impl Fn() -> Duration) -> Ended {
         let mut ended = Ended::default();
-        let mut stop = self.stop_signal();
+        let mut raised = self.stop_signal();
+        let stop = self.stop_signal();
         while !stop.is_raised() {
             tokio::select! {
-                () = stop.raised() => {}
+                () = raised.raised() => {}
                 (task, result) = self.next_end() => {
                     // A task that ends because the stop was raised ended in order.
-                    if task.end == End::Standing && !self.stop_signal().is_raised() {
+                    let in_order = stop.is_raised() || task.is_retired();
+                    if task.end == End::Standing && !in_order {
                         ended.cause = Some((task.name, result.err()));
                         self.stop();
                     }
                 }
             }
         }
-        self.drain(grace, &mut ended).await;
+        self.drain(grace(), &mut ended).await;
         ended
     }
 

@@ -8,12 +8,22 @@ use tokio::sync::Semaphore;
 #[derive(Clone, Debug)]
 pub struct Pool {
     places: Arc<Semaphore>,
+    count: u32,
 }
 
 impl Pool {
     /// A pool for at most `places` short jobs at once.
     pub fn new(places: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(places.max(1))) }
+        let count = u32::try_from(places.max(1)).unwrap_or(u32::MAX);
+        let places = Arc::new(Semaphore::new(places.max(1)));
+        Self { places, count }
+    }
+
+    /// Completes when every short job that had begun has ended, those included whose results
+    /// nobody awaits any more. Cancel-safe: it only waits.
+    pub async fn quiet(&self) {
+        // The semaphore is never closed.
+        drop(self.places.acquire_many(self.count).await);
     }
 
     /// Runs one short job and gives its result. Not cancelled once it has begun: dropping the

@@ -2,16 +2,21 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a test says by name what it did not run")]
 
+mod answers;
 mod catalogue;
 mod changes;
+mod ciphers;
 mod city;
 mod command;
+mod conformance;
 mod crash;
 mod deadlines;
 mod delivery;
 mod durability;
 mod example;
+mod families;
 mod faults;
+mod kills;
 mod package;
 mod prometheus;
 mod real;
@@ -20,4 +25,5 @@ mod reconcile;
 mod sabotage;
 mod service;
 mod support;
+mod tables;
 mod tidy;

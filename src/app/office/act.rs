@@ -49,6 +49,9 @@ fn detail(request: &Request) -> String {
         Request::JobsCancel(it) => it.job.clone(),
         Request::Reconcile(it) => format!("repair {:?}", it.datasets),
         Request::LedgerBackup(it) => it.directory.clone(),
+        Request::StandardSupply(it) => {
+            format!("{} values for {} by {}", it.values.len(), it.standard, it.by)
+        }
         Request::Status {}
         | Request::Datasets(_)
         | Request::Links(_)
@@ -58,6 +61,9 @@ fn detail(request: &Request) -> String {
         | Request::JobsShow(_)
         | Request::StandardList {}
         | Request::StandardShow(_)
+        | Request::StandardDiff(_)
+        | Request::StandardCheck(_)
+        | Request::StandardWanted(_)
         | Request::LedgerVerify {}
         | Request::Reload {} => String::new(),
     }

@@ -10,6 +10,7 @@
 
 mod act;
 mod attention;
+mod changeover;
 mod list;
 mod look;
 mod original;
@@ -196,6 +197,10 @@ impl Office {
             Request::StandardShow(name) => {
                 Response::Standard(Box::new(self.standard(&name.standard).await?))
             }
+            Request::StandardDiff(it) => Response::Differences(self.differences(&it).await?),
+            Request::StandardCheck(it) => self.check(&it).await?,
+            Request::StandardWanted(it) => Response::Wanted(self.wanted(&it).await?),
+            Request::StandardSupply(it) => Response::Supplied(self.supply(&it, peer).await?),
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),

@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Listing;
 #[cfg(doc)]
 use super::Request;
+use super::{Listing, SupplyReport};
+use crate::changeover::{Checked, RowsChecked, Wanted, difference};
 
 /// Everything that can be answered.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -35,6 +36,16 @@ pub enum Response {
     Standards(Vec<Standard>),
     /// To [`Request::StandardShow`].
     Standard(Box<StandardDetail>),
+    /// To [`Request::StandardDiff`].
+    Differences(Vec<difference::Difference>),
+    /// To [`Request::StandardCheck`] of the catalogue.
+    Checked(Box<Checked>),
+    /// To [`Request::StandardCheck`] of rows.
+    RowsChecked(Box<RowsChecked>),
+    /// To [`Request::StandardWanted`].
+    Wanted(Listing<Wanted>),
+    /// To [`Request::StandardSupply`].
+    Supplied(SupplyReport),
     /// To [`Request::Reconcile`].
     Reconciled(Reconciled),
     /// To [`Request::LedgerBackup`] and [`Request::LedgerVerify`].

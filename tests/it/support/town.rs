@@ -41,7 +41,7 @@ pub(crate) async fn town(
 }
 
 /// The shipped standard with a smaller batch: a standard is data.
-fn small_batches(folder: &Path, rows: u32) -> PathBuf {
+pub(crate) fn small_batches(folder: &Path, rows: u32) -> PathBuf {
     let (from, to) = (standards_folder().unwrap(), folder.join("standards"));
     copy(&from.join(cascaded::demo::STANDARD), &to.join(cascaded::demo::STANDARD));
     let file = to.join(cascaded::demo::STANDARD).join("standard.toml");
@@ -52,7 +52,7 @@ fn small_batches(folder: &Path, rows: u32) -> PathBuf {
     to
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
