@@ -205,6 +205,14 @@ impl Default for Readers {
     }
 }
 
+impl Readers {
+    /// Waits for a place. Cancel-safe: a place not taken is given to the next.
+    pub(super) async fn place(of: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        // The semaphores are never closed.
+        Arc::clone(of).acquire_owned().await.ok()
+    }
+}
+
 impl std::fmt::Debug for Crew {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Crew").field("pace", &self.pace).finish_non_exhaustive()
@@ -224,10 +232,9 @@ impl Crew {
         self.now().saturating_add(wait).unwrap_or(Timestamp::MAX)
     }
 
-    /// Waits for a place among the readers. Cancel-safe: a place not taken is given to the next.
+    /// As [`Readers::place`], for a stage.
     pub(super) async fn place(&self, of: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        // The semaphores are never closed.
-        self.heart.outside(Arc::clone(of).acquire_owned()).await.ok()
+        self.heart.outside(Readers::place(of)).await
     }
 
     /// Begins a reading of a dataset: the source has deadlines of its own.

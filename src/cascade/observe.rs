@@ -507,6 +507,7 @@ impl Observe {
             })
             .await?;
         self.whole = whole;
+        packed.tally.iter().for_each(|page| self.carrier.tallied(page));
         self.crew.events.observed(&flow, rows);
         self.record(reading.lane(), packed, progress, Action::Upsert).await
     }

@@ -204,7 +204,7 @@ impl View {
             Message::LastConfirmed,
             Message::Deadline,
         ];
-        self.listing(it, &head, &[5, 6, 7, 8], |it| {
+        let mut text = self.listing(it, &head, &[5, 6, 7, 8], |it| {
             let freshness = Message::of_freshness(&it.freshness)
                 .map_or_else(|| it.freshness.clone(), |message| self.word(message));
             let held = it.held.as_ref().map(|why| self.say(Message::Held, &[why]));
@@ -222,7 +222,17 @@ impl View {
                 self.time(it.last_confirmed),
                 self.time(it.deadline),
             ]
-        })
+        });
+        // Of one dataset, its rules as well.
+        if let [one] = it.entries.as_slice() {
+            for rule in &one.rules {
+                let [asked, broken, waived] = [rule.executed, rule.broken, rule.waived].map(count);
+                let said = [rule.rule.as_str(), &asked, &broken, &waived];
+                text.push_str(&printable(self.say(Message::RuleLine, &said)));
+                text.push('\n');
+            }
+        }
+        text
     }
 
     fn links(&self, it: &Listing<Link>) -> String {

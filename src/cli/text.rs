@@ -96,6 +96,8 @@ messages! {
     Total, "合计", "total";
     EntriesLine, "目录 {}/{}，被拒 {}", "entries {} of {}, rejected {}";
     RejectedLine, "本地拦截 {}，省端退回 {}", "set aside here {}, returned by the province {}";
+    RuleLine, "规则 {}：本次启动以来查 {}，不合 {}，豁免 {}",
+        "rule {}: since the start asked {}, broken {}, waived {}";
     ReconcileLine, "对账差异 {}（{}）", "differences from the province {} ({})";
     Never, "从未", "never";
     FirstPass, "首轮尚未完成，以下数字还会变", "the first complete pass is not over: these numbers will change";

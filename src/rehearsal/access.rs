@@ -213,8 +213,10 @@ impl Auth {
             name: TOKEN.to_owned(),
             method: "POST".to_owned(),
             path: self.path.clone(),
+            fields: Vec::new(),
             replies,
-            ..Operation::default()
+            page: None,
+            classes: Classes::new(),
         };
         let (body, mut headers) =
             reply::write(&operation, directory.media, &directory.spaces, &says, None);

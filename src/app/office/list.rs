@@ -8,7 +8,7 @@ use super::{Office, failure, told};
 use crate::catalogue::Kind;
 use crate::control::protocol::{
     Batch, BatchQuery, Dataset, DatasetQuery, Failure, Job, JobQuery, Link, LinkQuery, Listing,
-    Reject, RejectQuery, Standard, StandardDetail,
+    Reject, RejectQuery, RuleCount, Standard, StandardDetail,
 };
 use crate::delivery::{BatchState, Evidence, LinkState, RejectKind};
 use crate::indicator::freshness::State;
@@ -259,6 +259,14 @@ fn dataset(look: &Look, it: &DatasetLook) -> Dataset {
         deadline: it.freshness.deadline.map(|deadline| deadline.at),
         rows: state.map(|state| look::rows(&state.counts)).unwrap_or_default(),
         held: trouble.or_else(|| hold.map(|hold| hold.code.clone())),
+        rules: (it.rules.iter())
+            .map(|(rule, count)| RuleCount {
+                rule: rule.clone(),
+                executed: count.executed,
+                broken: count.broken,
+                waived: count.waived,
+            })
+            .collect(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::app::Works;
 use crate::calendar::{Cycle, Grace};
 use crate::cascade;
 use crate::catalogue::{Kind, ObjectKey};
+use crate::checks::Count;
 use crate::city::Dataset;
 use crate::config::Configuration;
 use crate::control::protocol::{Entries, Mismatches, Rows, Summary};
@@ -42,6 +43,8 @@ pub(super) struct DatasetLook {
     /// `None`: nothing of it was observed yet.
     pub(super) state: Option<FlowState>,
     pub(super) freshness: Freshness,
+    /// How often each rule ran since the start.
+    pub(super) rules: Vec<(String, Count)>,
 }
 
 /// What the ledger said at one moment, beside the configuration.
@@ -150,7 +153,8 @@ fn dataset_looks(
         let owner = ObjectKey { kind: Kind::Organisation, id: dataset.department.clone() };
         let department = titles.get(&owner).cloned().unwrap_or_else(|| dataset.department.clone());
         let freshness = freshness_of(&works.configuration, &dataset, state.as_ref(), at);
-        looks.push(DatasetLook { flow, dataset, department, state, freshness });
+        let rules = carrier.rule_counts();
+        looks.push(DatasetLook { flow, dataset, department, state, freshness, rules });
     }
     looks.sort_by_key(|look| name(&look.flow));
     looks

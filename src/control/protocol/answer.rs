@@ -285,6 +285,23 @@ pub struct Dataset {
     pub rows: Rows,
     /// Why it is held or cannot be read.
     pub held: Option<String>,
+    /// How often each of its rules ran since the daemon started.
+    #[serde(default)]
+    pub rules: Vec<RuleCount>,
+}
+
+/// How often a rule was asked, broken and waived.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleCount {
+    /// Its name.
+    pub rule: String,
+    /// How often it was asked: per value; for rules that are always on, per row.
+    pub executed: u64,
+    /// How often it was broken.
+    pub broken: u64,
+    /// How often a waiver let pass what broke it.
+    pub waived: u64,
 }
 
 /// A link as it stands.

@@ -10,8 +10,8 @@ mod changeover;
 
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Job, LedgerReport,
-    Link, Mismatches, Reconciled, Reject, RejectOriginal, Reloaded, Response, Rows, Standard,
-    StandardDetail, Status, Summary, Trouble, Urgency,
+    Link, Mismatches, Reconciled, Reject, RejectOriginal, Reloaded, Response, Rows, RuleCount,
+    Standard, StandardDetail, Status, Summary, Trouble, Urgency,
 };
 
 pub use changeover::{StandardCheck, StandardPair, Supply, SupplyReport, Trial, WantedQuery};
