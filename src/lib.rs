@@ -29,6 +29,7 @@ pub mod sql;
 
 // Group 5: the work.
 pub mod cascade;
+pub mod changeover;
 pub mod control;
 
 // Group 6: stand-in.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::city::Source;
 use crate::clock::Clock;
 use crate::config::{Configuration, Problem};
-use crate::province::Client;
+use crate::province::Way;
 use crate::supervisor::Supervisor;
 use crate::telemetry::logs::Chain;
 
@@ -32,7 +32,7 @@ pub async fn prove(configuration: &Configuration, clock: &Clock) -> Vec<Problem>
     let mut problems = Vec::new();
     for channel in &configuration.channels {
         let settings = channel.settings.province.clone();
-        if let Err(error) = Client::new(settings, Arc::clone(&channel.standard), clock.clone()) {
+        if let Err(error) = Way::new(settings, Arc::clone(&channel.standard), clock.clone()) {
             let place = format!("channel.{}.province", channel.settings.id);
             problems.push(Problem::new(&place, &Chain(&error).to_string()));
         }

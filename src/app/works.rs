@@ -22,7 +22,7 @@ use crate::city::{Source, SourceSettings};
 use crate::config::Configuration;
 use crate::delivery::ChannelId;
 use crate::ledger::Flow;
-use crate::province::Client;
+use crate::province::Way;
 use crate::supervisor::{Retired, Signal, StopPolicy};
 
 /// One configuration at work.
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Works {
 /// Works that were built and are not opened yet: nothing of them touches the ledger.
 pub(super) struct Plan {
     configuration: Arc<Configuration>,
-    clients: Vec<Client>,
+    clients: Vec<Way>,
     sources: Vec<(SourceSettings, Source)>,
     crew: Crew,
 }
@@ -70,7 +70,7 @@ impl Plan {
         let mut clients = Vec::new();
         for it in &configuration.channels {
             let (settings, standard) = (it.settings.province.clone(), Arc::clone(&it.standard));
-            let client = Client::new(settings, standard, supervisor.clock().clone())
+            let client = Way::new(settings, standard, supervisor.clock().clone())
                 .with_context(|| format!("channel {}", it.settings.id))?;
             clients.push(client);
         }

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::catalogue::{Kind, Object, ObjectKey};
 use crate::checks::Rules;
 use crate::city;
@@ -16,6 +18,7 @@ use crate::standard::{RowLayout, Standard};
 use crate::wire::RowPlan;
 
 use super::Error;
+use super::lane::Readers;
 
 /// The most rows of one dataset that may be under way or settled and not merged yet.
 const MEMORY_ROWS: usize = 200_000;
@@ -101,6 +104,21 @@ impl Carrier {
     /// Who answers for it.
     pub fn owner(&self) -> &Owner {
         &self.owner
+    }
+
+    /// The rules of its rows.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Starts a reading of every row that sends nothing, once there is a place for it. The place is
+    /// free again when the first of the two is dropped.
+    pub async fn read_all(
+        &self,
+        readers: &Readers,
+    ) -> Result<(Option<OwnedSemaphorePermit>, city::Cursor), Error> {
+        let place = Readers::place(&readers.past).await;
+        Ok((place, self.source.0.scan(&self.dataset, city::Scan::Full).await?))
     }
 
     /// Locks what is known of the province's holdings. Blocking work: only on the pool, never
@@ -193,6 +211,8 @@ pub(super) struct Mount {
     pub(super) object: Object,
     pub(super) upper_id: Option<String>,
     pub(super) upper: BTreeMap<Kind, String>,
+    /// The key's columns as they are named above, separated by commas.
+    pub(super) key: String,
     /// How a new or changed row is written.
     pub(super) upsert: RowPlan,
     /// How a deleted row is written; a standard may have no way.
@@ -237,6 +257,8 @@ impl Mount {
         let delete = standard
             .operation("rows.delete")
             .and_then(|_| standard.row_plan(Action::Delete, layout).ok());
-        Ok(Some(Self { object, upper_id: mounted, upper: above.upper, upsert, delete }))
+        let named = carrier.dataset.key.iter().filter_map(|at| upsert.name_of(*at));
+        let key = named.collect::<Vec<_>>().join(",");
+        Ok(Some(Self { object, upper_id: mounted, upper: above.upper, key, upsert, delete }))
     }
 }

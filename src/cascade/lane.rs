@@ -14,7 +14,7 @@ use crate::catalogue::Kind;
 use crate::clock::Clock;
 use crate::delivery::{BatchId, ChannelId, Lane, RejectKind};
 use crate::ledger::{Flow, Ledger};
-use crate::province::{Client, Placement, Reply};
+use crate::province::{About, Placement, Reply, Way};
 use crate::standard::{Drift, Message, Scope, Standard};
 use crate::supervisor::{Signal, Supervisor};
 
@@ -87,7 +87,7 @@ pub struct ChannelParts {
     /// The protocol spoken on it.
     pub standard: Arc<Standard>,
     /// The way to the platform.
-    pub client: Client,
+    pub client: Way,
     /// The datasets whose rows it carries.
     pub carriers: Vec<Arc<Carrier>>,
 }
@@ -101,7 +101,7 @@ pub struct Channel {
     pub kinds: Vec<Kind>,
     /// The protocol spoken on it.
     pub standard: Arc<Standard>,
-    pub(super) client: Client,
+    pub(super) client: Way,
     pub(super) carriers: BTreeMap<String, Arc<Carrier>>,
     pub(super) submit: Signal,
     pub(super) settle: Signal,
@@ -136,7 +136,7 @@ impl Channel {
     }
 
     /// The client, for reloading its credentials.
-    pub fn client(&self) -> &Client {
+    pub fn client(&self) -> &Way {
         &self.client
     }
 
@@ -247,6 +247,12 @@ impl Crew {
             attempt: number,
         };
         let reply = channel.client.place(placement).await;
+        self.heard(channel, operation, &reply).await?;
+        Ok(reply)
+    }
+
+    /// What every answer tells beside itself: whether anybody is there, the clock, drift.
+    async fn heard(&self, channel: &Channel, operation: &str, reply: &Reply) -> Result<(), Error> {
         self.events.called(&channel.id, reply.status.is_some());
         if let Some(ahead) = reply.clock_ahead {
             self.events.clock_offset(&channel.id, ahead.as_secs_f64());
@@ -260,7 +266,7 @@ impl Crew {
             self.events.drifted(&channel.id, kind);
             self.ledger.drift_seen(channel.id.clone(), kind, operation.to_owned(), details).await?;
         }
-        Ok(reply)
+        Ok(())
     }
 
     /// Asks a question about nothing durable: no attempt is recorded, for nothing can be lost.
@@ -270,9 +276,23 @@ impl Crew {
         operation: &str,
         scope: &Scope<'_>,
     ) -> Result<Reply, Error> {
+        self.ask_about(channel, operation, scope, None).await
+    }
+
+    /// As [`Crew::ask`], about a batch whose rows are the question where a channel asks so.
+    pub(super) async fn ask_about(
+        &self,
+        channel: &Channel,
+        operation: &str,
+        scope: &Scope<'_>,
+        about: Option<About<'_>>,
+    ) -> Result<Reply, Error> {
         let message = channel.standard.build(operation, scope).map_err(Error::lacks)?;
         let batch = scope.batch.id.unwrap_or_default();
-        self.call(channel, operation, &message, batch, 0).await
+        let cursor = scope.page.cursor;
+        let reply = channel.client.collect(operation, &message, batch, about, cursor).await;
+        self.heard(channel, operation, &reply).await?;
+        Ok(reply)
     }
 
     /// Removes a batch's file when the ledger no longer needs it.

@@ -36,7 +36,7 @@ pub use error::Error;
 pub use inventory::Inventory;
 pub use lane::{Channel, ChannelParts, Crew, Events, Pace, Readers, Sent};
 pub use observe::Observe;
-pub use reconcile::{Comparison, Reconcile};
+pub use reconcile::{Comparison, Mismatch, ObjectMismatch, Reconcile, Totals};
 pub use register::Register;
 pub use settle::Settle;
 pub use stage::{Progress, Stage, run};

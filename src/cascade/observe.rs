@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::carrier::{Carrier, Mount};
-use super::cutting::Cutting;
+use super::cutting::{Cutting, Recorder};
 use super::lane::{Channel, Crew, Readers};
 use super::pack::{self, Packed, Reading};
 use super::stage::{Progress as Step, Stage};
@@ -23,7 +23,7 @@ use crate::delivery::{Action, Lane};
 use crate::ledger::manifest::Original;
 use crate::ledger::seal::Purpose;
 use crate::ledger::sent::{KeyRange, Known};
-use crate::ledger::{self, LaneProgress, Observation, Pass, PassKind, Progress};
+use crate::ledger::{self, LaneProgress, Pass, PassKind, Progress};
 use crate::row::{KeyDigest, Page};
 use crate::supervisor::Signal;
 
@@ -38,7 +38,7 @@ const BACKLOG_ROWS: usize = 100_000;
 /// Of these, what a live lane may always use.
 const LIVE_ROWS: usize = 10_000;
 /// Below so many rows a deletion never needs an approval by its share.
-const FEW_ROWS: u64 = 20;
+pub(super) const FEW_ROWS: u64 = 20;
 /// How long a stage waits for what others must do first.
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -260,7 +260,7 @@ impl Observe {
             }
             None => Progress::Unmoved,
         };
-        let observation = self.observation(lane, Packed::default(), progress).0;
+        let observation = self.recorder().observation(lane, Packed::default(), progress).0;
         self.crew.ledger.observed(observation).await?;
         Ok(())
     }
@@ -273,7 +273,7 @@ impl Observe {
             None => self.seal(None)?,
         };
         let progress = Progress::Lane { until_at: None, position, complete: true };
-        let observation = self.observation(lane, Packed::default(), progress).0;
+        let observation = self.recorder().observation(lane, Packed::default(), progress).0;
         self.crew.ledger.observed(observation).await?;
         Ok(())
     }
@@ -341,7 +341,8 @@ impl Observe {
         self.carrier.index().end_pass();
         let progress =
             Progress::Pass { number: pass.number, rows_seen: 0, rows_gone: 0, finished: true };
-        let observation = self.observation(Lane::Backfill, Packed::default(), progress).0;
+        let observation =
+            self.recorder().observation(Lane::Backfill, Packed::default(), progress).0;
         self.crew.ledger.observed(observation).await?;
         Ok(())
     }
@@ -511,76 +512,11 @@ impl Observe {
         progress: Progress,
         action: Action,
     ) -> Result<(), Error> {
-        let (observation, manifests) = self.observation(lane, packed, progress);
-        let rejected = u64::try_from(observation.rejects.len()).unwrap_or(u64::MAX);
-        let names: Vec<String> =
-            observation.batches.iter().map(|batch| batch.id.to_string()).collect();
-        let packed_any = !names.is_empty();
-        let ordinals: Vec<u64> = manifests.iter().map(|(ordinal, _)| *ordinal).collect();
-        // The index first: once the ledger knows a batch, it may be sent and settled at any moment.
-        let carrier = Arc::clone(&self.carrier);
-        self.crew
-            .block(move || -> Result<(), Error> {
-                let mut index = carrier.index();
-                for (ordinal, rows) in manifests {
-                    index.restore(ordinal, action, &rows)?;
-                }
-                Ok(())
-            })
-            .await?;
-        if let Err(error) = self.crew.ledger.observed(observation).await {
-            let (carrier, spool) = (Arc::clone(&self.carrier), Arc::clone(&self.crew.files.spool));
-            self.crew
-                .block(move || -> Result<(), Error> {
-                    for ordinal in ordinals {
-                        carrier.index().abandon_batch(ordinal)?;
-                    }
-                    // What cannot be removed now is removed at the next start.
-                    names.iter().for_each(|name| drop(spool.remove(name)));
-                    Ok(())
-                })
-                .await?;
-            return Err(error.into());
-        }
-        crate::crash::point("rows-observed");
-        if rejected > 0 {
-            let kind = crate::delivery::RejectKind::Local;
-            self.crew.events.rejected(&self.carrier.flow, kind, rejected);
-        }
-        if packed_any {
-            self.channel.submit.raise();
-        }
-        Ok(())
+        self.recorder().record(lane, packed, progress, action).await
     }
 
-    fn observation(
-        &self,
-        lane: Lane,
-        packed: Packed,
-        progress: Progress,
-    ) -> (Observation, Vec<(u64, Vec<ledger::manifest::ManifestRow>)>) {
-        let mut batches = Vec::with_capacity(packed.batches.len());
-        let mut manifests = Vec::with_capacity(packed.batches.len());
-        for (batch, rows) in packed.batches {
-            manifests.push((batch.ordinal, rows));
-            batches.push(batch);
-        }
-        let observation = Observation {
-            flow: self.carrier.flow.clone(),
-            owner: self.carrier.owner.clone(),
-            lane,
-            batches,
-            rejects: packed.rejects,
-            mended: packed.mended,
-            replayed: packed.replayed,
-            unique: packed.unique,
-            freed: packed.freed,
-            coalesced: packed.coalesced,
-            skipped: packed.skipped,
-            newest_content: packed.newest_content,
-            progress,
-        };
-        (observation, manifests)
+    fn recorder(&self) -> Recorder<'_> {
+        Recorder { crew: &self.crew, channel: &self.channel, carrier: &self.carrier }
     }
 
     fn cutting(&self, mount: &Arc<Mount>, lane: Lane) -> Cutting {

@@ -73,7 +73,7 @@ impl Stage for Register {
 fn wants_registration(link: &Link) -> bool {
     let Some(wanted) = link.wanted else { return false };
     match link.state {
-        LinkState::Unmapped | LinkState::Stale | LinkState::Withdrawn => true,
+        LinkState::Unmapped | LinkState::Stale | LinkState::Withdrawn | LinkState::Orphan => true,
         // What was refused is tried again when it has changed.
         LinkState::Refused => link.sent != Some(wanted),
         LinkState::Queued
@@ -82,8 +82,7 @@ fn wants_registration(link: &Link) -> bool {
         | LinkState::InReview
         | LinkState::Published
         | LinkState::Exists
-        | LinkState::Unknown
-        | LinkState::Orphan => false,
+        | LinkState::Unknown => false,
     }
 }
 
@@ -205,7 +204,10 @@ impl Register {
         let unwanted: Vec<&Link> = links
             .iter()
             .filter(|link| link.wanted.is_none() && link.ours && link.upper_id.is_some())
-            .filter(|link| link.state.is_held_above() || link.state == LinkState::Stale)
+            .filter(|link| {
+                link.state.is_held_above()
+                    || matches!(link.state, LinkState::Stale | LinkState::Orphan)
+            })
             .collect();
         if unwanted.is_empty() {
             return Ok(0);

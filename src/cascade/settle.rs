@@ -19,6 +19,7 @@ use crate::delivery::{Batch, LinkState, Outcome, RejectKind, Subject, Verdict};
 use crate::ledger::manifest::ManifestRow;
 use crate::ledger::sent;
 use crate::ledger::{Ended, Finding, Flow, Judged, LinkFilter, NewReject, Waiting};
+use crate::province::About;
 use crate::standard::{BatchScope, PageScope, RowJudgement, Scope};
 use crate::supervisor::Signal;
 
@@ -115,7 +116,9 @@ impl Settle {
         }
         let id = waiting.batch.id.to_string();
         let scope = self.scope(&id, &waiting.batch);
-        let reply = self.crew.ask(&self.channel, "batch.receipt", &scope).await?;
+        let parcel = self.sent(&waiting.batch).await?;
+        let about = parcel.as_ref().map(|parcel| about(&waiting.batch, parcel));
+        let reply = self.crew.ask_about(&self.channel, "batch.receipt", &scope, about).await?;
         let reading = reply.reading;
         if reading.absent {
             return Ok(again("not-arrived"));
@@ -205,26 +208,28 @@ impl Settle {
             .enumerate()
             .map(|(at, row)| (row.original.key_text.as_str(), (at, row)))
             .collect();
-        let mut parcel = None;
+        let mut parcel = self.sent(batch).await?;
         let mut page = (1_u32, None);
+        let mut settled = false;
         let id = batch.id.to_string();
         for _ in 0..MAX_PAGES {
             let mut scope = self.scope(&id, batch);
             let cursor: Option<String> = page.1.take();
             scope.page = PageScope { number: Some(page.0), cursor: cursor.as_deref(), size: None };
-            let reply = self.crew.ask(&self.channel, "rows.verdict", &scope).await?;
+            let about = parcel.as_ref().map(|parcel| about(batch, parcel));
+            let reply = self.crew.ask_about(&self.channel, "rows.verdict", &scope, about).await?;
             let reading = reply.reading;
-            if reading.absent {
+            if reading.absent && !settled {
                 // It gave a receipt and holds nothing: asked for again, and sent again.
                 let at = self.crew.after(self.backoff(waiting));
                 let ended = Ended::Unknown { code: "receipt-without-batch".to_owned(), at };
                 self.crew.ledger.batch_resolved(batch.id, ended).await?;
-                self.crew.events.drifted(&self.channel.id, "receipt-without-batch");
+                self.drifted("receipt-without-batch", dataset).await?;
                 self.channel.settle.raise();
                 return Ok(true);
             }
             if !matches!(reading.outcome, Outcome::Accepted { .. }) {
-                return Ok(false);
+                break;
             }
             let failing = reading
                 .verdicts
@@ -234,32 +239,67 @@ impl Settle {
                 parcel = Some(self.parcel(batch).await?);
             }
             let mut judged = Vec::with_capacity(reading.verdicts.len());
+            let mut foreign = false;
             for said in &reading.verdicts {
-                // A key that the batch does not carry is somebody else's row.
-                let Some((at, row)) = by_key.get(said.key.as_str()) else { continue };
-                judged.extend(self.judge(dataset, said, row, *at, parcel.as_ref())?);
+                let known = by_key.get(said.key.as_str()).copied();
+                foreign |= known.is_none();
+                // A key that the batch does not carry is somebody else's row, and nothing of ours.
+                let misled = crate::crash::sabotaged("foreign-verdict");
+                let known = known.or(rows.first().filter(|_| misled).map(|row| (0, row)));
+                let Some((at, row)) = known else { continue };
+                judged.extend(self.judge(dataset, said, row, at, parcel.as_ref())?);
             }
-            let failed = judged.iter().filter(|one| matches!(one, Judged::Failed(_))).count();
-            let (settled, contradictions) = self.crew.ledger.judged(batch.id, judged).await?;
-            crate::crash::point("verdicts-recorded");
-            let flow = Flow { channel: self.channel.id.clone(), dataset: dataset.clone() };
-            let failed = u64::try_from(failed).unwrap_or(u64::MAX);
-            if failed > 0 {
-                self.crew.events.rejected(&flow, RejectKind::Failed, failed);
+            if foreign {
+                self.drifted("verdict-foreign", dataset).await?;
             }
-            if contradictions > 0 {
-                self.crew.events.drifted(&self.channel.id, "verdict-contradiction");
-            }
-            if settled {
-                after(&self.crew, &self.channel, batch, Vec::new()).await?;
-                return Ok(true);
-            }
+            settled |= self.record(batch, dataset, judged).await?;
+            // What the last pages say counts as well: a verdict may contradict one before it.
             match reading.page.next {
                 Some(next) => page = (page.0.saturating_add(1), Some(next)),
-                None => return Ok(false),
+                None => break,
             }
         }
-        Ok(false)
+        if settled {
+            after(&self.crew, &self.channel, batch, Vec::new()).await?;
+        }
+        Ok(settled)
+    }
+
+    /// One page of verdicts, recorded and told; true where it settles the batch.
+    async fn record(
+        &self,
+        batch: &Batch,
+        dataset: &str,
+        judged: Vec<Judged>,
+    ) -> Result<bool, Error> {
+        let failed = judged.iter().filter(|one| matches!(one, Judged::Failed(_))).count();
+        let (settled, contradictions) = self.crew.ledger.judged(batch.id, judged).await?;
+        crate::crash::point("verdicts-recorded");
+        let failed = u64::try_from(failed).unwrap_or(u64::MAX);
+        if failed > 0 {
+            let flow = Flow { channel: self.channel.id.clone(), dataset: dataset.to_owned() };
+            self.crew.events.rejected(&flow, RejectKind::Failed, failed);
+        }
+        if contradictions > 0 {
+            self.drifted("verdict-contradiction", dataset).await?;
+        }
+        Ok(settled)
+    }
+
+    /// The province's verdicts on a dataset are not as its standard says; someone is told.
+    async fn drifted(&self, kind: &'static str, dataset: &str) -> Result<(), Error> {
+        self.crew.events.drifted(&self.channel.id, kind);
+        let (operation, details) = ("rows.verdict".to_owned(), vec![dataset.to_owned()]);
+        let told = self.crew.ledger.drift_seen(self.channel.id.clone(), kind, operation, details);
+        Ok(told.await?)
+    }
+
+    /// What was sent, where the channel asks by it.
+    async fn sent(&self, batch: &Batch) -> Result<Option<Parcel>, Error> {
+        match (&batch.subject, self.channel.client.asks_by_rows()) {
+            (Subject::Rows { .. }, true) => self.parcel(batch).await.map(Some),
+            (Subject::Rows { .. } | Subject::Object { .. }, _) => Ok(None),
+        }
     }
 
     async fn parcel(&self, batch: &Batch) -> Result<Parcel, Error> {
@@ -443,6 +483,10 @@ async fn merge(crew: &Crew, carrier: &Arc<Carrier>) -> Result<bool, Error> {
     })
     .await?;
     Ok(true)
+}
+
+fn about<'a>(batch: &'a Batch, parcel: &'a Parcel) -> About<'a> {
+    About { operation: &batch.operation, payload: &parcel.message.payload }
 }
 
 /// A verdict's reason as a code: its first word, where that looks like one. The words behind it

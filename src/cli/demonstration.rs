@@ -25,7 +25,7 @@ const VERDICT: Duration = Duration::from_millis(500);
 /// Runs the demonstration to its end.
 pub(super) async fn run(demo: &Demo, console: &mut Console<'_>) -> Result<(), Trouble> {
     let (folder, temporary) = folder(demo).map_err(failed("E-DEMO-FOLDER"))?;
-    let result = show(demo, folder.clone(), console).await;
+    let result = Box::pin(show(demo, folder.clone(), console)).await;
     if temporary {
         // What stays behind in the machine's folder for temporary files hurts nobody.
         drop(std::fs::remove_dir_all(&folder));

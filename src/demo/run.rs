@@ -2,7 +2,6 @@
 //! is due is confirmed or rejected.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -157,9 +156,9 @@ pub async fn compare(app: &App) -> Result<Vec<Comparison>, crate::cascade::Error
     for channel in &app.channels() {
         let datasets: Vec<String> =
             channel.carriers().map(|carrier| carrier.flow().dataset.clone()).collect();
+        let totals = app.crew.totals(channel).await?;
         for dataset in datasets {
-            let channel = Arc::clone(channel);
-            found.extend(app.crew.reconcile(&channel, &dataset, false).await?);
+            found.extend(app.crew.reconcile(channel, &dataset, &totals, false).await?);
         }
     }
     Ok(found)

@@ -44,7 +44,9 @@ mod runs;
 mod schema;
 pub mod seal;
 pub mod sent;
+pub mod sorting;
 pub mod spool;
+mod supplied;
 mod unique;
 mod verdicts;
 
@@ -71,6 +73,7 @@ pub use rows::{
     Counts, Finding, Flow, LaneProgress, NewBatch, NewReject, Observation, Owner, Progress,
 };
 pub use runs::{Spooled, SpooledFate};
+pub use supplied::{Asking, NewValue};
 pub use unique::UniqueValue;
 pub use verdicts::Judged;
 

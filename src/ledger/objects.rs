@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::supplied::supplied;
 use super::{Error, Ledger, Result, history, instant, stored};
-use crate::catalogue::{Kind, Object, ObjectKey, Supplied};
+use crate::catalogue::{Kind, Object, ObjectKey};
 use crate::delivery::{ChannelId, DigestSha256, LinkState, RejectKind};
 use crate::fact;
 
@@ -240,31 +241,26 @@ impl Ledger {
         .await
     }
 
-    /// A value that a standard asks for was supplied.
-    pub async fn value_supplied(
-        &self,
-        key: ObjectKey,
-        name: String,
-        value: Supplied,
-    ) -> Result<()> {
-        self.write("record a supplied value", move |transaction, _now| {
+    /// The province no longer holds an object that it took: it is due again, as if never sent.
+    pub async fn object_lost(&self, channel: ChannelId, key: ObjectKey) -> Result<()> {
+        self.write("record a lost object", move |transaction, now| {
+            transition(transaction, &channel, &key, LinkState::Stale, None, now)?;
             transaction
                 .execute(
-                    "INSERT INTO supplied (kind, id, name, value, supplied_by, supplied_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                     ON CONFLICT (kind, id, name) DO UPDATE SET value = excluded.value,
-                        supplied_by = excluded.supplied_by, supplied_at = excluded.supplied_at",
-                    params![
-                        key.kind.as_str(),
-                        key.id,
-                        name,
-                        value.value,
-                        value.by,
-                        stored(value.at)
-                    ],
+                    "UPDATE link SET upper_id = NULL, upper_state = NULL, held = NULL
+                     WHERE channel = ?1 AND kind = ?2 AND id = ?3",
+                    params![channel.as_str(), key.kind.as_str(), key.id],
                 )
                 .map(drop)
-                .map_err(Error::engine("record a supplied value"))
+                .map_err(Error::engine("record a lost object"))
+        })
+        .await
+    }
+
+    /// The province holds an object that we took back: it is to be taken back once more.
+    pub async fn object_orphaned(&self, channel: ChannelId, key: ObjectKey) -> Result<()> {
+        self.write("record an orphaned object", move |transaction, now| {
+            transition(transaction, &channel, &key, LinkState::Orphan, None, now).map(drop)
         })
         .await
     }
@@ -492,25 +488,4 @@ pub(super) fn transition(
         history::record(transaction, Some(channel), &key.to_string(), kind, now)?;
     }
     Ok(link)
-}
-
-fn supplied(connection: &Connection, key: &ObjectKey) -> Result<BTreeMap<String, Supplied>> {
-    let engine = Error::engine;
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT name, value, supplied_by, supplied_at FROM supplied
-             WHERE kind = ?1 AND id = ?2",
-        )
-        .map_err(engine("read supplied values"))?;
-    let rows = statement
-        .query_map(params![key.kind.as_str(), key.id], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, i64>(3)?))
-        })
-        .map_err(engine("read supplied values"))?;
-    let mut values = BTreeMap::new();
-    for row in rows {
-        let (name, value, by, at) = row.map_err(engine("read supplied values"))?;
-        values.insert(name, Supplied { value, by, at: instant(at)? });
-    }
-    Ok(values)
 }

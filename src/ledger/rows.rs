@@ -106,6 +106,9 @@ impl NewReject {
 pub enum Progress {
     /// Not at all.
     Unmoved,
+    /// Nothing was read: rows that only the province holds are deleted above. Makes nothing
+    /// fresher.
+    Repair,
     /// A lane of a dataset with a time column has been read up to a position.
     Lane {
         /// Up to which instant its interval reaches, as canonical time text; `None` while inside.
@@ -484,6 +487,9 @@ fn order_after(transaction: &Transaction<'_>, batch: BatchId, after: BatchId) ->
 /// Whoever reads a dataset ends its trouble, but for deletions that wait: reading alone does not
 /// settle them.
 fn touch(transaction: &Transaction<'_>, observation: &Observation, now: Timestamp) -> Result<()> {
+    if matches!(observation.progress, Progress::Repair) {
+        return Ok(());
+    }
     let changed = !observation.batches.is_empty() || !observation.rejects.is_empty();
     transaction
         .prepare_cached(
@@ -518,7 +524,7 @@ fn progress(
 ) -> Result<()> {
     let flow = &observation.flow;
     match &observation.progress {
-        Progress::Unmoved => Ok(()),
+        Progress::Unmoved | Progress::Repair => Ok(()),
         Progress::Lane { until_at, position, complete } => transaction
             .prepare_cached(
                 "UPDATE progress SET position = ?4, complete = ?5,

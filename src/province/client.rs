@@ -50,7 +50,7 @@ pub struct Placement<'a> {
 pub struct Reply {
     /// What the standard makes of it, or of its absence.
     pub reading: Reading,
-    /// The HTTP status, when a reply came.
+    /// The HTTP status, when a reply came; 200 for a database that answered.
     pub status: Option<u16>,
     /// SHA-256 of the body that went out; `None` when nothing did.
     pub sent: Option<DigestSha256>,
@@ -88,6 +88,11 @@ impl Reply {
             drift: Vec::new(),
         };
         Self { reading, status: None, sent, said: Vec::new(), clock_ahead: None }
+    }
+
+    /// Something came back that is no message, such as a database's word.
+    pub(super) fn answered(outcome: Outcome, code: &str, sent: Option<DigestSha256>) -> Self {
+        Self { status: Some(200), ..Self::without_answer(outcome, code, sent) }
     }
 
     pub(super) fn failed(failure: &Failure, sent: Option<DigestSha256>) -> Self {
@@ -286,6 +291,8 @@ impl Client {
             body: b"",
             body_sha256: "",
             token: None,
+            signature: None,
+            document: None,
             zone: &self.standard.settings().zone,
         }
     }
@@ -326,6 +333,8 @@ impl Client {
             body: b"",
             body_sha256: "",
             token,
+            signature: None,
+            document: None,
             zone: &settings.zone,
         };
         let slot = |name: &str| word(name, &facts, &credential);

@@ -6,6 +6,9 @@
 //! itself, with one exception: a request that was turned away for its token is sent again with a
 //! fresh one, for it was not taken.
 //!
+//! A [`Way`] is either that or a channel of front-end tables, which answers later: what is placed
+//! there is collected from the same rows.
+//!
 //! What went wrong on the way is sorted into two: certainly not taken
 //! ([`Outcome::Retry`](crate::delivery::Outcome)), or maybe
 //! ([`Outcome::Unknown`](crate::delivery::Outcome)): ask before sending again.
@@ -14,12 +17,16 @@ mod client;
 mod credentials;
 mod error;
 mod settings;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod token;
 mod transport;
+mod way;
 
 pub use client::{Client, Placement, Reply};
 pub use credentials::Credentials;
 pub use error::Error;
 pub use settings::Settings;
+pub use tables::About;
+pub use way::Way;

@@ -117,16 +117,10 @@ fn said(
     let Some(local_id) = first(&["_.id", "object.id", "_.code", "_.title"]) else {
         return Ok(Err("message names no object".to_owned()));
     };
-    let mut parents = Vec::new();
-    for field in &message.operation.fields {
-        let Some(parent) = field.value.strip_prefix("upper.") else { continue };
-        let Some(upper_id) = message.value(&field.value) else { continue };
-        let known = Object::find(write, upper_id, scene.now)?;
-        if !known.is_some_and(|it| it.kind == parent && it.state != "withdrawn") {
-            return Ok(Err(format!("{}: no {parent} stands under this id", field.path)));
-        }
-        parents.push(upper_id.to_owned());
-    }
+    let parents = match parents(scene, write, false)? {
+        Ok(parents) => parents,
+        Err(reason) => return Ok(Err(reason)),
+    };
     let dataset = if kind == "resource" {
         first(&["_.dataset", "dataset.id", "_.table", "_.id"])
     } else {
@@ -140,6 +134,26 @@ fn said(
         message: message.as_json(),
         parents,
     }))
+}
+
+/// The upper ids of the objects the message refers to, or why one cannot be referred to. At an
+/// object's end those around it may have been withdrawn before.
+fn parents(
+    scene: &Scene<'_>,
+    write: &Transaction<'_>,
+    at_end: bool,
+) -> Result<Result<Vec<String>, String>, Error> {
+    let mut parents = Vec::new();
+    for field in &scene.message.operation.fields {
+        let Some(parent) = field.value.strip_prefix("upper.") else { continue };
+        let Some(upper_id) = scene.message.value(&field.value) else { continue };
+        let known = Object::find(write, upper_id, scene.now)?;
+        if !known.is_some_and(|it| it.kind == parent && (at_end || it.state != "withdrawn")) {
+            return Ok(Err(format!("{}: no {parent} stands under this id", field.path)));
+        }
+        parents.push(upper_id.to_owned());
+    }
+    Ok(Ok(parents))
 }
 
 fn review_ends(scene: &Scene<'_>, kind: &str) -> Timestamp {
@@ -219,6 +233,9 @@ fn cancel(scene: &Scene<'_>, write: &Transaction<'_>, kind: &str) -> Ruled {
     let Some(object) = named_object(scene, write, kind)? else {
         return Ok(Ruling::new("absent", "no object stands under this id"));
     };
+    if let Err(reason) = parents(scene, write, true)? {
+        return Ok(Ruling::refused(reason));
+    }
     if Object::has_children(write, &object.upper_id)? {
         return Ok(Ruling::refused("objects below it stand still"));
     }
@@ -267,6 +284,22 @@ fn receipt_says(scene: &Scene<'_>, write: &Transaction<'_>, taken: &Taken) -> Re
     Ok(says)
 }
 
+/// Whether the resource that the message names is one of the dataset; one that names none is.
+fn is_its_resource(
+    scene: &Scene<'_>,
+    write: &Transaction<'_>,
+    dataset: &str,
+) -> Result<bool, Error> {
+    let uppers = ["link.upper_id", "upper.resource"];
+    let Some(upper_id) = uppers.iter().find_map(|word| scene.message.value(word)) else {
+        return Ok(true);
+    };
+    let known = Object::find(write, upper_id, scene.now)?;
+    Ok(known.is_some_and(|it| {
+        it.kind == "resource" && it.state != "withdrawn" && it.dataset.as_deref() == Some(dataset)
+    }))
+}
+
 fn take_rows(scene: &Scene<'_>, write: &Transaction<'_>, action: &str) -> Ruled {
     let message = scene.message;
     let Some(batch_id) = message.value("batch.id") else {
@@ -277,6 +310,9 @@ fn take_rows(scene: &Scene<'_>, write: &Transaction<'_>, action: &str) -> Ruled 
     };
     if scene.habits.mounted_only && !Object::is_mounted(write, &dataset)? {
         return Ok(Ruling::refused("dataset is not registered"));
+    }
+    if scene.habits.mounted_only && !is_its_resource(scene, write, &dataset)? {
+        return Ok(Ruling::refused("no resource of this dataset stands under this id"));
     }
     let rules = scene.habits.rules.get(&dataset).cloned().unwrap_or_default();
     let rows = match read_rows(scene, action, &rules) {
@@ -346,10 +382,10 @@ fn read_rows(
         ("delete", Some(style)) => style,
         _ => &plan.upsert,
     };
-    let container = message.rows(&style.tag).ok_or("batch has no rows")?;
+    let nodes = message.rows(&style.tag).ok_or("batch has no rows")?;
     let deleted = super::RowRules { fail_keys: rules.fail_keys.clone(), ..Default::default() };
     let rules = if action == "delete" { &deleted } else { rules };
-    let rows = rows::read(style, container, rules)?;
+    let rows = rows::read(style, nodes, rules)?;
     if rows.iter().any(|row| rules.refuse_keys.contains(&row.key)) {
         return Err("batch carries a row that is refused".to_owned());
     }

@@ -218,6 +218,8 @@ fn instead(directory: &Directory, operation: &Operation, fault: Option<&Fault>) 
         | Fault::DuplicateVerdicts
         | Fault::LateVerdicts { .. }
         | Fault::ContradictVerdicts { .. }
+        | Fault::DoubtVerdicts
+        | Fault::ForeignVerdict { .. }
         | Fault::ReceiptWithoutStoring
         | Fault::UnknownField { .. } => return None,
     })
@@ -242,9 +244,8 @@ fn spoken(
         says.set("code", code);
     }
     says.values.entry("message").or_insert_with(|| ruling.reason.clone());
-    if matches!(fault, Some(Fault::DuplicateVerdicts)) {
-        says.list =
-            says.list.iter().flat_map(|element| [element.clone(), element.clone()]).collect();
+    if let Some(fault) = &fault {
+        bend_verdicts(&mut says, fault);
     }
     let stranger = match &fault {
         Some(Fault::UnknownField { name }) => Some(name.as_str()),
@@ -252,6 +253,46 @@ fn spoken(
     };
     let answer = written(directory, operation, &says, stranger);
     Answer { status, fault, ..answer }
+}
+
+/// Faults of an answer that lists verdicts.
+fn bend_verdicts(says: &mut Says, fault: &Fault) {
+    match fault {
+        Fault::DuplicateVerdicts => {
+            says.list =
+                says.list.iter().flat_map(|element| [element.clone(), element.clone()]).collect();
+        }
+        Fault::DoubtVerdicts => {
+            let opposed = |element: &BTreeMap<&'static str, String>| {
+                let mut other = element.clone();
+                if let Some(word) = other.get_mut("row.verdict") {
+                    *word = if word == "passed" { "failed" } else { "passed" }.to_owned();
+                }
+                [other, element.clone()]
+            };
+            says.list = says.list.iter().flat_map(opposed).collect();
+        }
+        Fault::ForeignVerdict { key } => {
+            if let Some(first) = says.list.first_mut() {
+                first.insert("row.key", key.clone());
+                first.insert("row.verdict", "failed".to_owned());
+            }
+        }
+        Fault::Refuse { .. }
+        | Fault::Silent
+        | Fault::LoseAnswer
+        | Fault::LoseAnswerSilently
+        | Fault::CutBody
+        | Fault::ServerError { .. }
+        | Fault::TooMany { .. }
+        | Fault::Slow { .. }
+        | Fault::Hold
+        | Fault::LateVerdicts { .. }
+        | Fault::ContradictVerdicts { .. }
+        | Fault::ReceiptWithoutStoring
+        | Fault::UnknownCode { .. }
+        | Fault::UnknownField { .. } => {}
+    }
 }
 
 fn written(
@@ -307,8 +348,38 @@ struct Opened {
     text: String,
 }
 
+/// The media type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A form's pairs; a name is a path of one step.
+fn form(body: &[u8]) -> Result<Node, String> {
+    let text = std::str::from_utf8(body).map_err(|_error| "not UTF-8")?;
+    let pairs = text.split('&').map(|pair| pair.split_once('=').ok_or("a pair has no `=`"));
+    let mut document = Node::default();
+    for pair in pairs {
+        let (name, text) = pair?;
+        let text = Some(super::server::unescaped(text));
+        document.children.push(Node { text, ..Node::named(&super::server::unescaped(name)) });
+    }
+    Ok(document)
+}
+
+/// Whether a body says that it is of this media type; one that says nothing is.
+fn is_of_media(request: &Request, wanted: &str) -> bool {
+    let essence = |text: &str| text.split(';').next().unwrap_or_default().trim().to_lowercase();
+    let said = request.headers.get("content-type");
+    request.body.is_empty() || said.is_none_or(|said| essence(said) == essence(wanted))
+}
+
 /// Decompresses and reads a body; the reason is about its form.
 fn open(directory: &Directory, request: &Request, limit: usize) -> Result<Opened, String> {
+    let is_form = directory.operations.iter().any(|operation| {
+        operation.body == "form" && operation.matches(&request.method, &request.path).is_some()
+    });
+    let media = if is_form { FORM } else { directory.content_type.as_str() };
+    if !is_of_media(request, media) {
+        return Err("body is of another media type".to_owned());
+    }
     let plain = match request.headers.get("content-encoding").map(String::as_str) {
         None | Some("identity") => request.body.clone(),
         Some("gzip") => {
@@ -327,7 +398,7 @@ fn open(directory: &Directory, request: &Request, limit: usize) -> Result<Opened
     if plain.is_empty() {
         return Ok(Opened { document: Node::default(), text: String::new() });
     }
-    let document = tree::read(directory.media, &plain)?;
+    let document = if is_form { form(&plain)? } else { tree::read(directory.media, &plain)? };
     Ok(Opened { document, text: String::from_utf8(plain).unwrap_or_default() })
 }
 

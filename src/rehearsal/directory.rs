@@ -36,6 +36,18 @@ pub(super) struct Directory {
 #[derive(Clone, Debug)]
 pub(super) struct Operation {
     pub(super) name: String,
+    /// What the document calls it.
+    pub(super) title: String,
+    /// The table of its message, without folder and ending.
+    pub(super) table: String,
+    /// `message`, `form` or `none`.
+    pub(super) body: String,
+    /// `none`, `gzip` or `zstd`.
+    pub(super) compress: String,
+    /// Kinds whose upper ids must be there first.
+    pub(super) needs: Vec<String>,
+    /// Its own outcome classes, which go before those of `[reply]`.
+    pub(super) outcomes: Classes,
     pub(super) method: String,
     pub(super) path: String,
     pub(super) fields: Vec<Field>,
@@ -67,6 +79,12 @@ pub(super) struct Field {
     pub(super) place: Place,
     /// As written, to be named in refusals.
     pub(super) path: String,
+    /// What the document calls it.
+    pub(super) title: String,
+    /// Where the document says so.
+    pub(super) clause: String,
+    /// The table's row, as a spreadsheet counts.
+    pub(super) row: usize,
     pub(super) when: Option<Condition>,
     pub(super) value: String,
     pub(super) kind: String,
@@ -82,6 +100,9 @@ pub(super) struct Field {
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) place: Place,
+    /// As written.
+    pub(super) path: String,
+    pub(super) required: bool,
     pub(super) meaning: String,
     pub(super) kind: String,
     pub(super) codes: Option<Vec<(String, String)>>,
@@ -170,7 +191,11 @@ pub(super) struct Limits {
 #[serde(default)]
 struct RawOperation {
     name: String,
+    title: String,
     method: Option<String>,
+    body: Option<String>,
+    compress: Option<String>,
+    needs: Option<Texts>,
     path: String,
     message: String,
     reply: String,
@@ -209,6 +234,8 @@ pub(super) struct RowStyle {
     pub(super) null: Option<String>,
     /// Where the row's key stands: `@attribute` or an element.
     pub(super) key: String,
+    /// `key`: the key's columns alone.
+    pub(super) only: Option<String>,
 }
 
 /// The most files and bytes of a directory that are read.
@@ -273,13 +300,20 @@ impl Directory {
                 replies.extend(reader.replies(table));
             }
             let mut own = classes.clone();
+            let outcomes = self::classes(raw.outcomes);
             // An operation's own globs go first.
-            for (class, globs) in self::classes(raw.outcomes) {
+            for (class, globs) in outcomes.clone() {
                 let standing = own.remove(&class).unwrap_or_default();
                 own.insert(class, globs.into_iter().chain(standing).collect());
             }
             operations.push(Operation {
                 fields: reader.fields(&raw.message, &raw.name),
+                title: raw.title,
+                table: raw.message,
+                body: raw.body.unwrap_or_else(|| "message".to_owned()),
+                compress: raw.compress.unwrap_or_else(|| "none".to_owned()),
+                needs: raw.needs.map(Vec::from).unwrap_or_default(),
+                outcomes,
                 method: raw.method.unwrap_or_else(|| method.clone()),
                 path: raw.path,
                 name: raw.name,
@@ -349,7 +383,7 @@ impl Reader<'_> {
             return Vec::new();
         }
         let mut fields = Vec::new();
-        for row in self.table("messages", message) {
+        for (at, row) in self.table("messages", message).into_iter().enumerate() {
             let cell = |name: &str| row.get(name).map(String::as_str).unwrap_or_default();
             let on = cell("on");
             if !on.is_empty() && !on.split(',').any(|name| name.trim() == operation) {
@@ -381,6 +415,9 @@ impl Reader<'_> {
                 required,
                 codes,
                 path,
+                title: cell("title").to_owned(),
+                clause: cell("clause").to_owned(),
+                row: at + 2,
             });
         }
         fields
@@ -392,6 +429,8 @@ impl Reader<'_> {
             let cell = |name: &str| row.get(name).map(String::as_str).unwrap_or_default();
             replies.push(Reply {
                 place: self.place(cell("path")),
+                path: cell("path").to_owned(),
+                required: cell("required") == "yes",
                 meaning: cell("meaning").to_owned(),
                 kind: cell("type").to_owned(),
                 codes: self.codes(cell("codes")),
@@ -536,6 +575,12 @@ mod tests {
     fn a_path_may_hold_names() {
         let mut operation = Operation {
             name: "x".to_owned(),
+            title: String::new(),
+            table: String::new(),
+            body: "message".to_owned(),
+            compress: "none".to_owned(),
+            needs: Vec::new(),
+            outcomes: Classes::new(),
             method: "GET".to_owned(),
             path: "/rows/{id}/state".to_owned(),
             fields: Vec::new(),

@@ -54,6 +54,14 @@ pub enum Error {
         #[source]
         source: rusqlite::Error,
     },
+    /// The private database of front-end tables failed.
+    #[error("front-end tables: {operation}: {reason}")]
+    Front {
+        /// What failed.
+        operation: &'static str,
+        /// Why, without anything it held.
+        reason: String,
+    },
     /// The desk has stopped.
     #[error("the platform has stopped")]
     Stopped,

@@ -56,6 +56,13 @@ pub enum Fault {
         /// When the second verdict becomes visible after the first.
         after: Duration,
     },
+    /// Every verdict of the reply comes after its opposite.
+    DoubtVerdicts,
+    /// Instead of the reply's first verdict comes one against a row that the batch does not carry.
+    ForeignVerdict {
+        /// That row's key.
+        key: String,
+    },
     /// The answer is a receipt, but nothing was stored.
     ReceiptWithoutStoring,
     /// Nothing taken; a reply code that is in no list.
@@ -86,6 +93,8 @@ impl Fault {
             Self::DuplicateVerdicts => "duplicate-verdicts",
             Self::LateVerdicts { .. } => "late-verdicts",
             Self::ContradictVerdicts { .. } => "contradict-verdicts",
+            Self::DoubtVerdicts => "doubt-verdicts",
+            Self::ForeignVerdict { .. } => "foreign-verdict",
             Self::ReceiptWithoutStoring => "receipt-without-storing",
             Self::UnknownCode { .. } => "unknown-code",
             Self::UnknownField { .. } => "unknown-field",

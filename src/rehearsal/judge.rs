@@ -56,15 +56,25 @@ impl Message<'_> {
         })
     }
 
-    /// The container whose content are the rows.
-    pub(super) fn rows(&self, tag: &str) -> Option<&Node> {
+    /// The rows' elements; `None` when their place is not there.
+    pub(super) fn rows(&self, tag: &str) -> Option<&[Node]> {
         let Place::Body(path) = &self.operation.field("rows")?.place else { return None };
         let mut path = path.clone();
+        if self.directory.media == Media::Json {
+            // An array's elements stand under its name beside whatever else is there.
+            let name = path.steps.pop()?.name;
+            let around = path.nodes(self.document, self.spaces()).into_iter().next()?;
+            let from = around.children.iter().position(|child| child.name == name)?;
+            let rest = around.children.get(from..)?;
+            let count = rest.iter().take_while(|child| child.name == name && child.many).count();
+            return rest.get(..count);
+        }
         // The table may name the container or the row in it.
         if path.steps.last().is_some_and(|step| step.many || step.name == tag) {
             path.steps.pop();
         }
-        path.nodes(self.document, self.spaces()).into_iter().next()
+        let container = path.nodes(self.document, self.spaces()).into_iter().next()?;
+        Some(&container.children)
     }
 
     /// Texts of a field: in the whole message, or in one element of the list it belongs to.
@@ -288,6 +298,7 @@ fn typed(field: &Field, text: &str) -> Result<(), &'static str> {
                 .map(|_| ())
                 .map_err(|_error| "is no time in this format")
         }
+        "boolean" if !matches!(text, "true" | "false") => Err("is neither true nor false"),
         "uscc" => {
             let letters = "0123456789ABCDEFGHJKLMNPQRTUWXY";
             let allowed = text.len() == 18 && text.chars().all(|letter| letters.contains(letter));

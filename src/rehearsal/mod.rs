@@ -15,15 +15,19 @@
 //! * Nothing happens in the background. A review that takes a day and a verdict that comes in an
 //!   hour are instants in the database, compared with the injected clock when somebody asks.
 //! * Everything random is a function of [`Settings::seed`] and a count, so a run can be repeated.
+//! * A standard of tables is played by [`Front`]: a PostgreSQL of its own, and a judge who looks at
+//!   its tables.
 //! * What it keeps is in one SQLite file whose tables people compare with the city's: [`store`].
 
 mod act;
 pub mod certificates;
 mod condition;
+pub mod conformance;
 mod desk;
 mod directory;
 mod error;
 mod faults;
+mod front;
 mod judge;
 mod platform;
 mod reply;
@@ -36,6 +40,7 @@ mod tree;
 
 pub use error::Error;
 pub use faults::{Fault, Faults, Play};
+pub use front::{Front, FrontSettings, Parent, Table};
 pub use platform::{Platform, Settings};
 pub use rows::{IdentityRule, RowRules};
 pub use script::Script;

@@ -123,6 +123,8 @@ mod tests {
     fn reply(media: Media, path: &str, meaning: &str) -> Reply {
         Reply {
             place: Place::Body(Path::parse(media, path)),
+            path: path.to_owned(),
+            required: false,
             meaning: meaning.to_owned(),
             kind: "text".to_owned(),
             codes: (meaning == "row.verdict").then(|| vec![("passed".to_owned(), "1".to_owned())]),
@@ -132,6 +134,12 @@ mod tests {
     fn operation(media: Media, rows: &[(&str, &str)]) -> Operation {
         Operation {
             name: "rows.verdict".to_owned(),
+            title: String::new(),
+            table: String::new(),
+            body: "message".to_owned(),
+            compress: "none".to_owned(),
+            needs: Vec::new(),
+            outcomes: Classes::new(),
             method: "POST".to_owned(),
             path: "/".to_owned(),
             fields: Vec::new(),

@@ -44,7 +44,7 @@ pub struct IdentityRule {
 
 impl RowRules {
     /// Why the row fails; `None` passes. No content is in the reason.
-    fn reason(&self, key: &str, cells: &[(String, Option<String>)]) -> Option<String> {
+    pub(super) fn reason(&self, key: &str, cells: &[(String, Option<String>)]) -> Option<String> {
         let text = |column: &str| {
             let cell = cells.iter().find(|(name, _)| name == column)?;
             cell.1.as_deref().filter(|text| !text.trim().is_empty())
@@ -101,12 +101,12 @@ fn is_identity_number(text: &str) -> bool {
 /// Reads the rows of a batch and judges each. An error is about the batch's form.
 pub(super) fn read(
     style: &RowStyle,
-    container: &Node,
+    nodes: &[Node],
     rules: &RowRules,
 ) -> Result<Vec<Judged>, String> {
     let mut keys = BTreeSet::new();
-    let mut rows = Vec::with_capacity(container.children.len());
-    for (at, node) in container.children.iter().enumerate() {
+    let mut rows = Vec::with_capacity(nodes.len());
+    for (at, node) in nodes.iter().enumerate() {
         let is_element = matches!(style.style.as_str(), "elements" | "attributes");
         if is_element && node.name != style.tag {
             return Err(format!("row {at}: another element than the rows'"));
@@ -137,7 +137,11 @@ fn row(style: &RowStyle, node: &Node) -> (Option<String>, Cells) {
     let mut key = None;
     let key_attribute = style.key.strip_prefix('@');
     if style.style == "array" {
-        for (at, cell) in node.children.iter().enumerate() {
+        let mut children = node.children.iter();
+        if !style.key.is_empty() {
+            key = children.next().and_then(|cell| cell.text.clone());
+        }
+        for (at, cell) in children.enumerate() {
             cells.push((format!("c{}", at + 1), cell.text.clone()));
         }
     }
@@ -221,7 +225,7 @@ mod tests {
         };
         let body = br#"<R><ROW k="1"><a>x</a><b/><c nil="true"/></ROW></R>"#;
         let node = super::super::tree::read(super::super::tree::Media::Xml, body).unwrap();
-        let rows = read(&style, &node.children[0], &RowRules::default()).unwrap();
+        let rows = read(&style, &node.children[0].children, &RowRules::default()).unwrap();
         assert_eq!(rows[0].key, "1");
         let expected = [("a", Some("x")), ("b", Some("")), ("c", None)]
             .map(|(name, text)| (name.to_owned(), text.map(str::to_owned)));

@@ -167,6 +167,10 @@ fn play(raw: RawPlay) -> Result<Play, String> {
         "duplicate-verdicts" => Fault::DuplicateVerdicts,
         "late-verdicts" => Fault::LateVerdicts { by: wait()? },
         "contradict-verdicts" => Fault::ContradictVerdicts { after: wait()? },
+        "doubt-verdicts" => Fault::DoubtVerdicts,
+        "foreign-verdict" => {
+            Fault::ForeignVerdict { key: raw.name.clone().ok_or_else(|| need("name"))? }
+        }
         "receipt-without-storing" => Fault::ReceiptWithoutStoring,
         "unknown-code" => Fault::UnknownCode { code: code()? },
         "unknown-field" => {

@@ -281,6 +281,8 @@ async fn play(parts: &Parts, mut answer: Answer) -> Result<Response<Body>, Lost>
             | Fault::DuplicateVerdicts
             | Fault::LateVerdicts { .. }
             | Fault::ContradictVerdicts { .. }
+            | Fault::DoubtVerdicts
+            | Fault::ForeignVerdict { .. }
             | Fault::ReceiptWithoutStoring
             | Fault::UnknownCode { .. }
             | Fault::UnknownField { .. },
@@ -319,7 +321,7 @@ fn query(text: &str) -> BTreeMap<String, String> {
     pairs.map(|(name, value)| (unescaped(name), unescaped(value))).collect()
 }
 
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -71,6 +71,25 @@ pub(super) fn verify(
     Ok(words.get("attempt.nonce").cloned())
 }
 
+/// The signature of a request whose words are `words`, as whoever holds the credentials makes it;
+/// `None` where the standard has none.
+pub(super) fn sign(
+    directory: &Directory,
+    words: &BTreeMap<String, String>,
+    signed: &Signed<'_>,
+    credentials: &BTreeMap<String, String>,
+) -> Result<Option<String>, Doubt> {
+    let Some(sign) = &directory.sign else { return Ok(None) };
+    let mut words = words.clone();
+    for (name, value) in credentials {
+        words.entry(format!("credential.{name}")).or_insert_with(|| value.clone());
+    }
+    let text = signed_text(sign, &words, signed)?;
+    let name = sign.key.strip_prefix("credential.").unwrap_or(&sign.key);
+    let key = credentials.get(name).map(String::as_bytes).unwrap_or_default();
+    tag(sign, key, &text).map(Some)
+}
+
 fn is_time(word: &str) -> bool {
     word == "attempt.time" || word.starts_with("attempt.time ")
 }

@@ -117,6 +117,13 @@ fn read_json(
         }
         Json::Array(elements) => {
             for element in elements {
+                if element.is_array() {
+                    // An array in an array stays one element, of elements without a name.
+                    let mut inner = Node { many: true, ..Node::named(name) };
+                    read_json("", element, &mut inner, depth + 1, left)?;
+                    into.children.push(inner);
+                    continue;
+                }
                 read_json(name, element, into, depth + 1, left)?;
                 if let Some(last) = into.children.last_mut() {
                     last.many = true;

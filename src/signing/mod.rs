@@ -1,10 +1,18 @@
-//! Signatures and digests that standards ask for, and the secrets they need.
+//! Signatures, digests and ciphers that standards ask for, and the secrets they need.
 //!
-//! An [`Algorithm`] is a word of a standard's directory. HMAC-SM3, SM2 and SM4 (facts §4.7) and a
-//! signer outside this process will be further variants of [`Algorithm`] and [`Key`]; every caller
-//! goes through [`sign`] and [`verify`].
+//! An [`Algorithm`] is a word of a standard's directory; every caller goes through [`sign`] and
+//! [`verify`]. A signer outside this process (`province`) takes the place of a [`Key`], not of an
+//! algorithm: what it gives is brought into the [`Form`] that the standard wants.
+
+mod cipher;
+mod shangmi;
+#[cfg(test)]
+mod vectors;
 
 use std::fmt;
+
+pub use cipher::{BLOCK, SecretCipher, Sm4Key, Sm4Mode};
+pub use shangmi::{DEFAULT_IDENTITY, Form, sm3};
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use base64::Engine;
@@ -59,17 +67,27 @@ pub enum Algorithm {
     Sha256,
     /// HMAC-SHA256 (RFC 2104).
     HmacSha256,
+    /// SM3 (GB/T 32905), without a key.
+    Sm3,
+    /// HMAC-SM3.
+    HmacSm3,
+    /// SM2 with SM3 (GB/T 32918.2).
+    Sm2,
 }
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 2] = [Self::Sha256, Self::HmacSha256];
+    pub const ALL: [Self; 5] =
+        [Self::Sha256, Self::HmacSha256, Self::Sm3, Self::HmacSm3, Self::Sm2];
 
     /// The word used in a standard's directory.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
             Self::HmacSha256 => "hmac-sha256",
+            Self::Sm3 => "sm3",
+            Self::HmacSm3 => "hmac-sm3",
+            Self::Sm2 => "sm2",
         }
     }
 
@@ -81,8 +99,8 @@ impl Algorithm {
     /// Whether it needs a key.
     pub fn needs_key(self) -> bool {
         match self {
-            Self::Sha256 => false,
-            Self::HmacSha256 => true,
+            Self::Sha256 | Self::Sm3 => false,
+            Self::HmacSha256 | Self::HmacSm3 | Self::Sm2 => true,
         }
     }
 }
@@ -147,6 +165,15 @@ pub enum Key<'a> {
     None,
     /// A shared secret.
     Shared(&'a Secret),
+    /// A pair on the SM2 curve.
+    Pair {
+        /// In PEM: the private key as PKCS #8; to verify, the public key will do.
+        pem: &'a Secret,
+        /// Who signs, see [`DEFAULT_IDENTITY`].
+        identity: &'a str,
+        /// How the signature is written.
+        form: Form,
+    },
 }
 
 /// A signature that cannot be made.
@@ -155,6 +182,9 @@ pub enum SignError {
     /// The algorithm needs a key and there is none, or an empty one.
     #[error("{algorithm} needs a key", algorithm = .0.as_str())]
     NoKey(Algorithm),
+    /// The key is not one that the algorithm can use.
+    #[error("the key is not one of {algorithm}", algorithm = .0.as_str())]
+    BadKey(Algorithm),
 }
 
 /// The signature, or digest, of `parts` laid end to end.
@@ -175,7 +205,18 @@ pub fn sign<'a>(
             parts.into_iter().for_each(|part| context.update(part));
             Ok(context.sign().as_ref().to_vec())
         }
-        (Algorithm::HmacSha256, Key::Shared(_) | Key::None) => Err(SignError::NoKey(algorithm)),
+        (Algorithm::Sm3, _) => Ok(sm3(parts).to_vec()),
+        (Algorithm::HmacSm3, Key::Shared(secret)) if !secret.is_empty() => {
+            Ok(shangmi::hmac_sm3(secret, parts))
+        }
+        (Algorithm::Sm2, Key::Pair { pem, identity, form }) => {
+            let parts: Vec<&[u8]> = parts.into_iter().collect();
+            shangmi::sm2_sign(pem, identity, form, &parts).ok_or(SignError::BadKey(algorithm))
+        }
+        (
+            Algorithm::HmacSha256 | Algorithm::HmacSm3 | Algorithm::Sm2,
+            Key::Shared(_) | Key::Pair { .. } | Key::None,
+        ) => Err(SignError::NoKey(algorithm)),
     }
 }
 
@@ -186,6 +227,10 @@ pub fn verify<'a>(
     parts: impl IntoIterator<Item = &'a [u8]>,
     signature: &[u8],
 ) -> bool {
+    if let (Algorithm::Sm2, Key::Pair { pem, identity, form }) = (algorithm, key) {
+        let parts: Vec<&[u8]> = parts.into_iter().collect();
+        return shangmi::sm2_verify(pem, identity, form, &parts, signature);
+    }
     sign(algorithm, key, parts)
         .is_ok_and(|expected| constant_time::verify_slices_are_equal(&expected, signature).is_ok())
 }

@@ -1,6 +1,7 @@
 //! Connections to databases, and nothing else: how a file or a server is opened.
 //!
-//! The ledger opens its own file read-write; the city's sources are only ever opened read-only.
+//! The ledger opens its own file read-write, a channel of tables its front database; the city's
+//! sources are only ever opened read-only.
 //! What is asked on a connection belongs to the module that asks.
 
 mod embedded;
@@ -9,4 +10,4 @@ mod postgres;
 
 pub use embedded::{open_read_only, open_read_write};
 pub use error::Error;
-pub use postgres::{Address, Postgres, Wire, connect_read_only, parse_url};
+pub use postgres::{Address, Postgres, Wire, connect_read_only, connect_read_write, parse_url};

@@ -38,7 +38,7 @@ pub struct Address {
     pub zone: String,
 }
 
-/// One session, read-only.
+/// One session.
 #[derive(Debug)]
 pub struct Postgres {
     /// Asks.
@@ -98,6 +98,15 @@ fn closed() -> Error {
 /// Connects and makes the session read-only, with a bound on every statement, ISO dates, standard
 /// strings and the zone of the address. Only statements that every descendant of PostgreSQL knows.
 pub async fn connect_read_only(address: &Address) -> Result<Postgres, Error> {
+    open(address, "SET default_transaction_read_only = on; ").await
+}
+
+/// As [`connect_read_only`], in a session that may write.
+pub async fn connect_read_write(address: &Address) -> Result<Postgres, Error> {
+    open(address, "").await
+}
+
+async fn open(address: &Address, first: &str) -> Result<Postgres, Error> {
     let config = config(address)?;
     let (client, driver) = match &address.ca_file {
         Some(path) => {
@@ -112,7 +121,7 @@ pub async fn connect_read_only(address: &Address) -> Result<Postgres, Error> {
     };
     let mut wire = Wire(Some(driver));
     let setup = format!(
-        "SET default_transaction_read_only = on; SET standard_conforming_strings = on; \
+        "{first}SET standard_conforming_strings = on; \
          SET DateStyle = 'ISO, YMD'; SET extra_float_digits = 1; SET statement_timeout = {}; \
          SET TimeZone = '{}'",
         address.statement_timeout.as_millis(),

@@ -1,15 +1,18 @@
 //! What is filled in when an attempt is made: slots of messages, headers, and what is signed.
 //!
 //! A template is text with `{word}` in it. Its words are those of [`TEMPLATE_WORDS`] and
-//! `credential.NAME`; `{attempt.time PATTERN}` gives the time a pattern.
+//! `credential.NAME`; `{attempt.time PATTERN}` gives the time a pattern, `{credential.NAME.*}` is
+//! the credential `NAME.OPERATION`, and `{field PATH}` a text of the body.
 
 use jiff::Timestamp;
 
 use super::build::format_time;
 use super::problem::{Code, Problems};
+use crate::signing::{self, Encoding};
+use crate::wire::{Document, Namespaces, Path};
 
 /// The words of a template beside `credential.NAME`.
-pub const TEMPLATE_WORDS: [&str; 11] = [
+pub const TEMPLATE_WORDS: [&str; 13] = [
     "attempt.id",
     "attempt.number",
     "attempt.time",
@@ -17,14 +20,16 @@ pub const TEMPLATE_WORDS: [&str; 11] = [
     "batch.id",
     "body",
     "body.sha256",
+    "body.sm3",
     "request.method",
     "request.path",
     "request.operation",
     "token",
+    "signature",
 ];
 
 /// What an attempt is made of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct AttemptFacts<'a> {
     /// The attempt's own name.
     pub id: &'a str,
@@ -48,6 +53,10 @@ pub struct AttemptFacts<'a> {
     pub body_sha256: &'a str,
     /// The token that `[auth]` fetched.
     pub token: Option<&'a str>,
+    /// What `[sign]` made of this very attempt.
+    pub signature: Option<&'a str>,
+    /// The body, read back for `{field PATH}`.
+    pub document: Option<(&'a Document, &'a Namespaces)>,
     /// The standard's zone.
     pub zone: &'a str,
 }
@@ -59,16 +68,26 @@ pub fn word(
     credential: &impl Fn(&str) -> Option<String>,
 ) -> Option<String> {
     if let Some(name) = name.strip_prefix("credential.") {
-        return credential(name);
+        return match name.strip_suffix(".*") {
+            Some(start) => credential(&format!("{start}.{}", facts.operation)),
+            None => credential(name),
+        };
+    }
+    if let Some(path) = name.strip_prefix("field ") {
+        let (document, namespaces) = facts.document?;
+        let path = Path::parse(document.media(), path, namespaces).ok()?;
+        return Some(document.text(&path).unwrap_or_default().to_owned());
     }
     Some(match name {
         "attempt.id" => facts.id.to_owned(),
         "attempt.number" => facts.number.to_string(),
         "attempt.time" => facts.time.to_string(),
         "attempt.nonce" => facts.nonce.to_owned(),
+        "attempt.signature" | "signature" => facts.signature?.to_owned(),
         "batch.id" => facts.batch.to_owned(),
         "body" => std::str::from_utf8(facts.body).ok()?.to_owned(),
         "body.sha256" => facts.body_sha256.to_owned(),
+        "body.sm3" => Encoding::Hex.encode(&signing::sm3([facts.body])),
         "request.method" => facts.method.to_owned(),
         "request.path" => facts.path.to_owned(),
         "request.operation" => facts.operation.to_owned(),
@@ -142,7 +161,9 @@ pub(super) fn check_template(template: &str, subject: &str, problems: &mut Probl
             .strip_prefix("attempt.time ")
             .is_some_and(|pattern| format_time(Timestamp::UNIX_EPOCH, pattern, "UTC").is_some());
         let is_credential = name.strip_prefix("credential.").is_some_and(|it| !it.is_empty());
-        if is_time || is_credential || TEMPLATE_WORDS.contains(&name.as_str()) {
+        // Its path is judged where the media is known.
+        let is_field = subject == "sign.over" && name.starts_with("field ");
+        if is_time || is_credential || is_field || TEMPLATE_WORDS.contains(&name.as_str()) {
             continue;
         }
         let what = format!("no such value `{name}` in a template");
@@ -167,6 +188,8 @@ mod tests {
             body: b"<A/>",
             body_sha256: "00ff",
             token: None,
+            signature: None,
+            document: None,
             zone: "Asia/Shanghai",
         }
     }

@@ -108,7 +108,7 @@ pub(super) fn lack(message: &Message, field: &Field, item: Option<usize>, rule: 
 }
 
 /// One field's value in one place.
-fn one(
+pub(super) fn one(
     field: &Field,
     values: &impl Values,
     item: Option<usize>,
@@ -459,6 +459,7 @@ impl Scope<'_> {
             ContextWord::BatchLane => self.batch.lane.map(|it| Value::code(it.as_str())),
             ContextWord::BatchDigest => self.batch.digest.map(|it| Value::text(&it.to_string())),
             ContextWord::DatasetId => self.dataset.map(Value::text),
+            ContextWord::DatasetKey => self.dataset_key.map(Value::text),
             ContextWord::PageNumber => number(self.page.number),
             ContextWord::PageSize => number(self.page.size),
             ContextWord::PageCursor => self.page.cursor.map(Value::text),

@@ -63,6 +63,9 @@ pub fn load(files: &Files) -> Result<Standard, Vec<Problem>> {
     Err(list)
 }
 
+/// The medium of front-end tables.
+const TABLES: &str = "tables";
+
 /// What every table is compiled with.
 struct Parts {
     media: Media,
@@ -110,19 +113,20 @@ fn check_settings(settings: &Settings, list: &mut Vec<Problem>) {
         check_template(template, &format!("http.headers.{name}"), &mut problems);
     }
     if let Some(auth) = &settings.auth {
-        for (name, template) in auth.headers.iter().chain(&auth.form) {
+        for (name, template) in auth.headers.iter().chain(&auth.form).chain(&auth.request) {
             check_template(template, &format!("auth.{name}"), &mut problems);
         }
     }
     if let Some(sign) = &settings.sign {
         sign.over.iter().for_each(|it| check_template(it, "sign.over", &mut problems));
         let is_place = ["header:", "query:"].iter().any(|place| sign.into.starts_with(place));
-        if !is_place && !sign.into.is_empty() {
-            let what = format!("`{}` is not `header:NAME` or `query:NAME`", sign.into);
+        if !is_place && !sign.into.is_empty() && sign.into != "body" {
+            let what = format!("`{}` is not `header:NAME`, `query:NAME` or `body`", sign.into);
             problems.add(Code::Key, None, "sign.into", what);
         }
-        if !sign.key.starts_with("credential.") && !sign.key.is_empty() {
-            let what = format!("`{}` is not `credential.NAME`", sign.key);
+        let is_fetched = sign.key == "token" && settings.auth.is_some();
+        if !sign.key.starts_with("credential.") && !sign.key.is_empty() && !is_fetched {
+            let what = format!("`{}` is not `credential.NAME`, or `token` with [auth]", sign.key);
             problems.add(Code::Key, None, "sign.key", what);
         }
     }
@@ -130,6 +134,11 @@ fn check_settings(settings: &Settings, list: &mut Vec<Problem>) {
     reply::check_classes(&settings.reply.classes, "reply", &mut problems);
     for operation in &settings.operations {
         reply::check_classes(&operation.outcomes, &operation.name, &mut problems);
+    }
+    let by_tables = settings.http.media == TABLES;
+    if by_tables != settings.tables.is_some() {
+        let what = format!("and `http.media = \"{TABLES}\"` belong together");
+        problems.add(Code::Key, None, "tables", what);
     }
     let has_rows = settings.operations.iter().any(|it| it.name.starts_with("rows."));
     if has_rows && settings.rows.is_none() {
@@ -328,5 +337,26 @@ fn check_message(
             format!("`{}` carries no rows", written.name)
         };
         Problems::new(list, &file).add(Code::Value, None, "", what);
+    }
+    if wants_rows && tables.settings.http.media == TABLES {
+        check_places(message, &mut Problems::new(list, &file));
+    }
+}
+
+/// A message for a front-end table says which, by which key, and what stands in every row beside
+/// the dataset's own columns.
+fn check_places(message: &Message, problems: &mut Problems<'_>) {
+    for field in &message.fields {
+        let path = field.path.as_str();
+        let is_column = path.strip_prefix("columns.").is_some_and(|name| !name.contains('.'));
+        if !is_column && !["table", "key", "rows"].contains(&path) {
+            let what = "is none of `table`, `key`, `columns.NAME` and `rows`".to_owned();
+            problems.add(Code::Path, Some(field.row), path, what);
+        }
+    }
+    for path in ["table", "key"] {
+        if !message.fields.iter().any(|field| field.path == path) {
+            problems.add(Code::Path, None, path, "is needed to write rows into a table".to_owned());
+        }
     }
 }

@@ -18,10 +18,11 @@ use crate::wire::Compression;
 pub const VERBS: [&str; 4] = ["register", "modify", "cancel", "state"];
 
 /// Operations that are not about one object of the catalogue.
-pub const OTHER_OPERATIONS: [&str; 8] = [
+pub const OTHER_OPERATIONS: [&str; 9] = [
     "rows.upsert",
     "rows.delete",
     "rows.verdict",
+    "rows.revoked",
     "batch.receipt",
     "inventory.datasets",
     "inventory.keys",
@@ -69,7 +70,9 @@ pub struct Operation {
 /// The kind of object at hand in an operation; `None` for an unknown name or no object.
 pub(super) fn kind_of(name: &str) -> Option<Kind> {
     match name {
-        "rows.upsert" | "rows.delete" | "rows.verdict" | "inventory.keys" => Some(Kind::Resource),
+        "rows.upsert" | "rows.delete" | "rows.verdict" | "rows.revoked" | "inventory.keys" => {
+            Some(Kind::Resource)
+        }
         _ => {
             let (kind, verb) = name.split_once('.')?;
             VERBS.contains(&verb).then(|| Kind::parse(kind))?
@@ -81,7 +84,7 @@ pub(super) fn kind_of(name: &str) -> Option<Kind> {
 pub(super) fn is_query(name: &str) -> bool {
     name.ends_with(".state")
         || name.starts_with("inventory.")
-        || matches!(name, "batch.receipt" | "rows.verdict")
+        || matches!(name, "batch.receipt" | "rows.verdict" | "rows.revoked")
 }
 
 /// The kinds of `needs`, with a problem for each unknown one.

@@ -19,6 +19,8 @@ pub struct Scope<'a> {
     pub batch: BatchScope<'a>,
     /// The dataset, by the city's id (`dataset.id`).
     pub dataset: Option<&'a str>,
+    /// The columns of its key as they are named above, separated by commas (`dataset.key`).
+    pub dataset_key: Option<&'a str>,
     /// The part of an answer that is asked for (`page.…`).
     pub page: PageScope<'a>,
     /// What an inventory is asked about (`inventory.kind`).

@@ -10,9 +10,9 @@ use super::problem::{Code, Problem, Problems};
 use super::settings::{self, Settings};
 
 /// Columns of `messages/*.csv`.
-pub const MESSAGE_COLUMNS: [&str; 12] = [
+pub const MESSAGE_COLUMNS: [&str; 13] = [
     "path", "title", "on", "when", "value", "type", "format", "length", "required", "codes",
-    "clause", "basis",
+    "encrypt", "clause", "basis",
 ];
 /// Columns of `replies/*.csv`.
 pub const REPLY_COLUMNS: [&str; 8] =
@@ -51,6 +51,8 @@ pub struct FieldRow {
     pub required: String,
     /// The code list.
     pub codes: String,
+    /// `yes` where `[encrypt]` hides it; otherwise empty.
+    pub encrypt: String,
     /// Where the document says so.
     pub clause: String,
     /// How well it is known, see [`BASES`].
@@ -259,6 +261,7 @@ fn field_row(cells: &Cells<'_>) -> FieldRow {
         length: cells.text("length"),
         required: cells.text("required"),
         codes: cells.text("codes"),
+        encrypt: cells.text("encrypt"),
         clause: cells.text("clause"),
         basis: cells.text("basis"),
     }

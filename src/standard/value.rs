@@ -87,6 +87,7 @@ closed! {
         BatchLane = "batch.lane", Code;
         BatchDigest = "batch.digest", Text;
         DatasetId = "dataset.id", Text;
+        DatasetKey = "dataset.key", Text;
         PageNumber = "page.number", Integer;
         PageSize = "page.size", Integer;
         PageCursor = "page.cursor", Text;
@@ -95,8 +96,8 @@ closed! {
 }
 
 /// Slots of an attempt; `credential.NAME` is free.
-pub(super) const ATTEMPT_WORDS: [&str; 4] =
-    ["attempt.id", "attempt.number", "attempt.time", "attempt.nonce"];
+pub(super) const ATTEMPT_WORDS: [&str; 5] =
+    ["attempt.id", "attempt.number", "attempt.time", "attempt.nonce", "attempt.signature"];
 
 /// The forms of a value that are no plain word, as the page for integrators lists them.
 pub const VALUE_FORMS: [&str; 10] = [

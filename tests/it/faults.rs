@@ -190,8 +190,10 @@ fn a_province_restored_from_yesterday_gets_today_again() {
         for channel in &daemon.app.channels() {
             let datasets: Vec<String> =
                 channel.carriers().map(|carrier| carrier.flow().dataset.clone()).collect();
+            let crew = &daemon.app.crew;
+            let totals = crew.totals(channel).await.unwrap();
             for dataset in datasets {
-                daemon.app.crew.reconcile(channel, &dataset, true).await.unwrap();
+                crew.reconcile(channel, &dataset, &totals, true).await.unwrap();
             }
         }
         daemon

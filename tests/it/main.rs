@@ -2,21 +2,26 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a test says by name what it did not run")]
 
+mod answers;
 mod catalogue;
 mod changes;
 mod city;
 mod command;
+mod conformance;
 mod crash;
 mod delivery;
 mod durability;
 mod example;
 mod faults;
+mod kills;
 mod package;
 mod prometheus;
 mod real;
+mod reconcile;
 mod reload;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;
 mod support;
+mod tables;
 mod tidy;

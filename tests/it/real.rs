@@ -19,7 +19,7 @@ use crate::support::plain::{Table, settings, write_catalogue};
 use crate::support::postgres::Server;
 use crate::support::shared_data;
 
-type Columns = BTreeMap<String, Option<String>>;
+pub(crate) type Columns = BTreeMap<String, Option<String>>;
 
 const DIVISION: &[(&str, &str)] = &[
     ("id", "text"),
@@ -79,28 +79,54 @@ impl Outcome {
     }
 }
 
+/// The columns of a table of divisions in PostgreSQL.
+pub(crate) const DIVISION_TABLE: &str = "(id text, pid text, deep int, name text, \
+     pinyin_prefix text, pinyin text, ext_id text, ext_name text)";
+
+/// Divisions, read whole at every poll.
+pub(crate) fn divisions(poll: &str) -> Table {
+    Table {
+        id: "division",
+        columns: DIVISION,
+        key: &["ext_id"],
+        from: format!(
+            "source = \"bureau\"\ntable = \"division\"\npoll = \"{poll}\"\n\
+             change = {{ kind = \"full\" }}"
+        ),
+        rules: "[[dataset.rule]]\nrule = \"required\"\ncolumns = [\"name\", \"ext_id\", \"ext_name\"]\n\
+             [[dataset.rule]]\nrule = \"pattern\"\ncolumns = [\"ext_id\"]\npattern = '[0-9]{1,12}'\n\
+             [[dataset.rule]]\nrule = \"range\"\ncolumns = [\"deep\"]\nmin = 0\nmax = 3\n",
+    }
+}
+
+/// Where [`divisions`] lie.
+pub(crate) fn divisions_source(server: &Server) -> String {
+    format!("[[source]]\nkind = \"postgres\"\nid = \"bureau\"\nurl = \"{}\"\n", server.url())
+}
+
+/// What is to be above: the first row of each key, where it is valid.
+pub(crate) fn first_valid(rows: &[CityRow]) -> BTreeMap<String, Columns> {
+    let mut first: BTreeMap<&str, &Columns> = BTreeMap::new();
+    for row in rows {
+        first.entry(&row.key).or_insert(&row.columns);
+    }
+    first
+        .into_iter()
+        .filter(|(key, row)| !key.is_empty() && is_valid_division(row))
+        .map(|(key, row)| (key.to_owned(), row.clone()))
+        .collect()
+}
+
 /// A file of divisions goes into PostgreSQL and from there above.
 async fn divisions_arrive(file: &Path, what: &str) -> Outcome {
     let server = Server::start();
     server.sql(&format!(
-        "CREATE TABLE division (id text, pid text, deep int, name text, pinyin_prefix text, \
-         pinyin text, ext_id text, ext_name text);\n\
+        "CREATE TABLE division {DIVISION_TABLE};\n\
          \\copy division from '{}' with (format csv, header)\n",
         file.display()
     ));
-    let table = Table {
-        id: "division",
-        columns: DIVISION,
-        key: &["ext_id"],
-        from:
-            "source = \"bureau\"\ntable = \"division\"\npoll = \"1h\"\nchange = { kind = \"full\" }"
-                .to_owned(),
-        rules: "[[dataset.rule]]\nrule = \"required\"\ncolumns = [\"name\", \"ext_id\", \"ext_name\"]\n\
-             [[dataset.rule]]\nrule = \"pattern\"\ncolumns = [\"ext_id\"]\npattern = '[0-9]{1,12}'\n\
-             [[dataset.rule]]\nrule = \"range\"\ncolumns = [\"deep\"]\nmin = 0\nmax = 3\n",
-    };
-    let sources =
-        format!("[[source]]\nkind = \"postgres\"\nid = \"bureau\"\nurl = \"{}\"\n", server.url());
+    let table = divisions("1h");
+    let sources = divisions_source(&server);
     let clock = Clock::system();
     let folder = tempfile::tempdir().unwrap();
     drop(write_catalogue(folder.path(), std::slice::from_ref(&table)));
@@ -110,16 +136,7 @@ async fn divisions_arrive(file: &Path, what: &str) -> Outcome {
     let outcome = Outcome::of(&city, &daemon, "division").await;
     outcome.told(what);
 
-    // Above is the first row of each key, where it is valid.
-    let expected: BTreeMap<String, Columns> = outcome
-        .by_key()
-        .into_iter()
-        .filter(|(key, _)| !key.is_empty())
-        .filter_map(|(key, rows)| {
-            let first = rows.into_iter().next().filter(|row| is_valid_division(row))?;
-            Some((key.to_owned(), first.clone()))
-        })
-        .collect();
+    let expected = first_valid(&outcome.rows);
     assert_content(&city.platform.content("division").unwrap(), &expected, what);
     assert_eq!(outcome.counts.confirmed, expected.len() as u64);
     assert!(outcome.counts.balance() && outcome.counts.queued == 0);
@@ -153,13 +170,11 @@ fn real_divisions_arrive_key_by_key() {
     assert_eq!(outcome.repeated(), 806);
 }
 
-#[test]
-fn generated_divisions_arrive_key_by_key() {
-    let folder = tempfile::tempdir().unwrap();
+/// So many divisions as a file of text. Every fiftieth key comes twice, every hundredth row is the
+/// one before it word for word, some rows have no name and some a key that is no number.
+pub(crate) fn generated_divisions(rows: u32) -> String {
     let mut text = "id,pid,deep,name,pinyin_prefix,pinyin,ext_id,ext_name\n".to_owned();
-    for number in 0_u32..6_000 {
-        // Every fiftieth key comes twice, every hundredth row is the one before it word for word,
-        // some rows have no name and some a key that is no number.
+    for number in 0..rows {
         let row = if number % 100 == 53 { number - 1 } else { number };
         let key = if row % 50 == 1 { row - 1 } else { row };
         let letter = if row % 90 == 89 { "x" } else { "" };
@@ -169,8 +184,14 @@ fn generated_divisions_arrive_key_by_key() {
             row / 9,
         ));
     }
+    text
+}
+
+#[test]
+fn generated_divisions_arrive_key_by_key() {
+    let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("level4.csv");
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, generated_divisions(6_000)).unwrap();
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .unwrap();
     let outcome = run(divisions_arrive(&file, "generated divisions"));
@@ -194,23 +215,33 @@ const CASES: &[(&str, &str)] = &[
 /// How far the clock goes between two looks.
 const STEP: Duration = Duration::from_secs(10);
 
+/// Where [`cases`] lie.
+pub(crate) const CASES_SOURCE: &str =
+    "[[source]]\nkind = \"csv-folder\"\nid = \"files\"\npath = \"dropped\"\n";
+
+/// Daily cases, a file a day.
+pub(crate) fn cases(poll: &str) -> Table {
+    Table {
+        id: "cases",
+        columns: CASES,
+        key: &["date", "countryCode", "provinceCode", "cityCode"],
+        from: format!(
+            "source = \"files\"\nfiles = \"2020-*.csv\"\npoll = \"{poll}\"\n\
+             business_time = \"date\"\nchange = {{ kind = \"files\" }}"
+        ),
+        rules: "[[dataset.rule]]\nrule = \"required\"\ncolumns = [\"date\", \"countryCode\"]\n\
+             [[dataset.rule]]\nrule = \"range\"\n\
+             columns = [\"confirmed\", \"suspected\", \"cured\", \"dead\"]\nmin = 0\n",
+    }
+}
+
 /// Files arrive one a day, on a clock that the test moves.
 async fn days_arrive(days: &[(String, Vec<u8>)], what: &str) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let dropped = folder.path().join("dropped");
     std::fs::create_dir(&dropped).unwrap();
-    let table = Table {
-        id: "cases",
-        columns: CASES,
-        key: &["date", "countryCode", "provinceCode", "cityCode"],
-        from: "source = \"files\"\nfiles = \"2020-*.csv\"\npoll = \"1h\"\n\
-             business_time = \"date\"\nchange = { kind = \"files\" }"
-            .to_owned(),
-        rules: "[[dataset.rule]]\nrule = \"required\"\ncolumns = [\"date\", \"countryCode\"]\n\
-             [[dataset.rule]]\nrule = \"range\"\n\
-             columns = [\"confirmed\", \"suspected\", \"cured\", \"dead\"]\nmin = 0\n",
-    };
-    let sources = "[[source]]\nkind = \"csv-folder\"\nid = \"files\"\npath = \"dropped\"\n";
+    let table = cases("1h");
+    let sources = CASES_SOURCE;
     drop(write_catalogue(folder.path(), std::slice::from_ref(&table)));
     let clock = Clock::manual("2020-03-01T20:00:00+08:00".parse().unwrap());
     let city = TestCity::with(folder, &settings(sources, &[table]), &clock, |_| {}).await;
@@ -245,7 +276,7 @@ async fn days_arrive(days: &[(String, Vec<u8>)], what: &str) -> Outcome {
 }
 
 /// What is to be above: the last valid row of each key, for a later file or line is a newer version.
-fn latest(rows: &[CityRow]) -> BTreeMap<String, Columns> {
+pub(crate) fn latest(rows: &[CityRow]) -> BTreeMap<String, Columns> {
     let valid = rows.iter().filter(|row| is_valid_case(&row.columns));
     valid.map(|row| (row.key.clone(), row.columns.clone())).collect()
 }
@@ -264,28 +295,32 @@ fn write_dated(path: &Path, content: &[u8], at: jiff::Timestamp) {
     std::fs::File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
 }
 
+/// The 31 files, by name.
+pub(crate) fn real_days(from: &Path) -> Vec<(String, Vec<u8>)> {
+    (1..=31)
+        .map(|day| format!("2020-03-{day:02}.csv"))
+        .map(|name| (name.clone(), std::fs::read(from.join(&name)).unwrap()))
+        .collect()
+}
+
 #[test]
 fn real_daily_cases_arrive_day_by_day() {
     let Some(from) = shared_data("daily-cases") else { return };
-    let days: Vec<(String, Vec<u8>)> = (1..=31)
-        .map(|day| format!("2020-03-{day:02}.csv"))
-        .map(|name| (name.clone(), std::fs::read(from.join(&name)).unwrap()))
-        .collect();
+    let days = real_days(&from);
     let outcome = run(days_arrive(&days, "daily cases"));
     assert_eq!(outcome.rows.len(), 20_636);
     assert_eq!(outcome.repeated(), 366);
 }
 
-#[test]
-fn generated_daily_cases_arrive_day_by_day() {
-    let days: Vec<(String, Vec<u8>)> = (1..=5)
+/// So many days of sixty rows. Two rows repeat a key, one word for word; one counts below nothing.
+pub(crate) fn generated_days(days: u32) -> Vec<(String, Vec<u8>)> {
+    (1..=days)
         .map(|day| {
             let date = format!("2020-04-{day:02}");
             let mut text =
                 "date,countryCode,provinceCode,cityCode,confirmed,suspected,cured,dead\n"
                     .to_owned();
             for number in 0..60 {
-                // Two rows repeat a key, one word for word; one counts below nothing.
                 let city = if number == 31 || number == 41 { number - 1 } else { number };
                 let confirmed = match number {
                     41 => 40,
@@ -296,7 +331,12 @@ fn generated_daily_cases_arrive_day_by_day() {
             }
             (format!("{date}.csv"), text.into_bytes())
         })
-        .collect();
+        .collect()
+}
+
+#[test]
+fn generated_daily_cases_arrive_day_by_day() {
+    let days = generated_days(5);
     let outcome = run(days_arrive(&days, "generated daily cases"));
     assert_eq!(outcome.repeated(), 20);
     assert_eq!(outcome.by_rule, BTreeMap::from([("range".to_owned(), 5)]));

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::list::{job, no_such_job, number};
 use super::paging::{cursor, limit};
 use super::{Office, failed, failure, told};
-use crate::cascade::Comparison;
+use crate::cascade::{Comparison, Mismatch, ObjectMismatch};
 use crate::control::Peer;
 use crate::control::protocol::{
     Difference, Failure, Job, LedgerReport, Listing, Reconcile, Reconciled, Request,
@@ -167,15 +167,21 @@ impl Office {
             skipped: Vec::new(),
         };
         for channel in &self.works().channels {
+            let totals = self.crew.totals(channel).await.map_err(|error| failed(&error))?;
             for carrier in channel.carriers() {
                 let dataset = &carrier.flow().dataset;
                 if !asked.datasets.is_empty() && !asked.datasets.contains(dataset) {
                     continue;
                 }
-                let found = self.crew.reconcile(channel, dataset, asked.repair).await;
+                let found = self.crew.reconcile(channel, dataset, &totals, asked.repair).await;
                 if let Some(found) = found.map_err(|error| failed(&error))? {
                     compared.add(channel.id.as_str(), &found);
                 }
+            }
+            if asked.datasets.is_empty() {
+                let found = self.crew.reconcile_objects(channel, asked.repair).await;
+                let found = found.map_err(|error| failed(&error))?.unwrap_or_default();
+                compared.add_objects(channel.id.as_str(), &found);
             }
         }
         Ok(compared)
@@ -190,21 +196,27 @@ impl Compared {
         }
         self.compared += found.confirmed.saturating_add(found.extra);
         self.total += found.mismatched();
-        for (key, how) in &found.keys {
-            if self.differences.len() >= MOST_DIFFERENCES {
-                return;
-            }
-            let (what, ours) = match *how {
-                "missing" => ("missing_above", true),
-                "different" => ("differs", true),
-                _ => ("not_ours", false),
-            };
+        for (key, what) in &found.keys {
+            self.list(channel, &found.dataset, key.to_string(), *what);
+        }
+    }
+
+    /// Objects that only one side holds, under their kind.
+    fn add_objects(&mut self, channel: &str, found: &[ObjectMismatch]) {
+        self.total += u64::try_from(found.len()).unwrap_or(u64::MAX);
+        for it in found {
+            self.list(channel, it.key.kind.as_str(), it.key.id.clone(), it.what);
+        }
+    }
+
+    fn list(&mut self, channel: &str, dataset: &str, key: String, what: Mismatch) {
+        if self.differences.len() < MOST_DIFFERENCES {
             self.differences.push(Difference {
                 channel: channel.to_owned(),
-                dataset: found.dataset.clone(),
-                key: key.to_string(),
-                what: what.to_owned(),
-                ours,
+                dataset: dataset.to_owned(),
+                key,
+                what: what.as_str().to_owned(),
+                ours: what.is_ours(),
             });
         }
     }

@@ -279,6 +279,7 @@ impl Cutter<'_> {
             upper_id: self.mount.upper_id.as_deref(),
             upper: self.mount.upper.clone(),
             dataset: Some(&flow.dataset),
+            dataset_key: Some(&self.mount.key).filter(|key| !key.is_empty()).map(String::as_str),
             batch: BatchScope {
                 id: None,
                 rows: Some(rows),

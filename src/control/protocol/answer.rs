@@ -460,7 +460,7 @@ pub struct Difference {
     pub dataset: String,
     /// The key's digest, or the object's id.
     pub key: String,
-    /// `missing_above`, `differs`, `not_in_city`, `not_ours`.
+    /// `missing_above`, `differs`, `not_in_city`, `not_confirmed`, `not_ours`.
     pub what: String,
     /// This ledger sent it, so repair may touch it.
     pub ours: bool,

@@ -332,6 +332,25 @@ impl Index {
             .collect()
     }
 
+    /// Whether anything is known of each key, its deletion among it: what this ledger sent once.
+    /// Of what was deleted long ago nothing is kept.
+    pub fn traces(&self, keys: &[KeyDigest]) -> Result<Vec<bool>, Error> {
+        let mut cursors = self.cursors();
+        keys.iter()
+            .map(|key| {
+                if self.memory.group(*key).newest.is_some() {
+                    return Ok(true);
+                }
+                for cursor in &mut cursors {
+                    if cursor.find(*key)?.is_some() {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            })
+            .collect()
+    }
+
     /// What names each key above: of the newest entry that is no deletion. `manifest` gives the
     /// rows of a batch that is not merged; it is asked once per batch.
     pub fn originals<E: From<Error>>(

@@ -28,6 +28,7 @@ pub const KEYS: &[(&str, &[&str])] = &[
             "http",
             "auth",
             "sign",
+            "encrypt",
             "reply",
             "limits",
             "deadlines",
@@ -40,10 +41,21 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ("namespaces", &["*"]),
     ("http", &["media", "method", "timeout", "headers"]),
     ("http.headers", &["*"]),
-    ("auth", &["kind", "path", "token", "lifetime", "form", "headers"]),
+    (
+        "auth",
+        &[
+            "kind", "path", "body", "form", "request", "key", "decrypt", "token", "expires",
+            "lifetime", "renew", "headers", "user", "password",
+        ],
+    ),
     ("auth.form", &["*"]),
+    ("auth.request", &["*"]),
     ("auth.headers", &["*"]),
-    ("sign", &["algorithm", "key", "over", "join", "encode", "into", "tolerance"]),
+    (
+        "sign",
+        &["algorithm", "key", "over", "join", "encode", "into", "form", "identity", "tolerance"],
+    ),
+    ("encrypt", &["algorithm", "key", "key_encode", "iv", "over", "encode"]),
     ("reply", &["common", "accepted", "exists", "absent", "refused", "retry", "auth", "unknown"]),
     ("limits", &["rows", "bytes", "reply", "in_flight"]),
     ("deadlines", &["receipt", "verdict", "review"]),
@@ -85,9 +97,12 @@ pub const KEYS: &[(&str, &[&str])] = &[
             "passed",
             "failed",
             "correct",
+            "validity",
             "valid",
             "invalid",
             "invalid_reason",
+            "corrected",
+            "deleted",
             "prefix",
         ],
     ),
@@ -169,6 +184,8 @@ pub struct Settings {
     pub auth: Option<Auth>,
     /// `[sign]`.
     pub sign: Option<Sign>,
+    /// `[encrypt]`.
+    pub encrypt: Option<Encrypt>,
     /// `[reply]`.
     pub reply: Replies,
     /// `[limits]`.
@@ -179,10 +196,13 @@ pub struct Settings {
     pub operations: Vec<OperationSettings>,
     /// `[rows]`.
     pub rows: Option<RowSettings>,
-    /// `[tables]`, as written.
-    pub tables: BTreeMap<String, Vec<String>>,
+    /// `[tables]`: front-end tables (前置库) instead of HTTP.
+    pub tables: Option<TableSettings>,
     /// `[[inbox]]`, as written.
     pub inbox: Vec<BTreeMap<String, Vec<String>>>,
+    /// Every key of the file and its value as text, so that two versions can be compared whatever
+    /// their keys are: `limits.rows`, `operation.entry.register.path`.
+    pub written: BTreeMap<String, String>,
 }
 
 /// `[http]`: how messages travel.
@@ -203,14 +223,30 @@ pub struct Http {
 pub struct Auth {
     /// `oauth-client-credentials`, `secret-exchange` or `basic`.
     pub kind: String,
-    /// Where, below the channel's address.
+    /// Where, below the channel's address; empty for `basic`.
     pub path: String,
-    /// The path of the token in the answer.
-    pub token: String,
-    /// How long it is used.
-    pub lifetime: Option<Duration>,
-    /// Form fields: name to template.
+    /// How `form` travels: `form` or `json`.
+    pub body: String,
+    /// Fields of the request: name to template.
     pub form: BTreeMap<String, String>,
+    /// Headers of the request for the token: name to template.
+    pub request: BTreeMap<String, String>,
+    /// The credential that signs the request for a secret and opens the answer.
+    pub key: String,
+    /// How the secret in the answer is opened: a name of `signing::SecretCipher`, or empty.
+    pub decrypt: String,
+    /// The path of the token or secret in the answer.
+    pub token: String,
+    /// The path of its lifetime in the answer, in seconds; may be empty.
+    pub expires: String,
+    /// The longest it is used.
+    pub lifetime: Option<Duration>,
+    /// How long before its end the next is fetched.
+    pub renew: Option<Duration>,
+    /// `basic`: the credential with the name.
+    pub user: String,
+    /// `basic`: the credential with the password.
+    pub password: String,
     /// Headers that carry it: name to template with `{token}`.
     pub headers: BTreeMap<String, String>,
 }
@@ -226,12 +262,33 @@ pub struct Sign {
     pub over: Vec<String>,
     /// What stands between them.
     pub join: String,
-    /// `base64` or `hex`.
+    /// `base64`, `hex` or `hex-upper`.
     pub encode: String,
-    /// `header:NAME` or `query:NAME`.
+    /// `header:NAME`, `query:NAME`, or `body`: the fields whose value is `attempt.signature`.
     pub into: String,
+    /// SM2 alone: `der` or `raw` (r and s, 32 bytes each).
+    pub form: String,
+    /// SM2 alone: who signs (GB/T 32918.2, 用户标识).
+    pub identity: String,
     /// How far clocks may be apart.
     pub tolerance: Option<Duration>,
+}
+
+/// `[encrypt]`: what is hidden from those who carry a message.
+#[derive(Clone, Debug, Default)]
+pub struct Encrypt {
+    /// `sm4-cbc` or `sm4-ecb`.
+    pub algorithm: String,
+    /// The credential that holds the key, for example `credential.cipher_key`.
+    pub key: String,
+    /// How the credential writes the 16 bytes: `hex`, `base64` or `text`.
+    pub key_encode: String,
+    /// `prefix` (drawn for each value, before the ciphertext), `credential.NAME`, or empty.
+    pub iv: String,
+    /// `body`, or `fields` (the rows of messages that say `encrypt`).
+    pub over: String,
+    /// `base64`, `hex`, `hex-upper` or, for a body, `raw`.
+    pub encode: String,
 }
 
 /// `[reply]`: how replies are classed.
@@ -349,6 +406,46 @@ pub struct RowStyle {
     pub only_key: bool,
 }
 
+/// `[tables]`: how rows stand in front-end tables, and where the province writes its verdicts.
+///
+/// Every name is a column's; every other value is what stands in it, as text.
+#[derive(Clone, Debug, Default)]
+pub struct TableSettings {
+    /// Our own primary key of a row.
+    pub own_key: String,
+    /// The number that the front database gives a row; may be empty.
+    pub upper_key: String,
+    /// Where the province says what became of the row.
+    pub status: String,
+    /// Why it was turned away; may be empty.
+    pub reason: String,
+    /// The status of a row that nobody has judged.
+    pub new: String,
+    /// Statuses of rows that stand.
+    pub passed: Vec<String>,
+    /// Statuses of rows that do not.
+    pub failed: Vec<String>,
+    /// How a row that is there is corrected: one of [`CORRECTIONS`].
+    pub correct: String,
+    /// Whether the row is valid, or takes back the one with the same key.
+    pub validity: String,
+    /// In [`TableSettings::validity`]: valid.
+    pub valid: String,
+    /// In [`TableSettings::validity`]: taken back.
+    pub invalid: String,
+    /// Why a row is taken back; may be empty.
+    pub invalid_reason: String,
+    /// The reason of a correction.
+    pub corrected: String,
+    /// The reason of a deletion.
+    pub deleted: String,
+    /// What stands before a table's name, for example a schema and a dot.
+    pub prefix: String,
+}
+
+/// Values of `[tables] correct`.
+pub const CORRECTIONS: &[&str] = &["tombstone-then-new"];
+
 /// Values of `[http] media`.
 pub const MEDIA: &[&str] =
     &["application/xml", "text/xml", "application/soap+xml", "application/json", "tables"];
@@ -359,6 +456,12 @@ pub const BODIES: &[&str] = &["message", "none", "form"];
 /// Values of `[auth] kind`.
 pub const AUTH_KINDS: &[&str] = &["oauth-client-credentials", "secret-exchange", "basic"];
 /// Values of `[sign] algorithm`.
-pub const ALGORITHMS: &[&str] = &["hmac-sha256", "sha256"];
+pub const ALGORITHMS: &[&str] = &["hmac-sha256", "hmac-sm3", "sm2", "sha256", "sm3"];
+/// Values of `[sign] encode`.
+pub const ENCODINGS: &[&str] = &["base64", "hex", "hex-upper"];
+/// Values of `[encrypt] algorithm`.
+pub const CIPHERS: &[&str] = &["sm4-cbc", "sm4-ecb"];
+/// Values of `[auth] decrypt`.
+pub const SECRET_CIPHERS: &[&str] = &["aes-128-ecb-sha1prng"];
 /// Values of a row's `style`.
 pub const STYLES: &[&str] = &["elements", "attributes", "object", "array"];

@@ -8,9 +8,9 @@ use toml::{Table, Value};
 
 use super::super::problem::{Code, Problem, Problems};
 use super::{
-    ALGORITHMS, AUTH_KINDS, Auth, BODIES, Class, Classes, Deadlines, FILE, Http, KEYS, Limits,
-    MEDIA, METHODS, OperationSettings, PageSettings, Replies, RowSettings, RowStyle, STYLES,
-    Settings, Sign,
+    ALGORITHMS, AUTH_KINDS, Auth, BODIES, CIPHERS, CORRECTIONS, Class, Classes, Deadlines,
+    ENCODINGS, Encrypt, FILE, Http, KEYS, Limits, MEDIA, METHODS, OperationSettings, PageSettings,
+    Replies, RowSettings, RowStyle, SECRET_CIPHERS, STYLES, Settings, Sign, TableSettings,
 };
 use crate::delivery::Evidence;
 
@@ -48,6 +48,7 @@ pub(in super::super) fn read(bytes: &[u8], list: &mut Vec<Problem>) -> Settings 
     settings.http = top.sub("http", http).unwrap_or_default();
     settings.auth = top.sub("auth", auth);
     settings.sign = top.sub("sign", sign);
+    settings.encrypt = top.sub("encrypt", encrypt);
     settings.reply = top
         .sub("reply", |it| Replies { common: it.text("common"), classes: classes(it) })
         .unwrap_or_default();
@@ -55,12 +56,45 @@ pub(in super::super) fn read(bytes: &[u8], list: &mut Vec<Problem>) -> Settings 
     settings.deadlines = top.sub("deadlines", deadlines).unwrap_or_default();
     settings.operations = top.subs("operation", operation);
     settings.rows = top.sub("rows", rows);
-    settings.tables = top.sub("tables", lists).unwrap_or_default();
+    settings.tables = top.sub("tables", tables);
     settings.inbox = top.subs("inbox", lists);
+    flatten("", &table, &mut settings.written);
     if settings.evidence.is_none() && !table.contains_key("evidence") {
         problems.add(Code::Key, None, "evidence", "is required".to_owned());
     }
     settings
+}
+
+/// Every key with its path and its value as text. Tables in a list go by their name or key, else by
+/// their place.
+fn flatten(prefix: &str, table: &Table, into: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Table(inner) => flatten(&path, inner, into),
+            Value::Array(list) if list.iter().any(Value::is_table) => {
+                for (at, inner) in list.iter().enumerate() {
+                    let Value::Table(inner) = inner else { continue };
+                    let name = ["name", "table"].iter().find_map(|it| inner.get(*it)?.as_str());
+                    let name = name.map_or_else(|| at.to_string(), str::to_owned);
+                    flatten(&format!("{path}.{name}"), inner, into);
+                }
+            }
+            Value::Array(list) => {
+                let texts: Vec<String> = list.iter().map(plain).collect();
+                into.insert(path, texts.join(", "));
+            }
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_) => drop(into.insert(path, plain(value))),
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// One table of the file, being read.
@@ -133,6 +167,19 @@ impl<'a, 'p, 'l> Section<'a, 'p, 'l> {
             self.problems.add_unknown(Code::Key, (None, &path), what, &text, known.iter().copied());
         }
         text
+    }
+
+    fn optional_one_of(&mut self, key: &str, known: &[&str]) -> String {
+        if self.table.contains_key(key) { self.one_of(key, known, "") } else { String::new() }
+    }
+
+    /// The key, where it is there, names a credential.
+    fn credential(&mut self, key: &str) {
+        let text = self.text(key);
+        let name = text.strip_prefix("credential.").unwrap_or_default();
+        if !text.is_empty() && name.is_empty() {
+            self.wrong(key, &format!("`{text}` is not `credential.NAME`"));
+        }
     }
 
     /// A text, or a list of texts.
@@ -301,30 +348,89 @@ fn http(it: &mut Section<'_, '_, '_>) -> Http {
 }
 
 fn auth(it: &mut Section<'_, '_, '_>) -> Auth {
-    Auth {
+    let auth = Auth {
         kind: it.one_of("kind", AUTH_KINDS, ""),
         path: it.text("path"),
-        token: it.text("token"),
-        lifetime: it.duration("lifetime"),
+        body: it.one_of("body", &["form", "json"], "form"),
         form: it.map("form"),
+        request: it.map("request"),
+        key: it.text("key"),
+        decrypt: it.optional_one_of("decrypt", SECRET_CIPHERS),
+        token: it.text("token"),
+        expires: it.text("expires"),
+        lifetime: it.duration("lifetime"),
+        renew: it.duration("renew"),
         headers: it.map("headers"),
+        user: it.text("user"),
+        password: it.text("password"),
+    };
+    let is_basic = auth.kind == "basic";
+    let mut need = |key: &str, is_there: bool, is_wanted: bool| match (is_there, is_wanted) {
+        (false, true) => it.wrong(key, "is required for this kind"),
+        (true, false) => it.wrong(key, "means nothing for this kind"),
+        (true, true) | (false, false) => {}
+    };
+    need("path", !auth.path.is_empty(), !is_basic);
+    need("token", !auth.token.is_empty(), !is_basic);
+    need("user", !auth.user.is_empty(), is_basic);
+    need("password", !auth.password.is_empty(), is_basic);
+    need("key", !auth.key.is_empty(), auth.kind == "secret-exchange");
+    for key in ["key", "user", "password"] {
+        it.credential(key);
     }
+    auth
 }
 
 fn sign(it: &mut Section<'_, '_, '_>) -> Sign {
     let sign = Sign {
         algorithm: it.one_of("algorithm", ALGORITHMS, ""),
-        key: it.required("key"),
+        key: it.text("key"),
         over: it.texts("over"),
         join: it.text("join"),
-        encode: it.one_of("encode", &["base64", "hex"], "base64"),
+        encode: it.one_of("encode", ENCODINGS, "base64"),
         into: it.required("into"),
+        form: it.one_of("form", &["der", "raw"], "der"),
+        identity: it.text_or("identity", "1234567812345678"),
         tolerance: it.duration("tolerance"),
     };
+    let is_digest = matches!(sign.algorithm.as_str(), "sha256" | "sm3");
+    if sign.key.is_empty() && !is_digest {
+        it.wrong("key", "is required");
+    }
+    if !sign.key.is_empty() && is_digest {
+        it.wrong("key", "means nothing for a digest: what is secret stands in `over`");
+    }
+    for key in ["form", "identity"] {
+        if sign.algorithm != "sm2" && it.table.contains_key(key) {
+            it.wrong(key, "is for sm2 alone");
+        }
+    }
     if sign.over.is_empty() {
         it.wrong("over", "is required");
     }
     sign
+}
+
+fn encrypt(it: &mut Section<'_, '_, '_>) -> Encrypt {
+    let encrypt = Encrypt {
+        algorithm: it.one_of("algorithm", CIPHERS, ""),
+        key: it.required("key"),
+        key_encode: it.one_of("key_encode", &["hex", "base64", "text"], "hex"),
+        iv: it.text("iv"),
+        over: it.one_of("over", &["body", "fields"], "body"),
+        encode: it.one_of("encode", &["base64", "hex", "hex-upper", "raw"], "base64"),
+    };
+    it.credential("key");
+    match (encrypt.algorithm.as_str(), encrypt.iv.as_str()) {
+        ("sm4-cbc", "prefix") | ("sm4-ecb", "") => {}
+        ("sm4-cbc", iv) if iv.starts_with("credential.") => {}
+        ("sm4-cbc", _) => it.wrong("iv", "must be `prefix` or `credential.NAME`"),
+        _ => it.wrong("iv", "is for sm4-cbc alone"),
+    }
+    if encrypt.over == "fields" && encrypt.encode == "raw" {
+        it.wrong("encode", "a field holds text: base64, hex or hex-upper");
+    }
+    encrypt
 }
 
 fn limits(it: &mut Section<'_, '_, '_>) -> Limits {
@@ -389,6 +495,34 @@ fn rows(it: &mut Section<'_, '_, '_>) -> RowSettings {
         yes: it.text_or("true", "true"),
         no: it.text_or("false", "false"),
         digest: it.one_of("digest", &["", "lines"], ""),
+    }
+}
+
+fn tables(it: &mut Section<'_, '_, '_>) -> TableSettings {
+    let statuses = |it: &mut Section<'_, '_, '_>, key: &str| {
+        let texts = it.texts(key);
+        if texts.is_empty() {
+            it.wrong(key, "is required");
+        }
+        texts
+    };
+    let correct = it.one_of("correct", CORRECTIONS, "tombstone-then-new");
+    TableSettings {
+        own_key: it.required("own_key"),
+        upper_key: it.text("upper_key"),
+        status: it.required("status"),
+        reason: it.text("reason"),
+        new: it.required("new"),
+        passed: statuses(it, "passed"),
+        failed: statuses(it, "failed"),
+        correct,
+        validity: it.required("validity"),
+        valid: it.required("valid"),
+        invalid: it.required("invalid"),
+        invalid_reason: it.text("invalid_reason"),
+        corrected: it.text("corrected"),
+        deleted: it.text("deleted"),
+        prefix: it.text("prefix"),
     }
 }
 

@@ -20,6 +20,36 @@ fn shipped() -> Files {
     files(&standards().join("reference-xml/1.0")).unwrap()
 }
 
+/// Every directory that is shipped, loaded, with its files.
+fn every_standard() -> Vec<(Standard, Files)> {
+    let folders = |at: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(at).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.is_dir()).collect()
+    };
+    let found = folders(&standards()).iter().flat_map(|id| folders(id)).collect::<Vec<_>>();
+    found
+        .iter()
+        .map(|folder| {
+            let files = files(folder).unwrap();
+            let standard = load(&files)
+                .unwrap_or_else(|problems| panic!("{}: {}", folder.display(), told(&problems)));
+            let name = format!("{}/{}", standard.settings().id, standard.settings().version);
+            assert!(folder.ends_with(&name), "{} calls itself {name}", folder.display());
+            (standard, files)
+        })
+        .collect()
+}
+
+/// The samples `samples/START….ENDING`, each with its name.
+fn samples<'f>(files: &'f Files, start: &str, ending: &str) -> Vec<(&'f str, &'f [u8])> {
+    let start = format!("samples/{start}.");
+    let found = files.iter().filter(|(name, _)| name.starts_with(&start));
+    found
+        .filter(|(name, _)| name.rsplit_once('.').is_some_and(|(name, _)| name.ends_with(ending)))
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+        .collect()
+}
+
 fn told(problems: &[Problem]) -> String {
     problems.iter().map(|problem| format!("{problem}\n")).collect()
 }

@@ -97,7 +97,16 @@ fn columns_types_and_classes_on_the_page_are_those_that_are_known() {
         assert!(text.contains(&format!("`{}`", class.as_str())), "{class:?}");
     }
     let text = section(&page, "## `standard.toml`");
-    let values = [settings::MEDIA, settings::BODIES, settings::AUTH_KINDS, settings::ALGORITHMS];
+    let text = format!("{text}{}", section(&page, "### Who sends, and what others may read"));
+    let values = [
+        settings::MEDIA,
+        settings::BODIES,
+        settings::AUTH_KINDS,
+        settings::ALGORITHMS,
+        settings::ENCODINGS,
+        settings::CIPHERS,
+        settings::SECRET_CIPHERS,
+    ];
     for value in values.concat().into_iter().chain(settings::STYLES.iter().copied()) {
         assert!(text.contains(&format!("`{value}`")), "{value}");
     }

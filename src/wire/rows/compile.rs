@@ -39,7 +39,7 @@ impl RowPlan {
         }
         check_names(spec, namespaces, &mut problems);
         check_style(spec, namespaces, &mut problems);
-        let slots = spec
+        let mut slots: Vec<Slot> = spec
             .columns
             .iter()
             .filter_map(|column| {
@@ -51,10 +51,16 @@ impl RowPlan {
         }
         let (head, key_tail, tail) = frame(spec);
         let json = spec.style.media() == Media::Json;
+        let comma: &'static [u8] = if json { b"," } else { b"" };
+        let mut before: Vec<u8> = Vec::new();
+        for slot in &mut slots {
+            slot.joined = [&before, comma, &slot.open].concat();
+            before.clone_from(&slot.close);
+        }
         Ok(Self {
             escape: spec.style.escape(),
             separator: if json { b"," } else { b"" },
-            comma: if json { b"," } else { b"" },
+            comma,
             head,
             key_counts: json && key_tail.is_some(),
             key_tail,
@@ -200,7 +206,10 @@ fn slot(spec: &RowSpec, column: &RowColumn, namespaces: &Namespaces) -> Result<S
         }
     };
     let (open, close) = (open.into_bytes(), close.into_bytes());
-    Ok(Slot { index: column.index, name: column.name.clone(), open, close, null, written })
+    let (index, name) = (column.index, name.clone());
+    // Known when the slot before is.
+    let joined = Vec::new();
+    Ok(Slot { index, name, open, close, joined, null, written })
 }
 
 fn escaped(codes: &BTreeMap<String, String>, escape: Escape) -> Option<BTreeMap<String, String>> {

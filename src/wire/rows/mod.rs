@@ -166,6 +166,8 @@ struct Slot {
     name: String,
     open: Vec<u8>,
     close: Vec<u8>,
+    /// The end of the slot before this one and the beginning of this one, in one piece.
+    joined: Vec<u8>,
     /// What is written for a null; `None` writes nothing.
     null: Option<Vec<u8>>,
     written: Written,
@@ -235,6 +237,11 @@ impl RowPlan {
         Ok(())
     }
 
+    /// What the column at this position of the dataset's rows is called in the message.
+    pub fn name_of(&self, index: usize) -> Option<&str> {
+        self.slots.iter().find(|slot| slot.index == index).map(|slot| slot.name.as_str())
+    }
+
     fn write(&self, row: Row<'_>, key: &str, into: &mut Vec<u8>) -> Result<(), Unencodable> {
         if !into.is_empty() {
             into.extend_from_slice(self.separator);
@@ -247,12 +254,18 @@ impl RowPlan {
             into.extend_from_slice(tail);
         }
         let mut any = self.key_counts;
+        // The slot whose end is not written yet: most cells have a text, and end and beginning of
+        // neighbours then are one copy.
+        let mut open: Option<&Slot> = None;
         for slot in &self.slots {
             let failed = |reason| Unencodable { column: Some(slot.index), reason };
             let text = match row.cell(slot.index) {
                 Cell::Text(text) => text,
                 Cell::Malformed(_) => return Err(failed(Reason::Malformed)),
                 Cell::Null => {
+                    if let Some(last) = open.take() {
+                        into.extend_from_slice(&last.close);
+                    }
                     if let Some(null) = &slot.null {
                         if any {
                             into.extend_from_slice(self.comma);
@@ -263,13 +276,21 @@ impl RowPlan {
                     continue;
                 }
             };
-            if any {
-                into.extend_from_slice(self.comma);
+            // What is open is always the slot before: a null closes it.
+            if open.is_some() {
+                into.extend_from_slice(&slot.joined);
+            } else {
+                if any {
+                    into.extend_from_slice(self.comma);
+                }
+                into.extend_from_slice(&slot.open);
             }
             any = true;
-            into.extend_from_slice(&slot.open);
             self.cell(&slot.written, text, into).map_err(failed)?;
-            into.extend_from_slice(&slot.close);
+            open = Some(slot);
+        }
+        if let Some(last) = open {
+            into.extend_from_slice(&last.close);
         }
         into.extend_from_slice(&self.tail);
         Ok(())

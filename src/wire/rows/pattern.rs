@@ -65,7 +65,36 @@ impl Pattern {
         if kind == ColumnType::Date && pattern.pieces.iter().any(needs_time) {
             return Err("a date has no time of day: write it as a literal");
         }
+        pattern.fuse();
         Ok(pattern)
+    }
+
+    /// Joins slices around a mark that the canonical text has at the same place: `%Y-%m-%d` is one
+    /// piece instead of five.
+    fn fuse(&mut self) {
+        let mut fused: Vec<Piece> = Vec::with_capacity(self.pieces.len());
+        for piece in std::mem::take(&mut self.pieces) {
+            let Piece::Slice { start, end } = piece else {
+                fused.push(piece);
+                continue;
+            };
+            let joined = match fused.as_slice() {
+                [.., Piece::Slice { start: first, end: before }, Piece::Literal(mark)]
+                    if before + 1 == start
+                        && CANONICAL.get(*before..start) == Some(mark.as_slice()) =>
+                {
+                    Some(*first)
+                }
+                _other => None,
+            };
+            if let Some(first) = joined {
+                fused.truncate(fused.len() - 2);
+                fused.push(Piece::Slice { start: first, end });
+            } else {
+                fused.push(piece);
+            }
+        }
+        self.pieces = fused;
     }
 
     fn slice(&mut self, start: usize, end: usize) {
@@ -112,6 +141,9 @@ impl Pattern {
     }
 }
 
+/// Where the canonical text has digits (`0`) and which marks stand between them.
+const CANONICAL: &[u8] = b"0000-00-00T00:00:00";
+
 /// `2020-03-01`, or `2020-03-01T08:30:00` with an optional fraction.
 fn is_canonical(bytes: &[u8], kind: ColumnType) -> bool {
     let fits = |bytes: &[u8], form: &[u8]| {
@@ -121,10 +153,10 @@ fn is_canonical(bytes: &[u8], kind: ColumnType) -> bool {
         })
     };
     match kind {
-        ColumnType::Date => bytes.len() == 10 && fits(bytes, b"0000-00-00"),
+        ColumnType::Date => bytes.len() == 10 && fits(bytes, CANONICAL),
         ColumnType::Time => match bytes.split_at_checked(19) {
             Some((head, rest)) => {
-                fits(head, b"0000-00-00T00:00:00")
+                fits(head, CANONICAL)
                     && match rest.split_first() {
                         None => true,
                         Some((dot, digits)) => {

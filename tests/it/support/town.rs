@@ -41,7 +41,7 @@ pub(crate) async fn town(
 }
 
 /// The shipped standard with a smaller batch: a standard is data.
-fn small_batches(folder: &Path, rows: u32) -> PathBuf {
+pub(crate) fn small_batches(folder: &Path, rows: u32) -> PathBuf {
     let (from, to) = (standards_folder().unwrap(), folder.join("standards"));
     copy(&from.join(cascaded::demo::STANDARD), &to.join(cascaded::demo::STANDARD));
     let file = to.join(cascaded::demo::STANDARD).join("standard.toml");

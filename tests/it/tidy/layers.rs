@@ -34,13 +34,14 @@ const NEVER: [(&str, &[&str]); 3] = [
 const PURE_GROUPS: usize = 2;
 
 /// The crates that pure modules may use: data in, data out.
-const PURE_CRATES: [&str; 18] = [
+const PURE_CRATES: [&str; 22] = [
     "aws_lc_rs",
     "base64",
     "bytes",
     "csv",
     "encoding_rs",
     "flate2",
+    "hmac",
     "itoa",
     "jiff",
     "memchr",
@@ -49,6 +50,9 @@ const PURE_CRATES: [&str; 18] = [
     "rust_decimal",
     "serde",
     "serde_json",
+    "sm2",
+    "sm3",
+    "sm4",
     "thiserror",
     "toml",
     "zeroize",

@@ -1,0 +1,152 @@
+//! The province's objects against the links: states follow, and what only one side holds is told.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::super::Error;
+use super::super::lane::{Channel, Crew};
+use super::{Mismatch, listed};
+use crate::catalogue::{Kind, ObjectKey};
+use crate::delivery::LinkState;
+use crate::ledger::{Link, LinkFilter};
+use crate::standard::{Held, Scope};
+
+/// An object that only one side holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ObjectMismatch {
+    /// Which, by the city's id.
+    pub key: ObjectKey,
+    /// How it differs.
+    pub what: Mismatch,
+    /// Repair brought it on its way.
+    pub mended: bool,
+}
+
+impl Crew {
+    /// Compares the catalogue objects of a channel with what the province says it holds; `None`
+    /// where its standard has no list of objects or it did not answer. With `repair`, what was
+    /// ours and is missing is registered anew, and what we sent and the city has no more is
+    /// withdrawn (in bulk only with an approval).
+    pub async fn reconcile_objects(
+        &self,
+        channel: &Arc<Channel>,
+        repair: bool,
+    ) -> Result<Option<Vec<ObjectMismatch>>, Error> {
+        let operation = "inventory.objects";
+        if channel.standard.operation(operation).is_none() {
+            return Ok(None);
+        }
+        let mut found = Vec::new();
+        for kind in channel.kinds.clone() {
+            let asked_at = self.now();
+            let scope = Scope { inventory: Some(kind), ..Scope::default() };
+            let Some(mut held) = listed(self, channel, operation, scope).await? else {
+                return Ok(None);
+            };
+            let filter = LinkFilter { kind: Some(kind), state: None };
+            for link in self.ledger.links(channel.id.clone(), filter).await? {
+                let said = held.remove(&link.key.id);
+                self.follow(channel, &link, said.as_ref()).await?;
+                if let Some(what) = differs(&link, said.as_ref(), asked_at) {
+                    let mended = repair && self.mend_object(channel, &link, what).await?;
+                    found.push(ObjectMismatch { key: link.key, what, mended });
+                }
+            }
+            found.extend(strangers(kind, held));
+        }
+        if found.iter().any(|it| it.mended) {
+            channel.register.raise();
+        }
+        Ok(Some(found))
+    }
+
+    async fn follow(
+        &self,
+        channel: &Arc<Channel>,
+        link: &Link,
+        said: Option<&Held>,
+    ) -> Result<(), Error> {
+        let Some(state) = said.and_then(|held| held.state) else { return Ok(()) };
+        let follows = matches!(link.state, LinkState::Accepted | LinkState::InReview);
+        if follows && state != link.state && link.state.may_become(state) {
+            let (channel, key) = (channel.id.clone(), link.key.clone());
+            let said = state.as_str().to_owned();
+            self.ledger.object_state_seen(channel, key, state, said).await?;
+        }
+        Ok(())
+    }
+
+    /// True where something is done about it.
+    async fn mend_object(
+        &self,
+        channel: &Arc<Channel>,
+        link: &Link,
+        what: Mismatch,
+    ) -> Result<bool, Error> {
+        let (id, key) = (channel.id.clone(), link.key.clone());
+        match what {
+            Mismatch::Missing if link.ours && link.wanted.is_some() => {
+                self.ledger.object_lost(id, key).await?;
+                Ok(true)
+            }
+            Mismatch::Orphan if link.state == LinkState::Withdrawn => {
+                self.ledger.object_orphaned(id, key).await?;
+                Ok(true)
+            }
+            // What is held above and no longer wanted is withdrawn by its own stage.
+            Mismatch::Orphan => Ok(true),
+            Mismatch::Missing | Mismatch::Different | Mismatch::Unconfirmed | Mismatch::Foreign => {
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// Whether the province still holds it: what was taken back may be listed as such.
+fn is_held(said: Option<&Held>) -> bool {
+    said.is_some_and(|held| held.state != Some(LinkState::Withdrawn))
+}
+
+/// How an object whose link stands still differs; one on its way is no difference.
+fn differs(link: &Link, said: Option<&Held>, asked_at: Timestamp) -> Option<Mismatch> {
+    // What changed since the province was asked is not what it spoke of.
+    if link.since >= asked_at {
+        return None;
+    }
+    match link.state {
+        LinkState::Accepted | LinkState::InReview | LinkState::Published | LinkState::Exists => {
+            if !is_held(said) {
+                Some(Mismatch::Missing)
+            } else if link.wanted.is_none() {
+                Some(if link.ours { Mismatch::Orphan } else { Mismatch::Foreign })
+            } else {
+                None
+            }
+        }
+        LinkState::Withdrawn | LinkState::Orphan if is_held(said) && link.wanted.is_none() => {
+            Some(if link.ours { Mismatch::Orphan } else { Mismatch::Foreign })
+        }
+        LinkState::Unmapped if is_held(said) && link.wanted.is_none() => Some(Mismatch::Foreign),
+        LinkState::Unmapped
+        | LinkState::Queued
+        | LinkState::Sent
+        | LinkState::Refused
+        | LinkState::Unknown
+        | LinkState::Stale
+        | LinkState::Orphan
+        | LinkState::Withdrawn => None,
+    }
+}
+
+/// Objects above that no link of ours names.
+fn strangers(
+    kind: Kind,
+    held: std::collections::BTreeMap<String, Held>,
+) -> impl Iterator<Item = ObjectMismatch> {
+    held.into_iter().filter(|(_, held)| is_held(Some(held))).map(move |(id, _)| ObjectMismatch {
+        key: ObjectKey { kind, id },
+        what: Mismatch::Foreign,
+        mended: false,
+    })
+}

@@ -1,0 +1,21 @@
+//! Changing over to another standard: what differs, what would be refused, which values are missing
+//! and who fills them in.
+//!
+//! [`difference`] compares two versions table by table. [`catalogue`] and [`rows`] try everything
+//! the city has under a candidate. [`wanted`] says which values the candidate asks for that only
+//! people can give; `sheet` writes them as a workbook for each department and reads it back.
+//! Nothing here sends anything.
+
+pub mod catalogue;
+pub mod check;
+pub mod difference;
+mod effect;
+pub mod rows;
+pub mod wanted;
+
+pub use catalogue::{Part, Recorded};
+pub use check::Checked;
+pub use difference::{Affects, Change, Difference, compare};
+pub use effect::Effects;
+pub use rows::{RowsChecked, check_rows};
+pub use wanted::{Given, NotTaken, Wanted, WantedField};

@@ -1,0 +1,482 @@
+//! A channel of front-end tables (前置库): rows are placed in tables of a database that the province
+//! reads, and what became of them is collected from the same rows.
+//!
+//! * A batch is written in one transaction. Its rows have own keys made of the batch's name, so
+//!   the same batch again inserts nothing twice.
+//! * An answer that was lost (the session broke while the end of the transaction was awaited) is
+//!   found by reading the own keys back.
+//! * A row that stands is corrected by taking it back and writing it anew; a deletion takes back.
+//! * Verdicts are read in bounded pages; one that was taken back later is met by a sweep over the
+//!   rows that failed.
+//!
+//! A session is opened for each call: a front database sits behind gateways that cut what idles,
+//! and a batch is worth a connection. The statements are in [`statement`], and only there is
+//! PostgreSQL's dialect known.
+
+mod load;
+mod statement;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use self::load::{Load, Purpose};
+use self::statement::Table;
+use super::client::{Placement, Reply};
+use super::credentials::Credentials;
+use super::error::{Error, Failure};
+use super::settings::Settings;
+use crate::delivery::{DigestSha256, Outcome, Receipt, Verdict};
+use crate::sql::{self, Address, Postgres, connect_read_only, connect_read_write};
+use crate::standard::settings::TableSettings;
+use crate::standard::{Drift, RowJudgement, Standard};
+use crate::wire::Payload;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+const IN_FLIGHT: u32 = 2;
+/// The credential that is the database's password; there may be none.
+const PASSWORD: &str = "password";
+/// Rows asked about in one statement.
+const PAGE_ROWS: usize = 1_000;
+
+/// A batch that a question is about: what was sent, for its rows are the question.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// The operation that sent it.
+    pub operation: &'a str,
+    /// As it was stored.
+    pub payload: &'a Payload,
+}
+
+/// The client of a channel of tables.
+#[derive(Debug)]
+pub(super) struct Front {
+    settings: Settings,
+    standard: Arc<Standard>,
+    tables: TableSettings,
+    address: ArcSwap<Address>,
+    timeout: Duration,
+    in_flight: usize,
+    permits: Semaphore,
+}
+
+/// Why a call did not come to its end.
+enum Stop {
+    /// The database did not do it, and nothing of it stands.
+    Undone(sql::Error),
+    /// The end of the transaction was asked for and no answer came.
+    Open,
+    /// The payload is none for a table.
+    Unreadable,
+}
+
+impl From<sql::Error> for Stop {
+    fn from(error: sql::Error) -> Self {
+        Self::Undone(error)
+    }
+}
+
+impl Front {
+    /// Opens nothing yet: reads the address and the password's file.
+    pub(super) fn new(settings: Settings, standard: Arc<Standard>) -> Result<Self, Error> {
+        let tables = standard.settings().tables.clone().unwrap_or_default();
+        let said = standard.settings();
+        let timeout = settings.timeout.or(said.http.timeout).unwrap_or(TIMEOUT);
+        let asked = settings.in_flight.map(u32::from).or(said.limits.in_flight);
+        let in_flight = usize::try_from(asked.unwrap_or(IN_FLIGHT).clamp(1, 64)).unwrap_or(1);
+        let address = ArcSwap::from_pointee(address(&settings, &standard, timeout)?);
+        let permits = Semaphore::new(in_flight);
+        Ok(Self { settings, standard, tables, address, timeout, in_flight, permits })
+    }
+
+    pub(super) fn reload(&self) -> Result<(), Error> {
+        let address = address(&self.settings, &self.standard, self.timeout)?;
+        self.address.store(Arc::new(address));
+        Ok(())
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    pub(super) fn standard(&self) -> &Arc<Standard> {
+        &self.standard
+    }
+
+    /// Writes a batch, once. Not cancel-safe: dropped, nobody knows whether it stands.
+    pub(super) async fn place(&self, placement: &Placement<'_>) -> Reply {
+        let sent = placement.payload.fixed().map(|bytes| DigestSha256::of(&bytes));
+        let about = About { operation: placement.operation, payload: placement.payload };
+        let load = match Load::read(about.payload, placement.batch, &self.tables) {
+            Ok(load) => load,
+            Err(_unreadable) => return replied(Err(Stop::Unreadable), None),
+        };
+        let placed = self.within(self.write(&load, about.operation)).await;
+        replied(placed.map(|receipt| accepted(Some(receipt))), sent)
+    }
+
+    /// Asks what became of a batch or of its rows. Cancel-safe: it only reads.
+    pub(super) async fn collect(
+        &self,
+        operation: &str,
+        batch: &str,
+        about: Option<About<'_>>,
+        cursor: Option<&str>,
+    ) -> Reply {
+        let Some(about) = about else { return self.reach().await };
+        let load = match Load::read(about.payload, batch, &self.tables) {
+            Ok(load) => load,
+            Err(_unreadable) => return replied(Err(Stop::Unreadable), None),
+        };
+        let asked = match operation {
+            "batch.receipt" => self.within(self.receipt(&load, about.operation)).await,
+            _ => self.within(self.verdicts(&load, about.operation, cursor)).await,
+        };
+        replied(asked, None)
+    }
+
+    /// Whether the database answers at all.
+    async fn reach(&self) -> Reply {
+        let asked = self.within(async {
+            let mut session = connect_read_only(&self.address.load()).await?;
+            session.wire.drive(session.client.batch_execute("SELECT 1")).await?;
+            Ok(accepted(None))
+        });
+        replied(asked.await, None)
+    }
+
+    /// One call at a time has a place, and none lasts for ever.
+    async fn within<T>(&self, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+        let Ok(_permit) = self.permits.acquire().await else {
+            return Err(Stop::Undone(sql::Error::Session { reason: "closed".to_owned() }));
+        };
+        work.await
+    }
+
+    async fn write(&self, load: &Load, operation: &str) -> Result<Receipt, Stop> {
+        let mut session = connect_read_write(&self.address.load()).await?;
+        run(&mut session, "BEGIN").await?;
+        let receipt = match operation {
+            "rows.delete" => self.take_back(&mut session, load, &self.tables.deleted).await?,
+            _ => self.upsert(&mut session, load).await?,
+        };
+        match run(&mut session, "COMMIT").await {
+            Ok(()) => Ok(receipt),
+            // The server said that it did not.
+            Err(error @ sql::Error::Server { .. }) => Err(Stop::Undone(error)),
+            Err(_silence) => Err(Stop::Open),
+        }
+    }
+
+    async fn upsert(&self, session: &mut Postgres, load: &Load) -> Result<Receipt, Stop> {
+        let tables = &self.tables;
+        let table = self.table(load);
+        let all = load.records(0..load.len(), &[], |_own| true);
+        let there: i64 = first(session, &table.arrived(), &[&all]).await?;
+        if there > 0 {
+            return Ok(receipt(None, load.len()));
+        }
+        self.take_back(session, load, &tables.corrected).await?;
+        let more = [(&*tables.validity, &*tables.valid), (&*tables.status, &*tables.new)];
+        let records = load.records(0..load.len(), &more, |_own| true);
+        let rows = query(session, &table.insert(), &[&records]).await?;
+        let given = rows.first().and_then(|row| {
+            let bound = |at| row.try_get::<_, Option<String>>(at).ok().flatten();
+            Some(format!("{}-{}", bound(1)?, bound(2)?))
+        });
+        Ok(receipt(given, load.len()))
+    }
+
+    /// Takes back what stands under the keys of a batch.
+    async fn take_back(
+        &self,
+        session: &mut Postgres,
+        load: &Load,
+        why: &str,
+    ) -> Result<Receipt, Stop> {
+        let tables = &self.tables;
+        let all = load.records(0..load.len(), &[], |_own| true);
+        let own = [
+            (&tables.validity, tables.invalid.as_str()),
+            (&tables.status, tables.new.as_str()),
+            (&tables.invalid_reason, why),
+        ];
+        let own: BTreeMap<&String, &str> =
+            own.into_iter().filter(|(name, _)| !name.is_empty()).collect();
+        let own = serde_json::to_string(&own).unwrap_or_default();
+        let statement = self.table(load).take_back();
+        let with: [&(dyn ToSql + Sync); 5] =
+            [&all, &tables.valid, &tables.failed, &own, &tables.own_key];
+        let asked = session.client.execute(&statement, &with);
+        session.wire.drive(asked).await?;
+        Ok(receipt(None, load.len()))
+    }
+
+    /// Whether a batch stands: its own keys are read back.
+    async fn receipt(&self, load: &Load, operation: &str) -> Result<Outcomes, Stop> {
+        let mut session = connect_read_only(&self.address.load()).await?;
+        let table = self.table(load);
+        let all = load.records(0..load.len(), &[], |_own| true);
+        let stands = if operation == "rows.delete" {
+            let tables = &self.tables;
+            let with: [&(dyn ToSql + Sync); 4] =
+                [&all, &tables.valid, &tables.failed, &tables.own_key];
+            // Nothing is left to take back: it was done, or there was nothing.
+            first(&mut session, &table.unvoided(), &with).await? == 0
+        } else {
+            first(&mut session, &table.arrived(), &[&all]).await? > 0
+        };
+        let mut outcomes = accepted(Some(receipt(None, load.len())));
+        outcomes.absent = !stands;
+        Ok(outcomes)
+    }
+
+    /// What became of a page of a batch's rows.
+    async fn verdicts(
+        &self,
+        load: &Load,
+        operation: &str,
+        cursor: Option<&str>,
+    ) -> Result<Outcomes, Stop> {
+        let from = cursor.and_then(|text| text.parse().ok()).unwrap_or(0_usize).min(load.len());
+        let until = from.saturating_add(PAGE_ROWS).min(load.len());
+        let mut session = connect_read_only(&self.address.load()).await?;
+        let records = load.records(from..until, &[], |_own| true);
+        let mut outcomes = accepted(None);
+        let mut said = if operation == "rows.delete" {
+            let rows = query(&mut session, &self.table(load).under_keys(), &[&records]).await?;
+            self.taken_back(&rows, &mut outcomes.drift)?
+        } else {
+            let rows = query(&mut session, &self.table(load).verdicts(), &[&records]).await?;
+            self.judged(&rows, &mut outcomes.drift)?
+        };
+        let mut missing = 0;
+        for at in from..until {
+            let Some(key) = load.texts.get(at).cloned() else { continue };
+            let verdict = match (said.remove(&load.own(at)), operation) {
+                (Some(verdict), _) => verdict,
+                // Nothing stands under this key.
+                (None, "rows.delete") => Some(Verdict::Passed),
+                (None, _) => {
+                    missing += 1;
+                    Some(Verdict::Failed { reason: "absent-above".to_owned() })
+                }
+            };
+            outcomes.verdicts.push(RowJudgement { key, verdict });
+        }
+        if missing > 0 && missing == until - from {
+            let all = load.records(0..load.len(), &[], |_own| true);
+            if first(&mut session, &self.table(load).arrived(), &[&all]).await? == 0 {
+                // The batch is not there, whatever its receipt said.
+                outcomes.absent = true;
+                outcomes.verdicts.clear();
+            }
+        }
+        outcomes.next = (until < load.len()).then(|| until.to_string());
+        Ok(outcomes)
+    }
+
+    /// Verdicts by own key; `None` where nobody has judged.
+    fn judged(
+        &self,
+        rows: &[Row],
+        drift: &mut Vec<Drift>,
+    ) -> Result<BTreeMap<String, Option<Verdict>>, Stop> {
+        let mut said = BTreeMap::new();
+        for row in rows {
+            let verdict = self.verdict(&text(row, 1)?, text(row, 2)?, drift);
+            said.insert(text(row, 0)?.unwrap_or_default(), verdict);
+        }
+        Ok(said)
+    }
+
+    /// What became of deletions, by the own key of the message's row: it passed when everything of
+    /// ours under its key is taken back and nothing about that is open.
+    fn taken_back(
+        &self,
+        rows: &[Row],
+        drift: &mut Vec<Drift>,
+    ) -> Result<BTreeMap<String, Option<Verdict>>, Stop> {
+        let mut said: BTreeMap<String, Option<Verdict>> = BTreeMap::new();
+        let mut tombstones: BTreeMap<String, Option<Verdict>> = BTreeMap::new();
+        for row in rows {
+            let own = text(row, 1)?.unwrap_or_default();
+            if load::purpose(&own) == Some(Purpose::Tombstone) {
+                let verdict = self.verdict(&text(row, 3)?, text(row, 4)?, drift);
+                tombstones.insert(own, verdict);
+            }
+        }
+        for row in rows {
+            let own = text(row, 1)?.unwrap_or_default();
+            let status = text(row, 3)?;
+            let is_failed = status.as_ref().is_some_and(|it| self.tables.failed.contains(it));
+            if load::purpose(&own) != Some(Purpose::Row) || is_failed {
+                continue;
+            }
+            let is_void = text(row, 2)?.as_ref() == Some(&self.tables.invalid);
+            let verdict = match tombstones.get(&load::tombstone_of(&own)) {
+                Some(verdict) => verdict.clone(),
+                None => is_void.then_some(Verdict::Passed),
+            };
+            let so_far =
+                said.entry(text(row, 0)?.unwrap_or_default()).or_insert(Some(Verdict::Passed));
+            *so_far = match (so_far.take(), verdict) {
+                (Some(Verdict::Passed), new) => new,
+                (failed @ Some(Verdict::Failed { .. }), _) => failed,
+                (None, failed @ Some(Verdict::Failed { .. })) => failed,
+                (None, None | Some(Verdict::Passed)) => None,
+            };
+        }
+        Ok(said)
+    }
+
+    fn verdict(
+        &self,
+        status: &Option<String>,
+        reason: Option<String>,
+        drift: &mut Vec<Drift>,
+    ) -> Option<Verdict> {
+        let tables = &self.tables;
+        let status = status.as_deref().unwrap_or(&tables.new);
+        let listed = |codes: &[String]| codes.iter().any(|code| code == status);
+        if listed(&tables.passed) {
+            return Some(Verdict::Passed);
+        }
+        if listed(&tables.failed) {
+            return Some(Verdict::Failed { reason: reason.unwrap_or_default() });
+        }
+        let unlisted = Drift::UnlistedValue(tables.status.clone(), status.to_owned());
+        if status != tables.new && !drift.contains(&unlisted) {
+            drift.push(unlisted);
+        }
+        None
+    }
+
+    fn table<'a>(&'a self, load: &'a Load) -> Table<'a> {
+        Table { name: &load.table, key: &load.key, columns: &load.columns, tables: &self.tables }
+    }
+}
+
+/// What a call found.
+#[derive(Debug, Default)]
+struct Outcomes {
+    receipt: Option<Receipt>,
+    verdicts: Vec<RowJudgement>,
+    absent: bool,
+    next: Option<String>,
+    drift: Vec<Drift>,
+}
+
+fn accepted(receipt: Option<Receipt>) -> Outcomes {
+    Outcomes { receipt, ..Outcomes::default() }
+}
+
+fn receipt(given: Option<String>, rows: usize) -> Receipt {
+    let rows = u64::try_from(rows).ok();
+    Receipt { id: given.unwrap_or_default(), digest: None, rows }
+}
+
+/// What the standard would make of it if it had come as a message.
+fn replied(found: Result<Outcomes, Stop>, sent: Option<DigestSha256>) -> Reply {
+    let stop = match found {
+        Ok(found) => {
+            let outcome = Outcome::Accepted { upper_id: None, receipt: found.receipt.clone() };
+            let mut reply = Reply::answered(outcome, "accepted", sent);
+            reply.reading.receipt = found.receipt;
+            reply.reading.verdicts = found.verdicts;
+            reply.reading.absent = found.absent;
+            reply.reading.page.next = found.next;
+            reply.reading.drift = found.drift;
+            return reply;
+        }
+        Err(stop) => stop,
+    };
+    match stop {
+        Stop::Unreadable => {
+            let code = "payload-not-for-tables".to_owned();
+            Reply::failed(&Failure::Incomplete { code }, None)
+        }
+        Stop::Open => Reply::failed(&Failure::Unclear { code: "commit-not-answered" }, sent),
+        Stop::Undone(error) => undone(&error),
+    }
+}
+
+/// What it means that the database did not do it. The classes are SQL's own (ISO 9075).
+fn undone(error: &sql::Error) -> Reply {
+    let code = match error {
+        sql::Error::Server { code, .. } => code,
+        sql::Error::Credential { .. } => {
+            let code = "credential-unreadable".to_owned();
+            return Reply::answered(Outcome::Auth { code }, "credential-unreadable", None);
+        }
+        sql::Error::Session { .. }
+        | sql::Error::Timeout { .. }
+        | sql::Error::File { .. }
+        | sql::Error::Embedded { .. } => {
+            return Reply::failed(&Failure::NotSent { code: "connect-failed" }, None);
+        }
+    };
+    let named = format!("sql-{code}");
+    let outcome = match code.get(..2).unwrap_or_default() {
+        // The data: what one row holds does not fit.
+        "21" | "22" | "23" => Outcome::Refused { code: named.clone(), message: String::new() },
+        // Who we are.
+        "28" => Outcome::Auth { code: named.clone() },
+        // The world: busy, full, stopping, a table that is not there yet.
+        _ => Outcome::Retry { code: named.clone(), after: None },
+    };
+    Reply::answered(outcome, &named, None)
+}
+
+fn address(settings: &Settings, standard: &Standard, timeout: Duration) -> Result<Address, Error> {
+    let wrong = |reason| Error::Setting { setting: "url", reason };
+    match sql::parse_url(&settings.url) {
+        Ok(false) => {}
+        Ok(true) => return Err(wrong("its password belongs into a file: credentials.password")),
+        Err(_unreadable) => {
+            return Err(wrong("neither postgres://user@host/database nor host=… user=… dbname=…"));
+        }
+    }
+    // Read now, so that a file that is not there is told at once; read again at every session.
+    Credentials::read(&settings.credentials)?;
+    Ok(Address {
+        url: settings.url.clone(),
+        password_file: settings.credentials.get(PASSWORD).cloned(),
+        ca_file: settings.ca_file.clone(),
+        statement_timeout: timeout,
+        zone: standard.settings().zone.clone(),
+    })
+}
+
+async fn run(session: &mut Postgres, statement: &str) -> Result<(), sql::Error> {
+    session.wire.drive(session.client.batch_execute(statement)).await
+}
+
+async fn query(
+    session: &mut Postgres,
+    statement: &str,
+    with: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, Stop> {
+    Ok(session.wire.drive(session.client.query(statement, with)).await?)
+}
+
+/// The one number that a statement gives.
+async fn first(
+    session: &mut Postgres,
+    statement: &str,
+    with: &[&(dyn ToSql + Sync)],
+) -> Result<i64, Stop> {
+    let rows = query(session, statement, with).await?;
+    let unread = || sql::Error::Session { reason: "an answer of another form".to_owned() };
+    let number = rows.first().map(|row| row.try_get(0));
+    Ok(number.ok_or_else(unread)?.map_err(sql::Error::from)?)
+}
+
+fn text(row: &Row, at: usize) -> Result<Option<String>, Stop> {
+    row.try_get(at).map_err(|error| Stop::Undone(sql::Error::from(error)))
+}

@@ -1,0 +1,223 @@
+//! What is said to a front database, as text: one function, one statement.
+//!
+//! Rows travel as one JSON text that the server reads as records of the table itself, so that the
+//! types of its columns are the server's business and a whole batch is one statement. Values are
+//! always parameters; names come from the standard and the catalogue and are quoted as they are,
+//! however they are spelt.
+
+use super::load::{PURPOSE_AT, Purpose, VERSION};
+use crate::standard::settings::TableSettings;
+
+/// A table with the columns that the standard gives every table.
+pub(super) struct Table<'a> {
+    pub(super) name: &'a str,
+    pub(super) key: &'a [String],
+    pub(super) columns: &'a [String],
+    pub(super) tables: &'a TableSettings,
+}
+
+/// A name as it is, in quotes.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A table's name; a dot stands between schema and table.
+pub(super) fn quoted_table(name: &str) -> String {
+    match name.split_once('.') {
+        Some((schema, table)) => format!("{}.{}", quoted(schema), quoted(table)),
+        None => quoted(name),
+    }
+}
+
+impl Table<'_> {
+    fn table(&self) -> String {
+        quoted_table(self.name)
+    }
+
+    fn own(&self) -> String {
+        quoted(&self.tables.own_key)
+    }
+
+    fn status(&self) -> String {
+        quoted(&self.tables.status)
+    }
+
+    fn validity(&self) -> String {
+        quoted(&self.tables.validity)
+    }
+
+    /// The reason as text; nothing where the standard has no such column.
+    fn reason(&self, of: &str) -> String {
+        match self.tables.reason.as_str() {
+            "" => "NULL::text".to_owned(),
+            name => format!("{of}.{}::text", quoted(name)),
+        }
+    }
+
+    /// `$1` as records of the table.
+    fn records(&self) -> String {
+        format!("json_populate_recordset(NULL::{}, $1::text::json)", self.table())
+    }
+
+    /// `o` is a row of ours for this purpose.
+    fn is_ours(&self, purpose: Purpose) -> String {
+        let (own, at) = (self.own(), PURPOSE_AT - 1);
+        format!("substr(o.{own}::text, {at}, 2) = '{VERSION}{}'", purpose.digit())
+    }
+
+    /// `o` and `r` are rows of the same key.
+    fn same_key(&self) -> String {
+        let equal = self.key.iter().map(|name| {
+            let name = quoted(name);
+            format!("o.{name} = r.{name}")
+        });
+        equal.collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// How many of the records are there already. `$1` records.
+    pub(super) fn arrived(&self) -> String {
+        let (table, own, records) = (self.table(), self.own(), self.records());
+        format!("SELECT count(*) FROM {table} o WHERE o.{own} IN (SELECT r.{own} FROM {records} r)")
+    }
+
+    /// Rows of ours that stand under the keys of the records and are not taken back yet. `$1`
+    /// records, `$2` valid, `$3` failed statuses.
+    fn standing(&self) -> String {
+        format!(
+            "{} AND o.{}::text = $2 AND NOT o.{}::text = ANY($3::text[])",
+            self.is_ours(Purpose::Row),
+            self.validity(),
+            self.status()
+        )
+    }
+
+    /// How many rows would have to be taken back for the records. `$1` records, `$2` valid, `$3`
+    /// failed statuses, `$4` the own key's name.
+    pub(super) fn unvoided(&self) -> String {
+        let (table, own) = (self.table(), self.own());
+        format!(
+            "SELECT count(*) FROM {table} o JOIN {records} r ON {same}, LATERAL {tomb} v \
+             WHERE {standing} AND NOT EXISTS (SELECT 1 FROM {table} t WHERE t.{own} = v.{own})",
+            records = self.records(),
+            same = self.same_key(),
+            tomb = self.tombstone("$4::text", ""),
+            standing = self.standing(),
+        )
+    }
+
+    /// A record with a tombstone's own key and whatever `more` gives it.
+    fn tombstone(&self, own_name: &str, more: &str) -> String {
+        format!(
+            "json_populate_record(NULL::{table}, json_build_object({own_name}, \
+             overlay(o.{own}::text placing '{digit}' from {PURPOSE_AT} for 1){more}))",
+            table = self.table(),
+            own = self.own(),
+            digit = Purpose::Tombstone.digit(),
+        )
+    }
+
+    /// Takes back every standing row of ours under the keys of the records. `$1` records, `$2`
+    /// valid, `$3` failed statuses, `$4` what a tombstone has of its own, as a JSON object, `$5`
+    /// the own key's name.
+    pub(super) fn take_back(&self) -> String {
+        let tables = self.tables;
+        let mut own_columns = vec![&tables.own_key, &tables.validity, &tables.status];
+        if !tables.invalid_reason.is_empty() {
+            own_columns.push(&tables.invalid_reason);
+        }
+        let copied: Vec<&String> =
+            self.columns.iter().filter(|name| !own_columns.contains(name)).collect();
+        let names = |prefix: &str, names: &[&String]| {
+            let all = names.iter().map(|name| format!("{prefix}{}", quoted(name)));
+            all.collect::<Vec<_>>().join(", ")
+        };
+        let values = [
+            names("v.", &own_columns[..1]),
+            names("w.", own_columns.get(1..).unwrap_or_default()),
+            names("o.", &copied),
+        ];
+        let values: Vec<String> = values.into_iter().filter(|text| !text.is_empty()).collect();
+        let all: Vec<&String> = own_columns.iter().copied().chain(copied.iter().copied()).collect();
+        format!(
+            "INSERT INTO {table} ({all}) SELECT {values} FROM {table} o JOIN {records} r ON {same}, \
+             LATERAL {tomb} v, LATERAL json_populate_record(NULL::{table}, $4::text::json) w \
+             WHERE {standing} ON CONFLICT ({own}) DO NOTHING",
+            table = self.table(),
+            all = names("", &all),
+            values = values.join(", "),
+            records = self.records(),
+            same = self.same_key(),
+            tomb = self.tombstone("$5::text", ""),
+            standing = self.standing(),
+            own = self.own(),
+        )
+    }
+
+    /// Writes the records; gives how many and the numbers that the database gave them, first and
+    /// last. `$1` records.
+    pub(super) fn insert(&self) -> String {
+        let tables = self.tables;
+        let mut columns = vec![&tables.own_key, &tables.validity, &tables.status];
+        columns.extend(
+            self.columns
+                .iter()
+                .filter(|name| ![&tables.own_key, &tables.validity, &tables.status].contains(name)),
+        );
+        let names: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
+        let from: Vec<String> = names.iter().map(|name| format!("r.{name}")).collect();
+        let (given, bounds) = match tables.upper_key.as_str() {
+            "" => (String::from("1 AS given"), "NULL::text, NULL::text"),
+            name => (format!("{} AS given", quoted(name)), "min(given)::text, max(given)::text"),
+        };
+        format!(
+            "WITH placed AS (INSERT INTO {table} ({names}) SELECT {from} FROM {records} r \
+             ON CONFLICT ({own}) DO NOTHING RETURNING {given}) SELECT count(*), {bounds} FROM placed",
+            table = self.table(),
+            names = names.join(", "),
+            from = from.join(", "),
+            records = self.records(),
+            own = self.own(),
+        )
+    }
+
+    /// What became of the records: own key, status, reason. `$1` records.
+    pub(super) fn verdicts(&self) -> String {
+        format!(
+            "SELECT o.{own}::text, o.{status}::text, {reason} FROM {table} o \
+             WHERE o.{own} IN (SELECT r.{own} FROM {records} r)",
+            own = self.own(),
+            status = self.status(),
+            reason = self.reason("o"),
+            table = self.table(),
+            records = self.records(),
+        )
+    }
+
+    /// Every row of ours under the keys of the records: the record's own key, then own key,
+    /// validity, status and reason. `$1` records.
+    pub(super) fn under_keys(&self) -> String {
+        format!(
+            "SELECT r.{own}::text, o.{own}::text, o.{validity}::text, o.{status}::text, {reason} \
+             FROM {table} o JOIN {records} r ON {same}",
+            own = self.own(),
+            validity = self.validity(),
+            status = self.status(),
+            reason = self.reason("o"),
+            table = self.table(),
+            records = self.records(),
+            same = self.same_key(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_as_they_are_spelt_and_never_end_a_statement() {
+        assert_eq!(quoted("NormDetail"), "\"NormDetail\"");
+        assert_eq!(quoted("a\"; DROP TABLE t; --"), "\"a\"\"; DROP TABLE t; --\"");
+        assert_eq!(quoted_table("front.XM\"x"), "\"front\".\"XM\"\"x\"");
+    }
+}

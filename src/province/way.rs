@@ -1,0 +1,100 @@
+//! The way to a platform, whatever is spoken on it: HTTP, or tables of a front database.
+
+use std::sync::Arc;
+
+use super::client::{Client, Placement, Reply};
+use super::error::Error;
+use super::settings::Settings;
+use super::tables::{About, Front};
+use crate::clock::Clock;
+use crate::standard::{Message, Standard};
+
+/// A channel's client.
+///
+/// It has two calls: [`Way::place`] sends what is durable, [`Way::collect`] asks what became of
+/// it. An HTTP answer is a collection that came at once; a table answers later.
+#[derive(Debug)]
+pub struct Way(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Http(Box<Client>),
+    Tables(Box<Front>),
+}
+
+impl Way {
+    /// Opens nothing yet: reads certificates, keys and credentials, and checks that the standard
+    /// asks for nothing that is not there.
+    pub fn new(settings: Settings, standard: Arc<Standard>, clock: Clock) -> Result<Self, Error> {
+        let kind = match standard.settings().tables {
+            Some(_) => Kind::Tables(Box::new(Front::new(settings, standard)?)),
+            None => Kind::Http(Box::new(Client::new(settings, standard, clock)?)),
+        };
+        Ok(Self(kind))
+    }
+
+    /// Reads certificates, keys and credentials again; on an error the old ones stay.
+    pub fn reload(&self) -> Result<(), Error> {
+        match &self.0 {
+            Kind::Http(client) => client.reload(),
+            Kind::Tables(front) => front.reload(),
+        }
+    }
+
+    /// How many calls may be under way at once.
+    pub fn in_flight(&self) -> usize {
+        match &self.0 {
+            Kind::Http(client) => client.in_flight(),
+            Kind::Tables(front) => front.in_flight(),
+        }
+    }
+
+    /// The standard spoken here.
+    pub fn standard(&self) -> &Arc<Standard> {
+        match &self.0 {
+            Kind::Http(client) => client.standard(),
+            Kind::Tables(front) => front.standard(),
+        }
+    }
+
+    /// Whether the province's clock is further from ours than signatures allow.
+    pub fn is_clock_off(&self, reply: &Reply) -> bool {
+        match &self.0 {
+            Kind::Http(client) => client.is_clock_off(reply),
+            Kind::Tables(_) => false,
+        }
+    }
+
+    /// Whether a question about a batch is asked by what was sent, so that [`About`] is needed.
+    pub fn asks_by_rows(&self) -> bool {
+        match &self.0 {
+            Kind::Http(_) => false,
+            Kind::Tables(_) => true,
+        }
+    }
+
+    /// Sends what is durable, once. Not cancel-safe: dropped, nobody knows whether it arrived.
+    pub async fn place(&self, placement: Placement<'_>) -> Reply {
+        match &self.0 {
+            Kind::Http(client) => client.place(placement).await,
+            Kind::Tables(front) => front.place(&placement).await,
+        }
+    }
+
+    /// Asks: receipts, verdicts, inventories, states. Nothing above changes by it, so that it may
+    /// be asked again at any time. Cancel-safe for that reason. `cursor` is as the last answer
+    /// said; over HTTP it is in the message.
+    pub async fn collect(
+        &self,
+        operation: &str,
+        message: &Message,
+        batch: &str,
+        about: Option<About<'_>>,
+        cursor: Option<&str>,
+    ) -> Reply {
+        match &self.0 {
+            Kind::Http(client) => client.collect(operation, message, batch).await,
+            Kind::Tables(front) => front.collect(operation, batch, about, cursor).await,
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The conformance kit: numbered tests that a standard's tables give, sent to a platform.
+//!
+//! Nothing of the daemon takes part. Messages come from the tables by the stand-in's own reading of
+//! them and are written by its own writer; every value is made up ([`words`]). For each field of
+//! each message the kit tries what the table demands and what it forbids, one thing at a time, and
+//! compares the reply's class with what the tables say must come.
+//!
+//! ```text
+//! tables ─► draft ─► spoiled in one place ─► signed ─► platform ─► reply ─► class, as expected?
+//! ```
+//!
+//! The platform is the stand-in itself ([`rehearse`]) or a real test endpoint ([`examine`]): what
+//! the kit registers there stays there where the standard has no cancellation. Two runs with the
+//! same seed send the same messages but for times.
+
+mod batches;
+mod client;
+mod compose;
+mod exam;
+mod fields;
+mod line;
+mod objects;
+mod report;
+mod words;
+
+pub use client::Target;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::certificates::Certificates;
+use super::directory::{self, Directory};
+use super::{Error, Platform, Settings};
+use crate::clock::Clock;
+use crate::supervisor::Supervisor;
+
+/// Chinese and English.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Titles {
+    /// Chinese.
+    pub zh: String,
+    /// English.
+    pub en: String,
+}
+
+impl Titles {
+    fn new(zh: &str, en: &str) -> Self {
+        Self { zh: zh.to_owned(), en: en.to_owned() }
+    }
+}
+
+/// One test and what came of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// Its number in this run, from 1.
+    pub number: usize,
+    /// A name that stays while the tables stay: `operation/what/field`.
+    pub name: String,
+    /// The standard's operation.
+    pub operation: String,
+    /// What the document calls the operation; may be empty.
+    pub operation_title: String,
+    /// What is tried.
+    pub title: Titles,
+    /// The table's row, or the key of `standard.toml`, and the document's clause.
+    pub basis: String,
+    /// What must come.
+    pub expected: Titles,
+    /// The request, without proofs and credentials.
+    pub sent: String,
+    /// The answer.
+    pub came: String,
+    /// Why it failed; `None` passed.
+    pub fault: Option<String>,
+}
+
+/// All tests of a run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Report {
+    /// `id/version`.
+    pub standard: String,
+    /// SHA-256 of the directory's tables, in hexadecimal.
+    pub digest: String,
+    /// Where it was tried.
+    pub target: String,
+    /// When it began.
+    pub began: jiff::Timestamp,
+    /// Its seed.
+    pub seed: u64,
+    /// In the order in which they were tried.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Report {
+    /// How many passed.
+    pub fn passed(&self) -> usize {
+        self.outcomes.iter().filter(|outcome| outcome.fault.is_none()).count()
+    }
+
+    /// How many failed.
+    pub fn failed(&self) -> usize {
+        self.outcomes.len() - self.passed()
+    }
+
+    /// The last line of a run: `N passed, M failed`.
+    pub fn verdict(&self) -> String {
+        format!("{} passed, {} failed", self.passed(), self.failed())
+    }
+}
+
+/// What a run is made of.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// The directory whose tables give the tests.
+    pub standard: PathBuf,
+    /// The platform.
+    pub target: Target,
+    /// Name to text, as the standard's `credential.NAME`. Never in a report.
+    pub credentials: BTreeMap<String, String>,
+    /// Canonical words with a value to be used instead of a made-up one.
+    pub values: BTreeMap<String, String>,
+    /// From which all ids come.
+    pub seed: u64,
+}
+
+/// What is told after each test.
+pub type Progress<'p> = &'p mut (dyn FnMut(&Outcome) + Send);
+
+/// Tries a platform by a standard's tables.
+pub async fn examine(trial: Trial, clock: &Clock, progress: Progress<'_>) -> Result<Report, Error> {
+    let files = directory::files(&trial.standard)?;
+    let directory = Directory::read(&files).map_err(|problems| Error::Standard { problems })?;
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    for (name, content) in &files {
+        context.update(format!("{name}\n{}\n", content.len()).as_bytes());
+        context.update(content);
+    }
+    let began = clock.now();
+    let city = words::City {
+        zone: directory.zone.clone(),
+        now: began,
+        credentials: trial.credentials,
+        given: trial.values,
+        ..words::City::default()
+    };
+    let client = client::Client::new(&trial.target)?;
+    let mut exam = exam::Exam::new(&directory, client, city, (clock.clone(), trial.seed), progress);
+    exam.objects().await;
+    exam.batches().await;
+    exam.line().await;
+    exam.endings().await;
+    Ok(Report {
+        standard: directory.name.clone(),
+        digest: super::judge::hex(context.finish().as_ref()),
+        target: trial.target.url,
+        began,
+        seed: trial.seed,
+        outcomes: exam.outcomes,
+    })
+}
+
+/// Tries the stand-in, which is started for it: TLS on loopback, new certificates, everything in
+/// memory. `plays` is the directory that the stand-in plays.
+pub async fn rehearse(
+    standard: &Path,
+    plays: &Path,
+    seed: u64,
+    (clock, supervisor): (&Clock, &Supervisor),
+    progress: Progress<'_>,
+) -> Result<Report, Error> {
+    let certificates = Certificates::generate()?;
+    let mut settings =
+        Settings::new(plays.to_owned(), certificates.server.clone(), certificates.stranger.clone());
+    settings.client_authority = Some(certificates.authority.clone());
+    settings.seed = seed;
+    let files = directory::files(standard)?;
+    let names = credentials(&files);
+    settings.credentials =
+        names.into_iter().map(|name| (name.clone(), format!("rehearsed-{name}-{seed}"))).collect();
+    let credentials = settings.credentials.clone();
+    let platform = Platform::start(settings, clock.clone(), supervisor).await?;
+    let target = Target {
+        url: platform.url(),
+        authority: Some(certificates.authority.clone()),
+        client: Some(certificates.client.clone()),
+    };
+    let values = BTreeMap::new();
+    let trial = Trial { standard: standard.to_owned(), target, credentials, values, seed };
+    let report = examine(trial, clock, progress).await;
+    platform.stop();
+    report
+}
+
+/// The names of all credentials that a directory's files speak of.
+fn credentials(files: &directory::Files) -> std::collections::BTreeSet<String> {
+    let mut names = std::collections::BTreeSet::new();
+    for content in files.values() {
+        let text = String::from_utf8_lossy(content);
+        for part in text.split("credential.").skip(1) {
+            let is_name = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == '-';
+            let name: String = part.chars().take_while(|it| is_name(*it)).collect();
+            if !name.is_empty() {
+                names.insert(name);
+            }
+        }
+    }
+    names
+}

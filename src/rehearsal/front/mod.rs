@@ -1,0 +1,311 @@
+//! A province that is a database: front-end tables (前置库) in a PostgreSQL of its own, and somebody
+//! who looks at them now and then and says of each row whether it stands.
+//!
+//! ```text
+//! a city's daemon ─► tables ◄─ judge: required, codes, length, keys, parents, script
+//! ```
+//!
+//! The schema comes from the standard's directory (what every table has) and from the caller (the
+//! columns of each table, which no public document gives). Rows keep what was said of them, so that
+//! a test asks the tables what arrived, how often, and what became of it.
+
+mod directory;
+mod judge;
+mod server;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use self::directory::Rules;
+use self::judge::{Judge, quoted, run};
+use self::server::Server;
+use super::{Content, Error, RowRules};
+use crate::clock::Clock;
+use crate::sql::{self, Address, Postgres, connect_read_write};
+use crate::supervisor::{Pool, StopPolicy, Supervisor, sleep};
+
+/// A front-end table as the province announces it.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// Its own columns and their types in SQL.
+    pub columns: Vec<(String, String)>,
+    /// The columns by which rows are told apart.
+    pub key: Vec<String>,
+    /// Where its rows have a parent.
+    pub parent: Option<Parent>,
+}
+
+/// A row stands only while its parent does.
+#[derive(Clone, Debug, Default)]
+pub struct Parent {
+    /// The columns of the child that name it.
+    pub columns: Vec<String>,
+    /// The parent's table.
+    pub table: String,
+    /// The parent's columns, in the same order.
+    pub key: Vec<String>,
+}
+
+/// What a province of tables is started with.
+#[derive(Clone, Debug)]
+pub struct FrontSettings {
+    /// The standard's directory.
+    pub standard: PathBuf,
+    /// Its tables.
+    pub tables: Vec<Table>,
+    /// How often the judge looks; `None`: only when [`Front::judge`] is called.
+    pub every: Option<Duration>,
+    /// The province's own rules by table.
+    pub rules: BTreeMap<String, RowRules>,
+}
+
+/// What the judge goes by; a script may change it.
+#[derive(Debug)]
+struct Office {
+    prefix: String,
+    rules: Mutex<BTreeMap<String, RowRules>>,
+}
+
+impl Office {
+    fn rules_of(&self, table: &str) -> RowRules {
+        self.lock().get(table).cloned().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, RowRules>> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn quoted_table(&self, name: &str) -> String {
+        let whole = format!("{}{name}", self.prefix);
+        match whole.split_once('.') {
+            Some((schema, table)) => format!("{}.{}", quoted(schema), quoted(table)),
+            None => quoted(&whole),
+        }
+    }
+}
+
+/// A province of tables that runs. Cheap to clone; every clone is the same one.
+#[derive(Clone, Debug)]
+pub struct Front {
+    server: Arc<Server>,
+    rules: Arc<Rules>,
+    office: Arc<Office>,
+    tables: Arc<Vec<Table>>,
+    pool: Pool,
+}
+
+impl Front {
+    /// Starts the database, makes the tables and lets the judge look, until `supervisor` stops.
+    pub async fn start(
+        settings: FrontSettings,
+        clock: Clock,
+        supervisor: &Supervisor,
+    ) -> Result<Self, Error> {
+        let pool = Pool::new(1);
+        let folder = settings.standard.clone();
+        let (server, rules) = pool
+            .run(move || -> Result<_, Error> {
+                let files = super::directory::files(&folder)?;
+                let rules = Rules::read(&files).map_err(|problems| Error::Standard { problems })?;
+                Ok((Server::start()?, rules))
+            })
+            .await?;
+        let prefix = rules.names.prefix.clone();
+        let front = Self {
+            server: Arc::new(server),
+            office: Arc::new(Office { prefix, rules: Mutex::new(settings.rules) }),
+            rules: Arc::new(rules),
+            tables: Arc::new(settings.tables),
+            pool,
+        };
+        front.make_tables().await?;
+        if let Some(every) = settings.every {
+            let (judging, mut stop) = (front.clone(), supervisor.stop_signal());
+            supervisor.spawn_passing("rehearsal judge", StopPolicy::Abort, async move {
+                while !stop.is_raised() {
+                    // A database that is away for a while is judged when it is back.
+                    drop(judging.judge().await);
+                    tokio::select! {
+                        () = sleep(&clock, every) => {}
+                        () = stop.raised() => {}
+                    }
+                }
+            });
+        }
+        Ok(front)
+    }
+
+    /// The channel's address.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// The standard it plays, `id/version`.
+    pub fn standard(&self) -> &str {
+        &self.rules.name
+    }
+
+    /// Judges what nobody has judged; how many rows that were.
+    pub async fn judge(&self) -> Result<u64, Error> {
+        let mut session = self.session().await?;
+        let judge = Judge { rules: &self.rules, office: &self.office };
+        let mut judged = 0;
+        for table in self.tables.iter() {
+            judged += judge.judge(&mut session, table).await.map_err(failed("judge rows"))?;
+        }
+        Ok(judged)
+    }
+
+    /// Other rules for a table from now on.
+    pub fn set_rules(&self, table: &str, rules: RowRules) {
+        self.office.lock().insert(table.to_owned(), rules);
+    }
+
+    /// Takes the verdict on a row that stood back; whether there was one.
+    pub async fn revoke(&self, table: &str, key: &str, reason: &str) -> Result<bool, Error> {
+        let names = &self.rules.names;
+        let statement = format!(
+            "UPDATE {} SET {} = $1, {} = $2 WHERE {} = $3 AND {}::text = $4 AND {}::text = $5",
+            self.office.quoted_table(table),
+            quoted(&names.status),
+            quoted(&names.reason),
+            self.key_text(table),
+            quoted(&names.status),
+            quoted(&names.validity),
+        );
+        let mut session = self.session().await?;
+        let (failed_code, passed) = (names.failed(), names.passed());
+        let count = session
+            .wire
+            .drive(session.client.execute(
+                &statement,
+                &[&failed_code, &reason, &key, &passed, &names.valid.as_str()],
+            ))
+            .await
+            .map_err(failed("revoke a verdict"))?;
+        Ok(count > 0)
+    }
+
+    /// The rows of a table that stand, by key.
+    pub async fn content(&self, table: &str) -> Result<Content, Error> {
+        let names = &self.rules.names;
+        let columns: Vec<&str> = self
+            .tables
+            .iter()
+            .filter(|known| known.name == table)
+            .flat_map(|known| known.columns.iter().map(|(name, _)| name.as_str()))
+            .collect();
+        let texts: Vec<String> =
+            columns.iter().map(|name| format!("{}::text", quoted(name))).collect();
+        let statement = format!(
+            "SELECT {}, {} FROM {} WHERE {}::text = $1 AND {}::text = $2",
+            self.key_text(table),
+            texts.join(", "),
+            self.office.quoted_table(table),
+            quoted(&names.validity),
+            quoted(&names.status),
+        );
+        let mut session = self.session().await?;
+        let passed = names.passed();
+        let rows = session
+            .wire
+            .drive(session.client.query(&statement, &[&names.valid.as_str(), &passed]))
+            .await
+            .map_err(failed("read a table"))?;
+        let mut content = Content::new();
+        for row in rows {
+            let read = |at: usize| row.try_get::<_, Option<String>>(at).ok().flatten();
+            let cells =
+                columns.iter().enumerate().map(|(at, name)| ((*name).to_owned(), read(at + 1)));
+            content.insert(read(0).unwrap_or_default(), cells.collect());
+        }
+        Ok(content)
+    }
+
+    /// The one number that a question about the tables gives.
+    pub async fn number(&self, statement: &str) -> Result<i64, Error> {
+        let mut session = self.session().await?;
+        let row = session
+            .wire
+            .drive(session.client.query_one(statement, &[]))
+            .await
+            .map_err(failed("ask the tables"))?;
+        row.try_get(0).map_err(|error| failed("ask the tables")(sql::Error::from(error)))
+    }
+
+    /// Runs statements as the province's own people would.
+    pub async fn act(&self, statements: &str) -> Result<(), Error> {
+        let mut session = self.session().await?;
+        run(&mut session, statements).await.map_err(failed("act on the tables"))
+    }
+
+    /// The database goes away as if its machine had failed.
+    pub async fn halt(&self) -> Result<(), Error> {
+        let server = Arc::clone(&self.server);
+        self.pool.run(move || server.halt()).await
+    }
+
+    /// The database comes back with what it had.
+    pub async fn resume(&self) -> Result<(), Error> {
+        let server = Arc::clone(&self.server);
+        self.pool.run(move || server.begin()).await
+    }
+
+    /// The key's text in SQL, as the city's keys are written.
+    fn key_text(&self, table: &str) -> String {
+        let known = self.tables.iter().find(|known| known.name == table);
+        let parts: Vec<String> = known
+            .into_iter()
+            .flat_map(|known| &known.key)
+            .map(|name| format!("coalesce({}::text, '')", quoted(name)))
+            .collect();
+        format!("({})", parts.join(" || '|' || "))
+    }
+
+    async fn make_tables(&self) -> Result<(), Error> {
+        let names = &self.rules.names;
+        let mut session = self.session().await?;
+        if let Some((schema, _)) = names.prefix.split_once('.') {
+            let statement = format!("CREATE SCHEMA {}", quoted(schema));
+            run(&mut session, &statement).await.map_err(failed("make a schema"))?;
+        }
+        for table in self.tables.iter() {
+            let mut columns = vec![
+                format!("{} varchar(36) PRIMARY KEY", quoted(&names.own_key)),
+                format!("{} bigserial", quoted(&names.upper_key)),
+                format!("{} varchar(2)", quoted(&names.validity)),
+                format!("{} text", quoted(&names.invalid_reason)),
+                format!("{} varchar(2)", quoted(&names.status)),
+                format!("{} text", quoted(&names.reason)),
+            ];
+            columns
+                .extend(self.rules.columns.iter().map(|it| format!("{} text", quoted(&it.name))));
+            columns.extend(
+                table.columns.iter().map(|(name, kind)| format!("{} {kind}", quoted(name))),
+            );
+            let name = self.office.quoted_table(&table.name);
+            let statement = format!("CREATE TABLE {name} ({})", columns.join(", "));
+            run(&mut session, &statement).await.map_err(failed("make a table"))?;
+        }
+        Ok(())
+    }
+
+    async fn session(&self) -> Result<Postgres, Error> {
+        let address = Address {
+            url: self.server.url(),
+            password_file: None,
+            ca_file: None,
+            statement_timeout: Duration::from_mins(1),
+            zone: "Asia/Shanghai".to_owned(),
+        };
+        connect_read_write(&address).await.map_err(failed("connect"))
+    }
+}
+
+fn failed(operation: &'static str) -> impl FnOnce(sql::Error) -> Error {
+    move |error| Error::Front { operation, reason: error.to_string() }
+}
