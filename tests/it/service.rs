@@ -215,7 +215,9 @@ fn a_stop_before_it_is_ready_ends_in_order() {
         let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (path, port) = (city.configuration_file(), mute.local_addr().unwrap().port());
         let text = std::fs::read_to_string(path).unwrap();
-        let text = text.replacen("source = \"city\"\ntable", "source = \"mute\"\ntable", 1);
+        let [before, after] = ["city", "mute"]
+            .map(|source| format!("source = \"{source}\"\ntable = \"population_515100\""));
+        let text = text.replacen(&before, &after, 1);
         let source = format!(
             "\n[[source]]\nkind = \"postgres\"\nid = \"mute\"\n\
              url = \"postgres://x@127.0.0.1:{port}/x\"\n"
