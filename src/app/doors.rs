@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::office::{Office, OfficeParts};
+use super::ownership::Owner;
 use super::{App, notify};
 use crate::clock::Clock;
 use crate::config::Configuration;
@@ -131,9 +132,12 @@ pub async fn verify_offline(configuration: &Configuration) -> anyhow::Result<Led
     Ok(super::office::report_of(report, clock.now().duration_since(started), None))
 }
 
-/// Restores a backup into the configured folder, as a new incarnation.
+/// Restores a backup into the configured folder, as a new incarnation. What was made belongs to the
+/// folder's owner, who runs the daemon, and not to root who restored it.
 pub fn restore(configuration: &Configuration, backup: &Path) -> anyhow::Result<()> {
+    let folder = &configuration.ledger.folder;
+    let owner = Owner::of(folder)?;
     let sealer = Arc::new(ledger::seal::Sealer::from_key_file(&configuration.ledger.key_file)?);
-    ledger::restore(backup, &configuration.ledger.folder, &sealer, &Clock::system())?;
-    Ok(())
+    ledger::restore(backup, folder, &sealer, &Clock::system())?;
+    owner.take(folder)
 }

@@ -108,8 +108,8 @@ impl Foreman {
             let Some(Asked { order, answer }) = asked else { return Ok(()) };
             notify::reloading();
             let outcome = self.obey(order).await?;
-            notify::ready();
             tell(&outcome);
+            notify::ready();
             // Who asked may have gone; the works stay changed.
             drop(answer.send(outcome));
         }

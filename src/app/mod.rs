@@ -12,6 +12,7 @@ mod examine;
 mod foreman;
 mod notify;
 pub mod office;
+mod ownership;
 mod pool;
 mod prove;
 mod works;

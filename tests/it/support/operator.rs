@@ -183,8 +183,17 @@ impl Service {
 
     /// Tells it to stop, as a service manager does.
     pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Tells it to read everything again, as people do who know no better.
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        let told = Command::new("kill").args([name, &pid]).status().unwrap();
         assert!(told.success());
     }
 
