@@ -117,7 +117,7 @@ impl Carrier {
         &self,
         readers: &Readers,
     ) -> Result<(Option<OwnedSemaphorePermit>, city::Cursor), Error> {
-        let place = Readers::place(&readers.past).await;
+        let place = Arc::clone(&readers.past).acquire_owned().await.ok();
         Ok((place, self.source.0.scan(&self.dataset, city::Scan::Full).await?))
     }
 

@@ -208,12 +208,6 @@ impl Auth {
         says.set("expires", lifetime.as_secs().to_string());
         let operation = Operation {
             name: TOKEN.to_owned(),
-            title: String::new(),
-            table: String::new(),
-            body: self.body.clone(),
-            compress: "none".to_owned(),
-            needs: Vec::new(),
-            outcomes: Classes::new(),
             method: "POST".to_owned(),
             path: self.path.clone(),
             replies,

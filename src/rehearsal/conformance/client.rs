@@ -232,7 +232,6 @@ impl Client {
                 words.insert(name.to_owned(), time(city.now, format.trim(), &city.zone));
             }
         }
-        signature::complete(&mut words, &city.credentials, &of.name);
         let texts = [
             ("attempt.id", format!("a{}", city.nonce)),
             ("attempt.number", "1".to_owned()),
