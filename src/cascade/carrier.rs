@@ -117,7 +117,8 @@ impl Carrier {
         &self,
         readers: &Readers,
     ) -> Result<(Option<OwnedSemaphorePermit>, city::Cursor), Error> {
-        let place = Readers::place(&readers.past).await;
+        // The semaphore is never closed.
+        let place = Arc::clone(&readers.past).acquire_owned().await.ok();
         Ok((place, self.source.0.scan(&self.dataset, city::Scan::Full).await?))
     }
 

@@ -18,10 +18,10 @@ use crate::catalogue::Kind;
 use crate::delivery::{Batch, LinkState, Outcome, RejectKind, Subject, Verdict};
 use crate::ledger::manifest::ManifestRow;
 use crate::ledger::sent;
-use crate::ledger::{Ended, Finding, Flow, Judged, LinkFilter, NewReject, Waiting};
-use crate::province::About;
+use crate::ledger::{Ended, Finding, Flow, Judged, LinkFilter, NewReject, PassKind, Waiting};
+use crate::province::{About, PARENT_FAILED};
 use crate::standard::{BatchScope, PageScope, RowJudgement, Scope};
-use crate::supervisor::Signal;
+use crate::supervisor::{Heart, Signal};
 
 /// Batches asked about in one step.
 const STEP_BATCHES: usize = 16;
@@ -36,6 +36,9 @@ const RETIRE_ROWS: u32 = 500;
 /// Leftover files removed in one step.
 const LEFTOVERS: u32 = 200;
 
+/// The code of a reject whose reason begins with none.
+pub(super) const FAILED_ABOVE: &str = "failed-above";
+
 /// The stage of one channel.
 #[derive(Debug)]
 pub struct Settle {
@@ -44,6 +47,7 @@ pub struct Settle {
     next_review: Timestamp,
     next_beat: Timestamp,
     next_retirement: Timestamp,
+    revoked: super::revoked::Sweep,
     failures: u32,
 }
 
@@ -53,6 +57,7 @@ impl Stage for Settle {
         did |= self.collect_verdicts().await?;
         did |= self.follow_reviews().await?;
         did |= self.merge().await?;
+        self.revoked.step(&self.crew, &self.channel).await?;
         self.beat().await?;
         self.retire().await?;
         let leftovers = self.crew.ledger.spool_leftovers(LEFTOVERS).await?;
@@ -63,9 +68,14 @@ impl Stage for Settle {
         }
         let idle = self.crew.after(self.crew.pace.idle).min(self.next_review);
         let idle = if self.next_beat > self.crew.now() { idle.min(self.next_beat) } else { idle };
+        let idle = self.revoked.next().map_or(idle, |next| idle.min(next));
         let next = self.crew.ledger.next_inquiry_at(self.channel.id.clone()).await?;
         let soon = self.crew.after(Duration::from_millis(200));
         Ok(Progress::Idle(next.map_or(idle, |next| next.max(soon)).min(idle)))
+    }
+
+    fn heart(&self) -> &Heart {
+        &self.crew.heart
     }
 
     fn signal(&self) -> Signal {
@@ -87,6 +97,7 @@ impl Settle {
             next_review: Timestamp::MIN,
             next_beat: Timestamp::MIN,
             next_retirement: Timestamp::MIN,
+            revoked: super::revoked::Sweep::default(),
             failures: 0,
         }
     }
@@ -261,6 +272,7 @@ impl Settle {
         }
         if settled {
             after(&self.crew, &self.channel, batch, Vec::new()).await?;
+            self.free_children(dataset, batch).await?;
         }
         Ok(settled)
     }
@@ -294,6 +306,25 @@ impl Settle {
         Ok(told.await?)
     }
 
+    /// Rows that were held for their parent are judged anew when parents came to stand.
+    async fn free_children(&self, dataset: &str, batch: &Batch) -> Result<(), Error> {
+        let ledger = &self.crew.ledger;
+        let children = self.channel.client.children_of(dataset);
+        if children.is_empty() || ledger.failed_keys(batch.id).await?.len() >= batch.rows as usize {
+            return Ok(());
+        }
+        for carrier in children.iter().filter_map(|child| self.channel.carriers.get(child)) {
+            let (flow, owner) = (carrier.flow().clone(), carrier.owner().clone());
+            if ledger.has_rejects_under(flow.clone(), PARENT_FAILED).await?
+                && ledger.open_pass(flow.clone()).await?.is_none()
+            {
+                ledger.pass_asked(flow, owner, PassKind::Rejected, None, None).await?;
+                self.channel.wake_observers();
+            }
+        }
+        Ok(())
+    }
+
     /// What was sent, where the channel asks by it.
     async fn sent(&self, batch: &Batch) -> Result<Option<Parcel>, Error> {
         match (&batch.subject, self.channel.client.asks_by_rows()) {
@@ -325,6 +356,9 @@ impl Settle {
             Some(Verdict::Failed { reason }) => {
                 let flow = Flow { channel: self.channel.id.clone(), dataset: dataset.to_owned() };
                 let original = parcel.and_then(|parcel| parcel.row(at)).unwrap_or_default();
+                // The words of the reason may hold content: they are kept with the row, sealed.
+                let original = [original, b"\n", reason.as_bytes()].concat();
+                let original = original.trim_ascii();
                 Some(Judged::Failed(NewReject {
                     key: row.key,
                     row: row.row,
@@ -491,11 +525,11 @@ fn about<'a>(batch: &'a Batch, parcel: &'a Parcel) -> About<'a> {
 
 /// A verdict's reason as a code: its first word, where that looks like one. The words behind it
 /// may hold content and are not kept.
-fn reason_code(reason: &str) -> String {
+pub(super) fn reason_code(reason: &str) -> String {
     let word: String = reason
         .chars()
         .take_while(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'))
         .take(32)
         .collect();
-    if word.is_empty() { "failed-above".to_owned() } else { word }
+    if word.is_empty() { FAILED_ABOVE.to_owned() } else { word }
 }

@@ -80,6 +80,34 @@ impl Ledger {
             .await
     }
 
+    /// The settled batch of a dataset whose name begins so, in hexadecimal; `None` where there is
+    /// none or more than one.
+    pub async fn settled_batch(&self, flow: Flow, beginning: String) -> Result<Option<BatchId>> {
+        let filled = |digit: &str| {
+            let text: String = beginning.chars().chain(digit.repeat(32).chars()).take(32).collect();
+            BatchId::parse(&text)
+        };
+        let (Some(first), Some(last)) = (filled("0"), filled("f")) else { return Ok(None) };
+        self.read(move |connection| {
+            let found: Vec<BatchId> = connection
+                .prepare_cached(
+                    "SELECT id FROM batch WHERE id BETWEEN ?1 AND ?2 AND channel = ?3
+                     AND subject = ?4 AND state = 'settled' LIMIT 2",
+                )
+                .and_then(|mut statement| {
+                    let with = params![first.0, last.0, flow.channel.as_str(), flow.dataset];
+                    let rows = statement.query_map(with, |row| row.get(0).map(BatchId))?;
+                    rows.collect()
+                })
+                .map_err(Error::engine("find a batch by its name's beginning"))?;
+            Ok(match found.as_slice() {
+                [only] => Some(*only),
+                [] | [..] => None,
+            })
+        })
+        .await
+    }
+
     /// An attempt begins: committed before any byte leaves.
     pub async fn attempt_begun(&self, batch: BatchId, payload: DigestSha256) -> Result<Attempt> {
         self.write("begin an attempt", move |transaction, now| {
@@ -173,6 +201,21 @@ impl Ledger {
                     .map_err(Error::engine("end waits"))?;
             }
             Ok(())
+        })
+        .await
+    }
+
+    /// Somebody acted: no queued batch of the channel need wait its time out.
+    pub async fn every_wait_ended(&self, channel: ChannelId) -> Result<()> {
+        self.write("end every wait", move |transaction, now| {
+            transaction
+                .execute(
+                    "UPDATE batch SET next_attempt_at = ?2
+                     WHERE channel = ?1 AND state = 'queued' AND next_attempt_at > ?2",
+                    params![channel.as_str(), stored(now)],
+                )
+                .map(drop)
+                .map_err(Error::engine("end every wait"))
         })
         .await
     }

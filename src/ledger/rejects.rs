@@ -240,6 +240,21 @@ impl Ledger {
         .await
     }
 
+    /// Whether a dataset has open rejects under a rule.
+    pub async fn has_rejects_under(&self, flow: Flow, rule: &'static str) -> Result<bool> {
+        self.read(move |connection| {
+            connection
+                .query_row(
+                    "SELECT EXISTS (SELECT 1 FROM reject WHERE channel = ?1 AND dataset = ?2
+                     AND rule = ?3 AND state = 'open')",
+                    params![flow.channel.as_str(), flow.dataset, rule],
+                    |row| row.get(0),
+                )
+                .map_err(Error::engine("look for rejects under a rule"))
+        })
+        .await
+    }
+
     /// Which of `keys` have a version that was turned away and stands: the versions.
     pub async fn known_rejects(
         &self,

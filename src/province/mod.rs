@@ -31,6 +31,6 @@ mod way;
 pub use client::{Client, Placement, Reply};
 pub use credentials::Credentials;
 pub use error::Error;
-pub use settings::{Settings, SignerSettings};
-pub use tables::About;
+pub use settings::{ParentSettings, Settings, SignerSettings};
+pub use tables::{About, PARENT_FAILED};
 pub use way::Way;

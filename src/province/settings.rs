@@ -57,6 +57,25 @@ pub struct Settings {
     /// Signers outside the process, by the `credential.NAME` that they stand in for.
     #[serde(default)]
     pub signers: BTreeMap<String, SignerSettings>,
+    /// On a channel of tables: whose rows stand only while another table's do.
+    #[serde(default, rename = "parent")]
+    pub parents: Vec<ParentSettings>,
+}
+
+/// `[[channel.province.parent]]`: a row is not written while its parent does not stand.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParentSettings {
+    /// The dataset of the children.
+    pub dataset: String,
+    /// The children's columns that name the parent; a row without a value in one of them has none.
+    pub columns: Vec<String>,
+    /// The dataset of the parents.
+    pub of: String,
+    /// The parents' front-end table.
+    pub table: String,
+    /// The parents' columns, in the order of `columns`.
+    pub key: Vec<String>,
 }
 
 /// A signer outside the process: a command, or an address.
@@ -130,6 +149,7 @@ impl Settings {
             clock_tolerance: None,
             credentials: BTreeMap::new(),
             signers: BTreeMap::new(),
+            parents: Vec::new(),
         }
     }
 }

@@ -73,6 +73,14 @@ impl Way {
         }
     }
 
+    /// The datasets whose rows have their parents in this one, and are held while those fail.
+    pub fn children_of(&self, dataset: &str) -> Vec<String> {
+        match &self.0 {
+            Kind::Http(_) => Vec::new(),
+            Kind::Tables(front) => front.children_of(dataset),
+        }
+    }
+
     /// Sends what is durable, once. Not cancel-safe: dropped, nobody knows whether it arrived.
     pub async fn place(&self, placement: Placement<'_>) -> Reply {
         match &self.0 {
@@ -94,7 +102,7 @@ impl Way {
     ) -> Reply {
         match &self.0 {
             Kind::Http(client) => client.collect(operation, message, batch).await,
-            Kind::Tables(front) => front.collect(operation, batch, about, cursor).await,
+            Kind::Tables(front) => front.collect(operation, message, batch, about, cursor).await,
         }
     }
 }

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::desk::{Answer, Request};
-use super::directory::{Directory, Operation, Place, Reply};
+use super::directory::{Classes, Directory, Operation, Place, Reply};
 use super::judge::hex;
 use super::reply::{self, Says};
 use super::signature::{self, Doubt, Signed};

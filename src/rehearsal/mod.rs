@@ -28,6 +28,7 @@ mod desk;
 mod directory;
 mod error;
 mod faults;
+mod folder;
 mod front;
 mod judge;
 mod platform;

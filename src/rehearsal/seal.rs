@@ -12,12 +12,12 @@ use sm4::cipher::{Block, BlockCipherDecrypt, KeyInit};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Encrypt {
-    algorithm: String,
-    key: String,
-    key_encode: Option<String>,
-    iv: String,
-    over: Option<String>,
-    encode: Option<String>,
+    pub(super) algorithm: String,
+    pub(super) key: String,
+    pub(super) key_encode: Option<String>,
+    pub(super) iv: String,
+    pub(super) over: Option<String>,
+    pub(super) encode: Option<String>,
 }
 
 /// Why nothing could be opened: one text for everything.

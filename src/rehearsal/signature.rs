@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use sm2::dsa::signature::{Signer as _, Verifier as _};
+use sm2::dsa::signature::Verifier as _;
 use sm2::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
 use sm3::{Digest as _, Sm3};
 
@@ -123,31 +123,6 @@ pub(super) fn complete(
             words.entry(format!("credential.{start}*")).or_insert_with(|| value.clone());
         }
     }
-}
-
-/// The signature of a request whose words are `words`, as whoever holds the credentials makes it;
-/// `None` where the standard has none.
-pub(super) fn sign(
-    directory: &Directory,
-    words: &BTreeMap<String, String>,
-    signed: &Signed<'_>,
-    credentials: &BTreeMap<String, String>,
-) -> Result<Option<String>, Doubt> {
-    let Some(sign) = &directory.sign else { return Ok(None) };
-    let mut words = words.clone();
-    complete(&mut words, credentials, signed.operation);
-    let text = signed_text(sign, &words, signed)?;
-    let name = sign.key.strip_prefix("credential.").unwrap_or(&sign.key);
-    let key = credentials.get(name).map(String::as_str).unwrap_or_default();
-    let bytes = match sign.algorithm.as_str() {
-        "sm2" => of_pair(sign, key, &text).ok_or("there is no private key to sign with")?,
-        _ => tag(sign, key, &text)?,
-    };
-    Ok(Some(match sign.encode.as_deref() {
-        Some("hex") => hex(&bytes),
-        Some("hex-upper") => hex(&bytes).to_ascii_uppercase(),
-        _ => STANDARD.encode(&bytes),
-    }))
 }
 
 fn is_time(word: &str) -> bool {
@@ -285,17 +260,6 @@ fn tag(sign: &Sign, key: &str, text: &[u8]) -> Result<Vec<u8>, Doubt> {
         "sha256" => digest::digest(&digest::SHA256, text).as_ref().to_vec(),
         "sm3" => Sm3::digest(text).to_vec(),
         _ => return Err("platform does not know the algorithm"),
-    })
-}
-
-/// What the pair in this PEM signs.
-fn of_pair(sign: &Sign, pem: &str, text: &[u8]) -> Option<Vec<u8>> {
-    let key = sm2::SecretKey::from_pkcs8_pem(pem).ok()?;
-    let key = sm2::dsa::SigningKey::new(identity(sign), &key).ok()?;
-    let signature: sm2::dsa::Signature = key.try_sign(text).ok()?;
-    Some(match sign.form.as_deref() {
-        Some("raw") => signature.to_bytes().to_vec(),
-        _ => signature.to_der().to_bytes().into_vec(),
     })
 }
 

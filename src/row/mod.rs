@@ -101,6 +101,20 @@ pub fn key_text(row: Row<'_>, columns: &[usize], into: &mut String) -> bool {
     any
 }
 
+/// The key text of cells that are not in a page: the inverse of [`key_cells`].
+pub fn key_of_cells(cells: &[String]) -> String {
+    let mut page = Page::new(cells.len());
+    let mut text = String::new();
+    cells.iter().for_each(|cell| page.push(cell));
+    if page.end_row().is_ok()
+        && let Some(row) = page.row(0)
+    {
+        let columns: Vec<usize> = (0..cells.len()).collect();
+        key_text(row, &columns, &mut text);
+    }
+    text
+}
+
 /// The cells of a key in text form: the inverse of [`key_text`], with nulls as empty texts.
 pub fn key_cells(key: &str) -> Vec<String> {
     let mut cells = vec![String::new()];

@@ -396,8 +396,8 @@ fn check_places(message: &Message, problems: &mut Problems<'_>) {
     for field in &message.fields {
         let path = field.path.as_str();
         let is_column = path.strip_prefix("columns.").is_some_and(|name| !name.contains('.'));
-        if !is_column && !["table", "key", "rows"].contains(&path) {
-            let what = "is none of `table`, `key`, `columns.NAME` and `rows`".to_owned();
+        if !is_column && !["table", "key", "dataset", "rows"].contains(&path) {
+            let what = "is none of `table`, `key`, `dataset`, `columns.NAME` and `rows`".to_owned();
             problems.add(Code::Path, Some(field.row), path, what);
         }
     }

@@ -39,6 +39,9 @@ pub struct RowJudgement {
     /// The verdict; `None` when the row is not judged yet, or when its code is in no list (which
     /// is drift and judges nothing).
     pub verdict: Option<Verdict>,
+    /// How the name of the batch begins that sent the row, in hexadecimal, where the answer tells
+    /// it: an answer about rows of any batch does.
+    pub batch: Option<String>,
 }
 
 /// One element of an inventory: a dataset, a row or an object.

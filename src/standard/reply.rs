@@ -393,7 +393,7 @@ impl Reply {
             Some("failed") => Some(Verdict::Failed { reason: reason.unwrap_or_default() }),
             _ => None,
         };
-        reading.verdicts.push(RowJudgement { key, verdict });
+        reading.verdicts.push(RowJudgement { key, verdict, batch: None });
     }
 
     fn held(&self, element: &Node, reading: &mut Reading) {

@@ -10,6 +10,7 @@ mod city;
 mod command;
 mod conformance;
 mod crash;
+mod deadlines;
 mod delivery;
 mod durability;
 mod example;
@@ -20,6 +21,7 @@ mod package;
 mod prometheus;
 mod real;
 mod reconcile;
+mod reload;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;

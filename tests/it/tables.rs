@@ -2,14 +2,20 @@
 //! verdicts come late and are believed, and nothing is there twice.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cascaded::clock::Clock;
 use cascaded::delivery::RejectKind;
 use cascaded::demo::standards_folder;
+use cascaded::ledger::{PassKind, Reject, RejectState};
 use cascaded::rehearsal::{Front, FrontSettings, RowRules, Table as FrontTable};
-use cascaded::supervisor::Supervisor;
+use cascaded::supervisor::{StopPolicy, Supervisor};
 use rusqlite::Connection;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
 
 use crate::support::daemon::{PACE, TestCity, TestDaemon, assert_content, run};
 use crate::support::plain::{CITY, Table, people, settings, visits, write_catalogue, write_city};
@@ -29,27 +35,46 @@ struct Scene {
     above: Supervisor,
 }
 
-impl Scene {
-    async fn new(rules: &[(&str, RowRules)], judges: Option<Duration>) -> Self {
-        Self::with(rules, judges, "").await
-    }
+/// What a test wants otherwise.
+struct Wishes<'a> {
+    /// The province's own rules about people.
+    people: RowRules,
+    judges: Option<Duration>,
+    /// What is done to the city's tables before anybody looks.
+    prepare: &'a str,
+    /// Further lines of `[channel.province]`.
+    more: &'a str,
+    /// Stands before the database.
+    proxy: Option<&'a Proxy>,
+}
 
-    async fn with(rules: &[(&str, RowRules)], judges: Option<Duration>, more: &str) -> Self {
+impl Default for Wishes<'_> {
+    fn default() -> Self {
+        let people = RowRules::default();
+        Self { people, judges: Some(OFTEN), prepare: "", more: "", proxy: None }
+    }
+}
+
+fn failing(keys: &[&str]) -> RowRules {
+    let fail_keys = keys.iter().map(|key| (*key).to_owned()).collect();
+    RowRules { fail_keys, ..RowRules::default() }
+}
+
+impl Scene {
+    async fn new(wishes: Wishes<'_>) -> Self {
         let clock = Clock::system();
         let folder = tempfile::tempdir().unwrap();
         let datasets: Vec<Table> = vec![people(SELDOM), visits(SELDOM)];
         let tables = write_city(folder.path(), ROWS, local(&clock));
+        tables.execute_batch(wishes.prepare).unwrap();
         write_catalogue(folder.path(), &datasets);
         let city = TestCity::with(folder, &settings(CITY, &datasets), &clock, |_| {}).await;
         let above = Supervisor::new(clock.clone(), 4);
         let front_settings = FrontSettings {
             standard: standards_folder().unwrap().join(STANDARD),
             tables: datasets.iter().map(announced).collect(),
-            every: judges,
-            rules: rules
-                .iter()
-                .map(|(table, rules)| ((*table).to_owned(), rules.clone()))
-                .collect(),
+            every: wishes.judges,
+            rules: BTreeMap::from([("people".to_owned(), wishes.people)]),
         };
         let front = Front::start(front_settings, clock.clone(), &above).await.unwrap();
         let text = std::fs::read_to_string(city.configuration_file()).unwrap();
@@ -60,8 +85,9 @@ impl Scene {
             PACE,
             &format!(
                 "[[channel]]\nid = \"front\"\nstandard = \"{STANDARD}\"\ncarries = [\"rows\"]\n\n\
-                 [channel.province]\nurl = \"{}\"\n{more}\n{PACE}",
-                front.url()
+                 [channel.province]\nurl = \"{}\"\n{}\n{PACE}",
+                wishes.proxy.map_or_else(|| front.url(), |proxy| proxy.begin(&front, &above)),
+                wishes.more,
             ),
         );
         std::fs::write(city.configuration_file(), text).unwrap();
@@ -90,6 +116,21 @@ impl Scene {
         }
     }
 
+    async fn compared(&self) {
+        self.daemon().passed("front", PassKind::Compare, false).await;
+    }
+
+    /// Of every city's key at most one row stands.
+    async fn assert_nothing_twice(&self) {
+        for table in ["people", "visits"] {
+            let doubled = format!(
+                "SELECT count(*) FROM (SELECT id FROM {table} WHERE sjyxbs = '1' AND sjsczt = '1' \
+                 GROUP BY id HAVING count(*) > 1) twice"
+            );
+            assert_eq!(self.front.number(&doubled).await.unwrap(), 0, "{table}");
+        }
+    }
+
     /// How many rows of a table fit a condition.
     async fn count(&self, table: &str, condition: &str) -> i64 {
         let statement = format!("SELECT count(*) FROM {table} WHERE {condition}");
@@ -106,13 +147,17 @@ impl Scene {
 }
 
 fn announced(table: &Table) -> FrontTable {
-    let kind = |kind: &str| if kind == "time" { "timestamp" } else { "text" };
+    let kind = |name: &str, kind: &str| match (name, kind) {
+        ("name", _) => "varchar(5)",
+        (_, "time") => "timestamp",
+        _ => "text",
+    };
     FrontTable {
         name: table.id.to_owned(),
         columns: table
             .columns
             .iter()
-            .map(|(name, it)| ((*name).to_owned(), kind(it).to_owned()))
+            .map(|(name, it)| ((*name).to_owned(), kind(name, it).to_owned()))
             .collect(),
         key: table.key.iter().map(|name| (*name).to_owned()).collect(),
         parent: None,
@@ -123,16 +168,13 @@ fn local(clock: &Clock) -> jiff::civil::DateTime {
     clock.now().to_zoned(jiff::tz::TimeZone::get("Asia/Shanghai").unwrap()).datetime()
 }
 
-const OFTEN: Option<Duration> = Some(Duration::from_millis(50));
+const OFTEN: Duration = Duration::from_millis(50);
 
 #[test]
 fn a_town_arrives_in_front_tables_and_its_failed_rows_are_told() {
     run(async {
-        let fails = RowRules {
-            fail_keys: ["p00007", "p00008"].map(str::to_owned).into(),
-            ..RowRules::default()
-        };
-        let scene = Scene::new(&[("people", fails)], OFTEN).await;
+        let people = failing(&["p00007", "p00008"]);
+        let scene = Scene::new(Wishes { people, ..Wishes::default() }).await;
         let sight = scene.daemon().settled().await;
         scene.assert_equal(&["p00007", "p00008"]).await;
         let people = scene.daemon().counts_on("front", "people").await;
@@ -147,6 +189,285 @@ fn a_town_arrives_in_front_tables_and_its_failed_rows_are_told() {
             assert!(["p00007", "p00008"].iter().any(|key| keyer.key(key) == reject.key));
         }
         assert_eq!(scene.count("people", "xzqhdm = '515100'").await, i64::from(ROWS));
+        scene.end().await;
+    });
+}
+
+#[test]
+fn a_change_takes_back_and_writes_anew_and_a_deletion_takes_back() {
+    run(async {
+        let scene = Scene::new(Wishes::default()).await;
+        scene.daemon().settled().await;
+        scene.sql(
+            "UPDATE people SET name = name || '改' WHERE id IN ('p00003', 'p00100');
+             DELETE FROM people WHERE id = 'p00200'; INSERT INTO people VALUES ('p99999', '新', 'a')",
+        );
+        scene.compared().await;
+        scene.assert_equal(&[]).await;
+        scene.assert_nothing_twice().await;
+        let tombstones = scene.count("people", "sjyxbs = '0' AND sjwxyy IS NOT NULL").await;
+        assert_eq!(tombstones, 3, "two corrections and a deletion");
+        assert_eq!(scene.count("people", "sjwxyy = '数据删除'").await, 1);
+        assert_eq!(scene.count("people", "sjwxyy = '数据更正' AND name NOT LIKE '%改'").await, 2);
+        // Once more: the rows that were taken back are not taken back again.
+        scene.sql("UPDATE people SET name = '再' WHERE id = 'p00003'");
+        scene.compared().await;
+        scene.assert_equal(&[]).await;
+        let of_one = "id = 'p00003' AND sjwxyy IS NOT NULL";
+        assert_eq!(scene.count("people", of_one).await, 2);
+        let before = scene.count("people", "true").await;
+        scene.compared().await;
+        assert_eq!(scene.count("people", "true").await, before, "nothing changed, nothing is sent");
+        let people = scene.daemon().counts_on("front", "people").await;
+        assert_eq!((people.queued, people.rejected()), (0, 0));
+        scene.end().await;
+    });
+}
+
+#[test]
+fn a_verdict_that_is_taken_back_is_a_reject_and_the_corrected_row_stands() {
+    run(async {
+        let scene = Scene::new(Wishes::default()).await;
+        scene.daemon().settled().await;
+        let all = u64::from(ROWS);
+        assert!(scene.front.revoke("people", "p00042", "E-7 证件已注销").await.unwrap());
+        scene.daemon().wake();
+        let daemon = scene.daemon();
+        daemon
+            .wait_until("the revocation is told", || async {
+                daemon.counts_on("front", "people").await.rejected_failed == 1
+            })
+            .await;
+        let people = daemon.counts_on("front", "people").await;
+        assert_eq!((people.due, people.confirmed), (all, all - 1));
+        let keyer = &daemon.ledger().identity().keyer;
+        let rejects = daemon.rejects().await;
+        assert_eq!(rejects.len(), 1);
+        assert_eq!(rejects[0].key, keyer.key("p00042"));
+        assert_eq!(rejects[0].findings[0].rule, "E-7");
+        // The same content is not sent again; a corrected row is, and nothing is taken back for it.
+        scene.compared().await;
+        assert_eq!(scene.count("people", "id = 'p00042'").await, 1);
+        scene.sql("UPDATE people SET name = '更名' WHERE id = 'p00042'");
+        scene.compared().await;
+        scene.assert_equal(&[]).await;
+        assert_eq!(scene.count("people", "id = 'p00042'").await, 2);
+        assert!(open_rejects(scene.daemon(), "people").await.is_empty(), "it is mended");
+        scene.end().await;
+    });
+}
+
+#[test]
+fn a_row_that_does_not_fit_its_table_is_alone_and_its_neighbours_arrive() {
+    run(async {
+        let prepare = "UPDATE people SET name = '一个太长的名字' WHERE id = 'p00005'";
+        let scene = Scene::new(Wishes { prepare, ..Wishes::default() }).await;
+        scene.daemon().settled().await;
+        scene.assert_equal(&["p00005"]).await;
+        let rejects: Vec<Reject> = scene.daemon().rejects().await;
+        assert_eq!(rejects.len(), 1);
+        assert_eq!(rejects[0].kind, RejectKind::Refused);
+        assert_eq!(rejects[0].findings[0].rule, "sql-22001");
+        scene.end().await;
+    });
+}
+
+/// Visits belong to people: `note` names one.
+const PARENTS: &str = "[[channel.province.parent]]\ndataset = \"visits\"\ncolumns = [\"note\"]\n\
+     of = \"people\"\ntable = \"people\"\nkey = [\"id\"]\n";
+
+#[test]
+fn a_child_is_held_while_its_parent_fails_and_goes_when_it_stands() {
+    run(async {
+        let scene = Scene::new(Wishes {
+            people: failing(&["p00007"]),
+            prepare: "UPDATE visits SET note = 'p' || substr(id, 2); \
+                 UPDATE visits SET note = NULL WHERE id = 'v00001'",
+            more: PARENTS,
+            ..Wishes::default()
+        })
+        .await;
+        let daemon = scene.daemon();
+        let all = i64::from(ROWS);
+        daemon
+            .wait_until("every visit but one stands", || async {
+                scene.count("visits", "sjyxbs = '1' AND sjsczt = '1'").await == all - 1
+            })
+            .await;
+        let sight = daemon.settled().await;
+        assert_eq!(sight.rows.queued, 0);
+        assert_eq!(scene.count("visits", "id = 'v00007'").await, 0, "it was never written");
+        let keyer = daemon.ledger().identity().keyer.clone();
+        let open: Vec<Reject> = open_rejects(daemon, "visits").await;
+        assert_eq!(open.len(), 1);
+        assert_eq!(open[0].key, keyer.key("v00007"));
+        assert_eq!(open[0].findings[0].rule, "parent-failed");
+        scene.front.set_rules("people", RowRules::default());
+        scene.sql("UPDATE people SET name = '好人' WHERE id = 'p00007'");
+        scene.compared().await;
+        daemon
+            .wait_until("the child follows its parent", || async {
+                scene.count("visits", "id = 'v00007' AND sjsczt = '1'").await == 1
+            })
+            .await;
+        daemon.settled().await;
+        scene.assert_equal(&[]).await;
+        scene.assert_nothing_twice().await;
+        scene.end().await;
+    });
+}
+
+async fn open_rejects(daemon: &TestDaemon, dataset: &str) -> Vec<Reject> {
+    let all = daemon.rejects().await.into_iter();
+    all.filter(|it| it.flow.dataset == dataset && it.state == RejectState::Open).collect()
+}
+
+#[test]
+fn a_front_database_that_is_away_loses_nothing() {
+    run(async {
+        let scene = Scene::new(Wishes::default()).await;
+        scene.daemon().settled().await;
+        scene.front.halt().await.unwrap();
+        scene.sql("UPDATE people SET name = name || '改' WHERE id < 'p00050'");
+        scene.daemon().resync("front", PassKind::Compare, false, None).await;
+        scene.daemon().wake();
+        let daemon = scene.daemon();
+        daemon
+            .wait_until("the rows wait", || async {
+                daemon.counts_on("front", "people").await.queued == 50
+            })
+            .await;
+        scene.front.resume().await.unwrap();
+        scene.daemon().wake();
+        scene.daemon().settled().await;
+        scene.assert_equal(&[]).await;
+        scene.assert_nothing_twice().await;
+        scene.end().await;
+    });
+}
+
+#[test]
+fn what_was_placed_before_a_restart_is_judged_after_it() {
+    run(async {
+        let mut scene = Scene::new(Wishes { judges: None, ..Wishes::default() }).await;
+        let all = i64::from(ROWS);
+        scene
+            .daemon()
+            .wait_until("everything is placed", || async {
+                scene.count("people", "sjsczt = '0'").await == all
+                    && scene.count("visits", "sjsczt = '0'").await == all
+            })
+            .await;
+        scene.daemon.take().unwrap().stop().await;
+        scene.daemon = Some(TestDaemon::start(scene.city.configuration(), &scene.clock).await);
+        let people = scene.daemon().counts_on("front", "people").await;
+        assert_eq!((people.confirmed, people.queued), (0, u64::from(ROWS)));
+        assert_eq!(scene.front.judge().await.unwrap(), 2 * u64::from(ROWS));
+        scene.daemon().settled().await;
+        scene.assert_equal(&[]).await;
+        assert_eq!(scene.count("people", "true").await, all, "nothing was placed twice");
+        scene.end().await;
+    });
+}
+
+/// Stands between the daemon and the database, and can lose the answer to the end of a transaction.
+struct Proxy {
+    folder: tempfile::TempDir,
+    /// How many answers to lose.
+    lose: Arc<AtomicU32>,
+}
+
+impl Proxy {
+    fn new(lose: u32) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), lose: Arc::new(AtomicU32::new(lose)) }
+    }
+
+    /// Listens in a folder of its own; the address through it.
+    fn begin(&self, front: &Front, above: &Supervisor) -> String {
+        let url = front.url();
+        let folder = url.strip_prefix("host=").unwrap().split(' ').next().unwrap();
+        let server = Path::new(folder).join(".s.PGSQL.5432");
+        let listener = UnixListener::bind(self.folder.path().join(".s.PGSQL.5432")).unwrap();
+        let (lose, inner) = (Arc::clone(&self.lose), above.clone());
+        above.spawn_passing("proxy", StopPolicy::Abort, async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (server, lose) = (server.clone(), Arc::clone(&lose));
+                inner.spawn_passing("session", StopPolicy::Abort, async move {
+                    if let Ok(server) = UnixStream::connect(server).await {
+                        carry(client, server, &lose).await;
+                    }
+                });
+            }
+        });
+        url.replace(folder, &self.folder.path().display().to_string())
+    }
+}
+
+/// Carries bytes both ways; after a `COMMIT` whose answer is to be lost, waits for the answer and
+/// says nothing of it.
+async fn carry(mut client: UnixStream, mut server: UnixStream, lose: &AtomicU32) {
+    let (mut from_client, mut from_server) = (vec![0_u8; 1 << 16], vec![0_u8; 1 << 16]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut from_client) => {
+                let Ok(count @ 1..) = read else { return };
+                let said = &from_client[..count];
+                let ends = names_the_end(said);
+                if server.write_all(said).await.is_err() {
+                    return;
+                }
+                let less = |left: u32| left.checked_sub(1);
+                let lost =
+                    ends && lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
+                if lost {
+                    // Its answer shows that it is done.
+                    let mut answer = Vec::new();
+                    while !names_the_end(&answer) {
+                        assert!(server.read_buf(&mut answer).await.is_ok_and(|count| count > 0));
+                    }
+                    return;
+                }
+            }
+            read = server.read(&mut from_server) => {
+                let Ok(count @ 1..) = read else { return };
+                if client.write_all(&from_server[..count]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn names_the_end(bytes: &[u8]) -> bool {
+    let word = b"COMMIT\0";
+    bytes.windows(word.len()).any(|window| window == word)
+}
+
+#[test]
+fn a_lost_answer_to_the_end_of_a_transaction_doubles_nothing() {
+    run(async {
+        let proxy = Proxy::new(2);
+        let scene = Scene::new(Wishes { proxy: Some(&proxy), ..Wishes::default() }).await;
+        scene.daemon().settled().await;
+        assert_eq!(proxy.lose.load(Ordering::SeqCst), 0, "two answers were lost");
+        scene.assert_equal(&[]).await;
+        let all = i64::from(ROWS);
+        assert_eq!(scene.count("people", "true").await, all);
+        assert_eq!(scene.count("visits", "true").await, all);
+        // A correction whose answer is lost takes back once.
+        proxy.lose.store(1, Ordering::SeqCst);
+        scene.sql("UPDATE people SET name = name || '改' WHERE id < 'p00010'");
+        scene.compared().await;
+        assert_eq!(proxy.lose.load(Ordering::SeqCst), 0);
+        scene.assert_equal(&[]).await;
+        scene.assert_nothing_twice().await;
+        assert_eq!(scene.count("people", "sjwxyy IS NOT NULL").await, 10);
+        // A deletion too.
+        proxy.lose.store(1, Ordering::SeqCst);
+        scene.sql("DELETE FROM people WHERE id = 'p00020'");
+        scene.compared().await;
+        scene.assert_equal(&[]).await;
+        assert_eq!(scene.count("people", "sjwxyy IS NOT NULL").await, 11);
         scene.end().await;
     });
 }

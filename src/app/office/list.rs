@@ -75,7 +75,7 @@ impl Office {
         };
         let titles = self.crew.ledger.titles().await.map_err(told)?;
         let mut entries = Vec::new();
-        for channel in &self.channels {
+        for channel in &self.works().channels {
             if query.channel.as_ref().is_some_and(|only| only != channel.id.as_str()) {
                 continue;
             }
@@ -186,13 +186,15 @@ impl Office {
 
     pub(super) async fn standards(&self) -> Result<Vec<Standard>, ledger::Error> {
         let look = self.look().await?;
-        let configuration = self.configuration.load_full();
+        let works = self.works();
+        let configuration = &works.configuration;
         Ok(configuration.standards.values().map(|it| known(&look, it)).collect())
     }
 
     pub(super) async fn standard(&self, name: &str) -> Result<StandardDetail, Failure> {
         let look = self.look().await.map_err(told)?;
-        let configuration = self.configuration.load_full();
+        let works = self.works();
+        let configuration = &works.configuration;
         let Some(found) = configuration.standards.get(name) else {
             let known: Vec<&str> = configuration.standards.keys().map(String::as_str).collect();
             let what = format!("there is no standard `{name}`; there are: {}", known.join(", "));

@@ -234,8 +234,8 @@ fn each_change_of_the_settings_is_one_difference_with_its_key() {
 fn an_operation_that_comes_or_goes_is_told_without_its_fields() {
     let mut files = shipped();
     let text = String::from_utf8(files[SETTINGS].clone()).unwrap();
-    let cut = text.find("[[operation]]\nname = \"heartbeat\"").unwrap();
-    files.insert(SETTINGS.to_owned(), text[..cut].as_bytes().to_vec());
+    let (kept, _heartbeat) = text.split_once("[[operation]]\nname = \"heartbeat\"").unwrap();
+    files.insert(SETTINGS.to_owned(), kept.as_bytes().to_vec());
     let (old, new) = (read(&shipped()), read(&files));
     let gone = compare(&old, &new);
     assert_eq!(gone.len(), 1, "{gone:#?}");

@@ -19,6 +19,8 @@ use crate::wire::Payload;
 pub(super) struct Load {
     /// The table's name, with the standard's prefix; a dot stands between schema and table.
     pub(super) table: String,
+    /// The dataset, where the message names it.
+    pub(super) dataset: String,
     /// The columns by which the province tells rows apart.
     pub(super) key: Vec<String>,
     /// Every column that is written, the own key aside, in the order of the message.
@@ -47,8 +49,18 @@ struct Written {
     table: String,
     key: String,
     #[serde(default)]
+    dataset: String,
+    #[serde(default)]
     columns: BTreeMap<String, Value>,
+    #[serde(default)]
     rows: Vec<Map<String, Value>>,
+}
+
+/// The table that a message without rows is about, and its key.
+pub(super) fn table_of(payload: &Payload, tables: &TableSettings) -> Option<(String, Vec<String>)> {
+    let written: Written = serde_json::from_slice(&payload.fixed()?).ok()?;
+    let key = written.key.split(',').map(str::to_owned).collect();
+    Some((format!("{}{}", tables.prefix, written.table), key))
 }
 
 /// A payload that is no message for a table.
@@ -83,6 +95,7 @@ impl Load {
         }
         Ok(Self {
             table: format!("{}{}", tables.prefix, written.table),
+            dataset: written.dataset,
             key: written.key.split(',').map(str::to_owned).collect(),
             columns,
             rows,
@@ -184,14 +197,12 @@ pub(super) fn purpose(own: &str) -> Option<Purpose> {
         .find(|purpose| own.len() == 36 && digits.chars().eq([VERSION, purpose.digit()]))
 }
 
-/// The first bytes of the batch's name that an own key tells, and the row's place.
-pub(super) fn origin(own: &str) -> Option<([u8; 7], u32)> {
+/// How the name of the batch begins from which a row came, in hexadecimal.
+pub(super) fn origin(own: &str) -> Option<String> {
     purpose(own)?;
     let digits: String = own.chars().filter(|letter| *letter != '-').collect();
-    let byte = |at: usize| u8::from_str_radix(digits.get(at * 2..at * 2 + 2)?, 16).ok();
-    let batch = [byte(0)?, byte(1)?, byte(2)?, byte(3)?, byte(4)?, byte(5)?, byte(7)?];
-    let place = [byte(12)?, byte(13)?, byte(14)?, byte(15)?];
-    Some((batch, u32::from_be_bytes(place)))
+    // Six bytes, then the version, then the seventh.
+    Some(format!("{}{}", digits.get(..12)?, digits.get(14..16)?))
 }
 
 #[cfg(test)]
@@ -232,6 +243,7 @@ mod tests {
     #[test]
     fn what_is_no_message_for_a_table_is_refused() {
         for text in ["", "[]", r#"{"table":"t","key":"a","rows":[{"a":"1"}]}"#, r#"{"rows":[]}"#] {
+            // Rows without a place for their key, and messages without a table.
             let payload = Payload::of_bytes(text.as_bytes().to_vec());
             assert_eq!(Load::read(&payload, BATCH, &tables()), Err(Unreadable), "{text}");
         }
@@ -246,10 +258,10 @@ mod tests {
             prop_assert_eq!(own.len(), 36);
             prop_assert_eq!(purpose(&own), Some(Purpose::Row));
             prop_assert_eq!(purpose(&tombstone_of(&own)), Some(Purpose::Tombstone));
-            let (named, place) = origin(&own).unwrap();
-            prop_assert_eq!(&named[..6], &batch[..6]);
-            prop_assert_eq!((named[6], place), (batch[6], at));
-            prop_assert_eq!(origin(&tombstone_of(&own)), Some((named, place)));
+            let named = origin(&own).unwrap();
+            prop_assert!(BatchId(batch).to_string().starts_with(&named) && named.len() == 14);
+            prop_assert_eq!(origin(&tombstone_of(&own)), Some(named));
+            prop_assert!(own == own_key(BatchId(batch), at) && own != own_key(BatchId(batch), !at));
         }
 
         #[test]

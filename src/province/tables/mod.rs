@@ -17,6 +17,7 @@ mod load;
 mod statement;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,15 +33,20 @@ use super::credentials::Credentials;
 use super::error::{Error, Failure};
 use super::settings::Settings;
 use crate::delivery::{DigestSha256, Outcome, Receipt, Verdict};
+use crate::row::key_of_cells;
 use crate::sql::{self, Address, Postgres, connect_read_only, connect_read_write};
 use crate::standard::settings::TableSettings;
-use crate::standard::{Drift, RowJudgement, Standard};
+use crate::standard::{Drift, Message, RowJudgement, Standard};
 use crate::wire::Payload;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 const IN_FLIGHT: u32 = 2;
 /// The credential that is the database's password; there may be none.
 const PASSWORD: &str = "password";
+/// The reason of a row that was not written, for its parent does not stand.
+pub const PARENT_FAILED: &str = "parent-failed";
+/// The reason of a row that was written and is not there any more.
+const ABSENT: &str = "absent-above";
 /// Rows asked about in one statement.
 const PAGE_ROWS: usize = 1_000;
 
@@ -73,6 +79,8 @@ enum Stop {
     Open,
     /// The payload is none for a table.
     Unreadable,
+    /// Nothing was done: parents of its rows are about to be judged.
+    Waits,
 }
 
 impl From<sql::Error> for Stop {
@@ -124,11 +132,19 @@ impl Front {
     pub(super) async fn collect(
         &self,
         operation: &str,
+        message: &Message,
         batch: &str,
         about: Option<About<'_>>,
         cursor: Option<&str>,
     ) -> Reply {
-        let Some(about) = about else { return self.reach().await };
+        let Some(about) = about else {
+            return match operation {
+                "rows.revoked" => {
+                    replied(self.within(self.revoked(&message.payload, cursor)).await, None)
+                }
+                _ => self.reach().await,
+            };
+        };
         let load = match Load::read(about.payload, batch, &self.tables) {
             Ok(load) => load,
             Err(_unreadable) => return replied(Err(Stop::Unreadable), None),
@@ -162,7 +178,11 @@ impl Front {
         let mut session = connect_read_write(&self.address.load()).await?;
         run(&mut session, "BEGIN").await?;
         let receipt = match operation {
-            "rows.delete" => self.take_back(&mut session, load, &self.tables.deleted).await?,
+            "rows.delete" => {
+                let all = load.records(0..load.len(), &[], |_own| true);
+                self.take_back(&mut session, load, &all, &self.tables.deleted).await?;
+                receipt(None, load.len())
+            }
             _ => self.upsert(&mut session, load).await?,
         };
         match run(&mut session, "COMMIT").await {
@@ -181,9 +201,16 @@ impl Front {
         if there > 0 {
             return Ok(receipt(None, load.len()));
         }
-        self.take_back(session, load, &tables.corrected).await?;
+        let held = self.held(session, load, 0..load.len()).await?;
+        if held.values().any(|waits| *waits) {
+            // Written before its parent is judged, a child could stand on nothing.
+            return Err(Stop::Waits);
+        }
+        // What stays away leaves what stands as it is.
+        let kept = load.records(0..load.len(), &[], |own| !held.contains_key(own));
+        self.take_back(session, load, &kept, &tables.corrected).await?;
         let more = [(&*tables.validity, &*tables.valid), (&*tables.status, &*tables.new)];
-        let records = load.records(0..load.len(), &more, |_own| true);
+        let records = load.records(0..load.len(), &more, |own| !held.contains_key(own));
         let rows = query(session, &table.insert(), &[&records]).await?;
         let given = rows.first().and_then(|row| {
             let bound = |at| row.try_get::<_, Option<String>>(at).ok().flatten();
@@ -192,15 +219,72 @@ impl Front {
         Ok(receipt(given, load.len()))
     }
 
-    /// Takes back what stands under the keys of a batch.
+    /// The own keys of rows whose parent does not stand, and whether it is about to be judged.
+    async fn held(
+        &self,
+        session: &mut Postgres,
+        load: &Load,
+        range: Range<usize>,
+    ) -> Result<BTreeMap<String, bool>, Stop> {
+        let mut held = BTreeMap::new();
+        for parent in self.settings.parents.iter().filter(|it| it.dataset == load.dataset) {
+            let records = load.records(range.clone(), &[], |_own| true);
+            let statement = self.table(load).held(parent);
+            let tables = &self.tables;
+            let with: [&(dyn ToSql + Sync); 4] =
+                [&records, &tables.valid, &tables.passed, &tables.new];
+            for row in query(session, &statement, &with).await? {
+                let waits: bool = row.try_get(1).map_err(sql::Error::from)?;
+                held.extend(text(&row, 0)?.map(|own| (own, waits)));
+            }
+        }
+        Ok(held)
+    }
+
+    /// A page of rows that failed, those whose verdict was another once among them.
+    async fn revoked(&self, payload: &Payload, cursor: Option<&str>) -> Result<Outcomes, Stop> {
+        let tables = &self.tables;
+        let (name, key) = load::table_of(payload, tables).ok_or(Stop::Unreadable)?;
+        let table = Table { name: &name, key: &key, columns: &[], tables };
+        let nothing = "00000000-0000-0000-0000-000000000000";
+        let after = BTreeMap::from([(tables.own_key.as_str(), cursor.unwrap_or(nothing))]);
+        let after = serde_json::to_string(&after).unwrap_or_default();
+        let mut session = connect_read_only(&self.address.load()).await?;
+        let with: [&(dyn ToSql + Sync); 3] = [&tables.valid, &tables.failed, &after];
+        let rows = query(&mut session, &table.revoked(PAGE_ROWS), &with).await?;
+        let mut outcomes = accepted(None);
+        for row in &rows {
+            let own = text(row, 0)?.unwrap_or_default();
+            let mut cells = Vec::with_capacity(key.len());
+            for at in 0..key.len() {
+                cells.push(text(row, at + 2)?.unwrap_or_default());
+            }
+            let verdict = Some(Verdict::Failed { reason: text(row, 1)?.unwrap_or_default() });
+            let batch = load::origin(&own);
+            outcomes.verdicts.push(RowJudgement { key: key_of_cells(&cells), verdict, batch });
+            outcomes.next = Some(own);
+        }
+        if rows.len() < PAGE_ROWS {
+            outcomes.next = None;
+        }
+        Ok(outcomes)
+    }
+
+    /// The datasets whose rows have their parents in this one.
+    pub(super) fn children_of(&self, dataset: &str) -> Vec<String> {
+        let parents = self.settings.parents.iter();
+        parents.filter(|it| it.of == dataset).map(|it| it.dataset.clone()).collect()
+    }
+
+    /// Takes back what stands under the keys of a batch's records.
     async fn take_back(
         &self,
         session: &mut Postgres,
         load: &Load,
+        records: &String,
         why: &str,
-    ) -> Result<Receipt, Stop> {
+    ) -> Result<(), Stop> {
         let tables = &self.tables;
-        let all = load.records(0..load.len(), &[], |_own| true);
         let own = [
             (&tables.validity, tables.invalid.as_str()),
             (&tables.status, tables.new.as_str()),
@@ -211,10 +295,10 @@ impl Front {
         let own = serde_json::to_string(&own).unwrap_or_default();
         let statement = self.table(load).take_back();
         let with: [&(dyn ToSql + Sync); 5] =
-            [&all, &tables.valid, &tables.failed, &own, &tables.own_key];
+            [records, &tables.valid, &tables.failed, &own, &tables.own_key];
         let asked = session.client.execute(&statement, &with);
         session.wire.drive(asked).await?;
-        Ok(receipt(None, load.len()))
+        Ok(())
     }
 
     /// Whether a batch stands: its own keys are read back.
@@ -255,6 +339,7 @@ impl Front {
             let rows = query(&mut session, &self.table(load).verdicts(), &[&records]).await?;
             self.judged(&rows, &mut outcomes.drift)?
         };
+        let has_parents = self.settings.parents.iter().any(|it| it.dataset == load.dataset);
         let mut missing = 0;
         for at in from..until {
             let Some(key) = load.texts.get(at).cloned() else { continue };
@@ -264,14 +349,17 @@ impl Front {
                 (None, "rows.delete") => Some(Verdict::Passed),
                 (None, _) => {
                     missing += 1;
-                    Some(Verdict::Failed { reason: "absent-above".to_owned() })
+                    let reason = if has_parents { PARENT_FAILED } else { ABSENT };
+                    Some(Verdict::Failed { reason: reason.to_owned() })
                 }
             };
-            outcomes.verdicts.push(RowJudgement { key, verdict });
+            outcomes.verdicts.push(RowJudgement { key, verdict, batch: None });
         }
         if missing > 0 && missing == until - from {
             let all = load.records(0..load.len(), &[], |_own| true);
-            if first(&mut session, &self.table(load).arrived(), &[&all]).await? == 0 {
+            let arrived = first(&mut session, &self.table(load).arrived(), &[&all]).await?;
+            // Held rows were never written, and are told as such while their parents do not stand.
+            if arrived == 0 && self.held(&mut session, load, from..until).await?.is_empty() {
                 // The batch is not there, whatever its receipt said.
                 outcomes.absent = true;
                 outcomes.verdicts.clear();
@@ -400,6 +488,11 @@ fn replied(found: Result<Outcomes, Stop>, sent: Option<DigestSha256>) -> Reply {
         Stop::Unreadable => {
             let code = "payload-not-for-tables".to_owned();
             Reply::failed(&Failure::Incomplete { code }, None)
+        }
+        Stop::Waits => {
+            let code = "parent-not-judged".to_owned();
+            let outcome = Outcome::Retry { code: code.clone(), after: None };
+            Reply::answered(outcome, &code, None)
         }
         Stop::Open => Reply::failed(&Failure::Unclear { code: "commit-not-answered" }, sent),
         Stop::Undone(error) => undone(&error),

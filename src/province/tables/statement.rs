@@ -6,6 +6,7 @@
 //! however they are spelt.
 
 use super::load::{PURPOSE_AT, Purpose, VERSION};
+use crate::province::settings::ParentSettings;
 use crate::standard::settings::TableSettings;
 
 /// A table with the columns that the standard gives every table.
@@ -121,23 +122,19 @@ impl Table<'_> {
     /// the own key's name.
     pub(super) fn take_back(&self) -> String {
         let tables = self.tables;
-        let mut own_columns = vec![&tables.own_key, &tables.validity, &tables.status];
+        let mut said = vec![&tables.validity, &tables.status];
         if !tables.invalid_reason.is_empty() {
-            own_columns.push(&tables.invalid_reason);
+            said.push(&tables.invalid_reason);
         }
-        let copied: Vec<&String> =
-            self.columns.iter().filter(|name| !own_columns.contains(name)).collect();
+        let is_own = |name: &&String| **name == tables.own_key || said.contains(name);
+        let copied: Vec<&String> = self.columns.iter().filter(|name| !is_own(name)).collect();
         let names = |prefix: &str, names: &[&String]| {
             let all = names.iter().map(|name| format!("{prefix}{}", quoted(name)));
             all.collect::<Vec<_>>().join(", ")
         };
-        let values = [
-            names("v.", &own_columns[..1]),
-            names("w.", own_columns.get(1..).unwrap_or_default()),
-            names("o.", &copied),
-        ];
+        let values = [names("v.", &[&tables.own_key]), names("w.", &said), names("o.", &copied)];
         let values: Vec<String> = values.into_iter().filter(|text| !text.is_empty()).collect();
-        let all: Vec<&String> = own_columns.iter().copied().chain(copied.iter().copied()).collect();
+        let all = [vec![&tables.own_key], said, copied].concat();
         format!(
             "INSERT INTO {table} ({all}) SELECT {values} FROM {table} o JOIN {records} r ON {same}, \
              LATERAL {tomb} v, LATERAL json_populate_record(NULL::{table}, $4::text::json) w \
@@ -177,6 +174,49 @@ impl Table<'_> {
             from = from.join(", "),
             records = self.records(),
             own = self.own(),
+        )
+    }
+
+    /// The records' own keys whose parent does not stand, and whether one waits to be judged. `$1`
+    /// records, `$2` valid, `$3` passed statuses, `$4` the status of what nobody has judged.
+    pub(super) fn held(&self, parent: &ParentSettings) -> String {
+        let named = parent.columns.iter().map(|name| format!("r.{} IS NOT NULL", quoted(name)));
+        let pairs = parent.columns.iter().zip(&parent.key);
+        let same = pairs.map(|(ours, theirs)| format!("p.{} = r.{}", quoted(theirs), quoted(ours)));
+        let beside = format!(
+            "FROM {parents} p WHERE {same} AND p.{validity}::text = $2",
+            parents = quoted_table(&format!("{}{}", self.tables.prefix, parent.table)),
+            same = same.collect::<Vec<_>>().join(" AND "),
+            validity = self.validity(),
+        );
+        format!(
+            "SELECT r.{own}::text, EXISTS (SELECT 1 {beside} AND p.{status}::text = $4) \
+             FROM {records} r WHERE {named} \
+             AND NOT EXISTS (SELECT 1 {beside} AND p.{status}::text = ANY($3::text[]))",
+            own = self.own(),
+            records = self.records(),
+            named = named.collect::<Vec<_>>().join(" AND "),
+            status = self.status(),
+        )
+    }
+
+    /// A page of rows of ours that failed: own key, reason, and the key's columns. `$1` valid,
+    /// `$2` failed statuses, `$3` the own key after which the page begins, as a JSON object.
+    pub(super) fn revoked(&self, rows: usize) -> String {
+        let own = self.own();
+        let key: Vec<String> =
+            self.key.iter().map(|name| format!(", o.{}::text", quoted(name))).collect();
+        format!(
+            "SELECT o.{own}::text, {reason}{key} FROM {table} o \
+             WHERE o.{validity}::text = $1 AND o.{status}::text = ANY($2::text[]) AND {ours} \
+             AND o.{own} > (json_populate_record(NULL::{table}, $3::text::json)).{own} \
+             ORDER BY o.{own} LIMIT {rows}",
+            reason = self.reason("o"),
+            key = key.concat(),
+            table = self.table(),
+            validity = self.validity(),
+            status = self.status(),
+            ours = self.is_ours(Purpose::Row),
         )
     }
 

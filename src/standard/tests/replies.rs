@@ -150,7 +150,10 @@ fn an_unknown_field_or_verdict_code_is_drift() {
     let standard = standard();
     let document = read(standard, text.as_bytes());
     let reading = standard.read_reply("rows.verdict", &OK, Some(&document));
-    assert_eq!(reading.verdicts, [RowJudgement { key: "a".to_owned(), verdict: None }]);
+    assert_eq!(
+        reading.verdicts,
+        [RowJudgement { key: "a".to_owned(), verdict: None, batch: None }]
+    );
     assert_eq!(
         reading.drift,
         [
