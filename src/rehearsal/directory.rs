@@ -553,18 +553,10 @@ mod tests {
     fn a_path_may_hold_names() {
         let mut operation = Operation {
             name: "x".to_owned(),
-            title: String::new(),
-            table: String::new(),
-            body: "message".to_owned(),
-            compress: "none".to_owned(),
-            needs: Vec::new(),
-            outcomes: Classes::new(),
             method: "GET".to_owned(),
             path: "/rows/{id}/state".to_owned(),
-            fields: Vec::new(),
-            replies: Vec::new(),
-            page: None,
             classes: Classes::from([("refused".to_owned(), vec!["C-*".to_owned()])]),
+            ..Operation::default()
         };
         let found = operation.matches("get", "/rows/7/state").unwrap();
         assert_eq!(found.get("id").map(String::as_str), Some("7"));
