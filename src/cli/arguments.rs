@@ -553,10 +553,7 @@ mod tests {
     #[test]
     fn a_rehearsal_plays_or_tries_a_platform() {
         for right in [
-            "cascaded rehearsal --standard s --dir d",
             "cascaded rehearsal --standard s --listen 127.0.0.1:1 --dir d --faults f",
-            "cascaded rehearsal conformance --standard s",
-            "cascaded --config c rehearsal conformance --standard s --channel province",
             "cascaded rehearsal conformance --standard s --channel province --config c",
             "cascaded rehearsal conformance --standard s --against https://h --ca c \
              --credential secret=f --value organisation.region=510100 --report r.html --seed 7",
@@ -565,10 +562,7 @@ mod tests {
         }
         for wrong in [
             "cascaded rehearsal --standard s",
-            "cascaded rehearsal --dir d",
-            "cascaded rehearsal conformance",
             "cascaded rehearsal conformance --standard s --ca c",
-            "cascaded rehearsal conformance --standard s --against https://h --credential secret",
             "cascaded rehearsal conformance --standard s --against https://h --client-certificate c",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");

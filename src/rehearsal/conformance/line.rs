@@ -222,7 +222,8 @@ impl Exam<'_> {
 
 /// A proof of the same length that proves nothing.
 fn spoiled(right: &str) -> String {
-    let other = |letter: char| if letter == 'a' { 'b' } else { 'a' };
+    // Hexadecimal digits of either case are the same.
+    let other = |letter: char| if letter.eq_ignore_ascii_case(&'a') { 'b' } else { 'a' };
     let mut letters = right.chars();
     letters.next().map(other).into_iter().chain(letters).collect()
 }
