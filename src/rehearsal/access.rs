@@ -6,10 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use aws_lc_rs::cipher::{
-    AES_128, DecryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey,
-    UnboundCipherKey,
-};
+use aws_lc_rs::cipher::{AES_128, PaddedBlockEncryptingKey, UnboundCipherKey};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -234,17 +231,6 @@ fn hidden(key: &str, secret: &str) -> Option<String> {
     let mut bytes = secret.as_bytes().to_vec();
     key.encrypt(&mut bytes).ok()?;
     Some(STANDARD.encode(bytes))
-}
-
-/// The inverse of [`hidden`], for the kit that tries a platform.
-pub(super) fn revealed(key: &str, told: &str) -> Option<String> {
-    let once = digest(&SHA1_FOR_LEGACY_USE_ONLY, key.as_bytes());
-    let twice = digest(&SHA1_FOR_LEGACY_USE_ONLY, once.as_ref());
-    let key = UnboundCipherKey::new(&AES_128, twice.as_ref().get(..16)?).ok()?;
-    let key = PaddedBlockDecryptingKey::ecb_pkcs7(key).ok()?;
-    let mut bytes = STANDARD.decode(told).ok()?;
-    let plain = key.decrypt(&mut bytes, DecryptionContext::None).ok()?;
-    String::from_utf8(plain.to_vec()).ok()
 }
 
 #[cfg(test)]
