@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::desk::{Answer, Request};
-use super::directory::{Classes, Directory, Operation, Place, Reply};
+use super::directory::{Directory, Operation, Place, Reply};
 use super::judge::hex;
 use super::reply::{self, Says};
 use super::signature::{self, Doubt, Signed};
@@ -210,10 +210,8 @@ impl Auth {
             name: TOKEN.to_owned(),
             method: "POST".to_owned(),
             path: self.path.clone(),
-            fields: Vec::new(),
             replies,
-            page: None,
-            classes: Classes::new(),
+            ..Operation::default()
         };
         let (body, mut headers) =
             reply::write(&operation, directory.media, &directory.spaces, &says, None);
