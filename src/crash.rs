@@ -24,8 +24,8 @@ pub const POINTS: [&str; 14] = [
     "run-named",
 ];
 
-/// Every protection that can be taken away.
-pub const SWITCHES: [&str; 5] = [
+/// Every protection that can be taken away; the suite proves of each that it goes red without it.
+pub const SWITCHES: [&str; 15] = [
     // The attempt is committed when the answer is there.
     "attempt-after-answer",
     // A lost answer is not asked for: the rows go again under another name.
@@ -36,6 +36,26 @@ pub const SWITCHES: [&str; 5] = [
     "progress-first",
     // A payload is not made durable.
     "unsynced",
+    // A payload, an original and a position are stored as they are.
+    "unsealed",
+    // A folder is not locked against a second daemon.
+    "unlocked",
+    // A receipt confirms, whatever evidence is declared.
+    "receipt-confirms",
+    // A verdict or a receipt that is told again counts again.
+    "told-again",
+    // A verdict on a row that the batch does not carry is taken for one of its own.
+    "foreign-verdict",
+    // A refused batch is not halved: whatever is in it stays together.
+    "unsplit",
+    // A code in no list is a refusal.
+    "unlisted-refuses",
+    // The province's own pause is not kept.
+    "impatient",
+    // Rows are deleted above in bulk without an approval.
+    "bulk-deletion",
+    // The past is read however much is under way.
+    "endless-backlog",
 ];
 
 /// The process may end here, on purpose.

@@ -6,18 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures_util::future::BoxFuture;
 
-use super::office::{Lent, Office, OfficeParts};
+use super::office::{Office, OfficeParts};
+use super::ownership::Owner;
 use super::{App, notify};
-use crate::cascade::Channel;
 use crate::clock::Clock;
 use crate::config::Configuration;
-use crate::control::protocol::{Failure, LedgerReport, Reloaded};
+use crate::control::protocol::LedgerReport;
 use crate::control::{Health as _, http, socket};
 use crate::ledger;
 use crate::supervisor::{StopPolicy, Supervisor, TaskError, sleep};
-use crate::telemetry::logs::Chain;
 
 /// How often the office looks into the ledger for metrics and readiness.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -40,7 +38,7 @@ impl App {
     /// Opens the doors and tells systemd that the daemon is ready. The address is that of HTTP,
     /// where it is served.
     pub async fn open_doors(&self) -> anyhow::Result<Option<SocketAddr>> {
-        let settings = self.configuration.control.clone();
+        let settings = self.works().configuration.control.clone();
         let listener = match settings.http {
             Some(address) => Some(
                 http::Listener::bind(address)
@@ -85,20 +83,16 @@ impl App {
         Ok(address)
     }
 
-    fn office(&self, http: Option<SocketAddr>) -> Office {
+    /// Who answers operators, Prometheus and probes.
+    pub fn office(&self, http: Option<SocketAddr>) -> Office {
         Office::new(OfficeParts {
-            city: self.configuration.city.clone(),
             crew: self.crew.clone(),
-            channels: self.channels.clone(),
-            configuration: Arc::clone(&self.configuration),
+            current: Arc::clone(&self.current),
             metrics: Arc::clone(&self.metrics),
             watch: Arc::clone(&self.watch),
             catalogue: self.catalogue.clone(),
             http,
-            lent: Arc::new(Reload {
-                configuration: Arc::clone(&self.configuration),
-                channels: self.channels.clone(),
-            }),
+            lent: Arc::<super::Foreman>::clone(&self.foreman),
         })
     }
 }
@@ -109,51 +103,6 @@ async fn last(supervisor: Supervisor) {
     supervisor.stop_signal().raised().await;
     while supervisor.running().iter().any(|name| !DOORS.contains(&name.as_str())) {
         sleep(supervisor.clock(), Duration::from_millis(20)).await;
-    }
-}
-
-/// Reads configuration, standards and secrets again.
-struct Reload {
-    configuration: Arc<Configuration>,
-    channels: Vec<Arc<Channel>>,
-}
-
-impl Lent for Reload {
-    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>> {
-        Box::pin(async move {
-            let read = Configuration::load(&self.configuration.path).map_err(|problems| {
-                problems
-                    .iter()
-                    .map(|problem| Failure {
-                        code: problem.code.to_owned(),
-                        what: problem.message.clone(),
-                        place: Some(problem.place.clone()),
-                        next: None,
-                        temporary: false,
-                    })
-                    .collect::<Vec<_>>()
-            })?;
-            let mut changed = Vec::new();
-            let mut failures = Vec::new();
-            for channel in &self.channels {
-                match channel.client().reload() {
-                    Ok(()) => changed.push(format!("channel.{}.province: credentials", channel.id)),
-                    Err(error) => failures.push(Failure {
-                        code: "E-RELOAD".to_owned(),
-                        what: Chain(&error).to_string(),
-                        place: Some(format!("channel.{}.province", channel.id)),
-                        next: Some("the old credentials stay in use".to_owned()),
-                        temporary: false,
-                    }),
-                }
-                channel.wake();
-            }
-            if failures.is_empty() {
-                Ok(Reloaded { changed, kept: self.configuration.differences(&read) })
-            } else {
-                Err(failures)
-            }
-        })
     }
 }
 
@@ -183,9 +132,12 @@ pub async fn verify_offline(configuration: &Configuration) -> anyhow::Result<Led
     Ok(super::office::report_of(report, clock.now().duration_since(started), None))
 }
 
-/// Restores a backup into the configured folder, as a new incarnation.
+/// Restores a backup into the configured folder, as a new incarnation. What was made belongs to the
+/// folder's owner, who runs the daemon, and not to root who restored it.
 pub fn restore(configuration: &Configuration, backup: &Path) -> anyhow::Result<()> {
+    let folder = &configuration.ledger.folder;
+    let owner = Owner::of(folder)?;
     let sealer = Arc::new(ledger::seal::Sealer::from_key_file(&configuration.ledger.key_file)?);
-    ledger::restore(backup, &configuration.ledger.folder, &sealer, &Clock::system())?;
-    Ok(())
+    ledger::restore(backup, folder, &sealer, &Clock::system())?;
+    owner.take(folder)
 }

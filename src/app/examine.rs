@@ -1,9 +1,11 @@
-//! What `doctor` looks at in the world: sources, channels, clock, disk.
+//! What `doctor` looks at in the world: sources, channels and their clocks, secrets.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Found;
-use crate::city::Source;
+use crate::city::{Source, SourceSettings};
 use crate::clock::Clock;
 use crate::config::{Channel, Configuration};
 use crate::delivery::Outcome;
@@ -34,7 +36,46 @@ pub(super) async fn examine(configuration: &Configuration, clock: &Clock) -> Vec
     for channel in &configuration.channels {
         found.push(reach(channel, clock).await);
     }
+    found.extend(secrets(configuration));
     found
+}
+
+/// Every secret that the configuration names, and who may read it. One that others can read, or
+/// that is missing, is a problem of the configuration and told as such.
+fn secrets(configuration: &Configuration) -> Vec<Found> {
+    let mut files = vec![("ledger.key_file".to_owned(), &configuration.ledger.key_file)];
+    for channel in &configuration.channels {
+        let (id, province) = (&channel.settings.id, &channel.settings.province);
+        let place = |name: &str| format!("channel.{id}.province.{name}");
+        let named = province.credentials.iter();
+        files.extend(named.map(|(name, path)| (place(&format!("credentials.{name}")), path)));
+        files.extend(province.client_key_file.iter().map(|path| (place("client_key_file"), path)));
+        let inbox = province.inbox.iter().filter_map(|inbox| inbox.password_file.as_ref());
+        files.extend(inbox.map(|path| (place("inbox.password_file"), path)));
+        let proxy = province.proxy_credentials_file.iter();
+        files.extend(proxy.map(|path| (place("proxy_credentials_file"), path)));
+    }
+    for source in &configuration.sources {
+        if let SourceSettings::Postgres(it) = source {
+            let place = format!("source.{}.password_file", it.id);
+            files.extend(it.password_file.iter().map(|path| (place.clone(), path)));
+        }
+    }
+    files.into_iter().map(|(place, path)| secret(&place, path)).collect()
+}
+
+fn secret(place: &str, path: &Path) -> Found {
+    let what = format!("secret {place} {}", path.display());
+    let advice = Some("chmod 0600, owned by the user who runs the daemon".to_owned());
+    match std::fs::metadata(path) {
+        Ok(about) => {
+            let mode = about.permissions().mode() & 0o777;
+            let ok = mode & 0o007 == 0;
+            let advice = advice.filter(|_| !ok);
+            Found { what: format!("{what}: mode {mode:04o}"), ok, advice }
+        }
+        Err(error) => Found { what: format!("{what}: {error}"), ok: false, advice },
+    }
 }
 
 /// The first operation that can be asked without an object: a heartbeat, or an inventory.
@@ -50,8 +91,11 @@ async fn reach(channel: &Channel, clock: &Clock) -> Found {
                 return lacking(format!("{what}: {}", Chain(&error)), "mend the channel's files");
             }
         };
-    let asked = ["heartbeat", "inventory.datasets"]
+    // A front database is reached by a question about nothing.
+    let by_rows = client.asks_by_rows().then_some("batch.receipt");
+    let asked = by_rows
         .into_iter()
+        .chain(["heartbeat", "inventory.datasets"])
         .find_map(|name| Some((name, standard.build(name, &Scope::default()).ok()?)));
     let Some((operation, message)) = asked else {
         return Found {
@@ -66,7 +110,12 @@ async fn reach(channel: &Channel, clock: &Clock) -> Found {
         return lacking(format!("{what}: its clock is {ahead:.0} s ahead of ours"), "check NTP");
     }
     match reply.reading.outcome {
-        Outcome::Accepted { .. } | Outcome::Exists { .. } => Found { what, ok: true, advice: None },
+        Outcome::Accepted { .. } | Outcome::Exists { .. } => {
+            let clock = reply.clock_ahead.map_or_else(String::new, |ahead| {
+                format!(": answers, its clock {:+.0} s from ours", ahead.as_secs_f64())
+            });
+            Found { what: format!("{what}{clock}"), ok: true, advice: None }
+        }
         Outcome::Auth { code } => {
             lacking(format!("{what}: credentials refused ({code})"), "check the credential files")
         }

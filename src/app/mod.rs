@@ -1,40 +1,42 @@
-//! The daemon put together: built from a configuration, run, stopped in order.
+//! The daemon put together: built from a configuration, run, changed while it runs, stopped in
+//! order.
 //!
 //! [`App::build`] may fail and binds nothing until the configuration is proven; [`App::run`] owns
-//! everything until the stop. Stop order: the stages see the stop and finish the step they are in
-//! (a running upload reaches its end or its timeout), the doors close last, so that `status`
-//! answers during the drain.
+//! everything until the stop. What is built from the configuration is replaced as a whole while
+//! the rest goes on: [`Works`] and the [`Foreman`]. Stop order: the stages see the stop and finish
+//! the step they are in (a running upload reaches its end or its timeout), the doors close last,
+//! so that `status` answers during the drain.
 
 mod doors;
 mod examine;
+mod foreman;
 mod notify;
 pub mod office;
+mod ownership;
 mod pool;
 mod prove;
+mod works;
 
 pub use doors::{Found, doctor, restore, verify_offline};
-pub use prove::prove;
+pub use foreman::{Foreman, Outcome};
+pub use prove::{prove, with_the_world};
+pub use works::{Current, Works};
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::cascade::{
-    self, Carrier, CarrierParts, Channel, ChannelParts, Crew, Events, Files, Inventory, Observe,
-    Pace, Readers, Receive, Reconcile, Register, Settle, Submit,
-};
-use crate::city::{Source, SourceSettings};
+use crate::cascade::{Channel, Crew, Events, Files, Pace, Readers};
 use crate::clock::Clock;
 use crate::config::Configuration;
-use crate::delivery::ChannelId;
+use crate::ledger::Ledger;
 use crate::ledger::seal::Sealer;
-use crate::ledger::{Flow, Ledger};
-use crate::province::Way;
 use crate::telemetry::metrics::Metrics;
 
+use self::foreman::Parts;
 use self::office::{FAILURE_CODES, Watch};
-use crate::supervisor::{Ended, Signal, StopPolicy, Supervisor};
+use self::works::Plan;
+use crate::supervisor::{Ended, Heart, Signal, StopPolicy, Supervisor};
 
 /// Datasets that have metric series of their own; the rest share one.
 const DATASET_SERIES: usize = 200;
@@ -45,17 +47,15 @@ const BLOCKING: usize = 6;
 pub struct App {
     /// Owns every task.
     pub supervisor: Supervisor,
-    /// What the stages work with.
+    /// What lives as long as the process, as the stages see it.
     pub crew: Crew,
-    /// The channels.
-    pub channels: Vec<Arc<Channel>>,
     /// Makes the catalogue be read now.
     pub catalogue: Signal,
-    /// As read.
-    pub configuration: Arc<Configuration>,
+    /// Puts another configuration to work.
+    pub foreman: Arc<Foreman>,
+    current: Arc<Current>,
     metrics: Arc<Metrics>,
     watch: Arc<Watch>,
-    sources: Vec<(SourceSettings, Source)>,
 }
 
 impl std::fmt::Debug for App {
@@ -82,81 +82,38 @@ impl App {
             pool.clone().run(move || Ledger::open(&folder, &opening, opened_by, pool)).await?;
         let limits = configuration.ledger.limits();
         let files = Files::open(&ledger, sealer, limits, supervisor.pool().clone()).await?;
-        let pace = Pace {
-            idle: configuration.pace.idle,
-            ask: configuration.pace.ask,
-            unknown: configuration.pace.unknown,
-            reconcile: Some(configuration.pace.reconcile),
-        };
-        let readers = Readers::default();
-        let crew = Crew { ledger, files, supervisor: supervisor.clone(), events, pace, readers };
-        let city_pool = pool::CityPool::shared(supervisor.clone());
-        let sources: Vec<(SourceSettings, Source)> = configuration
-            .sources
-            .iter()
-            .map(|settings| {
-                (settings.clone(), Source::open(settings.clone(), Arc::clone(&city_pool)))
-            })
-            .collect();
-        let mut channels = Vec::new();
-        for settings in &configuration.channels {
-            let channel = channel(settings, &configuration, &sources, &crew).await?;
-            let (id, standard) = (channel.id.clone(), Arc::clone(&channel.standard));
-            let whole = "*".to_owned();
-            let (name, digest) = (standard.id().clone(), *standard.digest());
-            crew.ledger.standard_in_force(id, whole, name, digest).await?;
-            channels.push(Arc::new(channel));
-        }
-        Ok(Self {
-            supervisor,
-            crew,
-            channels,
-            catalogue: Signal::default(),
-            configuration: Arc::new(configuration),
-            metrics,
-            watch,
-            sources,
-        })
+        let (readers, pace, heart) = (Readers::default(), Pace::default(), Heart::default());
+        let supervised = supervisor.clone();
+        let crew = Crew { ledger, files, supervisor: supervised, events, pace, readers, heart };
+        let catalogue = Signal::default();
+        let plan = Plan::draw(Arc::new(configuration), &crew)?;
+        let works = plan.open(None, catalogue.clone()).await?;
+        works.record_standards().await?;
+        let current = Current::new(works);
+        let foreman = Foreman::new(Parts {
+            crew: crew.clone(),
+            current: Arc::clone(&current),
+            watch: Arc::clone(&watch),
+            catalogue: catalogue.clone(),
+        });
+        Ok(Self { supervisor, crew, catalogue, foreman, current, metrics, watch })
     }
 
-    /// Starts every stage.
+    /// What is at work now.
+    pub fn works(&self) -> Arc<Works> {
+        self.current.load()
+    }
+
+    /// The channels as they are now.
+    pub fn channels(&self) -> Vec<Arc<Channel>> {
+        self.works().channels.clone()
+    }
+
+    /// Starts every stage, and takes orders to change them.
     pub fn start(&self) {
-        let supervisor = &self.supervisor;
-        let drain = StopPolicy::Drain;
-        if let Some(settings) = &self.configuration.catalogue {
-            let stage = Inventory::new(
-                self.crew.clone(),
-                self.channels.clone(),
-                settings.clone(),
-                self.sources.clone(),
-                pool::CityPool::shared(supervisor.clone()),
-                self.catalogue.clone(),
-            );
-            supervisor.spawn("inventory", drain, cascade::run(stage, supervisor.clone()));
-        }
-        for channel in &self.channels {
-            let name = |stage: &str| format!("{stage} {}", channel.id);
-            let crew = || self.crew.clone();
-            let shared = || Arc::clone(channel);
-            let register = Register::new(crew(), shared());
-            let submit = Submit::new(crew(), shared());
-            let settle = Settle::new(crew(), shared());
-            let reconcile = Reconcile::new(crew(), shared());
-            let run = supervisor.clone();
-            supervisor.spawn(name("register"), drain, cascade::run(register, run.clone()));
-            supervisor.spawn(name("submit"), drain, cascade::run(submit, run.clone()));
-            supervisor.spawn(name("settle"), drain, cascade::run(settle, run.clone()));
-            supervisor.spawn(name("reconcile"), drain, cascade::run(reconcile, run.clone()));
-            if channel.client().has_down() {
-                let receive = Receive::new(crew(), shared());
-                supervisor.spawn(name("receive"), drain, cascade::run(receive, run.clone()));
-            }
-            for carrier in channel.carriers() {
-                let task = format!("observe {} {}", channel.id, carrier.flow().dataset);
-                let stage = Observe::new(crew(), shared(), Arc::clone(carrier));
-                supervisor.spawn(task, drain, cascade::run(stage, run.clone()));
-            }
-        }
+        self.works().start();
+        let foreman = Arc::clone(&self.foreman);
+        self.supervisor.spawn("foreman", StopPolicy::Drain, foreman.serve());
     }
 
     /// Waits for the stop, or for a task that ended by itself, and stops everything in order.
@@ -166,45 +123,6 @@ impl App {
             stop.raised().await;
             notify::stopping();
         });
-        self.supervisor.run(self.configuration.pace.grace).await
+        self.supervisor.run_until(|| self.works().configuration.pace.grace).await
     }
-}
-
-async fn channel(
-    settings: &crate::config::Channel,
-    configuration: &Configuration,
-    sources: &[(SourceSettings, Source)],
-    crew: &Crew,
-) -> anyhow::Result<Channel> {
-    let id = ChannelId::from(settings.settings.id.as_str());
-    let standard = Arc::clone(&settings.standard);
-    let client = Way::new(
-        settings.settings.province.clone(),
-        Arc::clone(&standard),
-        crew.supervisor.clock().clone(),
-    )
-    .with_context(|| format!("channel {id}"))?;
-    let by_id: BTreeMap<&str, &Source> =
-        sources.iter().map(|(settings, source)| (settings.id(), source)).collect();
-    let mut carriers = Vec::new();
-    for it in &configuration.datasets {
-        if !settings.settings.carries_rows_of(&it.dataset.id)
-            || standard.operation("rows.upsert").is_none()
-        {
-            continue;
-        }
-        let source = by_id
-            .get(it.dataset.source.as_str())
-            .with_context(|| format!("dataset {}: no such source", it.dataset.id))?;
-        let parts = CarrierParts {
-            flow: Flow { channel: id.clone(), dataset: it.dataset.id.clone() },
-            dataset: it.dataset.clone(),
-            rules: it.rules.clone(),
-            deletion_percent: configuration.ledger.deletion_percent,
-        };
-        let carrier = Carrier::open(parts, (*source).clone(), &crew.ledger, &crew.files).await?;
-        carriers.push(Arc::new(carrier));
-    }
-    let kinds = settings.settings.kinds();
-    Ok(Channel::new(ChannelParts { id, kinds, standard, client, carriers }))
 }

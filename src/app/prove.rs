@@ -9,6 +9,21 @@ use crate::province::Way;
 use crate::supervisor::Supervisor;
 use crate::telemetry::logs::Chain;
 
+/// Every problem of a configuration: `problems` are those that it shows by itself, and those that
+/// only the world shows come behind them, none twice.
+pub async fn with_the_world(
+    configuration: &Configuration,
+    mut problems: Vec<Problem>,
+    clock: &Clock,
+) -> Vec<Problem> {
+    let found = prove(configuration, clock).await;
+    // A source whose file is missing was told of as such, not once more for each of its datasets.
+    let told = |it: &Problem| problems.iter().any(|told| it.message.contains(&told.message));
+    let found: Vec<Problem> = found.into_iter().filter(|it| !told(it)).collect();
+    problems.extend(found);
+    problems
+}
+
 /// Reads every channel's secrets and asks every source whether it has what the datasets declare.
 ///
 /// Every problem at once. A source that cannot be reached is none: it may be there tomorrow, and it

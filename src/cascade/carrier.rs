@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::catalogue::{Kind, Object, ObjectKey};
-use crate::checks::Rules;
+use crate::checks::{Count, Rules, Tally};
 use crate::city;
 use crate::delivery::{Action, BatchId};
 use crate::ledger::sent::{self, Index};
@@ -37,6 +37,8 @@ pub struct Carrier {
     pub(super) deletion_percent: u8,
     /// Shared with the carrier that this one replaced.
     index: Arc<Mutex<Index>>,
+    /// How often each rule ran since the start.
+    tally: Mutex<Tally>,
 }
 
 /// A [`city::Source`] that can be shown in debug output without its settings.
@@ -88,7 +90,16 @@ impl Carrier {
             zone: dataset.zone_name.clone(),
         };
         let source = SourceHandle(source);
-        Self { flow, owner, dataset, source, rules, deletion_percent, index }
+        Self {
+            flow,
+            owner,
+            dataset,
+            source,
+            rules,
+            deletion_percent,
+            index,
+            tally: Mutex::default(),
+        }
     }
 
     /// Which dataset on which channel.
@@ -106,6 +117,19 @@ impl Carrier {
         &self.owner
     }
 
+    /// How often each rule was asked, broken and waived since the process started, by its name: a
+    /// rule that never runs finds nothing.
+    pub fn rule_counts(&self) -> Vec<(String, Count)> {
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = tally.counts().iter().copied().chain(std::iter::repeat(Count::default()));
+        self.rules.rules().iter().map(|rule| rule.name.clone()).zip(counts).collect()
+    }
+
+    /// A page was checked.
+    pub(super) fn tallied(&self, page: &Tally) {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(page);
+    }
+
     /// The rules of its rows.
     pub fn rules(&self) -> &Rules {
         &self.rules
@@ -117,7 +141,8 @@ impl Carrier {
         &self,
         readers: &Readers,
     ) -> Result<(Option<OwnedSemaphorePermit>, city::Cursor), Error> {
-        let place = Readers::place(&readers.past).await;
+        // The semaphore is never closed.
+        let place = Arc::clone(&readers.past).acquire_owned().await.ok();
         Ok((place, self.source.0.scan(&self.dataset, city::Scan::Full).await?))
     }
 

@@ -34,6 +34,9 @@ pub fn disposition(outcome: &Outcome, subject: &Subject, rows: u32, renewed: boo
         (Outcome::Accepted { .. } | Outcome::Exists { .. }, _) => Disposition::Done,
         (Outcome::Retry { .. }, _) => Disposition::Retry,
         (Outcome::Unknown { .. }, _) => Disposition::Ask,
+        (Outcome::Unlisted { .. }, _) if crate::crash::sabotaged("unlisted-refuses") => {
+            if rows > 1 { Disposition::Split } else { Disposition::Quarantine }
+        }
         (Outcome::Unlisted { .. }, _) => Disposition::HoldOperation,
         (Outcome::Auth { .. }, _) if renewed => Disposition::HoldChannel,
         (Outcome::Auth { .. }, _) => Disposition::Renew,

@@ -9,7 +9,7 @@ use super::stage::{Progress, Stage};
 use crate::catalogue::Kind;
 use crate::city::{self, CatalogueSettings, Source, SourceSettings};
 use crate::delivery::ChannelId;
-use crate::supervisor::Signal;
+use crate::supervisor::{Heart, Signal};
 
 /// The stage that reads the catalogue.
 pub struct Inventory {
@@ -44,7 +44,8 @@ impl Inventory {
 
 impl Stage for Inventory {
     async fn step(&mut self) -> Result<Progress, Error> {
-        let read = city::read_catalogue(&self.settings, &self.sources, &*self.pool).await?;
+        let read = city::read_catalogue(&self.settings, &self.sources, &*self.pool);
+        let read = self.crew.heart.outside(read).await?;
         for problem in &read.problems {
             tracing::warn!(place = problem.place, "catalogue: {}", problem.message);
         }
@@ -72,6 +73,10 @@ impl Stage for Inventory {
         }
         self.failures = 0;
         Ok(Progress::Idle(self.crew.after(self.settings.poll)))
+    }
+
+    fn heart(&self) -> &Heart {
+        &self.crew.heart
     }
 
     fn signal(&self) -> Signal {

@@ -11,12 +11,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Error;
 use super::carrier::{Carrier, Files};
 use crate::catalogue::Kind;
+use crate::city::{Cursor, Scan};
 use crate::clock::Clock;
 use crate::delivery::{BatchId, ChannelId, Lane, RejectKind};
 use crate::ledger::{Flow, Ledger};
 use crate::province::{About, Placement, Reply, Way};
+use crate::row::Page;
 use crate::standard::{Drift, Message, Scope, Standard};
-use crate::supervisor::{Signal, Supervisor};
+use crate::supervisor::{Heart, Signal, Supervisor};
 
 /// How often the stages look by themselves.
 #[derive(Clone, Copy, Debug)]
@@ -180,7 +182,12 @@ pub struct Crew {
     pub pace: Pace,
     /// Who may read from the city now.
     pub readers: Readers,
+    /// The stage's sign of life.
+    pub heart: Heart,
 }
+
+/// Rows of all datasets of a channel that may be under way or unmerged: about 62 bytes each.
+const BACKLOG_ROWS: usize = 100_000;
 
 /// Places for readings of the city: each holds a page or two in memory and a session at a source,
 /// so their number is bounded, whatever the number of datasets.
@@ -188,12 +195,16 @@ pub struct Crew {
 pub struct Readers {
     pub(super) live: Arc<Semaphore>,
     pub(super) past: Arc<Semaphore>,
+    /// Rows of all datasets of a channel that may be under way or unmerged before the past is read
+    /// on.
+    pub backlog_rows: usize,
 }
 
 impl Default for Readers {
     /// Live lanes have places of their own: a long first load never makes them wait.
     fn default() -> Self {
-        Self { live: Arc::new(Semaphore::new(2)), past: Arc::new(Semaphore::new(2)) }
+        let places = || Arc::new(Semaphore::new(2));
+        Self { live: places(), past: places(), backlog_rows: BACKLOG_ROWS }
     }
 }
 
@@ -224,13 +235,35 @@ impl Crew {
         self.now().saturating_add(wait).unwrap_or(Timestamp::MAX)
     }
 
+    /// As [`Readers::place`], for a stage.
+    pub(super) async fn place(&self, of: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        self.heart.outside(Readers::place(of)).await
+    }
+
+    /// Begins a reading of a dataset: the source has deadlines of its own.
+    pub(super) async fn scan(&self, carrier: &Carrier, scan: Scan) -> Result<Cursor, Error> {
+        Ok(self.heart.outside(carrier.source.0.scan(&carrier.dataset, scan)).await?)
+    }
+
+    /// Reads a page, as [`Cursor::next`].
+    pub(super) async fn read(
+        &self,
+        cursor: &mut Cursor,
+        page: &mut Page,
+        rows: usize,
+    ) -> Result<bool, Error> {
+        Ok(self.heart.outside(cursor.next(page, rows)).await?)
+    }
+
     /// Runs blocking work on the pool.
     pub(super) async fn block<T, F>(&self, work: F) -> T
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        self.supervisor.pool().run(work).await
+        let done = self.supervisor.pool().run(work).await;
+        self.heart.beat();
+        done
     }
 
     /// Sends one message and reads its reply; drift goes to the ledger.
@@ -249,7 +282,7 @@ impl Crew {
             batch,
             attempt: number,
         };
-        let reply = channel.client.place(placement).await;
+        let reply = Box::pin(self.heart.outside(channel.client.place(placement))).await;
         self.heard(channel, operation, &reply).await?;
         Ok(reply)
     }
@@ -303,7 +336,8 @@ impl Crew {
         let message = channel.standard.build(operation, scope).map_err(Error::lacks)?;
         let batch = scope.batch.id.unwrap_or_default();
         let cursor = scope.page.cursor;
-        let reply = channel.client.collect(operation, &message, batch, about, cursor).await;
+        let asked = channel.client.collect(operation, &message, batch, about, cursor);
+        let reply = self.heart.outside(asked).await;
         self.heard(channel, operation, &reply).await?;
         Ok(reply)
     }

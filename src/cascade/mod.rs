@@ -51,7 +51,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::catalogue::{Kind, Object, ObjectKey};
-use crate::delivery::{ChannelId, Evidence, Lane};
+use crate::delivery::{ChannelId, Evidence, Lane, LinkState};
 use crate::ledger::spool::Owner as SpoolOwner;
 use crate::ledger::{Flow, Ledger, Link};
 use crate::standard::Standard;
@@ -100,6 +100,29 @@ fn spool_owner(flow: &Flow, lane: Lane) -> SpoolOwner {
     match lane {
         Lane::Live => SpoolOwner::live(flow.channel.as_str(), &flow.dataset),
         Lane::Backfill => SpoolOwner::BACKFILL,
+    }
+}
+
+/// How long an object may stand in a state before that is told: every waiting state has a
+/// deadline. `None` where nothing is waited for.
+pub fn patience(standard: &Standard, kind: Kind, state: LinkState) -> Option<Duration> {
+    let deadlines = &standard.settings().deadlines;
+    let followed = standard
+        .operation(&format!("{kind}.state"))
+        .is_some_and(|operation| operation.every.is_some());
+    match state {
+        LinkState::InReview => Some(deadlines.review.unwrap_or(DEFAULT_DEADLINE)),
+        // Accepted is not published, where the province publishes.
+        LinkState::Accepted if followed => Some(deadlines.review.unwrap_or(DEFAULT_DEADLINE)),
+        LinkState::Unmapped | LinkState::Stale | LinkState::Unknown | LinkState::Orphan => {
+            Some(DEFAULT_DEADLINE)
+        }
+        LinkState::Queued | LinkState::Sent => Some(deadlines.receipt.unwrap_or(DEFAULT_DEADLINE)),
+        LinkState::Accepted
+        | LinkState::Published
+        | LinkState::Exists
+        | LinkState::Refused
+        | LinkState::Withdrawn => None,
     }
 }
 

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::carrier::{Carrier, Mount};
 use super::cutting::{Cutting, Recorder};
-use super::lane::{Channel, Crew, Readers};
+use super::lane::{Channel, Crew};
 use super::pack::{self, Packed, Reading};
 use super::stage::{Progress as Step, Stage};
 use super::whole::{GONE_ROWS, Whole, gone_rows};
@@ -25,7 +25,7 @@ use crate::ledger::seal::Purpose;
 use crate::ledger::sent::{KeyRange, Known};
 use crate::ledger::{self, LaneProgress, Pass, PassKind, Progress};
 use crate::row::{KeyDigest, Page};
-use crate::supervisor::Signal;
+use crate::supervisor::{Heart, Signal};
 
 /// Rows read at once: what they need on their way stands in memory several times over.
 const PAGE_ROWS: usize = 1_000;
@@ -33,9 +33,7 @@ const PAGE_ROWS: usize = 1_000;
 const PAGE_ROOM_BYTES: u64 = 16 << 20;
 /// Rows that may be pended beyond one page before reading pauses.
 const PAGE_ROOM_ROWS: usize = 2 * PAGE_ROWS;
-/// Rows of all datasets of a channel that may be under way or unmerged: about 62 bytes each.
-const BACKLOG_ROWS: usize = 100_000;
-/// Of these, what a live lane may always use.
+/// Of the rows that may be under way, what a live lane may always use.
 const LIVE_ROWS: usize = 10_000;
 /// Below so many rows a deletion never needs an approval by its share.
 pub(super) const FEW_ROWS: u64 = 20;
@@ -60,6 +58,10 @@ impl Stage for Observe {
         let progress = self.look().await?;
         self.failures = 0;
         Ok(progress)
+    }
+
+    fn heart(&self) -> &Heart {
+        &self.crew.heart
     }
 
     fn signal(&self) -> Signal {
@@ -149,7 +151,7 @@ impl Observe {
 
     /// A look at the live lane, to its end.
     async fn poll(&mut self, mount: &Arc<Mount>) -> Result<(), Error> {
-        let _place = Readers::place(&self.crew.readers.live).await;
+        let _place = self.crew.place(&self.crew.readers.live).await;
         let flow = self.carrier.flow.clone();
         let progress = self.crew.ledger.lane_progress(flow, Lane::Live).await?;
         let after = self.start(progress.as_ref())?;
@@ -165,7 +167,7 @@ impl Observe {
         let Some(progress) = progress.filter(|progress| !progress.complete) else {
             return Ok(false);
         };
-        let place = Readers::place(&self.crew.readers.past).await;
+        let place = self.crew.place(&self.crew.readers.past).await;
         let until = progress.until_at.as_ref().and_then(|text| text.parse().ok());
         // Rows that no reading by time can find are told whole before the past is read.
         let mut finished = progress.position.is_some()
@@ -225,9 +227,9 @@ impl Observe {
         scan: Scan,
     ) -> Result<bool, Error> {
         let moves = scan != Scan::MissingTime;
-        let mut cursor = self.carrier.source.0.scan(&self.carrier.dataset, scan).await?;
+        let mut cursor = self.crew.scan(&self.carrier, scan).await?;
         while self.may_read(lane).await {
-            let Some(page) = next(&mut cursor).await? else {
+            let Some(page) = self.next(&mut cursor).await? else {
                 // The last group of rows is complete only now.
                 self.looked(lane, cursor.position().filter(|_| moves)).await?;
                 return Ok(true);
@@ -299,7 +301,7 @@ impl Observe {
     }
 
     async fn run_pass(&mut self, mount: &Arc<Mount>, pass: Pass) -> Result<(), Error> {
-        let _place = Readers::place(&self.crew.readers.past).await;
+        let _place = self.crew.place(&self.crew.readers.past).await;
         self.crew.ledger.pass_begun(pass.number).await?;
         let whole = matches!(pass.kind, PassKind::Compare | PassKind::Resend | PassKind::Rejected);
         let scan = match (&pass.since, pass.kind) {
@@ -314,7 +316,7 @@ impl Observe {
             self.carrier.index().begin_pass()?;
             self.whole = Some(Whole::begun(self.crew.now()));
         }
-        let mut cursor = self.carrier.source.0.scan(&self.carrier.dataset, scan).await?;
+        let mut cursor = self.crew.scan(&self.carrier, scan).await?;
         loop {
             while !self.may_read(Lane::Backfill).await {
                 if self.pause().await {
@@ -325,7 +327,7 @@ impl Observe {
                 self.carrier.index().end_pass();
                 return Ok(());
             }
-            let Some(page) = next(&mut cursor).await? else { break };
+            let Some(page) = self.next(&mut cursor).await? else { break };
             let rows_seen = u64::try_from(page.len()).unwrap_or(u64::MAX);
             let number = pass.number;
             let progress = Progress::Pass { number, rows_seen, rows_gone: 0, finished: false };
@@ -375,8 +377,7 @@ impl Observe {
     }
 
     /// Rows that are held above and were not met are gone from the city; false where they stay
-    /// above for now. In bulk they are deleted only with an approval: an empty table is more often
-    /// a fault than a fact.
+    /// above for now, in bulk unless approved: an empty table is more often a fault than a fact.
     async fn delete_gone(&mut self, mount: &Arc<Mount>, pass: &Pass) -> Result<bool, Error> {
         let carrier = Arc::clone(&self.carrier);
         let (gone, held) = self
@@ -398,7 +399,7 @@ impl Observe {
             return Ok(true);
         }
         let share = u64::from(self.carrier.deletion_percent);
-        if !pass.approved
+        if !(pass.approved || crate::crash::sabotaged("bulk-deletion"))
             && gone > FEW_ROWS
             && gone.saturating_mul(100) > held.saturating_mul(share)
         {
@@ -445,7 +446,10 @@ impl Observe {
             })
             .await;
         // The backlog of all datasets shares one budget; a live lane always has its own share.
-        let within = all < BACKLOG_ROWS || lane == Lane::Live && own < LIVE_ROWS;
+        let most = self.crew.readers.backlog_rows;
+        let within = all < most
+            || crate::crash::sabotaged("endless-backlog")
+            || lane == Lane::Live && own < LIVE_ROWS;
         !stopping
             && within
             && room >= PAGE_ROOM_ROWS
@@ -457,11 +461,14 @@ impl Observe {
         let mut stop = self.crew.supervisor.stop_signal();
         let raised = self.signal.raised();
         let until = self.crew.after(Duration::from_secs(1));
-        tokio::select! {
-            () = raised => {}
-            () = crate::supervisor::sleep_until(self.crew.clock(), until) => {}
-            () = stop.raised() => {}
-        }
+        let wait = async {
+            tokio::select! {
+                () = raised => {}
+                () = crate::supervisor::sleep_until(self.crew.clock(), until) => {}
+                () = stop.raised() => {}
+            }
+        };
+        self.crew.heart.outside(wait).await;
         stop.is_raised()
     }
 
@@ -500,6 +507,7 @@ impl Observe {
             })
             .await?;
         self.whole = whole;
+        packed.tally.iter().for_each(|page| self.carrier.tallied(page));
         self.crew.events.observed(&flow, rows);
         self.record(reading.lane(), packed, progress, Action::Upsert).await
     }
@@ -519,6 +527,11 @@ impl Observe {
         Recorder { crew: &self.crew, channel: &self.channel, carrier: &self.carrier }
     }
 
+    async fn next(&self, cursor: &mut Cursor) -> Result<Option<Page>, Error> {
+        let mut page = Page::default();
+        Ok(self.crew.read(cursor, &mut page, PAGE_ROWS).await?.then_some(page))
+    }
+
     fn cutting(&self, mount: &Arc<Mount>, lane: Lane) -> Cutting {
         Cutting {
             carrier: Arc::clone(&self.carrier),
@@ -528,9 +541,4 @@ impl Observe {
             lane,
         }
     }
-}
-
-async fn next(cursor: &mut Cursor) -> Result<Option<Page>, Error> {
-    let mut page = Page::default();
-    Ok(cursor.next(&mut page, PAGE_ROWS).await?.then_some(page))
 }

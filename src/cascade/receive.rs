@@ -17,7 +17,7 @@ use crate::ledger::Told;
 use crate::ledger::seal::Purpose;
 use crate::province::{DownPage, DownRow, Start};
 use crate::standard::settings::InboxSettings;
-use crate::supervisor::Signal;
+use crate::supervisor::{Heart, Signal};
 
 /// Rows of a page.
 const PAGE_ROWS: usize = 200;
@@ -53,6 +53,10 @@ impl Stage for Receive {
             return Ok(Progress::Did);
         }
         Ok(Progress::Idle(self.crew.after(self.crew.pace.ask)))
+    }
+
+    fn heart(&self) -> &Heart {
+        &self.crew.heart
     }
 
     fn signal(&self) -> Signal {

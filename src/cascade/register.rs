@@ -18,7 +18,7 @@ use crate::delivery::{BatchId, BatchOrigin, DigestSha256, Evidence, Lane, LinkSt
 use crate::ledger::spool::Owner as SpoolOwner;
 use crate::ledger::{Finding, Link, LinkFilter, NewBatch};
 use crate::standard::Scope;
-use crate::supervisor::Signal;
+use crate::supervisor::{Heart, Signal};
 
 /// Objects packed in one step.
 const STEP_OBJECTS: usize = 50;
@@ -57,6 +57,10 @@ impl Stage for Register {
         }
         self.channel.submit.raise();
         Ok(Progress::Did)
+    }
+
+    fn heart(&self) -> &Heart {
+        &self.crew.heart
     }
 
     fn signal(&self) -> Signal {

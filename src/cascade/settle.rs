@@ -21,7 +21,7 @@ use crate::ledger::sent;
 use crate::ledger::{Ended, Finding, Flow, Judged, LinkFilter, NewReject, PassKind, Waiting};
 use crate::province::{About, PARENT_FAILED};
 use crate::standard::{BatchScope, PageScope, RowJudgement, Scope};
-use crate::supervisor::Signal;
+use crate::supervisor::{Heart, Signal};
 
 /// Batches asked about in one step.
 const STEP_BATCHES: usize = 16;
@@ -72,6 +72,10 @@ impl Stage for Settle {
         let next = self.crew.ledger.next_inquiry_at(self.channel.id.clone()).await?;
         let soon = self.crew.after(Duration::from_millis(200));
         Ok(Progress::Idle(next.map_or(idle, |next| next.max(soon)).min(idle)))
+    }
+
+    fn heart(&self) -> &Heart {
+        &self.crew.heart
     }
 
     fn signal(&self) -> Signal {

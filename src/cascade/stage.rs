@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Crew, Error};
 use crate::delivery::ChannelId;
 use crate::ledger;
-use crate::supervisor::{Signal, Stop, Supervisor, TaskError, sleep_until};
+use crate::supervisor::{Heart, Signal, Stop, Supervisor, TaskError, sleep_until};
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,6 +23,9 @@ pub enum Progress {
 pub trait Stage: Send + 'static {
     /// Looks for one bounded unit of work, does it, commits. Not cancelled once begun.
     fn step(&mut self) -> impl Future<Output = Result<Progress, Error>> + Send;
+
+    /// Its sign of life: it beats with everything the stage does.
+    fn heart(&self) -> &Heart;
 
     /// What makes it look before its time.
     fn signal(&self) -> Signal;
@@ -40,6 +43,7 @@ pub async fn run(mut stage: impl Stage, supervisor: Supervisor) -> Result<(), Ta
     while !stop.is_raised() {
         // Registered before looking, so that a signal between the look and the wait is not lost.
         let raised = signal.raised();
+        stage.heart().begin();
         let until = match stage.step().await {
             Ok(Progress::Did) => {
                 tokio::task::yield_now().await;
@@ -51,12 +55,14 @@ pub async fn run(mut stage: impl Stage, supervisor: Supervisor) -> Result<(), Ta
                 clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX)
             }
         };
+        stage.heart().rest();
         tokio::select! {
             () = raised => {}
             () = sleep_until(&clock, until) => {}
             () = stop.raised() => {}
         }
     }
+    stage.heart().rest();
     Ok(())
 }
 

@@ -21,7 +21,7 @@ use super::{Carrier, Error};
 use crate::delivery::{Action, Attempt, Batch, BatchState, Lane, Outcome, RejectKind, Subject};
 use crate::ledger::manifest::ManifestRow;
 use crate::ledger::{Ended, Finding, NewReject, Scope as HoldScope, Waiting};
-use crate::supervisor::Signal;
+use crate::supervisor::{Heart, Signal};
 
 /// The stage of one channel.
 #[derive(Debug)]
@@ -88,6 +88,10 @@ impl Stage for Submit {
             return Ok(Progress::Did);
         }
         Ok(Progress::Idle(self.next_look().await?))
+    }
+
+    fn heart(&self) -> &Heart {
+        &self.crew.heart
     }
 
     fn signal(&self) -> Signal {
@@ -223,6 +227,7 @@ impl Submit {
         let again = |auth, at| Ended::Again { code: code.clone(), at, auth };
         let backoff = || {
             let asked = match outcome {
+                Outcome::Retry { .. } if crate::crash::sabotaged("impatient") => Duration::ZERO,
                 Outcome::Retry { after, .. } => after.unwrap_or_default(),
                 Outcome::Accepted { .. }
                 | Outcome::Exists { .. }
@@ -362,7 +367,7 @@ impl SplitJob {
             lane: self.batch.lane,
             now: self.crew.now(),
         };
-        let renamed = crate::crash::sabotaged("new-name");
+        let renamed = crate::crash::sabotaged("new-name") || crate::crash::sabotaged("unsplit");
         let middle = if renamed { 0 } else { rows.len() / 2 };
         let left = u64::try_from(middle).unwrap_or(u64::MAX);
         // The halves stand where the whole stood, before every batch packed since: a key's newest

@@ -197,17 +197,16 @@ pub async fn supply(
         };
         let plain: Vec<&Given> = given.iter().map(|it| it.1).collect();
         let judged = wanted::judge(candidate, &object, &plain, by, at);
-        for ((place, it), judged) in given.into_iter().zip(judged) {
+        for ((place, _), judged) in given.into_iter().zip(judged) {
             match judged {
                 Err(why) => recorded.refused.push((place, why)),
-                Ok(name) => {
-                    let known = object.supplied.get(&name).is_some_and(|x| x.value == it.value);
-                    if known {
+                Ok((name, value)) => {
+                    if object.supplied.get(&name).is_some_and(|known| known.value == value) {
                         recorded.unchanged += 1;
                         continue;
                     }
                     recorded.changed += 1;
-                    let value = Supplied { value: it.value.clone(), by: by.to_owned(), at };
+                    let value = Supplied { value, by: by.to_owned(), at };
                     values.push(NewValue { key: object.key(), name, value });
                 }
             }

@@ -3,7 +3,7 @@
 //!
 //! [`difference`] compares two versions table by table. [`catalogue`] and [`rows`] try everything
 //! the city has under a candidate. [`wanted`] says which values the candidate asks for that only
-//! people can give; `sheet` writes them as a workbook for each department and reads it back.
+//! people can give; [`sheet`] writes them as a workbook for each department and reads it back.
 //! Nothing here sends anything.
 
 pub mod catalogue;
@@ -11,6 +11,9 @@ pub mod check;
 pub mod difference;
 mod effect;
 pub mod rows;
+pub mod sheet;
+#[cfg(test)]
+mod tests;
 pub mod wanted;
 
 pub use catalogue::{Part, Recorded};

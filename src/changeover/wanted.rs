@@ -5,11 +5,12 @@
 //! one.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::check;
 use crate::catalogue::{Kind, Object, Supplied};
-use crate::standard::{Asked, LackRule, Standard};
+use crate::standard::{Asked, LackRule, Standard, SuppliedField};
 
 /// The longest value that is taken, in characters.
 pub const MAX_VALUE: usize = 4_000;
@@ -104,7 +105,7 @@ pub enum NotTaken {
 
 /// The values that a standard wants supplied, in the order of its tables.
 pub fn fields(standard: &Standard) -> Vec<WantedField> {
-    let row = |it: &crate::standard::SuppliedField<'_>| WantedField {
+    let row = |it: &SuppliedField<'_>| WantedField {
         kind: it.kind.as_str().to_owned(),
         of_item: it.of_item,
         name: it.name.to_owned(),
@@ -210,30 +211,30 @@ fn is_time(text: &str, format: &str) -> bool {
     }
 }
 
-/// Judges values for one object as the candidate would, each by its own rules; gives the name to
-/// store each under, or why it is not taken. `object` has the values that are known already.
+/// Judges values for one object as the candidate would, each by its own rules.
+///
+/// Gives the name to store each under and the value in its plain form, or why it is not taken. A
+/// coded value may be given as its title, a time as spreadsheets have it. `object` has the values
+/// that are known already.
 pub fn judge(
     standard: &Standard,
     object: &Object,
     given: &[&Given],
     by: &str,
     at: Timestamp,
-) -> Vec<Result<String, NotTaken>> {
+) -> Vec<Result<(String, String), NotTaken>> {
     let fields = standard.supplied_fields();
     let kind = object.key().kind;
     let mut tried = object.clone();
-    let names: Vec<Result<(Option<usize>, String), NotTaken>> = given
+    type Named = (Option<usize>, String, String);
+    let names: Vec<Result<Named, NotTaken>> = given
         .iter()
         .map(|it| {
-            let known = |of_item| {
-                let same = |field: &crate::standard::SuppliedField<'_>| {
-                    (field.kind, field.of_item, field.name) == (kind, of_item, it.name.as_str())
-                };
-                fields.iter().any(same)
+            let same = |field: &&SuppliedField<'_>| {
+                let wanted = (kind, it.item.is_some(), it.name.as_str());
+                (field.kind, field.of_item, field.name) == wanted
             };
-            if !known(it.item.is_some()) {
-                return Err(NotTaken::NoSuchValue);
-            }
+            let field = fields.iter().find(same).ok_or(NotTaken::NoSuchValue)?;
             let item = match &it.item {
                 None => None,
                 Some(id) => {
@@ -245,9 +246,10 @@ pub fn judge(
                 return Err(NotTaken::Length);
             }
             let name = stored_name(object, item, &it.name).ok_or(NotTaken::NoSuchObject)?;
-            let supplied = Supplied { value: it.value.clone(), by: by.to_owned(), at };
+            let value = plain(field, it.value.trim());
+            let supplied = Supplied { value: value.clone(), by: by.to_owned(), at };
             tried.supplied.insert(name.clone(), supplied);
-            Ok((item, name))
+            Ok((item, name, value))
         })
         .collect();
     let mut broken: Vec<(Option<usize>, String, LackRule)> = Vec::new();
@@ -261,16 +263,38 @@ pub fn judge(
         });
     }
     let judged = names.into_iter().zip(given).map(|(name, given)| {
-        let (item, stored) = name?;
+        let (item, stored, value) = name?;
         let rule = broken.iter().find(|it| it.0 == item && it.1 == given.name).map(|it| it.2);
         match rule {
-            None => Ok(stored),
+            None => Ok((stored, value)),
             Some(LackRule::Length | LackRule::Required) => Err(NotTaken::Length),
             Some(LackRule::Code) => Err(NotTaken::Code),
             Some(LackRule::Format | LackRule::Operation) => Err(NotTaken::Format),
         }
     });
     judged.collect()
+}
+
+/// A value in the form in which it is kept: a code's title as its word, a time of a spreadsheet in
+/// the field's own format.
+fn plain(field: &SuppliedField<'_>, text: &str) -> String {
+    let codes = field.codes.iter().filter(|it| !it.code.is_empty());
+    if !codes.clone().any(|it| it.word == text) {
+        let mut titled = codes.filter(|it| it.title == text);
+        if let (Some(only), None) = (titled.next(), titled.next()) {
+            return only.word.clone();
+        }
+    }
+    let format = field.field.format.as_str();
+    if format.contains('%') && !is_time(text, format) {
+        let time = text.parse::<DateTime>().ok().or_else(|| {
+            let day = text.parse::<jiff::civil::Date>().ok()?;
+            Some(day.to_datetime(jiff::civil::Time::midnight()))
+        });
+        let written = time.and_then(|at| jiff::fmt::strtime::format(format, at).ok());
+        return written.unwrap_or_else(|| text.to_owned());
+    }
+    text.to_owned()
 }
 
 /// The kinds of objects, by the word that travels.

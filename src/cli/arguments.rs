@@ -332,6 +332,76 @@ pub enum Standard {
         #[command(flatten)]
         format: Format,
     },
+    /// Tells what differs between two standards, and what of the city's it touches (比较).
+    Diff {
+        /// The older: id/version, or a directory.
+        from: String,
+        /// The newer: id/version, or a directory.
+        to: String,
+        /// Whose catalogue is counted.
+        #[arg(long)]
+        channel: Option<String>,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Tries everything the city has under a candidate, nothing sent; 1 if anything would be
+    /// refused (试算).
+    Check(StandardCheck),
+    /// Takes in workbooks that departments filled in, whole or in parts; 1 if any value is not
+    /// taken (收回填报).
+    Supply(StandardSupply),
+}
+
+/// `standard check`.
+#[derive(Args, Debug)]
+pub struct StandardCheck {
+    /// The candidate: id/version.
+    pub standard: String,
+    /// Whose catalogue and rows.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Which rows are tried: none, the first 1,000 of each dataset by key, or all.
+    #[arg(long, value_enum, default_value_t = RowsTried::Sample)]
+    pub rows: RowsTried,
+    /// Writes the values to fill in: a file ending in .xlsx for all departments, else a folder
+    /// with one workbook for each.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub xlsx: Option<PathBuf>,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// Which rows `standard check` tries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum RowsTried {
+    /// No rows.
+    None,
+    /// The first of each dataset, in the order of keys.
+    Sample,
+    /// Every row.
+    All,
+}
+
+/// `standard supply`.
+#[derive(Args, Debug)]
+pub struct StandardSupply {
+    /// The workbooks.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Who vouches for the values, for the record.
+    #[arg(long, value_name = "NAME")]
+    pub by: String,
+    /// Judges them by this candidate, not by the one that the workbook names.
+    #[arg(long, value_name = "STANDARD")]
+    pub standard: Option<String>,
+    /// Only says what would be taken.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
 }
 
 /// `reconcile`.
@@ -380,19 +450,72 @@ pub enum Ledger {
 
 /// `rehearsal`.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Rehearsal {
+    /// Something else than playing the platform.
+    #[command(subcommand)]
+    pub command: Option<Rehearse>,
     /// The standard's directory, for example config/standards/reference-xml/1.0.
-    #[arg(long, value_name = "DIR")]
-    pub standard: PathBuf,
+    #[arg(long, value_name = "DIR", required = true)]
+    pub standard: Option<PathBuf>,
     /// Where it listens.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
     /// Where province.sqlite and the certificates go.
-    #[arg(long, value_name = "DIR")]
-    pub dir: PathBuf,
+    #[arg(long, value_name = "DIR", required = true)]
+    pub dir: Option<PathBuf>,
     /// A script of faults (TOML).
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
+}
+
+/// `rehearsal …`.
+#[derive(Debug, Subcommand)]
+pub enum Rehearse {
+    /// Tries a platform by a standard's tables, test by test (一致性测试).
+    Conformance(Box<Conformance>),
+}
+
+/// `rehearsal conformance`.
+#[derive(Args, Debug)]
+pub struct Conformance {
+    /// The standard's directory, for example config/standards/reference-xml/1.0.
+    #[arg(long, value_name = "DIR")]
+    pub standard: PathBuf,
+    /// A test endpoint; without one the stand-in is tried, which is started for it. What is
+    /// registered there stays where the standard has no cancellation.
+    #[arg(long, value_name = "URL")]
+    pub against: Option<String>,
+    /// Takes address, certificates and credentials from this channel of the configuration.
+    #[arg(long, value_name = "CHANNEL", conflicts_with_all = ["ca", "client_certificate", "credentials"])]
+    pub channel: Option<String>,
+    /// Certificates to trust, PEM.
+    #[arg(long, value_name = "FILE", requires = "against")]
+    pub ca: Option<PathBuf>,
+    /// Our certificate with its chain, PEM.
+    #[arg(long, value_name = "FILE", requires_all = ["against", "client_key"])]
+    pub client_certificate: Option<PathBuf>,
+    /// Its key, PEM, in a file that others cannot read.
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    pub client_key: Option<PathBuf>,
+    /// A credential of the standard and the file it is in; as often as there are credentials.
+    #[arg(long = "credential", value_name = "NAME=FILE", value_parser = pair, requires = "against")]
+    pub credentials: Vec<(String, String)>,
+    /// A value to be used instead of a made-up one, for example organisation.region=510100.
+    #[arg(long = "value", value_name = "WORD=TEXT", value_parser = pair)]
+    pub values: Vec<(String, String)>,
+    /// Writes a report: HTML where the name ends in .html, otherwise Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// From which all ids come; 1 for the stand-in, otherwise from the clock.
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+/// Reads `NAME=TEXT`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=TEXT")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Reads a moment; one without an offset is Chinese time.
@@ -425,6 +548,25 @@ mod tests {
     #[test]
     fn the_definition_holds_together() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_rehearsal_plays_or_tries_a_platform() {
+        for right in [
+            "cascaded rehearsal --standard s --listen 127.0.0.1:1 --dir d --faults f",
+            "cascaded rehearsal conformance --standard s --channel province --config c",
+            "cascaded rehearsal conformance --standard s --against https://h --ca c \
+             --credential secret=f --value organisation.region=510100 --report r.html --seed 7",
+        ] {
+            assert!(parse(right).is_ok(), "{right}: {:?}", parse(right).err());
+        }
+        for wrong in [
+            "cascaded rehearsal --standard s",
+            "cascaded rehearsal conformance --standard s --ca c",
+            "cascaded rehearsal conformance --standard s --against https://h --client-certificate c",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::control::protocol::{
 use super::arguments::{self, Arguments, Command, Jobs, Ledger, RejectFilter, Rejects, Standard};
 use super::client::ask;
 use super::text::Message;
-use super::{Console, Exit, Local, Trouble};
+use super::{Console, Exit, Local, Trouble, changeover};
 
 /// How often a waiting command looks at its job.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -38,13 +38,20 @@ pub(super) fn dispatch(
             Ok(())
         }
         Command::Doctor(format) => local.doctor(config, format.json, console),
-        Command::Rehearsal(rehearsal) => local.rehearsal(rehearsal, console),
+        Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
             local.ledger_restore(config, directory, console)
         }
         Command::Ledger(Ledger::Verify { offline: true, format }) => {
             let report = local.ledger_verify(config)?;
             answer(&Response::Ledger(report), format.json, console)
+        }
+        Command::Standard(Standard::Diff { from, to, channel, format }) => {
+            changeover::diff(arguments, (from, to), channel.as_deref(), format.json, console)
+        }
+        Command::Standard(Standard::Check(it)) => changeover::check(&arguments.socket, it, console),
+        Command::Standard(Standard::Supply(it)) => {
+            changeover::supply(&arguments.socket, it, console)
         }
         Command::Rejects(Rejects::Export { filter, reason, output }) => {
             export(&arguments.socket, filter, reason, output, console)
@@ -134,6 +141,7 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         }
         Command::Ledger(Ledger::Verify { format, .. }) => (Request::LedgerVerify {}, format.json),
         Command::Ledger(Ledger::Restore { .. })
+        | Command::Standard(Standard::Diff { .. } | Standard::Check(_) | Standard::Supply(_))
         | Command::Demo(_)
         | Command::Run
         | Command::Check

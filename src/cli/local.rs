@@ -1,13 +1,14 @@
 //! The commands that start or open something themselves.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::arguments::{Demo, Rehearsal};
-use super::{Console, Exit, Local, Trouble, demonstration};
+use super::arguments::{Demo, Rehearsal, Rehearse};
+use super::{Console, Exit, Local, Trouble, conformance, demonstration};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Configuration, Problem};
@@ -16,6 +17,9 @@ use crate::rehearsal::certificates::Certificates;
 use crate::rehearsal::{Platform, Script, Settings};
 use crate::supervisor::{Ended, StopPolicy, Supervisor, TaskError};
 use crate::telemetry::logs;
+
+/// How long blocking jobs that outlived the stop may take to end.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// Everything assembled: what `main` hands to the command line.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +33,9 @@ impl Local for Assembly {
 
     fn run(&self, config: &Path, _console: &mut Console<'_>) -> Result<(), Trouble> {
         let runtime = runtime()?;
-        let configuration = runtime.block_on(proven(config, |it| log(it.logs)))?;
-        runtime.block_on(run(configuration))
+        let result = runtime.block_on(run(config));
+        leave(runtime, LAST_WAIT);
+        result
     }
 
     fn check(&self, config: &Path) -> Result<(), Trouble> {
@@ -75,14 +80,23 @@ impl Local for Assembly {
         Ok(())
     }
 
-    fn rehearsal(&self, rehearsal: &Rehearsal, console: &mut Console<'_>) -> Result<(), Trouble> {
+    fn rehearsal(
+        &self,
+        config: &Path,
+        rehearsal: &Rehearsal,
+        console: &mut Console<'_>,
+    ) -> Result<(), Trouble> {
+        if let Some(Rehearse::Conformance(trial)) = &rehearsal.command {
+            log(logs::Settings { level: logs::Least::Error, ..logs::Settings::default() })?;
+            return runtime()?.block_on(conformance::run(trial, config, console));
+        }
         log(logs::Settings::default())?;
         runtime()?.block_on(rehearse(rehearsal, console)).map_err(failed("E-REHEARSAL"))
     }
 }
 
 /// Reads the configuration; every problem at once and exit 78.
-fn load(path: &Path) -> Result<Configuration, Trouble> {
+pub(super) fn load(path: &Path) -> Result<Configuration, Trouble> {
     Configuration::load(path).map_err(|problems| Trouble {
         exit: Exit::Configuration,
         failures: problems.iter().map(problem).collect(),
@@ -99,13 +113,9 @@ async fn proven(
         exit: Exit::Configuration,
         failures: problems.iter().map(problem).collect(),
     };
-    let (configuration, mut problems) = Configuration::examine(path).map_err(trouble)?;
+    let (configuration, problems) = Configuration::examine(path).map_err(trouble)?;
     begin(&configuration)?;
-    let found = crate::app::prove(&configuration, &Clock::system()).await;
-    // A source whose file is missing was told of as such, not once more for each of its datasets.
-    let told = |it: &Problem| problems.iter().any(|told| it.message.contains(&told.message));
-    let found: Vec<Problem> = found.into_iter().filter(|it| !told(it)).collect();
-    problems.extend(found);
+    let problems = crate::app::with_the_world(&configuration, problems, &Clock::system()).await;
     if problems.is_empty() { Ok(configuration) } else { Err(trouble(problems)) }
 }
 
@@ -138,7 +148,7 @@ fn runtime() -> Result<Runtime, Trouble> {
         .worker_threads(2)
         // Readers and the pool's places are bounded below this; idle threads keep memory.
         .max_blocking_threads(32)
-        .thread_keep_alive(std::time::Duration::from_secs(2))
+        .thread_keep_alive(Duration::from_secs(2))
         .enable_all()
         .build()
         .map_err(|error| failed("E-CLI-RUNTIME")(error.into()))
@@ -150,13 +160,53 @@ fn log(settings: logs::Settings) -> Result<(), Trouble> {
         .map_err(|error| failed("E-CLI-LOG")(error.into()))
 }
 
-async fn run(configuration: Configuration) -> Result<(), Trouble> {
-    let app = App::build(configuration, Clock::system()).await.map_err(failed("E-RUN-BUILD"))?;
-    app.open_doors().await.map_err(failed("E-RUN-DOORS"))?;
+/// Runs the daemon; signals are caught before anything is opened.
+async fn run(config: &Path) -> Result<(), Trouble> {
+    let signals = |error: std::io::Error| failed("E-RUN-SIGNALS")(error.into());
+    let mut stops = Stops::catch().map_err(signals)?;
+    let hangup = signal(SignalKind::hangup()).map_err(signals)?;
+    let ready = async {
+        let configuration = proven(config, |it| log(it.logs)).await?;
+        let built = App::build(configuration, Clock::system()).await;
+        let app = built.map_err(failed("E-RUN-BUILD"))?;
+        app.open_doors().await.map_err(failed("E-RUN-DOORS"))?;
+        Ok::<_, Trouble>(app)
+    };
+    let app = tokio::select! {
+        app = ready => app?,
+        () = stops.raised() => {
+            tracing::info!("told to stop before it was ready");
+            return Ok(());
+        }
+    };
     app.start();
-    stop_on_signals(&app.supervisor).map_err(|error| failed("E-RUN-SIGNALS")(error.into()))?;
+    stops.watch(&app.supervisor);
+    reload_on(hangup, &app);
     let ended = app.run().await;
     outcome(ended)
+}
+
+/// SIGHUP reads everything again; what comes of it is logged.
+fn reload_on(mut hangup: Signal, app: &App) {
+    let foreman = Arc::clone(&app.foreman);
+    app.supervisor.spawn("hangup", StopPolicy::Abort, async move {
+        while hangup.recv().await.is_some() {
+            drop(foreman.reload().await);
+        }
+        std::future::pending::<Result<(), TaskError>>().await
+    });
+}
+
+/// Leaves the runtime. A blocking job that does not end, such as a read from a share that is gone,
+/// holds nothing that the next start needs: it is left behind after `patience`.
+fn leave(runtime: Runtime, patience: Duration) {
+    let clock = Clock::system();
+    let begun = clock.now();
+    runtime.shutdown_timeout(patience);
+    let took = Duration::try_from(clock.now().duration_since(begun)).unwrap_or_default();
+    if took >= patience {
+        tracing::warn!(seconds = patience.as_secs(), "a blocking job did not end and is left");
+    }
 }
 
 /// What the supervisor's end means for the process.
@@ -177,19 +227,41 @@ pub(super) fn outcome(ended: Ended) -> Result<(), Trouble> {
     }
 }
 
+/// SIGTERM and SIGINT, caught from now on: one that comes early is not lost and kills nobody.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    /// Must be called within a runtime.
+    fn catch() -> std::io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Completes when one came. Cancel-safe: one that came stays.
+    async fn raised(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Has the supervisor stop in order at the first.
+    fn watch(mut self, supervisor: &Supervisor) {
+        let stopping = supervisor.clone();
+        supervisor.spawn("signals", StopPolicy::Abort, async move {
+            self.raised().await;
+            stopping.stop();
+            std::future::pending::<Result<(), TaskError>>().await
+        });
+    }
+}
+
 /// SIGTERM and SIGINT stop in order.
 pub(super) fn stop_on_signals(supervisor: &Supervisor) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let stopping = supervisor.clone();
-    supervisor.spawn("signals", StopPolicy::Abort, async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        stopping.stop();
-        std::future::pending::<Result<(), TaskError>>().await
-    });
+    Stops::catch()?.watch(supervisor);
     Ok(())
 }
 
@@ -197,13 +269,13 @@ async fn rehearse(rehearsal: &Rehearsal, console: &mut Console<'_>) -> anyhow::R
     let clock = Clock::system();
     let supervisor = Supervisor::new(clock.clone(), 8);
     let certificates = Certificates::generate()?;
-    let folder: PathBuf = rehearsal.dir.clone();
+    // The command line demands both where no other command is named.
+    let (Some(standard), Some(folder)) = (rehearsal.standard.clone(), rehearsal.dir.clone()) else {
+        anyhow::bail!("name the standard and the folder: --standard DIR --dir DIR");
+    };
     let credentials = crate::demo::write_keys(&folder, &certificates)?;
-    let mut settings = Settings::new(
-        rehearsal.standard.clone(),
-        certificates.server.clone(),
-        certificates.stranger.clone(),
-    );
+    let mut settings =
+        Settings::new(standard, certificates.server.clone(), certificates.stranger.clone());
     settings.listen = rehearsal.listen;
     settings.database = Some(folder.join("province.sqlite"));
     settings.client_authority = Some(certificates.authority.clone());
@@ -216,7 +288,7 @@ async fn rehearse(rehearsal: &Rehearsal, console: &mut Console<'_>) -> anyhow::R
     }
     console.data(&format!("{}\n", platform.url()));
     stop_on_signals(&supervisor)?;
-    let ended = supervisor.run(std::time::Duration::from_secs(5)).await;
+    let ended = supervisor.run(Duration::from_secs(5)).await;
     drop(Arc::new(platform));
     match ended.cause {
         Some((task, _)) => Err(anyhow::anyhow!("task {task} ended by itself")),

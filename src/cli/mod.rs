@@ -6,11 +6,14 @@
 //! and ends in a stable code.
 
 pub mod arguments;
+mod changeover;
 mod client;
+mod conformance;
 mod demonstration;
 mod dispatch;
 mod local;
 mod show;
+mod show_changeover;
 mod table;
 mod text;
 
@@ -96,8 +99,14 @@ pub trait Local {
         backup: &Path,
         console: &mut Console<'_>,
     ) -> Result<(), Trouble>;
-    /// `rehearsal`: returns when it was told to stop.
-    fn rehearsal(&self, rehearsal: &Rehearsal, console: &mut Console<'_>) -> Result<(), Trouble>;
+    /// `rehearsal`: returns when it was told to stop, or when every test has been tried; `config` is
+    /// read only where a channel is named.
+    fn rehearsal(
+        &self,
+        config: &Path,
+        rehearsal: &Rehearsal,
+        console: &mut Console<'_>,
+    ) -> Result<(), Trouble>;
 }
 
 /// Where a command says something.

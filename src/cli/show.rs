@@ -29,18 +29,23 @@ impl View {
         message.say(self.language, fill)
     }
 
-    fn word(&self, message: Message) -> String {
+    pub(super) fn word(&self, message: Message) -> String {
         self.say(message, &[])
     }
 
-    fn time(&self, at: Option<Timestamp>) -> String {
+    pub(super) fn time(&self, at: Option<Timestamp>) -> String {
         let shown = |at: Timestamp| {
             at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
         };
         at.map_or_else(|| "-".to_owned(), shown)
     }
 
-    fn table(&self, head: &[Message], rows: Vec<Vec<String>>, numbers: &[usize]) -> String {
+    pub(super) fn table(
+        &self,
+        head: &[Message],
+        rows: Vec<Vec<String>>,
+        numbers: &[usize],
+    ) -> String {
         if rows.is_empty() {
             return self.word(Message::Empty) + "\n";
         }
@@ -82,6 +87,11 @@ impl View {
             }
             Response::Standards(it) => self.standards(it),
             Response::Standard(it) => self.standard(it),
+            Response::Differences(it) => self.differences(it),
+            Response::Checked(it) => self.checked(it),
+            Response::RowsChecked(it) => self.rows_checked(std::slice::from_ref(it)),
+            Response::Wanted(it) => it.entries.iter().map(|it| self.wanted(it)).collect(),
+            Response::Supplied(it) => self.supplied(it),
             Response::Reconciled(it) => self.reconciled(it),
             Response::Ledger(it) => self.ledger(it),
             Response::Reloaded(it) => self.reloaded(it),
@@ -194,7 +204,7 @@ impl View {
             Message::LastConfirmed,
             Message::Deadline,
         ];
-        self.listing(it, &head, &[5, 6, 7, 8], |it| {
+        let mut text = self.listing(it, &head, &[5, 6, 7, 8], |it| {
             let freshness = Message::of_freshness(&it.freshness)
                 .map_or_else(|| it.freshness.clone(), |message| self.word(message));
             let held = it.held.as_ref().map(|why| self.say(Message::Held, &[why]));
@@ -212,7 +222,17 @@ impl View {
                 self.time(it.last_confirmed),
                 self.time(it.deadline),
             ]
-        })
+        });
+        // Of one dataset, its rules as well.
+        if let [one] = it.entries.as_slice() {
+            for rule in &one.rules {
+                let [asked, broken, waived] = [rule.executed, rule.broken, rule.waived].map(count);
+                let said = [rule.rule.as_str(), &asked, &broken, &waived];
+                text.push_str(&printable(self.say(Message::RuleLine, &said)));
+                text.push('\n');
+            }
+        }
+        text
     }
 
     fn links(&self, it: &Listing<Link>) -> String {

@@ -49,7 +49,7 @@ impl Local for Nothing {
     fn ledger_restore(&self, _: &Path, _: &Path, _: &mut Console<'_>) -> Result<(), Trouble> {
         Ok(())
     }
-    fn rehearsal(&self, _: &Rehearsal, _: &mut Console<'_>) -> Result<(), Trouble> {
+    fn rehearsal(&self, _: &Path, _: &Rehearsal, _: &mut Console<'_>) -> Result<(), Trouble> {
         Ok(())
     }
 }

@@ -5,9 +5,11 @@
 //! Secrets are only ever paths of files that nobody else can read. Relative paths are relative to
 //! the configuration's folder.
 
+mod changes;
 mod file;
 mod problem;
 
+pub use changes::Changes;
 pub use file::{
     ChannelSettings, CodeTableSettings, ControlSettings, LedgerSettings, PaceSettings, ROWS,
 };
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use crate::calendar::Calendar;
 use crate::checks::{CodeTable, Rules};
 use crate::city::{self, CatalogueSettings, Dataset, SourceSettings};
+use crate::delivery::DigestSha256;
 use crate::standard::{self, Standard};
 use crate::telemetry::logs;
 
@@ -42,6 +45,8 @@ pub struct DatasetRules {
     pub dataset: Dataset,
     /// Its compiled rules.
     pub rules: Rules,
+    /// Of its settings, rules included: another digest, another dataset.
+    pub written: DigestSha256,
 }
 
 /// A configuration without a mistake that shows without connecting anywhere.
@@ -59,6 +64,8 @@ pub struct Configuration {
     pub control: ControlSettings,
     /// How often it looks.
     pub pace: PaceSettings,
+    /// Where standards are looked for.
+    pub standard_folders: Vec<PathBuf>,
     /// Every standard found.
     pub standards: BTreeMap<String, Arc<Standard>>,
     /// The channels.
@@ -71,6 +78,8 @@ pub struct Configuration {
     pub datasets: Vec<DatasetRules>,
     /// Working days.
     pub calendar: Calendar,
+    /// Digests of the code tables' files, by id.
+    pub code_tables: BTreeMap<String, DigestSha256>,
 }
 
 impl Configuration {
@@ -95,44 +104,13 @@ impl Configuration {
         Self::parse(&text, path, &base)
     }
 
-    /// Sections of `other` that differ from these and take effect only with a restart.
-    pub fn differences(&self, other: &Self) -> Vec<String> {
-        let ids = |it: &Self| -> Vec<String> {
-            it.datasets
-                .iter()
-                .map(|it| format!("{:?} {:?}", it.dataset, it.rules.rules()))
-                .collect()
-        };
-        let channels = |it: &Self| -> Vec<String> {
-            it.channels
-                .iter()
-                .map(|it| format!("{:?} {}", it.settings, it.standard.digest()))
-                .collect()
-        };
-        let differs = [
-            ("city", self.city != other.city),
-            ("ledger", format!("{:?}", self.ledger) != format!("{:?}", other.ledger)),
-            ("control", format!("{:?}", self.control) != format!("{:?}", other.control)),
-            ("pace", format!("{:?}", self.pace) != format!("{:?}", other.pace)),
-            ("channel", channels(self) != channels(other)),
-            ("source", format!("{:?}", self.sources) != format!("{:?}", other.sources)),
-            ("catalogue", format!("{:?}", self.catalogue) != format!("{:?}", other.catalogue)),
-            ("dataset", ids(self) != ids(other)),
-        ];
-        differs
-            .into_iter()
-            .filter(|(_, differs)| *differs)
-            .map(|(section, _)| section.to_owned())
-            .collect()
-    }
-
     fn parse(text: &str, path: &Path, base: &Path) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut problems = Vec::new();
         let mut file = file::File::read(text, &mut problems)?;
         file.resolve(base);
         let standards = standards(&file.standards, &mut problems);
         let channels = channels(&file, &standards, &mut problems);
-        let code_tables = code_tables(&file.code_tables, &mut problems);
+        let (code_tables, digests) = code_tables(&file.code_tables, &mut problems);
         let calendar = calendar(file.calendar.as_deref(), &mut problems);
         let datasets = datasets(&file, &code_tables, &mut problems);
         file.ledger.check(&mut problems);
@@ -143,15 +121,49 @@ impl Configuration {
             logs: file.logs,
             control: file.control,
             pace: file.pace,
+            standard_folders: file.standards,
             standards,
             channels,
             sources: file.sources,
             catalogue: file.catalogue,
             datasets,
             calendar,
+            code_tables: digests,
         };
         Ok((configuration, problems))
     }
+}
+
+/// Loads the standard of this name as its directory is now, `None` where no folder has one. Reads
+/// files: blocking work.
+///
+/// # Errors
+/// Every problem of the directory.
+pub fn standard_now(folders: &[PathBuf], name: &str) -> Option<Result<Standard, Vec<Problem>>> {
+    let is_part = |part: &str| !part.is_empty() && part != "." && part != "..";
+    let (id, version) = name.split_once('/')?;
+    if !is_part(id) || !is_part(version) || version.contains('/') {
+        return None;
+    }
+    let directory = folders
+        .iter()
+        .map(|folder| folder.join(id).join(version))
+        .find(|directory| directory.join("standard.toml").is_file())?;
+    Some(standard_at(&directory))
+}
+
+/// Loads the standard of a directory. Reads files: blocking work.
+///
+/// # Errors
+/// Every problem of the directory.
+pub fn standard_at(directory: &Path) -> Result<Standard, Vec<Problem>> {
+    let place = directory.display().to_string();
+    let files = standard::files(directory)
+        .map_err(|error| vec![Problem::new(&place, &error.to_string())])?;
+    standard::load(&files).map_err(|list| {
+        let told = list.iter();
+        told.map(|it| Problem::coded(&place, &it.to_string(), it.code.as_str())).collect()
+    })
 }
 
 /// Loads every standard below the folders: `ID/VERSION/standard.toml`.
@@ -244,8 +256,9 @@ fn channels(
 fn code_tables(
     settings: &[CodeTableSettings],
     problems: &mut Vec<Problem>,
-) -> BTreeMap<String, CodeTable> {
+) -> (BTreeMap<String, CodeTable>, BTreeMap<String, DigestSha256>) {
     let mut tables = BTreeMap::new();
+    let mut digests = BTreeMap::new();
     for it in settings {
         let place = format!("code_table.{}", it.id);
         let text = match read(&it.file, &format!("{place}.file")) {
@@ -255,6 +268,7 @@ fn code_tables(
                 continue;
             }
         };
+        digests.insert(it.id.clone(), DigestSha256::of(text.as_bytes()));
         match CodeTable::parse(&text) {
             Ok(table) => drop(tables.insert(it.id.clone(), table)),
             Err(list) => problems.extend(list.into_iter().map(|problem| {
@@ -263,7 +277,7 @@ fn code_tables(
             })),
         }
     }
-    tables
+    (tables, digests)
 }
 
 fn calendar(path: Option<&Path>, problems: &mut Vec<Problem>) -> Calendar {
@@ -312,7 +326,9 @@ fn datasets(
         .into_iter()
         .filter_map(|dataset| {
             let rules = rules.get(dataset.id.as_str())?.clone();
-            Some(DatasetRules { dataset, rules })
+            let settings = file.datasets.iter().find(|it| it.id == dataset.id)?;
+            let written = DigestSha256::of(format!("{settings:?}").as_bytes());
+            Some(DatasetRules { dataset, rules, written })
         })
         .collect()
 }

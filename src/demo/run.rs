@@ -54,7 +54,7 @@ pub async fn look(app: &App) -> Result<Sight, ledger::Error> {
     for flow in &flows {
         add(&mut sight.rows, flow);
     }
-    for channel in &app.channels {
+    for channel in &app.channels() {
         let links = ledger.links(channel.id.clone(), LinkFilter::default()).await?;
         let states: BTreeMap<_, _> =
             links.iter().map(|link| (link.key.clone(), link.state)).collect();
@@ -153,7 +153,7 @@ pub async fn watch(
 /// Compares every mounted dataset with what the province holds.
 pub async fn compare(app: &App) -> Result<Vec<Comparison>, crate::cascade::Error> {
     let mut found = Vec::new();
-    for channel in &app.channels {
+    for channel in &app.channels() {
         let datasets: Vec<String> =
             channel.carriers().map(|carrier| carrier.flow().dataset.clone()).collect();
         let totals = app.crew.totals(channel).await?;

@@ -205,6 +205,21 @@ impl Ledger {
         .await
     }
 
+    /// Somebody acted: no queued batch of the channel need wait its time out.
+    pub async fn every_wait_ended(&self, channel: ChannelId) -> Result<()> {
+        self.write("end every wait", move |transaction, now| {
+            transaction
+                .execute(
+                    "UPDATE batch SET next_attempt_at = ?2
+                     WHERE channel = ?1 AND state = 'queued' AND next_attempt_at > ?2",
+                    params![channel.as_str(), stored(now)],
+                )
+                .map(drop)
+                .map_err(Error::engine("end every wait"))
+        })
+        .await
+    }
+
     /// The province answered what became of a batch whose answer was lost, or a taken batch is
     /// asked about again. A receipt that is known already changes nothing.
     pub async fn batch_resolved(&self, batch: BatchId, ended: Ended) -> Result<()> {

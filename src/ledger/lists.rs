@@ -1,6 +1,7 @@
 //! Pages of lists and single looks, as operators and probes ask for them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -11,7 +12,7 @@ use super::rejects::{REJECT, Reject, read_reject};
 use super::rows::Flow;
 use super::{Error, Ledger, Result, history, identity, instant, stored};
 use crate::catalogue::{Kind, ObjectKey};
-use crate::delivery::{BatchState, ChannelId, DigestSha256, RejectKind, StandardId};
+use crate::delivery::{BatchState, ChannelId, DigestSha256, LinkState, RejectKind, StandardId};
 use crate::fact::{self, JobAct};
 
 /// Which batches to page through.
@@ -51,6 +52,21 @@ pub struct Late {
     pub channel: ChannelId,
     /// Where they stand.
     pub state: BatchState,
+    /// How many.
+    pub count: u64,
+    /// The oldest deadline that has passed.
+    pub since: Timestamp,
+}
+
+/// Objects of a kind that have stood in a state for too long.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LateLinks {
+    /// On which channel.
+    pub channel: ChannelId,
+    /// Of which kind.
+    pub kind: Kind,
+    /// Where they stand.
+    pub state: LinkState,
     /// How many.
     pub count: u64,
     /// The oldest deadline that has passed.
@@ -185,9 +201,43 @@ impl Ledger {
         .await
     }
 
+    /// Objects that should be above and have stood in one of these states for longer than its
+    /// patience.
+    pub async fn late_links(
+        &self,
+        channel: ChannelId,
+        patience: Vec<(Kind, LinkState, Duration)>,
+        now: Timestamp,
+    ) -> Result<Vec<LateLinks>> {
+        self.read(move |connection| {
+            let engine = || Error::engine("look for late objects");
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT count(*), min(since) FROM link WHERE channel = ?1 AND kind = ?2
+                     AND state = ?3 AND since < ?4 AND wanted IS NOT NULL",
+                )
+                .map_err(engine())?;
+            let mut late = Vec::new();
+            for (kind, state, patience) in patience {
+                let Ok(before) = now.saturating_sub(patience) else { continue };
+                let parameters =
+                    params![channel.as_str(), kind.as_str(), state.as_str(), stored(before)];
+                let (count, oldest): (i64, Option<i64>) = statement
+                    .query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?)))
+                    .map_err(engine())?;
+                let Some(oldest) = oldest.map(instant).transpose()? else { continue };
+                let since = oldest.saturating_add(patience).unwrap_or(Timestamp::MAX);
+                let (channel, count) = (channel.clone(), count.cast_unsigned());
+                late.push(LateLinks { channel, kind, state, count, since });
+            }
+            Ok(late)
+        })
+        .await
+    }
+
     /// Whether everything of a dataset that stood in the city was read once: its past where it has
-    /// a lane for it, otherwise a whole reading that ended at `since` or later.
-    pub async fn read_through(&self, flow: Flow, since: Timestamp) -> Result<bool> {
+    /// a lane for it, otherwise by a whole reading. A restart forgets none of it.
+    pub async fn read_through(&self, flow: Flow) -> Result<bool> {
         self.read(move |connection| {
             let parameters = params![flow.channel.as_str(), flow.dataset];
             let lane: Option<bool> = connection
@@ -210,15 +260,15 @@ impl Ledger {
             if let Some(complete) = lane {
                 return Ok(complete && !open);
             }
-            let last: Option<i64> = connection
+            let read: bool = connection
                 .query_row(
-                    "SELECT max(finished_at) FROM pass WHERE channel = ?1 AND dataset = ?2
-                     AND kind IN ('compare', 'resend') AND state = 'done'",
+                    "SELECT EXISTS (SELECT 1 FROM pass WHERE channel = ?1 AND dataset = ?2
+                     AND kind IN ('compare', 'resend') AND state = 'done')",
                     parameters,
                     |row| row.get(0),
                 )
                 .map_err(Error::engine("read passes"))?;
-            Ok(!open && last.is_some_and(|at| at >= stored(since)))
+            Ok(!open && read)
         })
         .await
     }

@@ -238,6 +238,8 @@ impl Ledger {
                 delta.due += i64::from(batch.rows);
                 delta.queued += i64::from(batch.rows);
             }
+            // What is turned away on this very page is not mended by what stands before it.
+            rejects::mended(transaction, flow, &observation.mended, &observation.replayed)?;
             let mut by_rule: BTreeMap<&str, u64> = BTreeMap::new();
             for reject in &observation.rejects {
                 if rejects::insert_reject(transaction, flow, &observation.owner, reject, None, now)?
@@ -254,7 +256,6 @@ impl Ledger {
                 let kind = fact::Kind::Rejected { kind: RejectKind::Local, code, rows };
                 history::record(transaction, Some(&flow.channel), &flow.dataset, kind, now)?;
             }
-            rejects::mended(transaction, flow, &observation.mended, &observation.replayed)?;
             for kind in rejects::replayed(transaction, flow, &observation.replayed)? {
                 let before = Delta::rejected(kind, 1);
                 delta.due -= 1;

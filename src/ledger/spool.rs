@@ -52,7 +52,7 @@ pub const PAYLOAD_LIMIT_BYTES: u64 = 64 << 20;
 pub const MANIFEST_LIMIT_BYTES: u64 = 64 << 20;
 
 /// How much the spool may hold.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Limits {
     /// Most bytes in the folder.
     pub bound_bytes: u64,
@@ -116,6 +116,7 @@ struct Held {
     /// Live lanes that a share is kept for → bytes they use; the backfills too.
     used: BTreeMap<Owner, u64>,
     total: u64,
+    limits: Limits,
 }
 
 impl Held {
@@ -150,7 +151,6 @@ pub struct Spool {
     folder: PathBuf,
     sealer: Arc<Sealer>,
     voucher: Voucher,
-    limits: Limits,
     held: Mutex<Held>,
 }
 
@@ -183,8 +183,8 @@ impl Spool {
         let voucher = sealer
             .voucher(Purpose::Payload, b"head")
             .map_err(|error| Error::seal("spool", error))?;
-        let spool =
-            Self { folder: folder.to_owned(), sealer, voucher, limits, held: Mutex::default() };
+        let held = Mutex::new(Held { limits, ..Held::default() });
+        let spool = Self { folder: folder.to_owned(), sealer, voucher, held };
         for (file, bytes) in disk::files(folder)? {
             let name = file.strip_suffix(SUFFIX).unwrap_or(&file);
             let owner = spool.head(name).map_or(Owner::BACKFILL, |(_, head)| head.owner);
@@ -198,6 +198,14 @@ impl Spool {
     /// Keeps a live lane's share from now on.
     pub fn keep_share(&self, owner: Owner) {
         self.held().used.entry(owner).or_default();
+    }
+
+    /// Other limits hold from now on, and no shares but those that are kept anew: the configuration
+    /// was read again. What lies here stays.
+    pub fn relimit(&self, limits: Limits) {
+        let mut held = self.held();
+        held.limits = limits;
+        held.used.retain(|_, used| *used > 0);
     }
 
     /// Removes what no transaction names: call once at start, before anything is written.
@@ -297,15 +305,15 @@ impl Spool {
             files: length(held.files.len()),
             bytes: held.total,
             backfill_bytes: held.used.get(&Owner::BACKFILL).copied().unwrap_or_default(),
-            bound_bytes: self.limits.bound_bytes,
+            bound_bytes: held.limits.bound_bytes,
         }
     }
 
     /// Bytes that `owner` could add now: what a stage asks before it reads from the city.
     pub fn room(&self, owner: Owner) -> u64 {
         let held = self.held();
-        let kept = held.kept_from(owner, self.limits.live_share_bytes);
-        self.limits.bound_bytes.saturating_sub(held.total).saturating_sub(kept)
+        let kept = held.kept_from(owner, held.limits.live_share_bytes);
+        held.limits.bound_bytes.saturating_sub(held.total).saturating_sub(kept)
     }
 
     fn reserve(&self, name: &str, owner: Owner, asked: u64) -> Result<(), Error> {
@@ -313,9 +321,9 @@ impl Spool {
         if held.files.contains_key(name) {
             return Err(Error::Exists { file: format!("{name}{SUFFIX}") });
         }
-        let kept = held.kept_from(owner, self.limits.live_share_bytes);
+        let kept = held.kept_from(owner, held.limits.live_share_bytes);
         let used = held.total;
-        let bound = self.limits.bound_bytes;
+        let bound = held.limits.bound_bytes;
         if used.saturating_add(kept).saturating_add(asked) > bound {
             return Err(Error::Full { used, kept, asked, bound });
         }
@@ -544,6 +552,12 @@ mod tests {
         assert!(spool.usage().bytes <= 10_000);
         spool.remove("b1").unwrap();
         write("b2", Owner::BACKFILL, 500).unwrap();
+        // Read again: the second dataset is no longer carried, and keeps only what it holds.
+        spool.remove("l2").unwrap();
+        spool.relimit(Limits { bound_bytes: 9000, live_share_bytes: 3000 });
+        spool.keep_share(one);
+        let kept = 3000 - spool.bytes_of("l1");
+        assert_eq!(spool.room(Owner::BACKFILL), 9000 - spool.usage().bytes - kept);
     }
 
     proptest! {

@@ -1,29 +1,29 @@
 //! A channel: one standard spoken to one platform.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::rand;
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, Url};
+use reqwest::Url;
 use tokio::sync::Semaphore;
 
 use super::credentials::Credentials;
 use super::error::{Error, Failure};
+use super::needs;
+use super::seal::Sealer;
 use super::settings::Settings;
+use super::signer::Signers;
 use super::token::Token;
-use super::transport::{Answer, Bounds, Request, Transport, header};
+use super::transport::{Answer, Bounds, Transport};
 use crate::clock::Clock;
 use crate::delivery::{DigestSha256, Outcome};
-use crate::signing::{self, Algorithm, Encoding, Key};
+use crate::signing::{Encoding, Secret};
 use crate::standard::{
-    AttemptFacts, Drift, HttpAnswer, Message, Operation, PageReading, Parameter, Reading, Standard,
-    fill_template, retry_after, word,
+    Drift, HttpAnswer, Message, Operation, PageReading, Parameter, Reading, Standard, retry_after,
 };
-use crate::wire::{Compression, Limits, Media, Payload, read};
+use crate::wire::{Limits, Media, Payload, read};
 
 const REPLY_BYTES: u64 = 16 << 20;
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -109,9 +109,18 @@ impl Reply {
 
 /// What a reload replaces.
 #[derive(Debug)]
-struct Open {
-    transport: Transport,
-    credentials: Credentials,
+pub(super) struct Open {
+    pub(super) transport: Transport,
+    pub(super) credentials: Credentials,
+    pub(super) signers: Signers,
+    pub(super) sealer: Option<Sealer>,
+}
+
+impl Open {
+    /// A credential's text.
+    pub(super) fn credential(&self, name: &str) -> Option<String> {
+        Some(self.credentials.get(name)?.expose_text()?.to_owned())
+    }
 }
 
 /// A channel's client. Shared by reference; holds at most `in_flight` requests at once.
@@ -126,6 +135,8 @@ pub struct Client {
     in_flight: usize,
     permits: Semaphore,
     pub(super) token: Mutex<Option<Token>>,
+    /// One fetches a token; the others wait for it.
+    pub(super) fetching: Semaphore,
 }
 
 impl Client {
@@ -157,6 +168,7 @@ impl Client {
             in_flight: permits,
             permits: Semaphore::new(permits),
             token: Mutex::new(None),
+            fetching: Semaphore::new(1),
             settings,
             standard,
         })
@@ -172,15 +184,12 @@ impl Client {
 
     fn read_files(settings: &Settings, standard: &Standard, bounds: Bounds) -> Result<Open, Error> {
         let credentials = Credentials::read(&settings.credentials)?;
-        check_support(standard)?;
-        let missing: Vec<String> = wanted_credentials(standard)
-            .into_iter()
-            .filter(|name| credentials.get(name).is_none())
-            .collect();
-        if !missing.is_empty() {
-            return Err(Error::Credentials { missing });
-        }
-        Ok(Open { transport: Transport::new(settings, bounds)?, credentials })
+        let signers = Signers::open(&settings.signers)?;
+        needs::check(standard, &credentials, &signers)?;
+        let encrypt = standard.settings().encrypt.as_ref();
+        let sealer = encrypt.map(|encrypt| Sealer::open(encrypt, &credentials)).transpose()?;
+        let transport = Transport::new(settings, bounds)?;
+        Ok(Open { transport, credentials, signers, sealer })
     }
 
     /// How many requests may be under way at once.
@@ -211,11 +220,16 @@ impl Client {
             let failure = Failure::NotSent { code: "channel-closed" };
             return Reply::failed(&failure, None);
         };
-        let reply = self.once(operation, &placement).await;
-        let is_stale = matches!(reply.reading.outcome, Outcome::Auth { .. })
-            && reply.status.is_some()
-            && self.forget_token();
-        if is_stale { self.once(operation, &placement).await } else { reply }
+        let (reply, used) = self.once(operation, &placement).await;
+        let is_turned_away =
+            matches!(reply.reading.outcome, Outcome::Auth { .. }) && reply.status.is_some();
+        match used.filter(|_| is_turned_away) {
+            None => reply,
+            Some(used) => {
+                self.forget_token(&used);
+                self.once(operation, &placement).await.0
+            }
+        }
     }
 
     /// Asks: receipts, verdicts, inventories, states. Nothing above changes by it, so that it may
@@ -225,23 +239,28 @@ impl Client {
         self.place(Placement { operation, payload, parameters, batch, attempt: 0 }).await
     }
 
-    async fn once(&self, operation: &Operation, placement: &Placement<'_>) -> Reply {
+    /// One exchange, and the token it was made with.
+    async fn once(
+        &self,
+        operation: &Operation,
+        placement: &Placement<'_>,
+    ) -> (Reply, Option<Secret>) {
         let open = self.open.load_full();
-        let token = match self.token(&open.transport, &open.credentials).await {
+        let token = match self.token(&open).await {
             Ok(token) => token,
-            Err(failure) => return Reply::failed(&failure, None),
+            Err(failure) => return (Reply::failed(&failure, None), None),
         };
-        let token = token.as_ref().and_then(|token| token.expose_text());
-        let made = self.request(operation, placement, &open.credentials, token);
+        let made = Box::pin(self.request(operation, placement, &open, token.as_ref())).await;
         let request = match made {
             Ok(request) => request,
-            Err(failure) => return Reply::failed(&failure, None),
+            Err(failure) => return (Reply::failed(&failure, None), token),
         };
         let sent = DigestSha256::of(&request.body);
-        match open.transport.exchange(request).await {
+        let reply = match open.transport.exchange(request).await {
             Ok(answer) => self.judge(operation, answer, sent),
             Err(failure) => Reply::failed(&failure, Some(sent)),
-        }
+        };
+        (reply, token)
     }
 
     fn judge(&self, operation: &Operation, answer: Answer, sent: DigestSha256) -> Reply {
@@ -277,26 +296,6 @@ impl Client {
         read(media.unwrap_or(self.standard.media()), &answer.body, &limits).ok()
     }
 
-    /// The facts of an attempt to fetch a token.
-    pub(super) fn token_facts<'a>(&'a self, nonce: &'a str, path: &'a str) -> AttemptFacts<'a> {
-        AttemptFacts {
-            id: nonce,
-            number: 0,
-            time: self.clock.now(),
-            nonce,
-            batch: "",
-            operation: "token",
-            method: "POST",
-            path,
-            body: b"",
-            body_sha256: "",
-            token: None,
-            signature: None,
-            document: None,
-            zone: &self.standard.settings().zone,
-        }
-    }
-
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -306,133 +305,6 @@ impl Client {
         let text = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
         Url::parse(&text).map_err(|_url| incomplete("address", path))
     }
-
-    fn request(
-        &self,
-        operation: &Operation,
-        placement: &Placement<'_>,
-        credentials: &Credentials,
-        token: Option<&str>,
-    ) -> Result<Request, Failure> {
-        let settings = self.standard.settings();
-        let credential = |name: &str| Some(credentials.get(name)?.expose_text()?.to_owned());
-        let nonce = nonce();
-        let id = match placement.attempt {
-            0 => nonce.clone(),
-            number => format!("{}-{number}", placement.batch),
-        };
-        let mut facts = AttemptFacts {
-            id: &id,
-            number: placement.attempt,
-            time: self.clock.now(),
-            nonce: &nonce,
-            batch: placement.batch,
-            operation: &operation.name,
-            method: &operation.method,
-            path: "",
-            body: b"",
-            body_sha256: "",
-            token,
-            signature: None,
-            document: None,
-            zone: &settings.zone,
-        };
-        let slot = |name: &str| word(name, &facts, &credential);
-        let fill = |payload: &Payload| {
-            payload.fill(slot).map_err(|cause| incomplete("message", &cause.to_string()))
-        };
-        let text = |payload: &Payload| {
-            String::from_utf8(fill(payload)?).map_err(|_utf8| incomplete("parameter", "not text"))
-        };
-        let mut path = operation.path.clone();
-        let (mut query, mut headers) = (Vec::new(), HeaderMap::new());
-        for parameter in placement.parameters {
-            let value = text(&parameter.value)?;
-            match parameter.place {
-                "query" => query.push((parameter.name.clone(), value)),
-                "header" => add(&mut headers, &parameter.name, &value)?,
-                _ => path = path.replace(&format!("{{{}}}", parameter.name), &percent(&value)),
-            }
-        }
-        let plain = if operation.body == "none" { Vec::new() } else { fill(placement.payload)? };
-        // Batches are large and several are in flight: one copy of a body at a time.
-        let body = match operation.compress {
-            Compression::None => plain,
-            way @ (Compression::Gzip | Compression::Zstd) => {
-                let body = way.compress(&plain);
-                drop(plain);
-                body
-            }
-        };
-        let mut url = self.url(&path)?;
-        let (digest, sent_path) = (DigestSha256::of(&body).to_string(), url.path().to_owned());
-        (facts.body, facts.body_sha256, facts.path) = (&body, &digest, &sent_path);
-        self.content_headers(operation, !body.is_empty(), &mut headers);
-        let carried = settings.auth.iter().flat_map(|auth| &auth.headers);
-        for (name, template) in settings.http.headers.iter().chain(carried) {
-            let value = fill_template(template, &facts, &credential)
-                .map_err(|word| incomplete("header", &word))?;
-            add(&mut headers, name, &value)?;
-        }
-        if let Some((place, name, signature)) = self.signature(&facts, credentials)? {
-            match place {
-                "header" => add(&mut headers, name, &signature)?,
-                _ => query.push((name.to_owned(), signature)),
-            }
-        }
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let method = Method::from_bytes(operation.method.as_bytes())
-            .map_err(|_method| incomplete("method", &operation.method))?;
-        Ok(Request { method, url, headers, body })
-    }
-
-    fn content_headers(&self, operation: &Operation, has_body: bool, headers: &mut HeaderMap) {
-        let media = &self.standard.settings().http.media;
-        if let Ok(value) = HeaderValue::from_str(media) {
-            headers.insert(ACCEPT, value);
-        }
-        if !has_body {
-            return;
-        }
-        let kind = match operation.body.as_str() {
-            "form" => "application/x-www-form-urlencoded".to_owned(),
-            "raw" => "application/octet-stream".to_owned(),
-            _ => format!("{media}; charset=utf-8"),
-        };
-        if let Ok(value) = HeaderValue::from_str(&kind) {
-            headers.insert(CONTENT_TYPE, value);
-        }
-        if let Some(encoding) = operation.compress.content_encoding() {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
-        }
-    }
-
-    /// Where the signature goes, under which name, and the signature.
-    fn signature(
-        &self,
-        facts: &AttemptFacts<'_>,
-        credentials: &Credentials,
-    ) -> Result<Option<(&str, &str, String)>, Failure> {
-        let Some(sign) = &self.standard.settings().sign else { return Ok(None) };
-        let credential = |name: &str| Some(credentials.get(name)?.expose_text()?.to_owned());
-        let texts = sign
-            .over
-            .iter()
-            .map(|template| fill_template(template, facts, &credential))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|word| incomplete("signature", &word))?;
-        let wrong = |what: &str| incomplete("signature", what);
-        let algorithm = Algorithm::parse(&sign.algorithm).ok_or_else(|| wrong(&sign.algorithm))?;
-        let encoding = Encoding::parse(&sign.encode).ok_or_else(|| wrong(&sign.encode))?;
-        let (place, name) = sign.into.split_once(':').ok_or_else(|| wrong(&sign.into))?;
-        let name_of_key = sign.key.strip_prefix("credential.").unwrap_or(&sign.key);
-        let key = credentials.get(name_of_key).map_or(Key::None, Key::Shared);
-        let signature = signing::sign(algorithm, key, [texts.join(&sign.join).as_bytes()])
-            .map_err(|_cause| wrong("key"))?;
-        Ok(Some((place, name, encoding.encode(&signature))))
-    }
 }
 
 /// A request that cannot be completed; `what` names a place and a word, never a value.
@@ -440,70 +312,9 @@ pub(super) fn incomplete(place: &str, what: &str) -> Failure {
     Failure::Incomplete { code: format!("incomplete-{place}: {what}") }
 }
 
-fn add(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Failure> {
-    let (name, value) = header(name, value).ok_or_else(|| incomplete("header", name))?;
-    headers.insert(name, value);
-    Ok(())
-}
-
-/// A value in a path (RFC 3986 §2.3: what is not unreserved is escaped).
-fn percent(value: &str) -> String {
-    let escape = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        other => format!("%{other:02X}"),
-    };
-    value.bytes().map(escape).collect()
-}
-
 /// 128 random bits, never used twice.
 pub(super) fn nonce() -> String {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).expect("the system's random numbers do not run out");
     Encoding::Hex.encode(&bytes)
-}
-
-fn check_support(standard: &Standard) -> Result<(), Error> {
-    let settings = standard.settings();
-    let unsupported = |what: String| Err(Error::Unsupported { what });
-    if let Some(auth) = &settings.auth
-        && auth.kind != "oauth-client-credentials"
-    {
-        return unsupported(format!("authentication by `{}`", auth.kind));
-    }
-    if let Some(sign) = &settings.sign
-        && Algorithm::parse(&sign.algorithm).is_none()
-    {
-        return unsupported(format!("signatures by `{}`", sign.algorithm));
-    }
-    if settings.http.media == "tables" {
-        return unsupported("tables instead of HTTP".to_owned());
-    }
-    match standard.operations().iter().find(|operation| operation.body == "multipart") {
-        Some(operation) => unsupported(format!("a multipart body in `{}`", operation.name)),
-        None => Ok(()),
-    }
-}
-
-/// The credentials that the standard's tables and templates name.
-fn wanted_credentials(standard: &Standard) -> BTreeSet<String> {
-    let settings = standard.settings();
-    let mut wanted = BTreeSet::new();
-    if let Some(sign) = &settings.sign
-        && Algorithm::parse(&sign.algorithm).is_some_and(Algorithm::needs_key)
-    {
-        wanted.insert(sign.key.strip_prefix("credential.").unwrap_or(&sign.key).to_owned());
-    }
-    let auth =
-        settings.auth.iter().flat_map(|auth| auth.form.values().chain(auth.headers.values()));
-    let over = settings.sign.iter().flat_map(|sign| &sign.over);
-    for template in settings.http.headers.values().chain(auth).chain(over) {
-        let words = template.split("{credential.").skip(1);
-        let names = words.filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
-        wanted.extend(names.map(|name| name.trim().to_owned()));
-    }
-    let rows = standard.tables().messages.values().flatten();
-    wanted.extend(rows.filter_map(|row| Some(row.value.strip_prefix("credential.")?.to_owned())));
-    wanted
 }

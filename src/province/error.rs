@@ -49,6 +49,22 @@ pub enum Error {
         /// Their names.
         missing: Vec<String>,
     },
+    /// A signer outside the process that cannot be used.
+    #[error("signers.{name}: {reason}")]
+    Signer {
+        /// The credential it stands in for.
+        name: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A credential that is no key of the kind that the standard wants.
+    #[error("{credential}: {reason}")]
+    Key {
+        /// As the standard names it.
+        credential: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// The standard asks for what this build cannot do.
     #[error("the standard asks for {what}, which this build does not have")]
     Unsupported {

@@ -16,7 +16,11 @@
 mod client;
 mod credentials;
 mod error;
+mod needs;
+mod request;
+mod seal;
 mod settings;
+mod signer;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -27,6 +31,6 @@ mod way;
 pub use client::{Client, Placement, Reply};
 pub use credentials::Credentials;
 pub use error::Error;
-pub use settings::{InboxAddress, ParentSettings, Settings};
+pub use settings::{InboxAddress, ParentSettings, Settings, SignerSettings};
 pub use tables::{About, DownPage, DownRow, PARENT_FAILED, Start};
 pub use way::Way;

@@ -54,6 +54,9 @@ pub struct Settings {
     /// Files that hold the standard's `credential.NAME`s, by name. Nobody else can read them.
     #[serde(default)]
     pub credentials: BTreeMap<String, PathBuf>,
+    /// Signers outside the process, by the `credential.NAME` that they stand in for.
+    #[serde(default)]
+    pub signers: BTreeMap<String, SignerSettings>,
     /// On a channel of tables: whose rows stand only while another table's do.
     #[serde(default, rename = "parent")]
     pub parents: Vec<ParentSettings>,
@@ -92,6 +95,59 @@ pub struct ParentSettings {
     pub key: Vec<String>,
 }
 
+/// A signer outside the process: a command, or an address.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignerSettings {
+    /// The program by its absolute path and its arguments; never a shell. It reads the bytes to be
+    /// signed on its standard input and writes the signature to its standard output.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// An address that takes the bytes as a body and answers with the signature: `https`, or
+    /// `http` on this machine.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Certificates to trust at that address, PEM.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate for it, PEM.
+    #[serde(default)]
+    pub client_certificate_file: Option<PathBuf>,
+    /// Its key, PEM.
+    #[serde(default)]
+    pub client_key_file: Option<PathBuf>,
+    /// How it writes the signature: `raw`, `base64` or `hex`. Default `raw`.
+    #[serde(default = "raw")]
+    pub output: String,
+    /// Longest wait for one signature. Default 10 s.
+    #[serde(default = "connect_timeout", deserialize_with = "duration")]
+    pub timeout: Duration,
+    /// Most signatures at once, at most 64. Default 4.
+    #[serde(default = "at_once")]
+    pub at_once: NonZeroU32,
+}
+
+impl std::fmt::Debug for SignerSettings {
+    /// Arguments and addresses may hold what only the signer shall know.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { timeout, at_once, output, .. } = self;
+        formatter
+            .debug_struct("SignerSettings")
+            .field("output", output)
+            .field("timeout", timeout)
+            .field("at_once", at_once)
+            .finish_non_exhaustive()
+    }
+}
+
+fn raw() -> String {
+    "raw".to_owned()
+}
+
+fn at_once() -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(3)
+}
+
 impl Settings {
     /// Settings with defaults for everything but the address.
     pub fn new(url: impl Into<String>) -> Self {
@@ -109,6 +165,7 @@ impl Settings {
             in_flight: None,
             clock_tolerance: None,
             credentials: BTreeMap::new(),
+            signers: BTreeMap::new(),
             parents: Vec::new(),
             inbox: None,
         }
@@ -133,6 +190,16 @@ impl Settings {
             }
         }
         self.credentials.values_mut().for_each(|path| *path = base.join(&*path));
+        for signer in self.signers.values_mut() {
+            let files = [
+                &mut signer.ca_file,
+                &mut signer.client_certificate_file,
+                &mut signer.client_key_file,
+            ];
+            for file in files {
+                *file = file.take().map(|path| base.join(path));
+            }
+        }
     }
 }
 

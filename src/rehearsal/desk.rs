@@ -7,11 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::Transaction;
 
+use super::access::Access;
 use super::act::{self, Ruling};
-use super::directory::{Directory, Operation, Sign};
+use super::directory::{Directory, Operation, Place, Sign};
 use super::faults::{Fault, Faults};
 use super::judge::Message;
 use super::reply::{self, Says};
+use super::seal::UNREADABLE;
 use super::signature::{self, Signed};
 use super::store::{self, Delivery, Store};
 use super::tree::{self, Node};
@@ -51,7 +53,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    fn bare(status: u16, text: &str) -> Self {
+    pub(super) fn bare(status: u16, text: &str) -> Self {
         let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
         Self { status, headers, body: text.as_bytes().to_vec(), fault: None }
     }
@@ -64,6 +66,7 @@ pub(super) struct Desk {
     habits: Habits,
     faults: Faults,
     clock: Clock,
+    access: Access,
 }
 
 impl Desk {
@@ -74,7 +77,12 @@ impl Desk {
         faults: Faults,
         clock: Clock,
     ) -> Self {
-        Self { directory, store, habits, faults, clock }
+        Self { directory, store, habits, faults, clock, access: Access::default() }
+    }
+
+    /// The tokens that were given out.
+    pub(super) fn access(&mut self) -> &mut Access {
+        &mut self.access
     }
 
     /// What was taken, with everything that was due by now done.
@@ -89,13 +97,18 @@ impl Desk {
 
     /// Answers one request. An error is the platform's own; nothing was taken then.
     pub(super) fn answer(&mut self, request: &Request) -> Result<Answer, Error> {
-        let Self { directory, store, habits, faults, clock } = self;
+        let Self { directory, store, habits, faults, clock, access } = self;
         let now = clock.now();
         store.settle(now)?;
-        let opened = open(directory, request, habits.max_body_bytes);
+        let chance = (habits.seed, now);
+        if let Some(answer) = access.answer(directory, request, &habits.credentials, chance) {
+            return Ok(answer);
+        }
+        let opened = open(directory, request, habits);
         let Some((operation, url)) = addressed(directory, request, opened.as_ref().ok()) else {
             return Ok(Answer::bare(404, "no such operation"));
         };
+        let opened = opened.and_then(|opened| uncovered(directory, operation, habits, opened));
         let fault = faults.draw(&operation.name);
         let mut note = Delivery {
             received_at: store::stamp(now),
@@ -123,7 +136,8 @@ impl Desk {
                     query: &request.query,
                     url,
                 };
-                let case = Case { request, habits, fault: fault.as_ref(), text: &opened.text, now };
+                let fault = fault.as_ref();
+                let case = Case { request, habits, access, fault, text: &opened.text, now };
                 case.ruling(&message, &write, &mut note)?
             }
         };
@@ -139,6 +153,7 @@ impl Desk {
 struct Case<'a> {
     request: &'a Request,
     habits: &'a Habits,
+    access: &'a Access,
     fault: Option<&'a Fault>,
     text: &'a str,
     now: Timestamp,
@@ -152,13 +167,22 @@ impl Case<'_> {
         write: &Transaction<'_>,
         note: &mut Delivery,
     ) -> Result<Ruling, Error> {
-        let signed = Signed {
-            method: &self.request.method,
-            path: &self.request.path,
-            operation: &message.operation.name,
-            body: &self.request.body,
-        };
-        let nonce = match signature::verify(message, &signed, &self.habits.credentials, self.now) {
+        let credentials = &self.habits.credentials;
+        let (directory, now) = (message.directory, self.now);
+        let nonce = match self
+            .access
+            .judge(directory, &self.request.headers, credentials, now)
+            .and_then(|()| {
+                let body = signature::signed_body(message, &self.request.body, self.text);
+                let signed = Signed {
+                    method: &self.request.method,
+                    path: &self.request.path,
+                    operation: &message.operation.name,
+                    body: &body,
+                    fields: Some((message.document, &directory.spaces, directory.media)),
+                };
+                signature::verify(message, &signed, credentials, &self.access.good(now), now)
+            }) {
             Ok(nonce) => nonce,
             Err(doubt) => return Ok(Ruling::new("auth", doubt)),
         };
@@ -372,7 +396,8 @@ fn is_of_media(request: &Request, wanted: &str) -> bool {
 }
 
 /// Decompresses and reads a body; the reason is about its form.
-fn open(directory: &Directory, request: &Request, limit: usize) -> Result<Opened, String> {
+fn open(directory: &Directory, request: &Request, habits: &Habits) -> Result<Opened, String> {
+    let limit = habits.max_body_bytes;
     let is_form = directory.operations.iter().any(|operation| {
         operation.body == "form" && operation.matches(&request.method, &request.path).is_some()
     });
@@ -380,7 +405,7 @@ fn open(directory: &Directory, request: &Request, limit: usize) -> Result<Opened
     if !is_of_media(request, media) {
         return Err("body is of another media type".to_owned());
     }
-    let plain = match request.headers.get("content-encoding").map(String::as_str) {
+    let mut plain = match request.headers.get("content-encoding").map(String::as_str) {
         None | Some("identity") => request.body.clone(),
         Some("gzip") => {
             inflated(flate2::read::MultiGzDecoder::new(request.body.as_slice()), limit)?
@@ -392,6 +417,11 @@ fn open(directory: &Directory, request: &Request, limit: usize) -> Result<Opened
         }
         Some(_) => return Err("body is compressed in an unknown way".to_owned()),
     };
+    let sealed = directory.encrypt.as_ref().filter(|it| it.is_over_body() && !plain.is_empty());
+    if let Some(encrypt) = sealed {
+        let opened = encrypt.open(&plain, &habits.credentials);
+        plain = opened.ok_or_else(|| format!("body {UNREADABLE}"))?;
+    }
     if directory.limits.bytes.is_some_and(|most| plain.len() > most) {
         return Err("body is larger than the standard allows".to_owned());
     }
@@ -400,6 +430,28 @@ fn open(directory: &Directory, request: &Request, limit: usize) -> Result<Opened
     }
     let document = if is_form { form(&plain)? } else { tree::read(directory.media, &plain)? };
     Ok(Opened { document, text: String::from_utf8(plain).unwrap_or_default() })
+}
+
+/// Opens the fields that are encrypted one by one.
+fn uncovered(
+    directory: &Directory,
+    operation: &Operation,
+    habits: &Habits,
+    mut opened: Opened,
+) -> Result<Opened, String> {
+    let Some(encrypt) = directory.encrypt.as_ref().filter(|it| !it.is_over_body()) else {
+        return Ok(opened);
+    };
+    for field in operation.fields.iter().filter(|field| field.hidden) {
+        let Place::Body(path) = &field.place else { continue };
+        let open = |text: &str| {
+            let plain = encrypt.open(text.as_bytes(), &habits.credentials)?;
+            String::from_utf8(plain).ok()
+        };
+        path.replace(&mut opened.document, &directory.spaces, &open)
+            .ok_or_else(|| format!("{}: {UNREADABLE}", field.path))?;
+    }
+    Ok(opened)
 }
 
 fn inflated(source: impl std::io::Read, limit: usize) -> Result<Vec<u8>, String> {

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::access::Auth;
 use super::condition::Condition;
+use super::seal::Encrypt;
 use super::tree::{Media, Path, Spaces};
 
-/// Path below the directory, to content.
-pub(super) type Files = BTreeMap<String, Vec<u8>>;
+pub(super) use super::folder::{Files, files};
 
 /// A standard, as a platform sees it.
 #[derive(Clone, Debug)]
@@ -27,13 +28,15 @@ pub(super) struct Directory {
     /// Header to template.
     pub(super) headers: BTreeMap<String, String>,
     pub(super) sign: Option<Sign>,
+    pub(super) auth: Option<Auth>,
+    pub(super) encrypt: Option<Encrypt>,
     pub(super) operations: Vec<Operation>,
     pub(super) rows: Option<Rows>,
     pub(super) limits: Limits,
 }
 
 /// One operation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Operation {
     pub(super) name: String,
     /// What the document calls it.
@@ -94,6 +97,8 @@ pub(super) struct Field {
     pub(super) required: Required,
     /// Canonical word and code.
     pub(super) codes: Option<Vec<(String, String)>>,
+    /// Encrypted by itself.
+    pub(super) hidden: bool,
 }
 
 /// A row of a reply's table.
@@ -136,6 +141,8 @@ struct Document {
     namespaces: Spaces,
     http: Http,
     sign: Option<Sign>,
+    auth: Option<Auth>,
+    encrypt: Option<Encrypt>,
     reply: BTreeMap<String, Texts>,
     limits: RawLimits,
     operation: Vec<RawOperation>,
@@ -160,6 +167,8 @@ pub(super) struct Sign {
     pub(super) join: String,
     pub(super) encode: Option<String>,
     pub(super) into: String,
+    pub(super) form: Option<String>,
+    pub(super) identity: Option<String>,
     pub(super) tolerance: Option<String>,
 }
 
@@ -238,40 +247,6 @@ pub(super) struct RowStyle {
     pub(super) only: Option<String>,
 }
 
-/// The most files and bytes of a directory that are read.
-const MAX_FILES: usize = 2_000;
-const MAX_BYTES: u64 = 16 << 20;
-
-/// Reads a directory's files, two levels deep.
-pub(super) fn files(root: &std::path::Path) -> Result<Files, super::Error> {
-    let failed = |path: &std::path::Path| {
-        let path = path.to_owned();
-        move |source| super::Error::Read { path, source }
-    };
-    let mut files = Files::new();
-    let mut folders = vec![(root.to_owned(), String::new())];
-    let mut bytes = 0;
-    while let Some((folder, prefix)) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).map_err(failed(&folder))? {
-            let entry = entry.map_err(failed(&folder))?;
-            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            let kind = entry.file_type().map_err(failed(&folder))?;
-            if kind.is_dir() && ["messages", "replies", "codes"].contains(&name.as_str()) {
-                folders.push((entry.path(), format!("{name}/")));
-            } else if kind.is_file() && (name.ends_with(".csv") || name.ends_with(".toml")) {
-                let path = entry.path();
-                bytes += entry.metadata().map_err(failed(&path))?.len();
-                if bytes > MAX_BYTES || files.len() >= MAX_FILES {
-                    let problems = vec!["the directory is too large".to_owned()];
-                    return Err(super::Error::Standard { problems });
-                }
-                files.insert(name, std::fs::read(&path).map_err(failed(&path))?);
-            }
-        }
-    }
-    Ok(files)
-}
-
 /// Reads tables, collecting every problem.
 struct Reader<'a> {
     files: &'a Files,
@@ -336,6 +311,8 @@ impl Directory {
             zone: document.zone.unwrap_or_else(|| "Asia/Shanghai".to_owned()),
             headers: document.http.headers,
             sign: document.sign,
+            auth: document.auth,
+            encrypt: document.encrypt,
             operations,
             rows: document.rows,
             limits: Limits {
@@ -414,6 +391,7 @@ impl Reader<'_> {
                 length,
                 required,
                 codes,
+                hidden: cell("encrypt") == "yes",
                 path,
                 title: cell("title").to_owned(),
                 clause: cell("clause").to_owned(),
@@ -575,18 +553,10 @@ mod tests {
     fn a_path_may_hold_names() {
         let mut operation = Operation {
             name: "x".to_owned(),
-            title: String::new(),
-            table: String::new(),
-            body: "message".to_owned(),
-            compress: "none".to_owned(),
-            needs: Vec::new(),
-            outcomes: Classes::new(),
             method: "GET".to_owned(),
             path: "/rows/{id}/state".to_owned(),
-            fields: Vec::new(),
-            replies: Vec::new(),
-            page: None,
             classes: Classes::from([("refused".to_owned(), vec!["C-*".to_owned()])]),
+            ..Operation::default()
         };
         let found = operation.matches("get", "/rows/7/state").unwrap();
         assert_eq!(found.get("id").map(String::as_str), Some("7"));

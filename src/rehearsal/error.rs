@@ -62,6 +62,12 @@ pub enum Error {
         /// Why, without anything it held.
         reason: String,
     },
+    /// The platform gives no token or secret, without which no test can be tried.
+    #[error("no token from the platform: {problem}")]
+    Admission {
+        /// Why.
+        problem: String,
+    },
     /// The desk has stopped.
     #[error("the platform has stopped")]
     Stopped,

@@ -19,6 +19,7 @@
 //!   its tables.
 //! * What it keeps is in one SQLite file whose tables people compare with the city's: [`store`].
 
+mod access;
 mod act;
 pub mod certificates;
 mod condition;
@@ -27,12 +28,14 @@ mod desk;
 mod directory;
 mod error;
 mod faults;
+mod folder;
 mod front;
 mod judge;
 mod platform;
 mod reply;
 mod rows;
 mod script;
+mod seal;
 mod server;
 mod signature;
 mod store;

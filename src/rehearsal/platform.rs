@@ -171,6 +171,16 @@ impl Platform {
         self.faults.stop();
     }
 
+    /// Takes back every token and secret that was given out.
+    pub fn expire_tokens(&self) {
+        self.desk().access().expire();
+    }
+
+    /// How many tokens and secrets were given out since the start.
+    pub fn tokens_issued(&self) -> u64 {
+        self.desk().access().count()
+    }
+
     /// The datasets that sent rows.
     pub fn datasets(&self) -> Result<Vec<String>, Error> {
         store::datasets(self.desk().store()?.db())

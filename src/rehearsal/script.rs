@@ -10,7 +10,8 @@
 //!
 //! [[event]]                     # at a time after the start
 //! after = "10m"
-//! do = "outage"                 # recover, snapshot, restore, release, wrong-certificate, clear
+//! do = "outage"                 # recover, snapshot, restore, release, wrong-certificate,
+//!                               # expire-tokens, clear
 //! ```
 //!
 //! Parameters of faults: `code`, `status`, `wait` (a time span), `name`.
@@ -76,6 +77,7 @@ enum Event {
     Restore,
     Release,
     WrongCertificate,
+    ExpireTokens,
     Clear,
 }
 
@@ -135,6 +137,7 @@ impl Event {
             Self::Restore => platform.restore()?,
             Self::Release => platform.faults().release(),
             Self::WrongCertificate => platform.faults().wrong_certificate(1),
+            Self::ExpireTokens => platform.expire_tokens(),
             Self::Clear => platform.faults().clear(),
         }
         Ok(())

@@ -316,7 +316,7 @@ fn plain(status: StatusCode) -> Response<Body> {
 }
 
 /// Pairs of a query string, percent signs decoded.
-fn query(text: &str) -> BTreeMap<String, String> {
+pub(super) fn query(text: &str) -> BTreeMap<String, String> {
     let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
     pairs.map(|(name, value)| (unescaped(name), unescaped(value))).collect()
 }

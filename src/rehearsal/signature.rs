@@ -3,24 +3,36 @@
 //! The headers of `[http]` are read backwards: a header written `{attempt.time %s}` gives that
 //! word's text. `[sign]` then says over which words the signature goes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use ::hmac::{Hmac, KeyInit, Mac as _};
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use sm2::dsa::signature::Verifier as _;
+use sm2::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
+use sm3::{Digest as _, Sm3};
 
 use super::directory::{Directory, Sign};
 use super::judge::{Message, hex};
+use super::seal::unhex;
+use super::tree::{Media, Node, Path, Spaces};
+
+/// The value of the field that carries the signature.
+const SIGNATURE: &str = "attempt.signature";
 
 /// What was signed, as far as the request shows it.
 pub(super) struct Signed<'a> {
     pub(super) method: &'a str,
     pub(super) path: &'a str,
     pub(super) operation: &'a str,
-    /// The body as it came, compressed or not.
+    /// The body as it came, compressed or not; see [`signed_body`].
     pub(super) body: &'a [u8],
+    /// Where `{field PATH}` is looked up.
+    pub(super) fields: Option<(&'a Node, &'a Spaces, Media)>,
 }
 
 /// Why a request is not believed. No word of the request is in it.
@@ -31,63 +43,86 @@ pub(super) fn verify(
     message: &Message<'_>,
     signed: &Signed<'_>,
     credentials: &BTreeMap<String, String>,
+    issued: &[&str],
     now: Timestamp,
 ) -> Result<Option<String>, Doubt> {
     let directory = message.directory;
     let mut words = bound(directory, message)?;
-    for (word, text) in &words {
-        let Some(name) = word.strip_prefix("credential.") else { continue };
-        if credentials.get(name).is_some_and(|known| known != text) {
-            return Err("credential is not the one that was issued");
-        }
-    }
+    know(&words, credentials, signed.operation)?;
     let Some(sign) = &directory.sign else { return Ok(None) };
-    let time = words.iter().find(|(word, _)| is_time(word));
-    if let Some((word, text)) = time {
-        let at = instant(word, text, &directory.zone).ok_or("time cannot be read")?;
-        let apart = now.duration_since(at).unsigned_abs();
-        if apart > sign.tolerance() {
-            return Err("clock is too far from the platform's");
-        }
-    }
+    punctual(&words, sign, &directory.zone, now)?;
     let said = said_signature(sign, message).ok_or("signature is missing")?;
-    for (name, value) in credentials {
-        words.entry(format!("credential.{name}")).or_insert_with(|| value.clone());
-    }
+    complete(&mut words, credentials, signed.operation);
     let text = signed_text(sign, &words, signed)?;
-    let key = sign.key.strip_prefix("credential.").unwrap_or(&sign.key);
-    let key = credentials.get(key).ok_or("platform has no such key")?;
-    let expected = tag(sign, key.as_bytes(), &text)?;
-    let said = match sign.encode.as_deref() {
-        Some("hex") => said.to_ascii_lowercase(),
-        _ => said.to_owned(),
-    };
-    if said.len() != expected.len()
-        || aws_lc_rs::constant_time::verify_slices_are_equal(said.as_bytes(), expected.as_bytes())
-            .is_err()
-    {
-        return Err("signature is wrong");
+    if sign.key == "token" {
+        // A secret that is renewed early and one that is still good may both be in use.
+        let is_good = |key: &&&str| holds(sign, key, &text, said).is_ok();
+        issued.iter().find(is_good).ok_or("signature is wrong or its secret is no longer good")?;
+    } else {
+        let name = sign.key.strip_prefix("credential.").unwrap_or(&sign.key);
+        let key = credentials.get(name).map(String::as_str);
+        let key = if name.is_empty() { Some("") } else { key };
+        holds(sign, key.ok_or("platform has no such key")?, &text, said)?;
     }
     Ok(words.get("attempt.nonce").cloned())
 }
 
-/// The signature of a request whose words are `words`, as whoever holds the credentials makes it;
-/// `None` where the standard has none.
-pub(super) fn sign(
-    directory: &Directory,
+/// What was signed of the body: as it came, or, where the signature stands in it, without it.
+pub(super) fn signed_body<'a>(
+    message: &Message<'_>,
+    body: &'a [u8],
+    text: &'a str,
+) -> Cow<'a, [u8]> {
+    let is_inside = message.directory.sign.as_ref().is_some_and(|sign| sign.into == "body");
+    match message.value(SIGNATURE).filter(|_| is_inside) {
+        Some(said) => Cow::Owned(text.replacen(said, "", 1).into_bytes()),
+        None => Cow::Borrowed(body),
+    }
+}
+
+/// Whether every credential that the request shows is the one that was issued.
+pub(super) fn know(
     words: &BTreeMap<String, String>,
-    signed: &Signed<'_>,
     credentials: &BTreeMap<String, String>,
-) -> Result<Option<String>, Doubt> {
-    let Some(sign) = &directory.sign else { return Ok(None) };
-    let mut words = words.clone();
+    operation: &str,
+) -> Result<(), Doubt> {
+    for (word, text) in words {
+        let Some(name) = word.strip_prefix("credential.") else { continue };
+        let own = name.strip_suffix(".*").map(|start| format!("{start}.{operation}"));
+        if credentials.get(own.as_deref().unwrap_or(name)).is_some_and(|known| known != text) {
+            return Err("credential is not the one that was issued");
+        }
+    }
+    Ok(())
+}
+
+/// Whether the time that the request shows is near ours.
+pub(super) fn punctual(
+    words: &BTreeMap<String, String>,
+    sign: &Sign,
+    zone: &str,
+    now: Timestamp,
+) -> Result<(), Doubt> {
+    let Some((word, text)) = words.iter().find(|(word, _)| is_time(word)) else { return Ok(()) };
+    let at = instant(word, text, zone).ok_or("time cannot be read")?;
+    if now.duration_since(at).unsigned_abs() > sign.tolerance() {
+        return Err("clock is too far from the platform's");
+    }
+    Ok(())
+}
+
+/// Adds the credentials that the request does not show.
+pub(super) fn complete(
+    words: &mut BTreeMap<String, String>,
+    credentials: &BTreeMap<String, String>,
+    operation: &str,
+) {
     for (name, value) in credentials {
         words.entry(format!("credential.{name}")).or_insert_with(|| value.clone());
+        if let Some(start) = name.strip_suffix(operation) {
+            words.entry(format!("credential.{start}*")).or_insert_with(|| value.clone());
+        }
     }
-    let text = signed_text(sign, &words, signed)?;
-    let name = sign.key.strip_prefix("credential.").unwrap_or(&sign.key);
-    let key = credentials.get(name).map(String::as_bytes).unwrap_or_default();
-    tag(sign, key, &text).map(Some)
 }
 
 fn is_time(word: &str) -> bool {
@@ -98,23 +133,13 @@ fn is_time(word: &str) -> bool {
 fn bound(directory: &Directory, message: &Message<'_>) -> Result<BTreeMap<String, String>, Doubt> {
     let mut words = BTreeMap::new();
     for (name, template) in &directory.headers {
-        let Some((before, rest)) = template.split_once('{') else { continue };
-        let Some((word, after)) = rest.split_once('}') else { continue };
-        let (word, several) = (word.trim(), after.contains('{'));
-        if several || word == "token" || before.ends_with('{') {
-            continue;
-        }
         let said = match message.headers.get(&name.to_ascii_lowercase()) {
             Some(said) => said,
             // Not every request is about a batch.
-            None if word == "batch.id" => continue,
+            None if template.contains("{batch.id}") || !template.contains('{') => continue,
             None => return Err("a header is missing"),
         };
-        let text = said
-            .strip_prefix(before)
-            .and_then(|text| text.strip_suffix(after))
-            .ok_or("a header is not written as it should be")?;
-        words.insert(word.to_owned(), text.to_owned());
+        words.extend(bind(template, said)?);
     }
     for field in &message.operation.fields {
         let is_slot =
@@ -130,7 +155,24 @@ fn bound(directory: &Directory, message: &Message<'_>) -> Result<BTreeMap<String
     Ok(words)
 }
 
+/// The word of a template and the text that stands in its place; `None` for a template without
+/// words, or with several, or with what `[auth]` gives.
+pub(super) fn bind(template: &str, said: &str) -> Result<Option<(String, String)>, Doubt> {
+    let Some((before, rest)) = template.split_once('{') else { return Ok(None) };
+    let Some((word, after)) = rest.split_once('}') else { return Ok(None) };
+    let (word, several) = (word.trim(), after.contains('{'));
+    if several || word == "token" || before.ends_with('{') {
+        return Ok(None);
+    }
+    let text = said.strip_prefix(before).and_then(|text| text.strip_suffix(after));
+    let text = text.ok_or("a header or field is not written as it should be")?;
+    Ok(Some((word.to_owned(), text.to_owned())))
+}
+
 fn said_signature<'a>(sign: &Sign, message: &'a Message<'_>) -> Option<&'a str> {
+    if sign.into == "body" {
+        return message.value(SIGNATURE);
+    }
     let said = match sign.into.split_once(':') {
         Some(("query", name)) => message.query.get(name),
         Some((_, name)) => message.headers.get(&name.to_ascii_lowercase()),
@@ -139,7 +181,7 @@ fn said_signature<'a>(sign: &Sign, message: &'a Message<'_>) -> Option<&'a str> 
     said.map(String::as_str)
 }
 
-fn signed_text(
+pub(super) fn signed_text(
     sign: &Sign,
     words: &BTreeMap<String, String>,
     signed: &Signed<'_>,
@@ -170,9 +212,15 @@ fn word(name: &str, words: &BTreeMap<String, String>, signed: &Signed<'_>) -> Op
     Some(match name {
         "body" => signed.body.to_vec(),
         "body.sha256" => hex(sha256().as_ref()).into_bytes(),
+        "body.sm3" => hex(&Sm3::digest(signed.body)).into_bytes(),
         "request.method" => signed.method.as_bytes().to_vec(),
         "request.path" => signed.path.as_bytes().to_vec(),
         "request.operation" => signed.operation.as_bytes().to_vec(),
+        _ if name.starts_with("field ") => {
+            let (document, spaces, media) = signed.fields?;
+            let path = Path::parse(media, name.strip_prefix("field ")?.trim());
+            path.texts(document, spaces).first().copied().unwrap_or_default().as_bytes().to_vec()
+        }
         // A time may be shown in a header and signed under the same word without its format.
         _ => {
             let same = |known: &&String| is_time(known) && is_time(name);
@@ -182,18 +230,53 @@ fn word(name: &str, words: &BTreeMap<String, String>, signed: &Signed<'_>) -> Op
     })
 }
 
-fn tag(sign: &Sign, key: &[u8], text: &[u8]) -> Result<String, Doubt> {
-    let bytes = match sign.algorithm.as_str() {
+/// Whether `said` is the signature of `text` under `key`.
+pub(super) fn holds(sign: &Sign, key: &str, text: &[u8], said: &str) -> Result<(), Doubt> {
+    let bytes = match sign.encode.as_deref() {
+        Some("hex" | "hex-upper") => unhex(said),
+        _ => STANDARD.decode(said).ok(),
+    };
+    let bytes = bytes.ok_or("signature is not written as it should be")?;
+    if sign.algorithm == "sm2" {
+        return is_pairs(sign, key, text, &bytes).ok_or("signature is wrong");
+    }
+    aws_lc_rs::constant_time::verify_slices_are_equal(&bytes, &tag(sign, key, text)?)
+        .map_err(|_unequal| "signature is wrong")
+}
+
+/// The digest of `text`, or its tag under a shared key.
+fn tag(sign: &Sign, key: &str, text: &[u8]) -> Result<Vec<u8>, Doubt> {
+    Ok(match sign.algorithm.as_str() {
         "hmac-sha256" => {
-            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text).as_ref().to_vec()
+            let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
+            hmac::sign(&key, text).as_ref().to_vec()
+        }
+        "hmac-sm3" => {
+            let tag = <Hmac<Sm3> as KeyInit>::new_from_slice(key.as_bytes());
+            let mut tag = tag.map_err(|_length| "platform has no such key")?;
+            tag.update(text);
+            tag.finalize().into_bytes().to_vec()
         }
         "sha256" => digest::digest(&digest::SHA256, text).as_ref().to_vec(),
+        "sm3" => Sm3::digest(text).to_vec(),
         _ => return Err("platform does not know the algorithm"),
-    };
-    Ok(match sign.encode.as_deref() {
-        Some("hex") => hex(&bytes),
-        _ => STANDARD.encode(&bytes),
     })
+}
+
+fn identity(sign: &Sign) -> &str {
+    sign.identity.as_deref().unwrap_or("1234567812345678")
+}
+
+/// Whether it is the SM2 signature of the pair that this PEM holds, or half holds.
+fn is_pairs(sign: &Sign, pem: &str, text: &[u8], said: &[u8]) -> Option<()> {
+    let public = sm2::PublicKey::from_public_key_pem(pem).ok();
+    let public = public.or_else(|| Some(sm2::SecretKey::from_pkcs8_pem(pem).ok()?.public_key()))?;
+    let key = sm2::dsa::VerifyingKey::new(identity(sign), public).ok()?;
+    let signature = match sign.form.as_deref() {
+        Some("raw") => sm2::dsa::Signature::from_slice(said).ok()?,
+        _ => sm2::dsa::Signature::from_der(said).ok()?,
+    };
+    key.verify(text, &signature).ok()
 }
 
 /// An instant as `attempt.time FORMAT` writes it.
@@ -231,6 +314,20 @@ mod tests {
     }
 
     #[test]
+    fn single_fields_are_taken_from_the_message() {
+        let document = super::super::tree::read(Media::Json, br#"{"a":{"b":"x<"},"c":7}"#).unwrap();
+        let sign = Sign {
+            over: ["{field a.b}", "{field c}", "{field none}"].map(str::to_owned).to_vec(),
+            join: "|".to_owned(),
+            ..Sign::default()
+        };
+        let spaces = Spaces::new();
+        let fields = Some((&document, &spaces, Media::Json));
+        let signed = Signed { method: "POST", path: "/", operation: "", body: b"", fields };
+        assert_eq!(signed_text(&sign, &BTreeMap::new(), &signed).unwrap(), b"x<|7|");
+    }
+
+    #[test]
     fn the_known_vector_is_signed_alike() {
         // facts §4.5: HMAC-SHA256 over sid, rid and rtime.
         let sign = Sign {
@@ -246,9 +343,10 @@ mod tests {
             ("attempt.time %s", "1700000000000"),
         ];
         let words = words.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
-        let signed = Signed { method: "POST", path: "/", operation: "", body: b"" };
+        let signed = Signed { method: "POST", path: "/", operation: "", body: b"", fields: None };
         let text = signed_text(&sign, &words, &signed).unwrap();
-        let said = tag(&sign, b"SECRET", &text).unwrap();
-        assert_eq!(said, "GWOAWOoyDx39Ft8iISL/jyveKqKJVcnCCYwkLRVOzYo=");
+        let said = "GWOAWOoyDx39Ft8iISL/jyveKqKJVcnCCYwkLRVOzYo=";
+        assert_eq!(holds(&sign, "SECRET", &text, said), Ok(()));
+        assert!(holds(&sign, "SECRET.", &text, said).is_err());
     }
 }

@@ -369,6 +369,36 @@ impl Path {
         found
     }
 
+    /// Replaces every text this path leads to; `None` from `change` stops and is handed back.
+    pub(super) fn replace(
+        &self,
+        node: &mut Node,
+        spaces: &Spaces,
+        change: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<()> {
+        let Some((step, rest)) = self.steps.split_first() else {
+            let text = match &self.attribute {
+                None => node.text.as_mut(),
+                Some(name) => {
+                    let found = node.attributes.iter_mut().find(|(known, _)| known == name);
+                    found.map(|(_, value)| value)
+                }
+            };
+            if let Some(text) = text.filter(|text| !text.trim().is_empty()) {
+                *text = change(text)?;
+            }
+            return Some(());
+        };
+        let rest = Self { steps: rest.to_vec(), attribute: self.attribute.clone() };
+        let space = spaces.get(&step.prefix);
+        for child in node.children.iter_mut().filter(|child| child.name == step.name) {
+            if space.is_none_or(|space| child.space.as_ref() == Some(space)) {
+                rest.replace(child, spaces, change)?;
+            }
+        }
+        Some(())
+    }
+
     /// Every text this path leads to, absent ones left out.
     pub(super) fn texts<'n>(&self, node: &'n Node, spaces: &Spaces) -> Vec<&'n str> {
         let nodes = self.nodes(node, spaces).into_iter();

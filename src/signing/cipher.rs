@@ -202,7 +202,7 @@ mod tests {
             let mode = if chained { Sm4Mode::Cbc(vector) } else { Sm4Mode::Ecb };
             let key = Sm4Key::new(&key).unwrap();
             let sealed = key.encrypt(mode, &plain);
-            prop_assert!(sealed.len() > plain.len() && sealed.len() % 16 == 0);
+            prop_assert!(sealed.len() > plain.len() && sealed.len().is_multiple_of(16));
             prop_assert_eq!(key.decrypt(mode, &sealed), Some(plain));
         }
 

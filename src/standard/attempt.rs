@@ -163,7 +163,10 @@ pub(super) fn check_template(template: &str, subject: &str, problems: &mut Probl
         let is_credential = name.strip_prefix("credential.").is_some_and(|it| !it.is_empty());
         // Its path is judged where the media is known.
         let is_field = subject == "sign.over" && name.starts_with("field ");
-        if is_time || is_credential || is_field || TEMPLATE_WORDS.contains(&name.as_str()) {
+        // What `[sign]` makes of a request is at hand in `[auth]` alone.
+        let is_known = TEMPLATE_WORDS.contains(&name.as_str())
+            && (name != "signature" || subject.starts_with("auth."));
+        if is_time || is_credential || is_field || is_known {
             continue;
         }
         let what = format!("no such value `{name}` in a template");

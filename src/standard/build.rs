@@ -12,7 +12,7 @@ use super::scope::Scope;
 use super::value::{self, AnyWord, ContextWord, Piece, Source};
 use crate::catalogue::Value;
 use crate::checks;
-use crate::wire::{Escape, Leaf, Leaves, Payload, Segment};
+use crate::wire::{Escape, HIDDEN, Leaf, Leaves, Payload, Segment};
 
 /// Where a message's values come from: a [`Scope`], or a made-up sample.
 pub(super) trait Values {
@@ -163,7 +163,11 @@ pub(super) fn one(
         None if is_required => Err(LackRule::Required),
         None => Ok(Written::Absent),
         Some(_) if matches!(written, Written::Slot(_)) => Ok(written),
-        Some(text) => rules(field, text).map(|()| written),
+        Some(text) => {
+            rules(field, text)?;
+            let hidden = field.hidden.then(|| Written::Slot(format!("{HIDDEN}{text}")));
+            Ok(hidden.unwrap_or(written))
+        }
     }
 }
 

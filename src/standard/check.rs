@@ -63,7 +63,7 @@ fn judge(
     match text.filter(|text| !text.is_empty()) {
         None if carried.demands(field) => add(LackRule::Required),
         None => {}
-        Some(_) if matches!(field.source, Source::Slot(_)) => {}
+        Some(_) if matches!(field.source, Source::Slot(_)) || field.hidden => {}
         Some(text) => {
             if !is_listed(field, text) {
                 add(LackRule::Code);
@@ -97,7 +97,10 @@ impl Carried {
     ) -> Self {
         for field in message.fields.iter().filter(|field| field.list == list) {
             let Some(path) = &field.reader else { continue };
-            if field.place != Place::Body || matches!(field.kind, FieldType::List | FieldType::Rows)
+            // What is hidden is there or not, and says nothing to who reads the message.
+            if field.hidden
+                || field.place != Place::Body
+                || matches!(field.kind, FieldType::List | FieldType::Rows)
             {
                 continue;
             }

@@ -14,7 +14,7 @@ use super::value::Source;
 use super::{Standard, prove, reply};
 use crate::catalogue::Kind;
 use crate::delivery::{Evidence, StandardId};
-use crate::wire::{Compression, Media, Namespaces};
+use crate::wire::{Compression, Media, Namespaces, Path};
 
 /// Loads a standard from its files: reads the tables, compiles them, builds a sample of every
 /// message and reads it back. Nothing is loaded while there is a single problem.
@@ -28,6 +28,7 @@ pub fn load(files: &Files) -> Result<Standard, Vec<Problem>> {
     }
     let parts = Parts::new(&tables, &mut list);
     check_settings(&tables.settings, &mut list);
+    check_signed_fields(&tables, &parts, &mut list);
     check_codes(&tables.codes, &mut list);
     check_use(&tables, &mut list);
     for (name, rows) in &tables.replies {
@@ -106,6 +107,11 @@ fn check_settings(settings: &Settings, list: &mut Vec<Problem>) {
             problems.add(Code::Key, None, key, what);
         }
     }
+    for kind in settings.renumbers.iter().filter(|kind| Kind::parse(kind).is_none()) {
+        let what = "is no kind of object".to_owned();
+        let kinds = Kind::ALL.iter().map(|kind| kind.as_str());
+        problems.add_unknown(Code::Key, (None, "renumbers"), what, kind, kinds);
+    }
     if jiff::tz::TimeZone::get(&settings.zone).is_err() {
         let what = format!("`{}` is no time zone", settings.zone);
         problems.add(Code::Key, None, "zone", what);
@@ -131,6 +137,11 @@ fn check_settings(settings: &Settings, list: &mut Vec<Problem>) {
             problems.add(Code::Key, None, "sign.key", what);
         }
     }
+    let is_inside = settings.sign.as_ref().is_some_and(|sign| sign.into == "body");
+    if is_inside && settings.encrypt.as_ref().is_some_and(|it| it.over == "fields") {
+        let what = "a signature in the body and encrypted fields exclude one another".to_owned();
+        problems.add(Code::Key, None, "encrypt.over", what);
+    }
     operation::check_names(&settings.operations, &mut problems);
     reply::check_classes(&settings.reply.classes, "reply", &mut problems);
     for operation in &settings.operations {
@@ -151,6 +162,23 @@ fn check_settings(settings: &Settings, list: &mut Vec<Problem>) {
     {
         let what = "is required: there is an operation `rows.delete`".to_owned();
         problems.add(Code::Key, None, "rows.delete", what);
+    }
+}
+
+/// Reports paths of `{field PATH}` that cannot be read, or that lead to what is encrypted.
+fn check_signed_fields(tables: &Tables, parts: &Parts, list: &mut Vec<Problem>) {
+    let mut problems = Problems::new(list, settings::FILE);
+    let over = tables.settings.sign.iter().flat_map(|sign| &sign.over);
+    for rest in over.flat_map(|template| template.split("{field ").skip(1)) {
+        let path = rest.split('}').next().unwrap_or(rest).trim();
+        if Path::parse(parts.media, path, &parts.namespaces).is_err() {
+            problems.add(Code::Path, None, "sign.over", format!("`{path}` is no path"));
+        }
+        let mut rows = tables.messages.values().flatten();
+        if rows.any(|row| row.path == path && row.encrypt == "yes") {
+            let what = format!("`{path}` is encrypted: sign a field that is not");
+            problems.add(Code::Key, None, "sign.over", what);
+        }
     }
 }
 
@@ -212,6 +240,14 @@ fn compile_operation(
     let settings = &tables.settings;
     let kind = kind_of(&written.name);
     let message = compile_message(written, kind, tables, parts, list);
+    let is_inside = settings.sign.as_ref().is_some_and(|sign| sign.into == "body");
+    let signature = Source::Slot("attempt.signature".to_owned());
+    let carries = |message: &Message| message.fields.iter().any(|it| it.source == signature);
+    if is_inside && !message.as_ref().is_some_and(carries) {
+        let what = "is not signed: no field of its message has the value `attempt.signature`";
+        let mut problems = Problems::new(list, settings::FILE);
+        problems.add(Code::Operation, None, &written.name, what.to_owned());
+    }
     let needs = operation::needs_of(written, &mut Problems::new(list, settings::FILE));
     if let Some(message) = &message {
         check_message(written, message, &needs, tables, list);
@@ -303,7 +339,18 @@ fn check_message(
     list: &mut Vec<Problem>,
 ) {
     let file = format!("messages/{}.csv", message.table);
+    let hides = tables.settings.encrypt.as_ref().is_some_and(|it| it.over == "fields");
+    let signs = tables.settings.sign.as_ref().is_some_and(|it| it.into == "body");
     for field in &message.fields {
+        let is_lost = field.hidden && !hides;
+        if is_lost || (field.source == Source::Slot("attempt.signature".to_owned()) && !signs) {
+            let what = match is_lost {
+                true => "there is no [encrypt] with `over = \"fields\"`",
+                false => "there is no [sign] with `into = \"body\"`",
+            };
+            let mut problems = Problems::new(list, &file);
+            problems.add(Code::Value, Some(field.row), &field.path, what.to_owned());
+        }
         if let Some(codes) = &field.codes
             && let Some(rows) = tables.codes.get(&codes.name)
         {

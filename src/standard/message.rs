@@ -116,6 +116,8 @@ pub(super) struct Field {
     pub(super) required: Required,
     pub(super) length: Option<Length>,
     pub(super) codes: Option<Arc<Codes>>,
+    /// `[encrypt]` hides it.
+    pub(super) hidden: bool,
     /// The `each` field that repeats it, by position in the message's fields.
     pub(super) list: Option<usize>,
     /// Its path as a reader walks it: from the top, or from an element of its list.
@@ -280,6 +282,7 @@ impl RowReader<'_, '_, '_> {
             required: self.required(),
             length: self.length(),
             codes: self.codes(&source, kind),
+            hidden: self.hidden(&source),
             source,
             around: self.around.clone(),
             list: None,
@@ -296,6 +299,24 @@ impl RowReader<'_, '_, '_> {
             self.wrong(Code::Path, "a list or rows can only stand in the body".to_owned());
         }
         Some(field)
+    }
+
+    fn hidden(&mut self, source: &Source) -> bool {
+        match self.row.encrypt.as_str() {
+            "" | "no" => false,
+            "yes" => {
+                if matches!(source, Source::Slot(_) | Source::Each(_) | Source::Rows) {
+                    let what = "a list, rows or what is filled when it is sent is never encrypted";
+                    self.wrong(Code::Rule, what.to_owned());
+                }
+                true
+            }
+            other => {
+                let what = format!("encrypt `{other}` is neither yes nor empty");
+                self.wrong(Code::Rule, what);
+                false
+            }
+        }
     }
 
     fn place(&mut self) -> (Place, String) {

@@ -217,6 +217,18 @@ pub(super) fn variants(message: &Message) -> Vec<Vec<(Source, String)>> {
                     }
                 }
             }
+            // A condition that joins several words is true only where all of them are chosen.
+            let together: Vec<(Source, String)> = condition
+                .words()
+                .into_iter()
+                .filter_map(|(word, texts)| {
+                    let text = texts.into_iter().next()?.to_owned();
+                    Some((value::word(word, &field.around).ok()?, text))
+                })
+                .collect();
+            if together.len() > 1 && !all.contains(&together) {
+                all.push(together);
+            }
         }
     }
     all

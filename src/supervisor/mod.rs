@@ -13,9 +13,11 @@
 //! Tasks that are replaced while the process runs belong to a [`Supervisor::shift`], which ends by
 //! itself or with the process.
 
+mod heart;
 mod pool;
 mod shift;
 
+pub use heart::Heart;
 pub use pool::Pool;
 pub use shift::{Retired, Stop};
 
@@ -23,7 +25,7 @@ use shift::Shift;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -106,6 +108,7 @@ pub struct Ended {
 pub struct Supervisor {
     tasks: Arc<Mutex<Tasks>>,
     spawned: Arc<Notify>,
+    hearts: Arc<Mutex<Vec<Weak<heart::Beats>>>>,
     stop: watch::Sender<bool>,
     shift: Option<Arc<Shift>>,
     clock: Clock,
@@ -119,6 +122,7 @@ impl Supervisor {
         Self {
             tasks: Arc::default(),
             spawned: Arc::default(),
+            hearts: Arc::default(),
             stop,
             shift: None,
             clock,
@@ -139,6 +143,24 @@ impl Supervisor {
     /// Sees the stop: the process's, and that of the shift this supervisor is of.
     pub fn stop_signal(&self) -> Stop {
         Stop::new(self.stop.subscribe(), self.shift.as_deref())
+    }
+
+    /// A heart for a task of this name: while it works it owes a sign of life.
+    pub fn heart(&self, name: impl Into<String>) -> Heart {
+        let (heart, watched) = Heart::new(name.into(), self.clock.clone());
+        let mut hearts = self.hearts.lock().unwrap_or_else(PoisonError::into_inner);
+        hearts.retain(|known| known.strong_count() > 0);
+        hearts.push(watched);
+        heart
+    }
+
+    /// Tasks that work and gave no sign of life for longer than `limit`, with their last one.
+    pub fn silent(&self, limit: Duration) -> Vec<(String, Timestamp)> {
+        let hearts = self.hearts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut silent: Vec<_> =
+            hearts.iter().filter_map(|known| known.upgrade()?.silent(limit)).collect();
+        silent.sort();
+        silent
     }
 
     /// Raises the stop of the process; [`Supervisor::run`] does the rest.

@@ -27,7 +27,7 @@ pub use document::{Document, Form, Limits, Node, ReadError};
 pub use escape::Escape;
 pub use namespaces::{NamespaceError, Namespaces};
 pub use path::{Path, PathError, Step};
-pub use payload::{FillError, Payload, PayloadError, Segment};
+pub use payload::{FillError, HIDDEN, Payload, PayloadError, Segment};
 pub use rows::{
     ColumnFormat, KeyPlace, NullForm, PlanProblem, Reason, RowColumn, RowPlan, RowSpec, RowStyle,
     Unencodable,

@@ -5,6 +5,15 @@ use crate::delivery::DigestSha256;
 
 use super::Escape;
 
+/// How the name of a slot begins whose rest is a text of the message that is encrypted anew for each
+/// attempt. It is content: neither `Debug` nor an error shows it.
+pub const HIDDEN: &str = "hidden ";
+
+/// What may be shown of a slot's name.
+fn shown(name: &str) -> &str {
+    if name.starts_with(HIDDEN) { "hidden" } else { name }
+}
+
 /// A part of a payload.
 #[derive(Clone, Eq, PartialEq)]
 pub enum Segment {
@@ -24,7 +33,7 @@ impl std::fmt::Debug for Segment {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(formatter, "Bytes({})", bytes.len()),
-            Self::Slot { name, escape } => write!(formatter, "Slot({name}, {escape:?})"),
+            Self::Slot { name, escape } => write!(formatter, "Slot({}, {escape:?})", shown(name)),
         }
     }
 }
@@ -116,11 +125,11 @@ impl Payload {
                 Segment::Bytes(bytes) => out.extend_from_slice(bytes),
                 Segment::Slot { name, escape } => {
                     let Some(text) = value(name) else {
-                        return Err(FillError::Missing { slot: name.clone() });
+                        return Err(FillError::Missing { slot: shown(name).to_owned() });
                     };
                     escape
                         .append(&text, &mut out)
-                        .map_err(|_illegal| FillError::Illegal { slot: name.clone() })?;
+                        .map_err(|_illegal| FillError::Illegal { slot: shown(name).to_owned() })?;
                 }
             }
         }
@@ -238,6 +247,10 @@ mod tests {
     fn debug_shows_no_content() {
         let payload = Payload::of_bytes(b"51190119900101001X".to_vec());
         assert!(!format!("{payload:?}").contains("5119"));
+        let payload = Payload { segments: vec![slot("hidden 5119", Escape::None)] };
+        assert!(!format!("{payload:?}").contains("5119"));
+        let error = payload.fill(|_| None).unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("5119"));
     }
 
     fn segments() -> impl Strategy<Value = Vec<Segment>> {

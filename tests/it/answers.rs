@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cascaded::app::App;
 use cascaded::clock::Clock;
-use cascaded::delivery::RejectKind;
-use cascaded::fact::Kind;
-use cascaded::ledger::Counts;
-use cascaded::rehearsal::{Fault, Play};
+use cascaded::delivery::{LinkState, Receipt, RejectKind};
+use cascaded::fact::{Fact, Kind};
+use cascaded::ledger::{BatchFilter, Counts, Ended};
+use cascaded::rehearsal::{Fault, Play, RowRules};
 
 use crate::support::daemon::{TestCity, TestDaemon, run};
 use crate::support::town::{TABLES, go_on, open, town, write_rows, wrong};
@@ -244,6 +245,89 @@ fn a_verdict_on_somebody_elses_row_rejects_nothing_of_ours() {
         assert_eq!(wrong(city).await, NOTHING);
         let told = format!("verdict-foreign {}", TABLES[0].0);
         assert_eq!(scene.drift().await, BTreeMap::from([(told, 1)]));
+        scene.end().await;
+    });
+}
+
+#[test]
+fn a_receipt_told_again_changes_nothing() {
+    run(async {
+        let scene = Scene::new(66).await;
+        scene.change(0, "又");
+        scene.daemon.looked_again().await;
+        // Every receipt, as if the province had repeated its answers.
+        let ledger = scene.daemon.ledger();
+        let told = async || -> Vec<(u64, Fact)> {
+            let facts = ledger.facts(0, 5_000).await.unwrap();
+            // Whole readings and reviews go on by themselves.
+            let of_answers = facts.into_iter().filter(|(_, fact)| {
+                let reviewed = matches!(fact.kind, Kind::Link { to: LinkState::Published, .. });
+                let words = ["confirmed", "verdict", "rejected", "link"];
+                words.contains(&fact.kind.as_str()) && !reviewed
+            });
+            of_answers.collect()
+        };
+        let before = (ledger.flows().await.unwrap(), told().await);
+        let all = ledger.batches(BatchFilter { limit: 1_000, ..BatchFilter::default() });
+        let all = all.await.unwrap();
+        assert!(all.len() > 10, "{}", all.len());
+        for waiting in all {
+            let receipt = Some(Receipt { id: "r".to_owned(), ..Receipt::default() });
+            let ended = Ended::Taken { receipt, upper_id: None, adopted: false };
+            let taken = ledger.batch_resolved(waiting.batch.id, ended).await;
+            assert!(taken.is_ok(), "a receipt counted twice: {taken:?}");
+        }
+        let after = (ledger.flows().await.unwrap(), told().await);
+        let more: Vec<_> = after.1.iter().filter(|fact| !before.1.contains(fact)).collect();
+        assert!(more.is_empty(), "history has a receipt twice: {more:?}");
+        for (before, after) in before.0.iter().zip(&after.0) {
+            assert_eq!(before.counts, after.counts);
+        }
+        scene.end().await;
+    });
+}
+
+#[test]
+fn a_refused_row_is_alone_after_as_many_refusals_as_halvings() {
+    run(async {
+        let clock = Clock::manual("2026-11-22T01:00:00Z".parse().unwrap());
+        let poison = crate::faults::sound_key(67);
+        let rules = RowRules { refuse_keys: [poison].into(), ..RowRules::default() };
+        let city = town(400, &clock, |plan| {
+            plan.seed = 67;
+            plan.province_rules.insert(TABLES[0].0.to_owned(), rules);
+        })
+        .await;
+        let mut daemon = TestDaemon::start(city.configuration(), &clock).await;
+        daemon.step = Duration::from_millis(250);
+        let refusals = || {
+            let all = city.platform.deliveries().unwrap();
+            let of_rows = all.iter().filter(|it| it.operation == "rows.upsert");
+            of_rows.filter(|it| it.code.starts_with('3')).count()
+        };
+        // Twenty rows are ten, five, three or two, two or one, one: at most six refusals.
+        daemon
+            .wait_until("the row is alone, or was refused more often than that", || async {
+                daemon.counts(TABLES[0].0).await.rejected_refused == 1 || refusals() > 6
+            })
+            .await;
+        let (refused, counts) = (refusals(), daemon.counts(TABLES[0].0).await);
+        assert!(refused <= 6, "refused {refused} times and still among innocents: {counts:?}");
+        daemon.settled().await;
+        assert_eq!(wrong(&city).await, [format!("{}: 1 rows absent, 0 too many", TABLES[0].0)]);
+        daemon.stop().await;
+        city.close().await;
+    });
+}
+
+#[test]
+fn a_second_daemon_on_one_ledger_is_refused() {
+    run(async {
+        let scene = Scene::new(68).await;
+        let second = App::build(scene.city.configuration(), scene.clock.clone()).await;
+        let said = second.err().map(|error| format!("{error:#}"));
+        let refused = said.as_ref().is_some_and(|said| said.contains("in use by another"));
+        assert!(refused, "a second daemon opened the ledger: {said:?}");
         scene.end().await;
     });
 }

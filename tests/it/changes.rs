@@ -400,3 +400,63 @@ fn a_resync_is_one_job_for_one_key_and_can_be_called_off() {
         scene.end().await;
     });
 }
+
+/// A key twice with different change times: the older version sound, the newer broken, so many
+/// rows apart. A page has 1,000 rows.
+const GAPS: [u32; 3] = [1, 300, 1_500];
+
+#[test]
+fn what_becomes_of_two_versions_of_a_key_does_not_depend_on_pages() {
+    run(async {
+        let clock = Clock::system();
+        let folder = tempfile::tempdir().unwrap();
+        let mut notes = visits(SELDOM);
+        notes.rules = "[[dataset.rule]]\nrule = \"required\"\ncolumns = [\"note\"]\n";
+        let datasets = vec![people(SELDOM), notes];
+        let tables = write_city(folder.path(), 0, local(&clock));
+        let base = local(&clock).yesterday().unwrap().date().to_datetime(jiff::civil::Time::MIN);
+        let filling = tables.unchecked_transaction().unwrap();
+        let write = |id: &str, note: Option<&str>, second: u32| {
+            let at = base.checked_add(jiff::Span::new().seconds(second)).unwrap();
+            let at = at.strftime("%Y-%m-%d %H:%M:%S").to_string();
+            tables.execute("INSERT INTO visits VALUES (?, ?, ?)", params![id, note, at]).unwrap();
+        };
+        for number in 0..2_500 {
+            write(&format!("v{number:05}"), Some("第一次"), number);
+        }
+        for gap in GAPS {
+            write(&format!("sound-then-broken-{gap}"), Some("旧"), 100);
+            write(&format!("sound-then-broken-{gap}"), None, 100 + gap);
+            write(&format!("broken-then-sound-{gap}"), None, 100);
+            write(&format!("broken-then-sound-{gap}"), Some("新"), 100 + gap);
+        }
+        filling.commit().unwrap();
+        write_catalogue(folder.path(), &datasets);
+        let city = TestCity::with(folder, &settings(CITY, &datasets), &clock, |_| {}).await;
+        let daemon = TestDaemon::start(city.configuration(), &clock).await;
+        let keyer = &daemon.ledger().identity().keyer;
+        let mut broken: Vec<_> =
+            GAPS.iter().map(|gap| keyer.key(&format!("sound-then-broken-{gap}"))).collect();
+        broken.sort();
+        for look in ["the lanes", "a whole reading"] {
+            if look == "the lanes" {
+                daemon.settled().await
+            } else {
+                daemon.compared().await
+            };
+            let above = city.platform.content("visits").unwrap();
+            for gap in GAPS {
+                let note = |kind: &str| above[&format!("{kind}-{gap}")]["note"].clone();
+                assert_eq!(note("sound-then-broken").as_deref(), Some("旧"), "{look}, {gap} apart");
+                assert_eq!(note("broken-then-sound").as_deref(), Some("新"), "{look}, {gap} apart");
+            }
+            let rejects = daemon.rejects().await;
+            let open = rejects.iter().filter(|it| it.state == RejectState::Open);
+            let mut keys: Vec<_> = open.map(|it| it.key).collect();
+            keys.sort();
+            assert_eq!(keys, broken, "{look}: the newest is rejected, whatever the page");
+        }
+        daemon.stop().await;
+        city.close().await;
+    });
+}

@@ -10,6 +10,7 @@ use cascaded::demo::{Defect, Scale, compare};
 use cascaded::ledger::LinkFilter;
 
 use crate::support::daemon::{TestCity, TestDaemon, assert_content, run};
+use crate::support::operator::Service;
 
 /// Carries a generated city and compares what became of every row and entry with what the
 /// generator says of it.
@@ -152,4 +153,20 @@ fn the_demonstration_ends_with_its_sums() {
         .sum();
     assert_eq!(held, confirmed);
     assert!(folder.path().join("city.sqlite").is_file());
+}
+
+/// The figure of the whole demonstration in a release build is `tests/bench/memory`'s.
+#[test]
+fn the_daemon_alone_stays_below_64_mib() {
+    run(async {
+        let scale = Scale { rows: 20_000, ..Scale::FULL };
+        let city = TestCity::demo(scale, &Clock::system(), |plan| plan.seed = 8).await;
+        let mut service = Service::start(&city, &[("MALLOC_ARENA_MAX", "2")]);
+        let status = service.settled();
+        let peak = service.peak_kib();
+        println!("{} rows due; VmHWM of the daemon {peak} kB", status.summary.rows.due);
+        assert!(peak < 64 << 10, "{peak} kB");
+        service.stop();
+        city.close().await;
+    });
 }

@@ -86,7 +86,7 @@ fn faults_that_pass_lose_nothing_and_double_nothing() {
 }
 
 /// A key of the first table that the generator makes of this seed and does not spoil.
-fn sound_key(seed: u64) -> String {
+pub(crate) fn sound_key(seed: u64) -> String {
     let folder = tempfile::tempdir().unwrap();
     let scale = Scale { datasets: 4, rows: 400, entries: 6 };
     let now = jiff::civil::datetime(2026, 11, 22, 9, 0, 0, 0);
@@ -141,10 +141,14 @@ fn an_unknown_code_holds_its_operation_and_rejects_nothing() {
         faults.play(Play::always("rows.upsert", Fault::UnknownCode { code: "C-47".to_owned() }));
         go_on(&city, 30, "异动");
         daemon
-            .wait_until("the operation is held", || async {
-                !daemon.ledger().holds().await.unwrap().is_empty()
+            .wait_until("the operation is held, or a row was rejected", || async {
+                let rejected = cascaded::demo::look(&daemon.app).await.unwrap().rows.rejected();
+                let held = !daemon.ledger().holds().await.unwrap().is_empty();
+                held || rejected > before.rows.rejected()
             })
             .await;
+        let rejected = cascaded::demo::look(&daemon.app).await.unwrap().rows.rejected();
+        assert_eq!(rejected, before.rows.rejected(), "rejected by a code in no list");
         let holds = daemon.ledger().holds().await.unwrap();
         assert_eq!(holds[0].scope, Scope::Operation("rows.upsert".to_owned()), "{holds:?}");
         let drift = daemon.ledger().drift().await.unwrap();
@@ -187,7 +191,7 @@ fn a_province_restored_from_yesterday_gets_today_again() {
         city.platform.restore().unwrap();
         let lost = compared(&daemon).await;
         assert!(lost >= 100, "{lost} rows are found different");
-        for channel in &daemon.app.channels {
+        for channel in &daemon.app.channels() {
             let datasets: Vec<String> =
                 channel.carriers().map(|carrier| carrier.flow().dataset.clone()).collect();
             let crew = &daemon.app.crew;
@@ -341,6 +345,73 @@ fn after_three_days_of_outage_nothing_is_lost_and_the_present_goes_first() {
         );
         assert!(live > 0 && past > 0 && most < 16 << 20);
         assert!(first + 4 >= live / 2, "{arrived:?}");
+        daemon.stop().await;
+        city.close().await;
+    });
+}
+
+/// Rows that are on their way.
+async fn under_way(daemon: &TestDaemon) -> u64 {
+    cascaded::demo::look(&daemon.app).await.unwrap().rows.queued
+}
+
+#[test]
+fn a_first_load_larger_than_the_backlog_waits_and_loses_nothing() {
+    const BACKLOG: usize = 1_500;
+    /// Two readings of the past at once, a page of 1,000 rows each, begun while there was room.
+    const MOST: u64 = BACKLOG as u64 + 2 * 1_000;
+    run(async {
+        let clock = Clock::manual("2026-11-22T01:00:00Z".parse().unwrap());
+        let city = town(8_000, &clock, |plan| plan.seed = 27).await;
+        let faults = city.platform.faults();
+        faults.play(Play::always("rows.*", Fault::ServerError { status: 503 }));
+        let mut app = cascaded::app::App::build(city.configuration(), clock.clone()).await.unwrap();
+        app.crew.readers.backlog_rows = BACKLOG;
+        let mut daemon = TestDaemon::started(app, &clock);
+        daemon.step = Duration::from_secs(1);
+        daemon
+            .wait_until("the backlog is full", || async {
+                under_way(&daemon).await >= BACKLOG as u64
+            })
+            .await;
+        faults.begin_outage();
+
+        // Hours go by: nothing more of the past is read, and what is new is.
+        let (mut peak, mut disk) = (0, 0);
+        daemon.step = Duration::from_secs(20);
+        for hour in 0..3 {
+            come_in(&city, 20, &format!("{hour:02}"));
+            let next = clock.now() + Duration::from_hours(1);
+            while clock.now() < next {
+                let soon = clock.now() + Duration::from_mins(10);
+                daemon.wait_until("time passes", || async { clock.now() >= soon }).await;
+                peak = peak.max(under_way(&daemon).await);
+                disk = disk.max(spooled(&city));
+            }
+        }
+        let live = daemon.counts(TABLES[0].0).await;
+        println!(
+            "a first load of 8,000 rows over a backlog of {BACKLOG}: at most {peak} under way and \
+             {disk} bytes in the spool during three hours without the province; {live:?}"
+        );
+        assert!(peak >= BACKLOG as u64, "{peak}");
+        assert!(peak <= MOST + 60, "the past was read on: {peak} rows are under way");
+        let ledger = open(&city.path().join("ledger/ledger.sqlite"));
+        let sql = "SELECT coalesce(sum(rows), 0) FROM batch WHERE lane = 'live'
+             AND subject_kind = 'rows'";
+        let present: i64 = ledger.query_row(sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(present, 60, "what is new is read although the backlog is full");
+
+        faults.clear();
+        faults.end_outage();
+        daemon.step = Duration::from_secs(1);
+        daemon.wake();
+        let sight = daemon.settled().await;
+        assert!(sight.rows.balance(), "{sight:?}");
+        assert_eq!(wrong(&city).await, NOTHING);
+        // Rows that no reading by time finds were told as well: every planted defect is.
+        let made = city.made.as_ref().unwrap();
+        assert_eq!(sight.rows.rejected_local, made.defects.len() as u64);
         daemon.stop().await;
         city.close().await;
     });

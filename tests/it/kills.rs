@@ -122,7 +122,7 @@ impl Growing {
              ext_name FROM arriving WHERE n > {from} AND n <= {until} ORDER BY n;\n"
         );
         // Of the slice before the last one: rows on its pages do not mix with those that come.
-        if life >= 3 {
+        if life >= 3 && until > from {
             let (old, young) = (from - 3 * slice.min(from / 3), from - 2 * slice.min(from / 3));
             let of =
                 format!("(SELECT ext_id FROM single WHERE n > {old} AND n <= {young} AND n % 17");
@@ -264,9 +264,13 @@ async fn killed_over(growing: &mut Growing, kills: u64, what: &str) {
     let mut allowed: BTreeMap<String, u64> = BTreeMap::new();
     let mut moments: BTreeMap<&str, u64> = BTreeMap::new();
     let bytes = 20_000 + growing.rows / kills * 120;
-    for life in 0..kills {
-        growing.go_on(life, kills);
+    // A stage that chance has left out is aimed at in further lives, up to as many again.
+    for life in 0..2 * kills {
         let wanting = hits.iter().find(|(_, hits)| **hits == 0).map(|(stage, _)| *stage);
+        if life >= kills && wanting.is_none() {
+            break;
+        }
+        growing.go_on(life, kills);
         let wanting = wanting.filter(|_| life * 2 >= kills);
         if wanting == Some("catalogue") || life % 5 == 3 {
             growing.rename_an_entry(life);
@@ -294,6 +298,7 @@ async fn killed_over(growing: &mut Growing, kills: u64, what: &str) {
         assert!(early.is_empty(), "life {life}, {moment:?}: {early:?}\n{}", line.errors());
     }
     drop(line);
+    let kills: u64 = moments.values().sum();
     println!("{what}: {kills} kills at {moments:?}; in the middle of {hits:?}");
     everything_is_there(growing, &allowed, what).await;
     for (stage, hits) in &hits {

@@ -5,13 +5,16 @@
 mod answers;
 mod catalogue;
 mod changes;
+mod ciphers;
 mod city;
 mod command;
 mod conformance;
 mod crash;
+mod deadlines;
 mod delivery;
 mod durability;
 mod example;
+mod families;
 mod faults;
 mod inbox;
 mod kills;
@@ -19,6 +22,7 @@ mod package;
 mod prometheus;
 mod real;
 mod reconcile;
+mod reload;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;

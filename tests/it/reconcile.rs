@@ -51,10 +51,10 @@ impl Scene {
     async fn reconciled(&self, repair: bool) -> BTreeMap<String, Comparison> {
         let channel = self.daemon.channel("province");
         let crew = &self.daemon.app.crew;
-        let totals = crew.totals(channel).await.unwrap();
+        let totals = crew.totals(&channel).await.unwrap();
         let mut found = BTreeMap::new();
         for dataset in ["people", "visits"] {
-            let one = crew.reconcile(channel, dataset, &totals, repair).await.unwrap().unwrap();
+            let one = crew.reconcile(&channel, dataset, &totals, repair).await.unwrap().unwrap();
             assert_eq!(one.skipped, None, "{one:?}");
             found.insert(dataset.to_owned(), one);
         }
@@ -63,7 +63,7 @@ impl Scene {
 
     async fn objects(&self, repair: bool) -> Vec<ObjectMismatch> {
         let channel = self.daemon.channel("province");
-        self.daemon.app.crew.reconcile_objects(channel, repair).await.unwrap().unwrap()
+        self.daemon.app.crew.reconcile_objects(&channel, repair).await.unwrap().unwrap()
     }
 
     fn above(&self, sql: &str) {

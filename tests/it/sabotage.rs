@@ -164,3 +164,98 @@ fn without_progress_in_the_outcomes_transaction_rows_are_lost() {
         assert!(red.iter().any(|line| line.contains("rows absent")), "{red:?}");
     });
 }
+
+/// A test of this suite, run once more in a process of its own without one protection, fails and
+/// says so in these words; that it passes with the protection, the suite shows beside it.
+fn is_red(test: &str, switch: &str, words: &str) {
+    assert!(cascaded::crash::SWITCHES.contains(&switch), "{switch}");
+    let done = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads", "1"])
+        .env("CASCADED_SABOTAGE", switch)
+        .env_remove("RUST_BACKTRACE")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let said = [done.stdout, done.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("running 1 test"), "there is no test {test}\n{said}");
+    assert!(!done.status.success(), "{test} passes without what `{switch}` takes away\n{said}");
+    assert!(said.contains(words), "{test} is red for another reason than {words:?}\n{said}");
+    println!("{switch}: {test} is red, as it says: {words}");
+}
+
+#[test]
+fn without_sealing_an_original_lies_open() {
+    let test = "changes::a_row_that_the_province_judges_wrong_is_rejected_with_its_sealed_original";
+    is_red(test, "unsealed", "the original is kept sealed");
+}
+
+#[test]
+fn without_the_lock_a_second_daemon_opens_the_ledger() {
+    let test = "answers::a_second_daemon_on_one_ledger_is_refused";
+    is_red(test, "unlocked", "a second daemon opened the ledger");
+}
+
+#[test]
+fn without_the_declared_evidence_a_receipt_confirms() {
+    let test = "answers::of_two_verdicts_against_each_other_the_later_counts_and_someone_is_told";
+    is_red(test, "receipt-confirms", "assertion `left == right` failed: Counts");
+}
+
+#[test]
+fn without_memory_a_verdict_or_a_receipt_counts_twice() {
+    is_red(
+        "answers::a_verdict_told_again_changes_nothing",
+        "told-again",
+        "a verdict counted twice",
+    );
+    is_red(
+        "answers::a_receipt_told_again_changes_nothing",
+        "told-again",
+        "a receipt counted twice",
+    );
+}
+
+#[test]
+fn without_its_batch_a_verdict_rejects_a_strangers_row() {
+    let test = "answers::a_verdict_on_somebody_elses_row_rejects_nothing_of_ours";
+    is_red(test, "foreign-verdict", "a row was rejected by a verdict on another");
+}
+
+#[test]
+fn without_halving_a_refused_row_stays_among_innocents() {
+    let test = "answers::a_refused_row_is_alone_after_as_many_refusals_as_halvings";
+    is_red(test, "unsplit", "and still among innocents");
+}
+
+#[test]
+fn without_the_hold_a_code_in_no_list_rejects() {
+    let test = "faults::an_unknown_code_holds_its_operation_and_rejects_nothing";
+    is_red(test, "unlisted-refuses", "rejected by a code in no list");
+}
+
+#[test]
+fn without_patience_a_batch_goes_again_before_its_time() {
+    let test = "answers::after_too_many_requests_it_waits_exactly_as_long_as_it_was_told";
+    is_red(test, "impatient", "assertion `left == right` failed");
+}
+
+#[test]
+fn without_an_approval_half_a_table_is_deleted_above() {
+    let test = "changes::rows_that_are_gone_are_deleted_above_and_in_bulk_only_with_an_approval";
+    is_red(test, "bulk-deletion", "half a table is a fault");
+}
+
+#[test]
+fn without_the_backlog_the_past_is_read_on() {
+    let test = "faults::a_first_load_larger_than_the_backlog_waits_and_loses_nothing";
+    is_red(test, "endless-backlog", "the past was read on");
+}
+
+#[test]
+fn every_protection_has_its_red_test() {
+    let proofs = [include_str!("sabotage.rs"), include_str!("durability.rs")].concat();
+    for switch in cascaded::crash::SWITCHES {
+        assert!(proofs.contains(&format!("\"{switch}\"")), "nothing goes red without `{switch}`");
+    }
+}

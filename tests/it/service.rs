@@ -179,6 +179,62 @@ fn an_upload_that_never_ends_is_cut_at_the_grace_and_resolved_after_the_next_sta
 }
 
 #[test]
+fn a_hangup_reads_everything_again_and_the_service_manager_hears_of_it() {
+    run(async {
+        let city = small().await;
+        let manager = Manager::beside(&city, "notify");
+        let mut service = Service::start(&city, &manager.variables("60000000"));
+        manager.until("READY=1");
+        // Ready is told before the signal is watched; the socket answers afterwards too.
+        service.settled();
+        let path = city.configuration_file();
+        let right = std::fs::read_to_string(path).unwrap();
+        std::fs::write(path, right.replace("idle = \"200ms\"", "idle = \"300ms\"")).unwrap();
+        service.hang_up();
+        let begun = manager.until("RELOADING=1").pop().unwrap();
+        assert!(begun.lines().any(|line| line.starts_with("MONOTONIC_USEC=")), "{begun}");
+        manager.until("READY=1");
+        assert!(service.log().contains("read again"), "{}", service.log());
+        // A wrong one is refused, and the daemon is as ready as before.
+        std::fs::write(path, right.replace("[pace]", "[pase]")).unwrap();
+        service.hang_up();
+        manager.until("RELOADING=1");
+        manager.until("READY=1");
+        assert!(service.log().contains("did you mean `pace`?"), "{}", service.log());
+        std::fs::write(path, right).unwrap();
+        service.stop();
+        city.close().await;
+    });
+}
+
+#[test]
+fn a_stop_before_it_is_ready_ends_in_order() {
+    run(async {
+        let city = small().await;
+        // A database server that takes the connection and says nothing.
+        let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (path, port) = (city.configuration_file(), mute.local_addr().unwrap().port());
+        let text = std::fs::read_to_string(path).unwrap();
+        let [before, after] = ["city", "mute"]
+            .map(|source| format!("source = \"{source}\"\ntable = \"population_515100\""));
+        let text = text.replacen(&before, &after, 1);
+        let source = format!(
+            "\n[[source]]\nkind = \"postgres\"\nid = \"mute\"\n\
+             url = \"postgres://x@127.0.0.1:{port}/x\"\n"
+        );
+        std::fs::write(path, text + &source).unwrap();
+        let mut service = Service::start(&city, &[]);
+        // The sources are asked: signals are caught by now, and nothing is open yet.
+        let asked = mute.accept().unwrap();
+        service.terminate();
+        assert!(service.ended().success(), "{}", service.log());
+        assert!(service.log().contains("told to stop before it was ready"), "{}", service.log());
+        drop(asked);
+        city.close().await;
+    });
+}
+
+#[test]
 fn a_second_daemon_on_the_same_ledger_is_refused_and_never_ready() {
     run(async {
         let city = small().await;

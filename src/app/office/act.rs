@@ -49,6 +49,9 @@ fn detail(request: &Request) -> String {
         Request::JobsCancel(it) => it.job.clone(),
         Request::Reconcile(it) => format!("repair {:?}", it.datasets),
         Request::LedgerBackup(it) => it.directory.clone(),
+        Request::StandardSupply(it) => {
+            format!("{} values for {} by {}", it.values.len(), it.standard, it.by)
+        }
         Request::Status {}
         | Request::Datasets(_)
         | Request::Links(_)
@@ -58,6 +61,9 @@ fn detail(request: &Request) -> String {
         | Request::JobsShow(_)
         | Request::StandardList {}
         | Request::StandardShow(_)
+        | Request::StandardDiff(_)
+        | Request::StandardCheck(_)
+        | Request::StandardWanted(_)
         | Request::LedgerVerify {}
         | Request::Reload {} => String::new(),
     }
@@ -65,10 +71,6 @@ fn detail(request: &Request) -> String {
 
 /// The first of several failures; the rest are in the log.
 pub(super) fn first(mut failures: Vec<Failure>) -> Failure {
-    for it in &failures {
-        let place = it.place.as_deref().unwrap_or_default();
-        tracing::warn!(code = it.code, place, "reload refused: {}", it.what);
-    }
     let count = failures.len();
     if count == 0 {
         return failure("E-RELOAD", "the reload was refused", Some("see the log"));
@@ -124,7 +126,7 @@ impl Office {
         let number = number(name)?;
         self.crew.ledger.job_cancelled(number).await.map_err(told)?;
         let found = self.crew.ledger.job(number).await.map_err(told)?;
-        for channel in &self.channels {
+        for channel in &self.works().channels {
             channel.wake_observers();
         }
         found.as_ref().map(job).ok_or_else(|| no_such_job(name))
@@ -170,7 +172,7 @@ impl Office {
             differences: Vec::new(),
             skipped: Vec::new(),
         };
-        for channel in &self.channels {
+        for channel in &self.works().channels {
             let totals = self.crew.totals(channel).await.map_err(|error| failed(&error))?;
             for carrier in channel.carriers() {
                 let dataset = &carrier.flow().dataset;

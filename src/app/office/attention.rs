@@ -132,6 +132,13 @@ impl Look {
             late.state.as_str().clone_into(&mut waiting.detail);
             list.push(waiting);
         }
+        for late in &self.late_links {
+            let mut waiting =
+                about(Trouble::Late, late.kind.as_str(), late.count, Some(late.since));
+            waiting.title = late.channel.to_string();
+            late.state.as_str().clone_into(&mut waiting.detail);
+            list.push(waiting);
+        }
     }
 
     /// Objects that should be above and were not accepted yet: there is something to send.

@@ -8,7 +8,7 @@ use super::{Office, failure, told};
 use crate::catalogue::Kind;
 use crate::control::protocol::{
     Batch, BatchQuery, Dataset, DatasetQuery, Failure, Job, JobQuery, Link, LinkQuery, Listing,
-    Reject, RejectQuery, Standard, StandardDetail,
+    Reject, RejectQuery, RuleCount, Standard, StandardDetail,
 };
 use crate::delivery::{BatchState, Evidence, LinkState, RejectKind};
 use crate::indicator::freshness::State;
@@ -75,7 +75,7 @@ impl Office {
         };
         let titles = self.crew.ledger.titles().await.map_err(told)?;
         let mut entries = Vec::new();
-        for channel in &self.channels {
+        for channel in &self.works().channels {
             if query.channel.as_ref().is_some_and(|only| only != channel.id.as_str()) {
                 continue;
             }
@@ -186,13 +186,15 @@ impl Office {
 
     pub(super) async fn standards(&self) -> Result<Vec<Standard>, ledger::Error> {
         let look = self.look().await?;
-        let configuration = self.configuration.load_full();
+        let works = self.works();
+        let configuration = &works.configuration;
         Ok(configuration.standards.values().map(|it| known(&look, it)).collect())
     }
 
     pub(super) async fn standard(&self, name: &str) -> Result<StandardDetail, Failure> {
         let look = self.look().await.map_err(told)?;
-        let configuration = self.configuration.load_full();
+        let works = self.works();
+        let configuration = &works.configuration;
         let Some(found) = configuration.standards.get(name) else {
             let known: Vec<&str> = configuration.standards.keys().map(String::as_str).collect();
             let what = format!("there is no standard `{name}`; there are: {}", known.join(", "));
@@ -257,6 +259,14 @@ fn dataset(look: &Look, it: &DatasetLook) -> Dataset {
         deadline: it.freshness.deadline.map(|deadline| deadline.at),
         rows: state.map(|state| look::rows(&state.counts)).unwrap_or_default(),
         held: trouble.or_else(|| hold.map(|hold| hold.code.clone())),
+        rules: (it.rules.iter())
+            .map(|(rule, count)| RuleCount {
+                rule: rule.clone(),
+                executed: count.executed,
+                broken: count.broken,
+                waived: count.waived,
+            })
+            .collect(),
     }
 }
 

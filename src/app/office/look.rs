@@ -6,15 +6,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Office;
+use crate::app::Works;
 use crate::calendar::{Cycle, Grace};
+use crate::cascade;
 use crate::catalogue::{Kind, ObjectKey};
+use crate::checks::Count;
 use crate::city::Dataset;
 use crate::config::Configuration;
 use crate::control::protocol::{Entries, Mismatches, Rows, Summary};
 use crate::delivery::{BatchState, ChannelId, Evidence, LinkState, RejectKind, StandardId};
 use crate::indicator::freshness::{self, Clocks, Freshness, Promise};
 use crate::ledger::spool::{Owner as SpoolOwner, Usage};
-use crate::ledger::{self, Counts, Drift, Flow, FlowState, Hold, Late, LinkCount};
+use crate::ledger::{self, Counts, Drift, Flow, FlowState, Hold, Late, LateLinks, LinkCount};
 use crate::telemetry::metrics::{self, ChannelSnapshot, DatasetSnapshot, Snapshot};
 
 /// A configured channel, and what the ledger says of it.
@@ -40,6 +43,8 @@ pub(super) struct DatasetLook {
     /// `None`: nothing of it was observed yet.
     pub(super) state: Option<FlowState>,
     pub(super) freshness: Freshness,
+    /// How often each rule ran since the start.
+    pub(super) rules: Vec<(String, Count)>,
 }
 
 /// What the ledger said at one moment, beside the configuration.
@@ -56,6 +61,7 @@ pub(super) struct Look {
     pub(super) drift: Vec<Drift>,
     pub(super) rejects: Vec<(Flow, RejectKind, String, u64)>,
     pub(super) late: Vec<Late>,
+    pub(super) late_links: Vec<LateLinks>,
     pub(super) spool: Usage,
     /// Bytes that the catalogue's or a live lane may still add.
     pub(super) room: u64,
@@ -65,14 +71,18 @@ pub(super) struct Look {
 impl Office {
     /// Looks into the ledger.
     pub(super) async fn look(&self) -> Result<Look, ledger::Error> {
+        self.look_at(&self.works()).await
+    }
+
+    /// Looks into the ledger for what these works are about.
+    pub(super) async fn look_at(&self, works: &Works) -> Result<Look, ledger::Error> {
         let ledger = &self.crew.ledger;
         let at = self.now();
-        let configuration = self.configuration.load_full();
         let flows = ledger.flows().await?;
         let titles = ledger.titles().await?;
         let in_force = ledger.standards_in_force().await?;
         let mut channels = Vec::new();
-        for channel in &self.channels {
+        for channel in &works.channels {
             let standard = &channel.standard;
             let rows = standard.operation("rows.upsert").map(|operation| operation.evidence);
             channels.push(ChannelLook {
@@ -93,7 +103,7 @@ impl Office {
         let spool = &self.crew.files.spool;
         Ok(Look {
             at,
-            datasets: self.dataset_looks(&configuration, &flows, &titles, at),
+            datasets: dataset_looks(works, &flows, &titles, at),
             channels,
             flows,
             links: ledger.link_counts().await?,
@@ -102,33 +112,52 @@ impl Office {
             drift: ledger.drift().await?,
             rejects: ledger.rejects_by_rule().await?,
             late: ledger.late_batches(at).await?,
+            late_links: self.late_links(works, at).await?,
             spool: spool.usage(),
             room: spool.room(SpoolOwner::BACKFILL),
             ledger_bytes,
         })
     }
 
-    fn dataset_looks(
+    /// Objects that stand in a waiting state for longer than its deadline.
+    async fn late_links(
         &self,
-        configuration: &Configuration,
-        flows: &[FlowState],
-        titles: &BTreeMap<ObjectKey, String>,
+        works: &Works,
         at: Timestamp,
-    ) -> Vec<DatasetLook> {
-        let mut looks = Vec::new();
-        for carrier in self.channels.iter().flat_map(|channel| channel.carriers()) {
-            let flow = carrier.flow().clone();
-            let dataset = carrier.dataset().clone();
-            let state = flows.iter().find(|state| state.flow == flow).cloned();
-            let owner = ObjectKey { kind: Kind::Organisation, id: dataset.department.clone() };
-            let department =
-                titles.get(&owner).cloned().unwrap_or_else(|| dataset.department.clone());
-            let freshness = freshness_of(configuration, &dataset, state.as_ref(), at);
-            looks.push(DatasetLook { flow, dataset, department, state, freshness });
+    ) -> Result<Vec<LateLinks>, ledger::Error> {
+        let mut late = Vec::new();
+        for channel in &works.channels {
+            let states =
+                channel.kinds.iter().flat_map(|kind| LinkState::ALL.map(|state| (*kind, state)));
+            let patience = states.filter_map(|(kind, state)| {
+                Some((kind, state, cascade::patience(&channel.standard, kind, state)?))
+            });
+            let (id, patience) = (channel.id.clone(), patience.collect());
+            late.extend(self.crew.ledger.late_links(id, patience, at).await?);
         }
-        looks.sort_by_key(|look| name(&look.flow));
-        looks
+        Ok(late)
     }
+}
+
+fn dataset_looks(
+    works: &Works,
+    flows: &[FlowState],
+    titles: &BTreeMap<ObjectKey, String>,
+    at: Timestamp,
+) -> Vec<DatasetLook> {
+    let mut looks = Vec::new();
+    for carrier in works.carriers() {
+        let flow = carrier.flow().clone();
+        let dataset = carrier.dataset().clone();
+        let state = flows.iter().find(|state| state.flow == flow).cloned();
+        let owner = ObjectKey { kind: Kind::Organisation, id: dataset.department.clone() };
+        let department = titles.get(&owner).cloned().unwrap_or_else(|| dataset.department.clone());
+        let freshness = freshness_of(&works.configuration, &dataset, state.as_ref(), at);
+        let rules = carrier.rule_counts();
+        looks.push(DatasetLook { flow, dataset, department, state, freshness, rules });
+    }
+    looks.sort_by_key(|look| name(&look.flow));
+    looks
 }
 
 /// The three clocks against the declared cycle. No grace: what a province allows is its scoring
@@ -258,6 +287,14 @@ impl Look {
                 .map(|link| (link.kind, link.state, link.count))
                 .collect(),
             holds: u64::try_from(holds).unwrap_or(u64::MAX),
+            late_batches: (self.late.iter())
+                .filter(|late| late.channel == *id)
+                .map(|late| late.count)
+                .sum(),
+            late_links: (self.late_links.iter())
+                .filter(|late| late.channel == *id)
+                .map(|late| late.count)
+                .sum(),
             drift: drift.into_iter().collect(),
         }
     }

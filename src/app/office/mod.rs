@@ -10,6 +10,7 @@
 
 mod act;
 mod attention;
+mod changeover;
 mod list;
 mod look;
 mod original;
@@ -24,25 +25,24 @@ mod tests;
 pub use act::report_of;
 pub use watch::{FAILURE_CODES, Reach, Watch};
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::cascade::{self, Channel, Crew};
-use crate::config::Configuration;
+use crate::app::{Current, Works};
+use crate::cascade::{self, Crew};
 use crate::control::protocol::{Failure, Reloaded, Request, Response, Summary};
 use crate::control::{Handler, Health, Peer};
 use crate::ledger;
 use crate::supervisor::Signal;
 use crate::telemetry::metrics::Metrics;
 
-/// How long the office's own look, and a stage that reports, may be silent before the process is
+/// How long the office's own look, and a stage that works, may be silent before the process is
 /// thought dead.
 const SILENCE: Duration = Duration::from_mins(2);
 
@@ -54,14 +54,10 @@ pub trait Lent: Send + Sync + 'static {
 
 /// What an office is made of.
 pub struct OfficeParts {
-    /// The city's name, for people.
-    pub city: String,
-    /// What the stages work with.
+    /// What lives as long as the process.
     pub crew: Crew,
-    /// The channels.
-    pub channels: Vec<Arc<Channel>>,
-    /// As read.
-    pub configuration: Arc<Configuration>,
+    /// The configuration and the channels, as they are at any time.
+    pub current: Arc<Current>,
     /// Every metric.
     pub metrics: Arc<Metrics>,
     /// Who was told by the stages; the same as the crew's events.
@@ -76,16 +72,14 @@ pub struct OfficeParts {
 
 impl std::fmt::Debug for OfficeParts {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("OfficeParts").field("city", &self.city).finish_non_exhaustive()
+        formatter.debug_struct("OfficeParts").finish_non_exhaustive()
     }
 }
 
 /// Answers operators, Prometheus and probes. Share it behind an `Arc`.
 pub struct Office {
-    city: String,
     crew: Crew,
-    channels: Vec<Arc<Channel>>,
-    configuration: ArcSwap<Configuration>,
+    current: Arc<Current>,
     metrics: Arc<Metrics>,
     watch: Arc<Watch>,
     catalogue: Signal,
@@ -95,7 +89,6 @@ pub struct Office {
     /// Once everything was read through, it stays so.
     complete: AtomicBool,
     last: ArcSwapOption<Known>,
-    heard: Mutex<BTreeMap<String, Timestamp>>,
     compared: Mutex<Option<act::Compared>>,
 }
 
@@ -108,7 +101,7 @@ struct Known {
 
 impl std::fmt::Debug for Office {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Office").field("city", &self.city).finish_non_exhaustive()
+        formatter.debug_struct("Office").finish_non_exhaustive()
     }
 }
 
@@ -117,10 +110,8 @@ impl Office {
     pub fn new(parts: OfficeParts) -> Self {
         let started = parts.crew.supervisor.clock().now();
         Self {
-            city: parts.city,
             crew: parts.crew,
-            channels: parts.channels,
-            configuration: ArcSwap::new(parts.configuration),
+            current: parts.current,
             metrics: parts.metrics,
             watch: parts.watch,
             catalogue: parts.catalogue,
@@ -129,14 +120,13 @@ impl Office {
             started,
             complete: AtomicBool::new(false),
             last: ArcSwapOption::empty(),
-            heard: Mutex::default(),
             compared: Mutex::default(),
         }
     }
 
-    /// The configuration was read again.
-    pub fn reconfigured(&self, configuration: Arc<Configuration>) {
-        self.configuration.store(configuration);
+    /// The configuration and the channels as they are now.
+    fn works(&self) -> Arc<Works> {
+        self.current.load()
     }
 
     /// The sums, from a look of now.
@@ -144,7 +134,7 @@ impl Office {
         Ok(self.look().await?.summary())
     }
 
-    /// Whether everything that stood in the city when the process started was read once.
+    /// Whether everything that stood in the city was read once, by this process or one before.
     pub async fn is_complete(&self) -> Result<bool, ledger::Error> {
         self.read_through().await
     }
@@ -154,9 +144,10 @@ impl Office {
     pub async fn refresh(&self) {
         let now = self.now();
         let writable = self.crew.ledger.proven_writable().await;
-        let known = match self.look().await {
+        let works = self.works();
+        let known = match self.look_at(&works).await {
             Ok(look) => {
-                self.metrics.show(&look.snapshot());
+                self.current.show(&works, || self.metrics.show(&look.snapshot()));
                 let not_ready = self.not_ready_by(&look, writable.as_ref().err());
                 Known { at: now, summary: Some(look.summary()), not_ready }
             }
@@ -166,13 +157,6 @@ impl Office {
             }
         };
         self.last.store(Some(Arc::new(known)));
-    }
-
-    /// A stage or task that reports steadily is alive. One that has reported once must go on doing
-    /// so at least every two minutes.
-    pub fn alive(&self, stage: &str) {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.insert(stage.to_owned(), self.now());
     }
 
     fn now(&self) -> Timestamp {
@@ -206,6 +190,10 @@ impl Office {
             Request::StandardShow(name) => {
                 Response::Standard(Box::new(self.standard(&name.standard).await?))
             }
+            Request::StandardDiff(it) => Response::Differences(self.differences(&it).await?),
+            Request::StandardCheck(it) => self.check(&it).await?,
+            Request::StandardWanted(it) => Response::Wanted(self.wanted(&it).await?),
+            Request::StandardSupply(it) => Response::Supplied(self.supply(&it, peer).await?),
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
@@ -234,8 +222,7 @@ impl Health for Office {
         if self.is_silent(last) {
             reasons.push(format!("office-silent: the ledger was last looked at at {last}"));
         }
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        for (stage, at) in heard.iter().filter(|(_, at)| self.is_silent(**at)) {
+        for (stage, at) in self.crew.supervisor.silent(SILENCE) {
             reasons.push(format!("stage-silent: {stage} was last heard of at {at}"));
         }
         reasons

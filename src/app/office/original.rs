@@ -67,7 +67,8 @@ impl Office {
         let plain = sealer
             .open(Purpose::Reject, context.as_bytes(), &it.original)
             .map_err(|error| told(error.into()))?;
-        let configuration = self.configuration.load_full();
+        let works = self.works();
+        let configuration = &works.configuration;
         let dataset = configuration
             .datasets
             .iter()

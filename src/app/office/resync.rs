@@ -24,8 +24,9 @@ fn asker(peer: Peer) -> String {
 impl Office {
     /// Every dataset is one that is carried; otherwise all that are not, at once.
     pub(super) fn check_datasets(&self, asked: &[String]) -> Result<(), Failure> {
+        let works = self.works();
         let carried =
-            |dataset: &String| self.carriers().any(|carrier| carrier.flow().dataset == *dataset);
+            |dataset: &String| works.carriers().any(|carrier| carrier.flow().dataset == *dataset);
         let unknown: Vec<&str> =
             asked.iter().filter(|dataset| !carried(dataset)).map(String::as_str).collect();
         if unknown.is_empty() {
@@ -33,10 +34,6 @@ impl Office {
         }
         let what = format!("no channel carries {}", unknown.join(", "));
         Err(failure("E-NO-SUCH-DATASET", what, Some("see `cascaded datasets`")))
-    }
-
-    fn carriers(&self) -> impl Iterator<Item = &std::sync::Arc<Carrier>> {
-        self.channels.iter().flat_map(|channel| channel.carriers())
     }
 
     pub(super) async fn resync(&self, asked: &Resync, peer: Peer) -> Result<Accepted, Failure> {
@@ -48,7 +45,8 @@ impl Office {
             Extent::Rejected {} => (PassKind::Rejected, None),
             Extent::Since { at } => (PassKind::Since, Some(self.since(asked, *at)?)),
         };
-        let wanted: Vec<&std::sync::Arc<Carrier>> = self
+        let works = self.works();
+        let wanted: Vec<&std::sync::Arc<Carrier>> = works
             .carriers()
             .filter(|it| asked.datasets.is_empty() || asked.datasets.contains(&it.flow().dataset))
             .collect();
@@ -84,7 +82,7 @@ impl Office {
         scope: Vec<(String, Option<u64>)>,
     ) -> Result<Accepted, Failure> {
         let (number, is_new) = self.crew.ledger.resync_asked(request).await.map_err(told)?;
-        for channel in &self.channels {
+        for channel in &self.works().channels {
             channel.wake_observers();
         }
         Ok(Accepted { job: Some(job_name(number)), existed: !is_new, scope })
@@ -98,7 +96,7 @@ impl Office {
         };
         let mut zones = BTreeMap::new();
         let mut timeless = Vec::new();
-        for carrier in self.carriers().filter(wanted) {
+        for carrier in self.works().carriers().filter(wanted) {
             let dataset = carrier.dataset();
             match dataset.change {
                 Change::TimeColumn { .. } | Change::Files => {
@@ -128,7 +126,7 @@ impl Office {
             return Ok(Accepted { job: None, existed: false, scope: Vec::new() });
         }
         let request = CatalogueRequest {
-            channels: self.channels.iter().map(|channel| channel.id.clone()).collect(),
+            channels: self.works().channels.iter().map(|channel| channel.id.clone()).collect(),
             approved: asked.approve_deletions,
             request: described(asked),
             idempotency: asked.idempotency_key.clone(),
@@ -136,7 +134,7 @@ impl Office {
         };
         let (number, is_new) = self.crew.ledger.catalogue_asked(request).await.map_err(told)?;
         self.catalogue.raise();
-        for channel in &self.channels {
+        for channel in &self.works().channels {
             channel.wake();
         }
         Ok(Accepted { job: Some(job_name(number)), existed: !is_new, scope: Vec::new() })
@@ -164,6 +162,7 @@ impl Office {
             }
         }
         let flows = self
+            .works()
             .carriers()
             .filter(|carrier| matched.contains_key(carrier.flow()))
             .map(|carrier| (carrier.flow().clone(), carrier.owner().clone()))

@@ -21,7 +21,7 @@ impl Office {
             .map(|flow| flow.counts.rejected_refused + flow.counts.rejected_failed)
             .sum();
         Ok(Status {
-            city: self.city.clone(),
+            city: self.works().configuration.city.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
             now: look.at,
@@ -45,10 +45,9 @@ impl Office {
         if self.complete.load(Ordering::Acquire) {
             return Ok(true);
         }
-        for carrier in self.channels.iter().flat_map(|channel| channel.carriers()) {
+        for carrier in self.works().carriers() {
             let flow = carrier.flow();
-            if !self.crew.ledger.read_through(flow.clone(), self.started).await?
-                && !self.is_refused(flow).await?
+            if !self.crew.ledger.read_through(flow.clone()).await? && !self.is_refused(flow).await?
             {
                 return Ok(false);
             }

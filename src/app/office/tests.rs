@@ -1,5 +1,8 @@
 //! The office against a real ledger: its state is built by its events, then asked about.
 
+mod liveness;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +13,7 @@ use crate::app::App;
 use crate::cascade::Events as _;
 use crate::catalogue::{Content, Entry, Kind, Object, ObjectKey, Organisation};
 use crate::clock::Clock;
+use crate::config::Configuration;
 use crate::control::protocol::{
     DatasetQuery, Extent, JobName, JobQuery, Paging, Reconcile, RejectAct, RejectExport,
     RejectQuery, RejectReplay, Resync, Trouble,
@@ -83,6 +87,18 @@ impl Lent for Nothing {
     }
 }
 
+fn office(app: &App) -> Office {
+    Office::new(OfficeParts {
+        crew: app.crew.clone(),
+        current: Arc::clone(&app.current),
+        metrics: Arc::clone(&app.metrics),
+        watch: Arc::clone(&app.watch),
+        catalogue: app.catalogue.clone(),
+        http: None,
+        lent: Arc::new(Nothing),
+    })
+}
+
 struct Bench {
     office: Office,
     app: App,
@@ -103,18 +119,12 @@ impl Bench {
         let configuration = Configuration::load(&path).unwrap();
         let clock = Clock::manual("2026-11-20T02:00:00Z".parse().unwrap());
         let app = App::build(configuration, clock.clone()).await.unwrap();
-        let office = Office::new(OfficeParts {
-            city: "示例市".to_owned(),
-            crew: app.crew.clone(),
-            channels: app.channels.clone(),
-            configuration: Arc::clone(&app.configuration),
-            metrics: Arc::clone(&app.metrics),
-            watch: Arc::clone(&app.watch),
-            catalogue: app.catalogue.clone(),
-            http: None,
-            lent: Arc::new(Nothing),
-        });
-        Self { office, app, clock, _folder: folder }
+        Self { office: office(&app), app, clock, _folder: folder }
+    }
+
+    /// The office of a process that starts now, on the same ledger.
+    fn another_office(&self) -> Office {
+        office(&self.app)
     }
 
     async fn ask(&self, request: Request) -> Response {
@@ -133,7 +143,7 @@ impl Bench {
             id: BatchId([u8::try_from(ordinal).unwrap(); 16]),
             ordinal,
             channel: carrier.flow().channel.clone(),
-            standard: self.app.channels[0].standard.id().clone(),
+            standard: self.app.channels()[0].standard.id().clone(),
             operation: "rows.upsert".to_owned(),
             subject: Subject::Rows { dataset: dataset.to_owned(), action: Action::Upsert },
             lane: Lane::Live,
@@ -166,9 +176,10 @@ impl Bench {
         batch
     }
 
-    fn carrier(&self, dataset: &str) -> &Arc<cascade::Carrier> {
-        let mut carriers = self.app.channels.iter().flat_map(|channel| channel.carriers());
-        carriers.find(|carrier| carrier.flow().dataset == dataset).unwrap()
+    fn carrier(&self, dataset: &str) -> Arc<cascade::Carrier> {
+        let works = self.app.works();
+        let mut carriers = works.carriers();
+        Arc::clone(carriers.find(|carrier| carrier.flow().dataset == dataset).unwrap())
     }
 
     fn reject(&self, flow: &Flow, kind: RejectKind, rule: &str, plain: &[u8]) -> NewReject {
@@ -260,6 +271,9 @@ async fn status_adds_up_and_names_what_is_wrong_worst_first() {
             Trouble::Held,
             Trouble::RejectedLocal,
             Trouble::RejectedLocal,
+            // The batch, and the two objects that nobody has sent for days.
+            Trouble::Late,
+            Trouble::Late,
             Trouble::Late
         ]
     );
@@ -473,13 +487,14 @@ async fn readiness_says_why_not() {
 async fn who_falls_silent_is_not_alive() {
     let bench = Bench::start().await;
     bench.office.refresh().await;
-    bench.office.alive("submit");
+    let heart = bench.app.supervisor.heart("submit province");
+    heart.begin();
     assert!(Health::not_alive(&bench.office).is_empty());
     bench.clock.advance(SILENCE + Duration::from_secs(1));
     let said = Health::not_alive(&bench.office);
     assert!(said[0].starts_with("office-silent: ") && said[1].contains("submit"), "{said:?}");
     bench.office.refresh().await;
-    bench.office.alive("submit");
+    heart.beat();
     assert!(Health::not_alive(&bench.office).is_empty());
 }
 
@@ -512,6 +527,10 @@ async fn everything_is_read_through_once_every_dataset_was() {
     };
     ledger.observed(observation).await.unwrap();
     assert!(office.is_complete().await.unwrap());
+    // Nor does a process that starts later, and reads it again only when its time has come, doubt
+    // what the ledger knows.
+    bench.clock.advance(Duration::from_hours(1));
+    assert!(bench.another_office().is_complete().await.unwrap());
 }
 
 #[tokio::test]

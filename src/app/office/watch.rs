@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::cascade::{Events, Sent};
@@ -61,7 +62,7 @@ pub struct Reach {
 pub struct Watch {
     metrics: Arc<Metrics>,
     clock: Clock,
-    grades: BTreeMap<Flow, Evidence>,
+    grades: ArcSwap<BTreeMap<Flow, Evidence>>,
     reach: Mutex<BTreeMap<ChannelId, Reach>>,
     clock_is_off: Mutex<BTreeMap<ChannelId, bool>>,
 }
@@ -75,6 +76,19 @@ impl std::fmt::Debug for Watch {
 impl Watch {
     /// Names what is configured to the metrics, so that its series exist from the start.
     pub fn new(metrics: Arc<Metrics>, configuration: &Configuration, clock: Clock) -> Self {
+        let watch = Self {
+            metrics,
+            clock,
+            grades: ArcSwap::default(),
+            reach: Mutex::default(),
+            clock_is_off: Mutex::default(),
+        };
+        watch.reconfigured(configuration);
+        watch
+    }
+
+    /// Another configuration is at work: what came is watched, what went is forgotten.
+    pub fn reconfigured(&self, configuration: &Configuration) {
         let mut grades = BTreeMap::new();
         let mut channels = Vec::new();
         let mut datasets = Vec::new();
@@ -94,9 +108,12 @@ impl Watch {
             }
             channels.push(id);
         }
-        metrics.declare(&channels, &datasets);
-        let reach = Mutex::new(channels.into_iter().map(|id| (id, Reach::default())).collect());
-        Self { metrics, clock, grades, reach, clock_is_off: Mutex::default() }
+        self.metrics.declare(&channels, &datasets);
+        self.grades.store(Arc::new(grades));
+        let mut reach = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = std::mem::take(&mut *reach);
+        let before = |id: &ChannelId| known.get(id).copied().unwrap_or_default();
+        reach.extend(channels.into_iter().map(|id| (id.clone(), before(&id))));
     }
 
     /// How each configured channel answers.
@@ -122,7 +139,7 @@ impl Events for Watch {
     }
 
     fn confirmed(&self, flow: &Flow, rows: u64) {
-        let grade = self.grades.get(flow).copied().unwrap_or(Evidence::Placed);
+        let grade = self.grades.load().get(flow).copied().unwrap_or(Evidence::Placed);
         self.metrics.confirmed(&flow.channel, &flow.dataset, grade, rows);
     }
 

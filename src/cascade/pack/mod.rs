@@ -5,7 +5,8 @@
 //! can be sent. What becomes of a row:
 //!
 //! * its key is held above, or on its way, with this very content: *unchanged*;
-//! * the same key comes again on the page with a newer version: the older is *coalesced*;
+//! * the same key comes again on the page with a newer version: the older is *coalesced*, unless
+//!   the newer is rejected: then the older goes, as it would from a page of its own;
 //! * the province was sent a newer version already: *skipped*;
 //! * the same key was met before in a whole reading and the contents differ: *rejected* under
 //!   `unique`, the first stands, and once it is gone from the city the next one does; where rows
@@ -113,30 +114,37 @@ impl Cutter<'_> {
             .judged_by(&keyer, &mut taken);
         let mut violations = Vec::new();
         let mut load = Load::default();
-        for at in &sorted.due {
-            let (Some(name), Some(row)) = (named.rows.get(*at), named.page.row(*at)) else {
-                continue;
-            };
-            violations.clear();
-            current.set(Some(name.key));
-            let valid = carrier.rules.check(row, &mut pass, &mut violations);
-            let mut findings: Vec<Finding> =
-                violations.iter().map(|violation| self.finding(*violation)).collect();
-            if name.keyless && findings.is_empty() {
-                findings.push(self.finding_at("required", carrier.dataset.key.first().copied()));
-            }
-            let text = named.texts.get(name.text.clone()).unwrap_or_default();
-            if let Some(valid) = valid.filter(|_| findings.is_empty()) {
-                match load.take(&self.mount.upsert, valid.row(), text) {
-                    Ok(()) => self.loaded(&mut load, named, *at, sorted, rejected, packed),
-                    Err(column) => findings.push(self.finding_at("control-character", column)),
+        for newest in &sorted.due {
+            let mut next = Some(*newest);
+            while let Some(at) = next.take() {
+                let (Some(name), Some(row)) = (named.rows.get(at), named.page.row(at)) else {
+                    continue;
+                };
+                violations.clear();
+                current.set(Some(name.key));
+                let valid = carrier.rules.check(row, &mut pass, &mut violations);
+                let mut findings: Vec<Finding> =
+                    violations.iter().map(|violation| self.finding(*violation)).collect();
+                if name.keyless && findings.is_empty() {
+                    findings
+                        .push(self.finding_at("required", carrier.dataset.key.first().copied()));
                 }
-            }
-            if !findings.is_empty() {
-                packed.rejects.push(self.reject(name, row, findings)?);
-            }
-            if self.is_full(&load) {
-                self.close(&mut load, Action::Upsert, packed)?;
+                let text = named.texts.get(name.text.clone()).unwrap_or_default();
+                if let Some(valid) = valid.filter(|_| findings.is_empty()) {
+                    match load.take(&self.mount.upsert, valid.row(), text) {
+                        Ok(()) => self.loaded(&mut load, named, at, sorted, rejected, packed),
+                        Err(column) => findings.push(self.finding_at("control-character", column)),
+                    }
+                }
+                if !findings.is_empty() {
+                    packed.rejects.push(self.reject(name, row, findings)?);
+                    // As if each version had come on a page of its own.
+                    next = sorted.older.get(&at).copied();
+                    packed.coalesced -= u64::from(next.is_some());
+                }
+                if self.is_full(&load) {
+                    self.close(&mut load, Action::Upsert, packed)?;
+                }
             }
         }
         self.close(&mut load, Action::Upsert, packed)?;

@@ -106,6 +106,8 @@ pub(in crate::cascade) struct Sorted {
     pub(super) skipped: u64,
     /// Newest pending batches that share a key with a due row.
     pub(super) after: BTreeMap<usize, u64>,
+    /// The coalesced version before a due row: it goes where the newer one is turned away.
+    pub(super) older: HashMap<usize, usize>,
 }
 
 /// Sorts the rows of a page. `rejected` are the versions of its keys that stand rejected, `repeats`
@@ -195,14 +197,18 @@ impl Sorter {
             Reading::Pass(_) => self.fate(row, known),
         };
         let stands = match self.reading {
-            // Of two rows of one key the later one is the newer version.
-            Reading::Lane(_) => true,
+            // Of two rows of one key the later one is the newer version; one that stands rejected
+            // stands for nothing.
+            Reading::Lane(_) => fate != Fate::Unchanged || !self.stands_rejected(row),
             Reading::Pass(_) => met.is_none() || fate == Fate::Due,
         };
         if stands {
             if let Some(older) = met.filter(|met| met.due) {
                 self.sorted.coalesced += 1;
                 self.sorted.due.retain(|place| *place != older.at);
+                if older.row != row.row {
+                    self.sorted.older.insert(at, older.at);
+                }
             }
             let due = fate == Fate::Due;
             let version_ms = row.version_ms;

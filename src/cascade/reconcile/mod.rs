@@ -23,13 +23,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::carrier::{Carrier, Mount};
-use super::lane::{Channel, Crew, Readers};
+use super::lane::{Channel, Crew};
 use super::stage::{Progress, Stage};
 use super::{Error, reconcile::sides::Books};
 use crate::delivery::Outcome;
 use crate::row::KeyDigest;
 use crate::standard::{Held, PageScope, Scope};
-use crate::supervisor::Signal;
+use crate::supervisor::{Heart, Signal};
 
 /// Parts of one answer: bounds a province that never says it has ended.
 const MAX_PAGES: u32 = 100_000;
@@ -173,6 +173,10 @@ impl Stage for Reconcile {
         Ok(Progress::Idle(next))
     }
 
+    fn heart(&self) -> &Heart {
+        &self.crew.heart
+    }
+
     fn signal(&self) -> Signal {
         self.channel.reconcile.clone()
     }
@@ -215,7 +219,7 @@ async fn compare(
     }
     found.confirmed = books.count;
     // A reading of the city takes a place as every other: memory is bounded.
-    let place = Readers::place(&crew.readers.past).await;
+    let place = crew.place(&crew.readers.past).await;
     let proven = match total {
         Some((held, digest)) => {
             found.held = held;

@@ -122,10 +122,10 @@ async fn read_city(
     mount: &Arc<Mount>,
     take: fn(&str, &CityRow, &mut Sorter) -> Result<(), crate::ledger::disk::Error>,
 ) -> Result<Sorter, Error> {
-    let mut cursor = carrier.source.0.scan(&carrier.dataset, Scan::Full).await?;
+    let mut cursor = crew.scan(carrier, Scan::Full).await?;
     let mut sorter = sorter(crew)?;
     let mut page = Page::default();
-    while cursor.next(&mut page, STEP_KEYS).await? {
+    while crew.read(&mut cursor, &mut page, STEP_KEYS).await? {
         let (carrier, mount, ledger) =
             (Arc::clone(carrier), Arc::clone(mount), crew.ledger.clone());
         let read = std::mem::take(&mut page);

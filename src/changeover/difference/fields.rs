@@ -201,6 +201,7 @@ fn changes(before: &FieldRow, after: &FieldRow) -> Vec<(Change, Texts)> {
         (Change::FieldLength, &before.length, &after.length),
         (Change::FieldFormat, &before.format, &after.format),
         (Change::FieldValue, &before.value, &after.value),
+        (Change::FieldFormat, &before.encrypt, &after.encrypt),
     ];
     let lists = (Change::FieldType, &before.codes, &after.codes);
     let is_coded_now = before.codes.is_empty() != after.codes.is_empty();

@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Listing;
 #[cfg(doc)]
 use super::Request;
+use super::{Listing, SupplyReport};
+use crate::changeover::{Checked, RowsChecked, Wanted, difference};
 
 /// Everything that can be answered.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -35,6 +36,16 @@ pub enum Response {
     Standards(Vec<Standard>),
     /// To [`Request::StandardShow`].
     Standard(Box<StandardDetail>),
+    /// To [`Request::StandardDiff`].
+    Differences(Vec<difference::Difference>),
+    /// To [`Request::StandardCheck`] of the catalogue.
+    Checked(Box<Checked>),
+    /// To [`Request::StandardCheck`] of rows.
+    RowsChecked(Box<RowsChecked>),
+    /// To [`Request::StandardWanted`].
+    Wanted(Listing<Wanted>),
+    /// To [`Request::StandardSupply`].
+    Supplied(SupplyReport),
     /// To [`Request::Reconcile`].
     Reconciled(Reconciled),
     /// To [`Request::LedgerBackup`] and [`Request::LedgerVerify`].
@@ -131,7 +142,7 @@ pub struct Status {
     pub rejected_local: u64,
     /// Rejected by the province: refused or failed.
     pub rejected_above: u64,
-    /// Whether a complete pass over everything has happened since the start.
+    /// Whether everything that stood in the city was read once, by this process or one before it.
     pub complete_pass: bool,
     /// The channels.
     pub channels: Vec<Channel>,
@@ -274,6 +285,23 @@ pub struct Dataset {
     pub rows: Rows,
     /// Why it is held or cannot be read.
     pub held: Option<String>,
+    /// How often each of its rules ran since the daemon started.
+    #[serde(default)]
+    pub rules: Vec<RuleCount>,
+}
+
+/// How often a rule was asked, broken and waived.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleCount {
+    /// Its name.
+    pub rule: String,
+    /// How often it was asked: per value; for rules that are always on, per row.
+    pub executed: u64,
+    /// How often it was broken.
+    pub broken: u64,
+    /// How often a waiver let pass what broke it.
+    pub waived: u64,
 }
 
 /// A link as it stands.

@@ -6,12 +6,15 @@
 //! that is shown or exported with its original.
 
 mod answer;
+mod changeover;
 
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Job, LedgerReport,
-    Link, Mismatches, Reconciled, Reject, RejectOriginal, Reloaded, Response, Rows, Standard,
-    StandardDetail, Status, Summary, Trouble, Urgency,
+    Link, Mismatches, Reconciled, Reject, RejectOriginal, Reloaded, Response, Rows, RuleCount,
+    Standard, StandardDetail, Status, Summary, Trouble, Urgency,
 };
+
+pub use changeover::{StandardCheck, StandardPair, Supply, SupplyReport, Trial, WantedQuery};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -83,6 +86,14 @@ pub enum Request {
     StandardList {},
     /// One standard.
     StandardShow(StandardName),
+    /// What differs between two standards, counted in the catalogue.
+    StandardDiff(StandardPair),
+    /// Tries what the city has under a candidate; nothing is sent.
+    StandardCheck(StandardCheck),
+    /// The values that a candidate wants supplied.
+    StandardWanted(WantedQuery),
+    /// Values that departments supply.
+    StandardSupply(Supply),
     /// Compares city, ledger and province.
     Reconcile(Reconcile),
     /// Copies the ledger and its spool while the daemon runs.
@@ -111,6 +122,10 @@ impl Request {
             Self::JobsCancel(_) => "jobs_cancel",
             Self::StandardList {} => "standard_list",
             Self::StandardShow(_) => "standard_show",
+            Self::StandardDiff(_) => "standard_diff",
+            Self::StandardCheck(_) => "standard_check",
+            Self::StandardWanted(_) => "standard_wanted",
+            Self::StandardSupply(_) => "standard_supply",
             Self::Reconcile(_) => "reconcile",
             Self::LedgerBackup(_) => "ledger_backup",
             Self::LedgerVerify {} => "ledger_verify",
@@ -129,6 +144,7 @@ impl Request {
             | Self::Reload {} => true,
             Self::Resync(it) => !it.dry_run,
             Self::Reconcile(it) => it.repair,
+            Self::StandardSupply(it) => !it.dry_run,
             Self::Status {}
             | Self::Datasets(_)
             | Self::Links(_)
@@ -138,6 +154,9 @@ impl Request {
             | Self::JobsShow(_)
             | Self::StandardList {}
             | Self::StandardShow(_)
+            | Self::StandardDiff(_)
+            | Self::StandardCheck(_)
+            | Self::StandardWanted(_)
             | Self::LedgerVerify {} => false,
         }
     }

@@ -11,9 +11,10 @@ use jiff::SignedDuration;
 use super::super::Error;
 use super::super::certificates::Identity;
 use super::super::directory::{Directory, Operation, Place, Reply as Row};
-use super::super::signature::{self, Signed};
+use super::super::signature::complete;
 use super::super::tree::{self, Node};
 use super::compose::{Draft, escaped, form};
+use super::proof;
 use super::words::{City, time};
 
 /// The largest answer that is read, in bytes.
@@ -128,16 +129,14 @@ impl Client {
         turn: &Turn,
     ) -> Result<Prepared, String> {
         let of = directory.operations.get(draft.operation).ok_or("no such operation")?;
-        let plain = turn.body.clone().unwrap_or_else(|| draft.body(directory));
-        let body = compressed(&of.compress, &plain).map_err(|error| error.to_string())?;
+        let city =
+            City { now: city.now.saturating_add(turn.late).unwrap_or(city.now), ..city.clone() };
+        let draft = covered(directory, of, &city, draft)?;
         let mut sent = Prepared {
             method: of.method.clone(),
             path: of.path.clone(),
-            query: Vec::new(),
-            headers: Vec::new(),
             secrets: vec!["authorization".to_owned()],
-            body,
-            plain,
+            ..Prepared::default()
         };
         for (place, text) in draft.outside(of) {
             match place {
@@ -149,9 +148,11 @@ impl Client {
                 Place::Body(_) => {}
             }
         }
-        let city =
-            City { now: city.now.saturating_add(turn.late).unwrap_or(city.now), ..city.clone() };
-        let words = self.words(directory, &city, draft, &sent)?;
+        let words = self.words(directory, &city, &draft, &sent)?;
+        for (name, text) in self.admission(directory, &city)? {
+            sent.secrets.push(name.to_ascii_lowercase());
+            sent = sent.header(&name, &text);
+        }
         for (name, template) in &directory.headers {
             let is_secret = template.contains("{credential.") || template.contains("{token");
             sent.secrets.extend(is_secret.then(|| name.to_ascii_lowercase()));
@@ -161,6 +162,35 @@ impl Client {
             let text = filled(template, &words)?;
             sent = sent.header(name, &text);
         }
+        sent.plain = turn.body.clone().unwrap_or_else(|| draft.body(directory));
+        self.seal(directory, of, &city, (&draft, turn), &words, sent)
+    }
+
+    /// Encrypts, compresses and signs.
+    fn seal(
+        &self,
+        directory: &Directory,
+        of: &Operation,
+        city: &City,
+        (draft, turn): (&Draft, &Turn),
+        words: &BTreeMap<String, String>,
+        mut sent: Prepared,
+    ) -> Result<Prepared, String> {
+        let inside = of.fields.iter().position(|field| field.value == "attempt.signature");
+        if let Some(field) = inside.filter(|field| draft.leaf(*field).is_some()) {
+            let said = draft.leaf(field).map(|leaf| leaf.text.as_str()).unwrap_or_default();
+            if said.is_empty() && turn.body.is_none() {
+                let text = self.proof(directory, city, words, (&sent, &sent.plain))?;
+                let signed = draft.clone().with(of, field, &text.unwrap_or_default());
+                sent.plain = signed.body(directory);
+            }
+        }
+        let over_body = directory.encrypt.as_ref().filter(|how| how.is_over_body());
+        let body = match over_body.filter(|_| !sent.plain.is_empty()) {
+            Some(how) => proof::hidden(how, &sent.plain, city)?,
+            None => sent.plain.clone(),
+        };
+        sent.body = compressed(&of.compress, &body).map_err(|error| error.to_string())?;
         if !sent.body.is_empty() {
             let media = match of.body.as_str() {
                 "form" => "application/x-www-form-urlencoded",
@@ -171,7 +201,17 @@ impl Client {
                 sent = sent.header("Content-Encoding", &of.compress);
             }
         }
-        self.sign(directory, &city, &words, sent)
+        let Some(how) = directory.sign.as_ref().filter(|how| how.into != "body") else {
+            return Ok(sent);
+        };
+        let text = self.proof(directory, city, words, (&sent, &sent.body))?.unwrap_or_default();
+        let (place, name) = how.into.split_once(':').unwrap_or(("header", &how.into));
+        sent.secrets.push(name.to_ascii_lowercase());
+        match place {
+            "query" => sent.query.push((name.to_owned(), text)),
+            _ => sent = sent.header(name, &text),
+        }
+        Ok(sent)
     }
 
     /// Every word of the templates, with its text.
@@ -192,9 +232,6 @@ impl Client {
                 words.insert(name.to_owned(), time(city.now, format.trim(), &city.zone));
             }
         }
-        for (name, text) in &city.credentials {
-            words.insert(format!("credential.{name}"), text.clone());
-        }
         let texts = [
             ("attempt.id", format!("a{}", city.nonce)),
             ("attempt.number", "1".to_owned()),
@@ -206,32 +243,8 @@ impl Client {
             ("token", self.token.clone().unwrap_or_default()),
         ];
         words.extend(texts.map(|(name, text)| (name.to_owned(), text)));
+        complete(&mut words, &city.credentials, &of.name);
         Ok(words)
-    }
-
-    fn sign(
-        &self,
-        directory: &Directory,
-        city: &City,
-        words: &BTreeMap<String, String>,
-        mut sent: Prepared,
-    ) -> Result<Prepared, String> {
-        let signed = Signed {
-            method: &sent.method,
-            path: &sent.path,
-            operation: words.get("request.operation").map(String::as_str).unwrap_or_default(),
-            body: &sent.body,
-        };
-        let Some(sign) = &directory.sign else { return Ok(sent) };
-        let text = signature::sign(directory, words, &signed, &city.credentials)?;
-        let Some(text) = text else { return Ok(sent) };
-        let (place, name) = sign.into.split_once(':').unwrap_or(("header", &sign.into));
-        sent.secrets.push(name.to_ascii_lowercase());
-        match place {
-            "query" => sent.query.push((name.to_owned(), text)),
-            _ => sent = sent.header(name, &text),
-        }
-        Ok(sent)
     }
 
     /// Sends a request and reads its answer by the operation's table.
@@ -247,7 +260,7 @@ impl Client {
         }
     }
 
-    async fn exchange(
+    pub(super) async fn exchange(
         &self,
         it: &Prepared,
     ) -> Result<(u16, BTreeMap<String, String>, Vec<u8>), String> {
@@ -302,8 +315,28 @@ fn compressed(how: &str, plain: &[u8]) -> std::io::Result<Vec<u8>> {
     }
 }
 
+/// A draft whose hidden fields are hidden.
+fn covered(
+    directory: &Directory,
+    of: &Operation,
+    city: &City,
+    draft: &Draft,
+) -> Result<Draft, String> {
+    let mut draft = draft.clone();
+    let Some(how) = directory.encrypt.as_ref().filter(|how| !how.is_over_body()) else {
+        return Ok(draft);
+    };
+    for leaf in &mut draft.leaves {
+        if of.fields.get(leaf.field).is_some_and(|field| field.hidden) {
+            let hidden = proof::hidden(how, leaf.text.as_bytes(), city)?;
+            leaf.text = String::from_utf8_lossy(&hidden).into_owned();
+        }
+    }
+    Ok(draft)
+}
+
 /// The words of a template.
-fn names(template: &str) -> Vec<&str> {
+pub(super) fn names(template: &str) -> Vec<&str> {
     let parts = template.split('{').skip(1);
     parts.filter_map(|part| part.split_once('}')).map(|(name, _)| name.trim()).collect()
 }

@@ -95,7 +95,7 @@ pub(super) struct Exam<'a> {
     /// Kind to the object of this run that stands above: the city's id and the platform's.
     pub(super) held: BTreeMap<String, (String, Option<String>)>,
     pub(super) outcomes: Vec<Outcome>,
-    pub(super) progress: &'a mut (dyn FnMut(&Outcome) + Send),
+    pub(super) progress: &'a mut dyn FnMut(&Outcome),
     count: u64,
 }
 
@@ -105,7 +105,7 @@ impl<'a> Exam<'a> {
         client: Client,
         city: City,
         (clock, seed): (Clock, u64),
-        progress: &'a mut (dyn FnMut(&Outcome) + Send),
+        progress: &'a mut dyn FnMut(&Outcome),
     ) -> Self {
         let (held, outcomes) = (BTreeMap::new(), Vec::new());
         Self { directory, client, city, clock, seed, held, outcomes, progress, count: 0 }

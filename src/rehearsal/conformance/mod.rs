@@ -20,6 +20,7 @@ mod exam;
 mod fields;
 mod line;
 mod objects;
+mod proof;
 mod report;
 mod words;
 
@@ -32,6 +33,7 @@ use super::certificates::Certificates;
 use super::directory::{self, Directory};
 use super::{Error, Platform, Settings};
 use crate::clock::Clock;
+use crate::signing::Encoding;
 use crate::supervisor::Supervisor;
 
 /// Chinese and English.
@@ -123,13 +125,22 @@ pub struct Trial {
     pub seed: u64,
 }
 
+/// What the stand-in runs on.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage<'s> {
+    /// The time.
+    pub clock: &'s Clock,
+    /// Owns its tasks.
+    pub supervisor: &'s Supervisor,
+}
+
 /// What is told after each test.
-pub type Progress<'p> = &'p mut (dyn FnMut(&Outcome) + Send);
+pub type Progress<'p> = &'p mut dyn FnMut(&Outcome);
 
 /// Tries a platform by a standard's tables.
 pub async fn examine(trial: Trial, clock: &Clock, progress: Progress<'_>) -> Result<Report, Error> {
     let files = directory::files(&trial.standard)?;
-    let directory = Directory::read(&files).map_err(|problems| Error::Standard { problems })?;
+    let directory = read(&files)?;
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     for (name, content) in &files {
         context.update(format!("{name}\n{}\n", content.len()).as_bytes());
@@ -143,7 +154,9 @@ pub async fn examine(trial: Trial, clock: &Clock, progress: Progress<'_>) -> Res
         given: trial.values,
         ..words::City::default()
     };
-    let client = client::Client::new(&trial.target)?;
+    let mut client = client::Client::new(&trial.target)?;
+    let first = words::City { nonce: format!("ct{:08x}", trial.seed), ..city.clone() };
+    client.admit(&directory, &first).await.map_err(|problem| Error::Admission { problem })?;
     let mut exam = exam::Exam::new(&directory, client, city, (clock.clone(), trial.seed), progress);
     exam.objects().await;
     exam.batches().await;
@@ -164,19 +177,19 @@ pub async fn examine(trial: Trial, clock: &Clock, progress: Progress<'_>) -> Res
 pub async fn rehearse(
     standard: &Path,
     plays: &Path,
-    seed: u64,
-    (clock, supervisor): (&Clock, &Supervisor),
+    (seed, values): (u64, BTreeMap<String, String>),
+    stage: Stage<'_>,
     progress: Progress<'_>,
 ) -> Result<Report, Error> {
+    let Stage { clock, supervisor } = stage;
     let certificates = Certificates::generate()?;
     let mut settings =
         Settings::new(plays.to_owned(), certificates.server.clone(), certificates.stranger.clone());
     settings.client_authority = Some(certificates.authority.clone());
     settings.seed = seed;
     let files = directory::files(standard)?;
-    let names = credentials(&files);
-    settings.credentials =
-        names.into_iter().map(|name| (name.clone(), format!("rehearsed-{name}-{seed}"))).collect();
+    let directory = read(&files)?;
+    settings.credentials = credentials(&directory, &files, seed);
     let credentials = settings.credentials.clone();
     let platform = Platform::start(settings, clock.clone(), supervisor).await?;
     let target = Target {
@@ -184,25 +197,60 @@ pub async fn rehearse(
         authority: Some(certificates.authority.clone()),
         client: Some(certificates.client.clone()),
     };
-    let values = BTreeMap::new();
     let trial = Trial { standard: standard.to_owned(), target, credentials, values, seed };
     let report = examine(trial, clock, progress).await;
     platform.stop();
     report
 }
 
-/// The names of all credentials that a directory's files speak of.
-fn credentials(files: &directory::Files) -> std::collections::BTreeSet<String> {
-    let mut names = std::collections::BTreeSet::new();
+/// Reads a directory whose messages can be tried.
+fn read(files: &directory::Files) -> Result<Directory, Error> {
+    let directory = Directory::read(files).map_err(|problems| Error::Standard { problems })?;
+    if directory.content_type == "tables" {
+        let problem = "a standard of front-end tables sends no message that the kit could try";
+        return Err(Error::Standard { problems: vec![problem.to_owned()] });
+    }
+    Ok(directory)
+}
+
+/// Made-up credentials for all that a directory's files speak of.
+fn credentials(
+    directory: &Directory,
+    files: &directory::Files,
+    seed: u64,
+) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut add = |name: &str| {
+        found.insert(name.to_owned(), format!("rehearsed-{name}-{seed}"));
+    };
     for content in files.values() {
         let text = String::from_utf8_lossy(content);
         for part in text.split("credential.").skip(1) {
-            let is_name = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == '-';
-            let name: String = part.chars().take_while(|it| is_name(*it)).collect();
-            if !name.is_empty() {
-                names.insert(name);
+            let is_name = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');
+            let end = part.find(|it| !is_name(it)).unwrap_or(part.len());
+            let (name, rest) = part.split_at(end);
+            match name.strip_suffix('.').filter(|_| rest.starts_with('*')) {
+                // Each interface has its own.
+                Some(start) => {
+                    let operations = directory.operations.iter().map(|of| of.name.as_str());
+                    operations.chain(["token"]).for_each(|of| add(&format!("{start}.{of}")));
+                }
+                None => add(name.trim_end_matches('.')),
             }
         }
     }
-    names
+    if let Some(how) = &directory.encrypt {
+        let key: [u8; 16] = std::array::from_fn(|at| u8::try_from(at).unwrap_or(0));
+        let text = match how.key_encode.as_deref().unwrap_or("hex") {
+            "hex" => Encoding::Hex.encode(&key),
+            "base64" => Encoding::Base64.encode(&key),
+            _ => "0123456789abcdef".to_owned(),
+        };
+        for word in [&how.key, &how.iv] {
+            if let Some(name) = word.strip_prefix("credential.") {
+                found.insert(name.to_owned(), text.clone());
+            }
+        }
+    }
+    found
 }

@@ -102,6 +102,8 @@ impl City {
             ("attempt", "id") => format!("a{}", self.nonce),
             ("attempt", "number") => "1".to_owned(),
             ("attempt", "nonce") => self.nonce.clone(),
+            // Filled when everything else stands.
+            ("attempt", "signature") => String::new(),
             ("attempt", "time") => time(self.now, &field.format, &self.zone),
             ("item", "order") => (item + 1).to_string(),
             ("item", "code" | "id") => column(item),

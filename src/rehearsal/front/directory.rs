@@ -14,8 +14,11 @@ pub(super) struct Rules {
     /// Columns that the standard puts into every row beside the dataset's.
     pub(super) columns: Vec<Column>,
     /// Tables that the city reads: name, and columns with their types in SQL.
-    pub(super) down: Vec<(String, Vec<(String, String)>)>,
+    pub(super) down: Vec<Down>,
 }
+
+/// A table's name, and its columns with their types in SQL.
+pub(super) type Down = (String, Vec<(String, String)>);
 
 /// A column with its rules.
 #[derive(Clone, Debug)]
@@ -89,7 +92,7 @@ impl Rules {
 }
 
 /// A table that the city reads: its columns are those of its reply table.
-fn down(files: &Files, inbox: &Inbox) -> Result<(String, Vec<(String, String)>), Vec<String>> {
+fn down(files: &Files, inbox: &Inbox) -> Result<Down, Vec<String>> {
     let file = format!("replies/{}.csv", inbox.reply);
     let problem = |what: &str| vec![format!("{file}: {what}")];
     let bytes = files.get(&file).ok_or_else(|| problem("is missing"))?;

@@ -24,6 +24,7 @@ pub const KEYS: &[(&str, &[&str])] = &[
             "evidence",
             "zone",
             "gaps",
+            "renumbers",
             "namespaces",
             "http",
             "auth",
@@ -179,6 +180,8 @@ pub struct Settings {
     pub zone: String,
     /// What the standard lacks, in words for people.
     pub gaps: Vec<String>,
+    /// Kinds whose upper ids this version gives anew; the map is a file of the city.
+    pub renumbers: Vec<String>,
     /// Prefix to URI; the empty prefix is the default namespace.
     pub namespaces: BTreeMap<String, String>,
     /// `[http]`.

@@ -43,6 +43,7 @@ pub(in super::super) fn read(bytes: &[u8], list: &mut Vec<Problem>) -> Settings 
         evidence: top.evidence(),
         zone: top.text_or("zone", "Asia/Shanghai"),
         gaps: top.texts("gaps"),
+        renumbers: top.texts("renumbers"),
         namespaces: top.map("namespaces"),
         ..Settings::default()
     };

@@ -68,6 +68,62 @@ fn a_path_that_cannot_be_read_is_refused() {
 }
 
 #[test]
+fn ways_to_sign_let_in_and_hide_that_cannot_be_are_refused() {
+    let file = "standard.toml";
+    let bent = |from: &str, to: &str, code, reason: &str| {
+        refused(&with(file, from, to), code, file, None, reason);
+    };
+    let (key, into) = ("key = \"credential.secret\"", "into = \"header:X-Signature\"");
+    let algorithm = "algorithm = \"hmac-sha256\"";
+    bent(algorithm, "algorithm = \"hmac-md5\"", Code::Key, "none of");
+    bent(algorithm, "algorithm = \"sm3\"", Code::Key, "means nothing for a digest");
+    bent(algorithm, &format!("{algorithm}\nform = \"raw\""), Code::Key, "for sm2 alone");
+    bent(key, "", Code::Key, "is required");
+    bent(key, "key = \"token\"", Code::Key, "with [auth]");
+    bent(into, "into = \"cookie:x\"", Code::Key, "`header:NAME`, `query:NAME` or `body`");
+    bent(into, "into = \"body\"", Code::Operation, "is not signed");
+    bent("{body.sha256}", "{signature}", Code::Value, "no such value `signature`");
+    bent("{body.sha256}", "{field Catalog//Abstract}", Code::Path, "is no path");
+    let more = |text: &str| format!("{text}\n[limits]");
+    for (section, reason) in [
+        ("[auth]\nkind = \"basic\"\nuser = \"credential.u\"", "is required for this kind"),
+        ("[auth]\nkind = \"basic\"\nuser = \"u\"\npassword = \"credential.p\"", "`u` is not"),
+        (
+            "[auth]\nkind = \"secret-exchange\"\npath = \"/s\"\ntoken = \"T\"",
+            "is required for this kind",
+        ),
+        (
+            "[auth]\nkind = \"oauth-client-credentials\"\npath = \"/t\"\ntoken = \"T\"\nkey = \"credential.k\"",
+            "means nothing for this kind",
+        ),
+        ("[encrypt]\nalgorithm = \"sm4-cbc\"\nkey = \"credential.k\"", "`prefix` or"),
+        (
+            "[encrypt]\nalgorithm = \"sm4-ecb\"\nkey = \"credential.k\"\niv = \"prefix\"",
+            "for sm4-cbc alone",
+        ),
+        (
+            "[encrypt]\nalgorithm = \"sm4-ecb\"\nkey = \"credential.k\"\nover = \"fields\"\nencode = \"raw\"",
+            "a field holds text",
+        ),
+    ] {
+        bent("[limits]", &more(section), Code::Key, reason);
+    }
+    let message = "messages/heartbeat.csv";
+    let text = String::from_utf8(shipped()[message].clone()).unwrap();
+    let (head, rest) = text.split_once('\n').unwrap();
+    let (first, others) = rest.split_once('\n').unwrap();
+    let hidden = |cell: &str| {
+        let mut files = shipped();
+        let text = format!("{head},encrypt\n{first},{cell}\n");
+        let others: String = others.lines().map(|line| format!("{line},\n")).collect();
+        files.insert(message.to_owned(), format!("{text}{others}").into_bytes());
+        files
+    };
+    refused(&hidden("yes"), Code::Value, message, Some(2), "there is no [encrypt]");
+    refused(&hidden("maybe"), Code::Rule, message, Some(2), "neither yes nor empty");
+}
+
+#[test]
 fn a_rule_that_names_no_field_is_refused() {
     let from = "entry.share_type == conditional";
     let files = with("messages/entry.csv", from, "entry.sharetype == conditional");

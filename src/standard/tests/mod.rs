@@ -3,6 +3,7 @@
 mod broken;
 mod messages;
 mod readme;
+mod renumber;
 mod replies;
 
 use std::path::{Path, PathBuf};

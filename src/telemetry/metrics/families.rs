@@ -39,6 +39,7 @@ pub(super) struct Families {
     pub(super) batches: Gauges,
     pub(super) links: Gauges,
     pub(super) holds: Gauges,
+    pub(super) past_deadline: Gauges,
     pub(super) standard_info: Gauges,
     pub(super) standard_drift: Gauges,
     pub(super) spool_bytes: Gauges,
@@ -152,6 +153,11 @@ impl Families {
                 "Operations, datasets and standards held until an operator acts.",
                 &["channel"],
             ),
+            past_deadline: new.gauge(
+                "cascade_past_deadline",
+                "Batches and catalogue objects that stand in a waiting state past its deadline.",
+                &["channel", "kind"],
+            ),
             standard_info: new.gauge(
                 "cascade_standard_info",
                 "1 for each standard in use on the channel, 0 for one no longer in use.",
@@ -215,6 +221,7 @@ impl Families {
             &self.batches,
             &self.links,
             &self.holds,
+            &self.past_deadline,
             &self.standard_info,
             &self.standard_drift,
         ] {

@@ -146,6 +146,9 @@ impl Metrics {
         let labels = |rest: &[&str]| labels(channel, rest);
         self.families.oldest_unacknowledged.declare(labels(&[]));
         self.families.holds.declare(labels(&[]));
+        for kind in [BATCH, LINK] {
+            self.families.past_deadline.declare(labels(&[kind]));
+        }
         for state in BatchState::ALL {
             self.families.batches.declare(labels(&[state.as_str()]));
         }
@@ -258,14 +261,16 @@ impl Metrics {
 
     fn show_channels(&self, channels: &[ChannelSnapshot]) {
         let mut oldest = Values::new(Fold::Max);
-        let [mut batches, mut links, mut holds, mut drift] =
-            [(); 4].map(|()| Values::new(Fold::Sum));
+        let [mut batches, mut links, mut holds, mut drift, mut late] =
+            [(); 5].map(|()| Values::new(Fold::Sum));
         let mut standards = Values::new(Fold::Max);
         for each in channels {
             let channel = self.channel(&each.channel);
             let age = each.oldest_unacknowledged.unwrap_or_default().as_secs_f64();
             oldest.add(labels(&channel, &[]), age);
             holds.add(labels(&channel, &[]), approximate(each.holds));
+            late.add(labels(&channel, &[BATCH]), approximate(each.late_batches));
+            late.add(labels(&channel, &[LINK]), approximate(each.late_links));
             for (state, count) in &each.batches {
                 batches.add(labels(&channel, &[state.as_str()]), approximate(*count));
             }
@@ -283,6 +288,7 @@ impl Metrics {
         self.families.batches.show(batches);
         self.families.links.show(links);
         self.families.holds.show(holds);
+        self.families.past_deadline.show(late);
         self.families.standard_drift.show(drift);
         self.families.standard_info.show(standards);
     }
@@ -327,6 +333,10 @@ impl Metrics {
         named.datasets.label(dataset)
     }
 }
+
+/// What waits past its deadline.
+const BATCH: &str = "batch";
+const LINK: &str = "link";
 
 /// A family with one series.
 fn one(labels: Labels, value: f64) -> Values {

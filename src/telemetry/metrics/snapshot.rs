@@ -42,6 +42,10 @@ pub struct ChannelSnapshot {
     pub links: Vec<(Kind, LinkState, u64)>,
     /// Operations, datasets and standards that are held until an operator acts.
     pub holds: u64,
+    /// Batches that wait past their deadline.
+    pub late_batches: u64,
+    /// Catalogue objects that stand in a waiting state past its deadline.
+    pub late_links: u64,
     /// Signs that the platform no longer speaks its standard.
     pub drift: Vec<(Drift, u64)>,
 }

@@ -37,6 +37,8 @@ fn channel_snapshot() -> ChannelSnapshot {
         batches: vec![(BatchState::Queued, 3)],
         links: vec![(Kind::Entry, LinkState::InReview, 6)],
         holds: 1,
+        late_batches: 0,
+        late_links: 2,
         drift: vec![(Drift::ReplyCode, 18)],
     }
 }

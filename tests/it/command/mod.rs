@@ -2,5 +2,6 @@
 //! never say.
 
 mod canary;
+mod changeover;
 mod configuration;
 mod operators;

@@ -211,7 +211,12 @@ fn a_reload_says_what_takes_a_restart_and_refuses_what_is_wrong() {
         let right = std::fs::read_to_string(path).unwrap();
         std::fs::write(path, right.replace("idle = \"200ms\"", "idle = \"300ms\"")).unwrap();
         let said = service.asked(Speech::English, &["reload"]);
-        assert!(said.out.contains("takes a restart: pace"), "{said:?}");
+        assert_eq!(said.out, "read again; changed: pace\n", "{said:?}");
+        let other = right.replace("control.sock", "other.sock");
+        std::fs::write(path, other).unwrap();
+        let said = service.asked(Speech::English, &["reload"]);
+        assert!(said.out.contains("takes a restart: control"), "{said:?}");
+        assert!(said.out.contains("changed: pace"), "{said:?}");
         std::fs::write(path, right.replace("[pace]", "[pase]")).unwrap();
         let refused = service.asked(Speech::English, &["reload"]);
         assert_eq!(refused.code, Some(1), "{refused:?}");

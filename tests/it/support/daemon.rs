@@ -133,6 +133,14 @@ impl TestCity {
         platform
     }
 
+    /// A further platform of the same authority, by settings of the test's own. Only for a city
+    /// made by [`TestCity::with`].
+    pub(crate) async fn further_platform(&self, change: impl FnOnce(&mut Settings)) -> Platform {
+        let mut settings = platform_settings(self.certificates.as_ref().unwrap());
+        change(&mut settings);
+        Platform::start(settings, self.clock.clone(), &self.above).await.unwrap()
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -234,7 +242,11 @@ pub(crate) struct TestDaemon {
 impl TestDaemon {
     /// Builds and starts every stage.
     pub(crate) async fn start(configuration: Configuration, clock: &Clock) -> Self {
-        let app = App::build(configuration, clock.clone()).await.unwrap();
+        Self::started(App::build(configuration, clock.clone()).await.unwrap(), clock)
+    }
+
+    /// Starts every stage of what a test has built, with other limits for instance.
+    pub(crate) fn started(app: App, clock: &Clock) -> Self {
         app.start();
         Self { app, clock: clock.clone(), step: Duration::ZERO, stopped: false }
     }
@@ -243,14 +255,14 @@ impl TestDaemon {
         &self.app.crew.ledger
     }
 
-    pub(crate) fn channel(&self, id: &str) -> &Arc<Channel> {
-        self.app.channels.iter().find(|channel| channel.id.as_str() == id).unwrap()
+    pub(crate) fn channel(&self, id: &str) -> Arc<Channel> {
+        self.app.channels().into_iter().find(|channel| channel.id.as_str() == id).unwrap()
     }
 
     /// Makes every stage of every channel, and the catalogue, look now.
     pub(crate) fn wake(&self) {
         self.app.catalogue.raise();
-        self.app.channels.iter().for_each(|channel| channel.wake());
+        self.app.channels().iter().for_each(|channel| channel.wake());
     }
 
     /// Waits until `holds`; after [`PATIENCE`] it fails with `what` and how everything stands.

@@ -174,10 +174,26 @@ impl Service {
         url.trim_start_matches("http://").trim_end_matches("/metrics").parse().unwrap()
     }
 
+    /// The most memory its process has had so far (VmHWM), in KiB.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Tells it to stop, as a service manager does.
     pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Tells it to read everything again, as people do who know no better.
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        let told = Command::new("kill").args([name, &pid]).status().unwrap();
         assert!(told.success());
     }
 

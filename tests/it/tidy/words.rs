@@ -62,6 +62,11 @@ pub(crate) fn of_standards(folder: &Path) -> Words {
         let table: toml::Table = text.parse().expect("a standard's settings are TOML");
         settings_words(&table, path, &mut words);
     }
+    // A field that is called what our own catalogue calls it betrays nothing.
+    let kinds = cascaded::catalogue::Kind::ALL.iter().map(|kind| kind.as_str());
+    for word in kinds.chain(["item"]).filter_map(cascaded::catalogue::words).flatten() {
+        canonical.extend(word.name.split('.').map(str::to_owned));
+    }
     words.retain(|word, _| !canonical.contains(word));
     words
 }
@@ -116,7 +121,8 @@ fn path_words(path: &str) -> impl Iterator<Item = &str> {
 /// ASCII word without `_`: those are ordinary English (`id`, `name`, `code`, `time`), which code
 /// uses for its own things. Standards that name a field so cannot be betrayed by it.
 fn insert(words: &mut Words, word: &str, path: &Path) {
-    let word = word.trim();
+    // What is left of a glob such as `res-*` is a start of codes.
+    let word = word.trim().trim_end_matches('-');
     let plain = word.chars().all(|letter| letter.is_ascii_lowercase());
     let number = word.chars().all(|letter| letter.is_ascii_digit());
     if word.chars().count() > 2 && !plain && !number && !OF_HTTP.contains(&word) {

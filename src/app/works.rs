@@ -1,0 +1,266 @@
+//! The works: everything that is built from one configuration and can be replaced while the daemon
+//! runs.
+//!
+//! Sources, clients, channels and the stages over them are one configuration's; ledger, files,
+//! sockets and metrics are the process's. [`Plan`] is what can be built and can fail while other
+//! works go on; [`Works`] is opened when nobody else works on its datasets, and [`Works::start`]
+//! sets its stages going in a shift of their own, which [`Works::retire`] ends.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+
+use super::pool::CityPool;
+use crate::cascade::{
+    self, Carrier, CarrierParts, Channel, ChannelParts, Crew, Inventory, Observe, Pace, Receive,
+    Reconcile, Register, Settle, Submit,
+};
+use crate::city::{Source, SourceSettings};
+use crate::config::Configuration;
+use crate::delivery::ChannelId;
+use crate::ledger::Flow;
+use crate::province::Way;
+use crate::supervisor::{Retired, Signal, StopPolicy};
+
+/// One configuration at work.
+pub struct Works {
+    /// As read; what only a restart changes is as it was at the start.
+    pub configuration: Arc<Configuration>,
+    /// The channels.
+    pub channels: Vec<Arc<Channel>>,
+    /// What its stages work with; its supervisor is a shift.
+    crew: Crew,
+    sources: Vec<(SourceSettings, Source)>,
+    catalogue: Signal,
+}
+
+impl std::fmt::Debug for Works {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Works").field("channels", &self.channels).finish_non_exhaustive()
+    }
+}
+
+/// Works that were built and are not opened yet: nothing of them touches the ledger.
+pub(super) struct Plan {
+    configuration: Arc<Configuration>,
+    clients: Vec<Way>,
+    sources: Vec<(SourceSettings, Source)>,
+    crew: Crew,
+}
+
+impl Plan {
+    /// Reads secrets and makes clients. Connects nowhere. `process` is the crew without a shift.
+    pub(super) fn draw(configuration: Arc<Configuration>, process: &Crew) -> anyhow::Result<Self> {
+        let supervisor = process.supervisor.shift();
+        let pace = Pace {
+            idle: configuration.pace.idle,
+            ask: configuration.pace.ask,
+            unknown: configuration.pace.unknown,
+            reconcile: Some(configuration.pace.reconcile),
+        };
+        let city_pool = CityPool::shared(supervisor.clone());
+        let sources = configuration
+            .sources
+            .iter()
+            .map(|it| (it.clone(), Source::open(it.clone(), Arc::clone(&city_pool))))
+            .collect();
+        let mut clients = Vec::new();
+        for it in &configuration.channels {
+            let (settings, standard) = (it.settings.province.clone(), Arc::clone(&it.standard));
+            let client = Way::new(settings, standard, supervisor.clock().clone())
+                .with_context(|| format!("channel {}", it.settings.id))?;
+            clients.push(client);
+        }
+        let crew = Crew { supervisor, pace, ..process.clone() };
+        Ok(Self { configuration, clients, sources, crew })
+    }
+
+    /// Opens what the ledger knows of every dataset. Nobody else may work on them; with `before`,
+    /// whose stages ended by themselves, its datasets go on with what it knew.
+    pub(super) async fn open(
+        self,
+        before: Option<&Works>,
+        catalogue: Signal,
+    ) -> anyhow::Result<Works> {
+        let Self { configuration, clients, sources, crew } = self;
+        let known: BTreeMap<&Flow, &Carrier> =
+            before.into_iter().flat_map(Works::carriers).map(|it| (it.flow(), &**it)).collect();
+        let mut channels = Vec::new();
+        for (it, client) in configuration.channels.iter().zip(clients) {
+            let id = ChannelId::from(it.settings.id.as_str());
+            let standard = Arc::clone(&it.standard);
+            let mut carriers = Vec::new();
+            for (parts, source) in carried(&configuration, it, &id, &sources)? {
+                let carrier = match known.get(&parts.flow) {
+                    Some(before) => Carrier::succeed(parts, source, before),
+                    None => Carrier::open(parts, source, &crew.ledger, &crew.files).await?,
+                };
+                carriers.push(Arc::new(carrier));
+            }
+            let kinds = it.settings.kinds();
+            let parts = ChannelParts { id, kinds, standard, client, carriers };
+            channels.push(Arc::new(Channel::new(parts)));
+        }
+        Ok(Works { configuration, channels, crew, sources, catalogue })
+    }
+}
+
+/// The datasets whose rows a channel carries.
+fn carried(
+    configuration: &Configuration,
+    channel: &crate::config::Channel,
+    id: &ChannelId,
+    sources: &[(SourceSettings, Source)],
+) -> anyhow::Result<Vec<(CarrierParts, Source)>> {
+    let mut found = Vec::new();
+    if channel.standard.operation("rows.upsert").is_none() {
+        return Ok(found);
+    }
+    for it in &configuration.datasets {
+        if !channel.settings.carries_rows_of(&it.dataset.id) {
+            continue;
+        }
+        let (_, source) = sources
+            .iter()
+            .find(|(settings, _)| settings.id() == it.dataset.source)
+            .with_context(|| format!("dataset {}: no such source", it.dataset.id))?;
+        let parts = CarrierParts {
+            flow: Flow { channel: id.clone(), dataset: it.dataset.id.clone() },
+            dataset: it.dataset.clone(),
+            rules: it.rules.clone(),
+            deletion_percent: configuration.ledger.deletion_percent,
+        };
+        found.push((parts, source.clone()));
+    }
+    Ok(found)
+}
+
+impl Works {
+    /// Every dataset on every channel.
+    pub fn carriers(&self) -> impl Iterator<Item = &Arc<Carrier>> {
+        self.channels.iter().flat_map(|channel| channel.carriers())
+    }
+
+    /// Records which standard is in force on each channel.
+    pub(super) async fn record_standards(&self) -> anyhow::Result<()> {
+        for channel in &self.channels {
+            let (id, standard) = (channel.id.clone(), &channel.standard);
+            let (name, digest) = (standard.id().clone(), *standard.digest());
+            self.crew.ledger.standard_in_force(id, "*".to_owned(), name, digest).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts every stage.
+    pub(super) fn start(&self) {
+        self.crew.files.spool.relimit(self.configuration.ledger.limits());
+        if let Some(settings) = &self.configuration.catalogue {
+            self.begin("inventory".to_owned(), |crew| {
+                Inventory::new(
+                    crew,
+                    self.channels.clone(),
+                    settings.clone(),
+                    self.sources.clone(),
+                    CityPool::shared(self.crew.supervisor.clone()),
+                    self.catalogue.clone(),
+                )
+            });
+        }
+        for channel in &self.channels {
+            let name = |stage: &str| format!("{stage} {}", channel.id);
+            let shared = || Arc::clone(channel);
+            self.begin(name("register"), |crew| Register::new(crew, shared()));
+            self.begin(name("submit"), |crew| Submit::new(crew, shared()));
+            self.begin(name("settle"), |crew| Settle::new(crew, shared()));
+            self.begin(name("reconcile"), |crew| Reconcile::new(crew, shared()));
+            if channel.client().has_down() {
+                self.begin(name("receive"), |crew| Receive::new(crew, shared()));
+            }
+            for carrier in channel.carriers() {
+                let task = format!("observe {} {}", channel.id, carrier.flow().dataset);
+                self.begin(task, |crew| Observe::new(crew, shared(), Arc::clone(carrier)));
+            }
+        }
+    }
+
+    /// Starts one stage, with a heart of its own that goes by the task's name.
+    fn begin<S: cascade::Stage>(&self, name: String, stage: impl FnOnce(Crew) -> S) {
+        let supervisor = &self.crew.supervisor;
+        let heart = supervisor.heart(name.as_str());
+        let stage = stage(Crew { heart, ..self.crew.clone() });
+        let run = cascade::run(stage, supervisor.clone());
+        supervisor.spawn(name, StopPolicy::Drain, run);
+    }
+
+    /// Ends its stages at their next step, for at most `grace`, and leaves the ledger as a stop
+    /// would: what is in flight and was cut is unknown, and asked about by who comes next.
+    pub(super) async fn retire(&self, grace: Duration) -> anyhow::Result<Retired> {
+        let retired = self.crew.supervisor.retire(grace).await;
+        if retired.cut.is_empty() {
+            return Ok(retired);
+        }
+        for task in &retired.cut {
+            tracing::warn!(task, "did not end within the grace period");
+        }
+        // What a cut task had begun in the pool goes on: nobody may look before it has ended.
+        let quiet = self.crew.supervisor.pool().quiet();
+        if retired.stuck || tokio::time::timeout(grace, quiet).await.is_err() {
+            anyhow::bail!("these go on although they were cut: {}", retired.cut.join(", "));
+        }
+        for channel in &self.channels {
+            self.crew.ledger.attempts_abandoned(channel.id.clone()).await?;
+        }
+        Ok(retired)
+    }
+
+    /// The same works with a shift that has not ended. Its own must have.
+    pub(super) fn again(&self) -> Self {
+        let supervisor = self.crew.supervisor.shift();
+        Self {
+            configuration: Arc::clone(&self.configuration),
+            channels: self.channels.clone(),
+            crew: Crew { supervisor, ..self.crew.clone() },
+            sources: self.sources.clone(),
+            catalogue: self.catalogue.clone(),
+        }
+    }
+}
+
+/// The works that are at work now.
+#[derive(Debug)]
+pub struct Current {
+    works: ArcSwap<Works>,
+    /// Held while what the works are is shown or changes, so that nothing is shown of those that
+    /// are gone.
+    showing: Mutex<()>,
+}
+
+impl Current {
+    pub(super) fn new(works: Works) -> Arc<Self> {
+        Arc::new(Self { works: ArcSwap::from_pointee(works), showing: Mutex::default() })
+    }
+
+    /// As they are now. Who keeps them longer than a request keeps what may be gone.
+    pub fn load(&self) -> Arc<Works> {
+        self.works.load_full()
+    }
+
+    /// Puts others in their place; `unseen` runs before anything of them is shown.
+    pub(super) fn exchange(&self, works: Works, unseen: impl FnOnce(&Works)) {
+        let _showing = self.showing.lock().unwrap_or_else(PoisonError::into_inner);
+        let works = Arc::new(works);
+        unseen(&works);
+        self.works.store(works);
+    }
+
+    /// Shows something of `works`, unless others are in their place.
+    pub(super) fn show(&self, works: &Arc<Works>, show: impl FnOnce()) {
+        let _showing = self.showing.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(works, &self.works.load()) {
+            show();
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What another configuration changes, and what of it only a restart can change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Channel, Configuration};
+use crate::standard::Standard;
+
+/// What another configuration changes, by setting: `dataset.X` changed, `+dataset.X` came,
+/// `-dataset.X` went.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Changes {
+    /// What takes effect while the daemon runs.
+    pub changed: Vec<String>,
+    /// What takes effect with a restart: the ledger's place, the sockets, how lines are logged.
+    pub kept: Vec<String>,
+}
+
+impl Configuration {
+    /// What `other` changes here. Files that it names count with their content, except secrets and
+    /// certificates, which are read anew by whoever uses them.
+    pub fn changes(&self, other: &Self) -> Changes {
+        let mut changed = Vec::new();
+        for (section, differs) in [
+            ("city", self.city != other.city),
+            ("ledger.spool_bytes", self.ledger.spool_bytes != other.ledger.spool_bytes),
+            (
+                "ledger.live_share_bytes",
+                self.ledger.live_share_bytes != other.ledger.live_share_bytes,
+            ),
+            (
+                "ledger.deletion_percent",
+                self.ledger.deletion_percent != other.ledger.deletion_percent,
+            ),
+            ("pace", shown(&self.pace) != shown(&other.pace)),
+            ("catalogue", shown(&self.catalogue) != shown(&other.catalogue)),
+            ("calendar", self.calendar != other.calendar),
+        ] {
+            if differs {
+                changed.push(section.to_owned());
+            }
+        }
+        for (section, before, after) in [
+            ("standard", standards(self), standards(other)),
+            ("channel", channels(self), channels(other)),
+            ("source", sources(self), sources(other)),
+            ("code_table", code_tables(self), code_tables(other)),
+            ("dataset", datasets(self), datasets(other)),
+        ] {
+            changed.extend(differing(section, &before, &after));
+        }
+        let kept = [
+            ("ledger.folder", self.ledger.folder != other.ledger.folder),
+            ("ledger.key_file", self.ledger.key_file != other.ledger.key_file),
+            ("control", shown(&self.control) != shown(&other.control)),
+            ("logs", self.logs != other.logs),
+        ];
+        let kept = kept.into_iter().filter(|(_, differs)| *differs);
+        Changes { changed, kept: kept.map(|(section, _)| section.to_owned()).collect() }
+    }
+
+    /// This configuration in a process that runs on `before`: what only a restart changes is as it
+    /// is there.
+    #[must_use]
+    pub fn in_place_of(mut self, before: &Self) -> Self {
+        self.ledger.folder.clone_from(&before.ledger.folder);
+        self.ledger.key_file.clone_from(&before.ledger.key_file);
+        self.control = before.control.clone();
+        self.logs = before.logs;
+        self
+    }
+
+    /// The same configuration with another standard on one channel; `None`: there is no such
+    /// channel.
+    #[must_use]
+    pub fn speaking(&self, channel: &str, standard: &Arc<Standard>) -> Option<Self> {
+        let mut other = self.clone();
+        let found = other.channels.iter_mut().find(|it| it.settings.id == channel)?;
+        standard.id().as_str().clone_into(&mut found.settings.standard);
+        found.standard = Arc::clone(standard);
+        let id = standard.id().as_str().to_owned();
+        other.standards.insert(id, Arc::clone(standard));
+        Some(other)
+    }
+}
+
+/// Settings as text that is the same when they are the same. Secrets are only ever paths.
+fn shown(settings: &impl std::fmt::Debug) -> String {
+    format!("{settings:?}")
+}
+
+type Pieces = BTreeMap<String, String>;
+
+fn standards(of: &Configuration) -> Pieces {
+    of.standards.iter().map(|(id, it)| (id.clone(), it.digest().to_string())).collect()
+}
+
+fn channels(of: &Configuration) -> Pieces {
+    let piece = |it: &Channel| format!("{:?} {}", it.settings, it.standard.digest());
+    of.channels.iter().map(|it| (it.settings.id.clone(), piece(it))).collect()
+}
+
+fn sources(of: &Configuration) -> Pieces {
+    of.sources.iter().map(|it| (it.id().to_owned(), shown(it))).collect()
+}
+
+fn code_tables(of: &Configuration) -> Pieces {
+    of.code_tables.iter().map(|(id, digest)| (id.clone(), digest.to_string())).collect()
+}
+
+fn datasets(of: &Configuration) -> Pieces {
+    of.datasets.iter().map(|it| (it.dataset.id.clone(), it.written.to_string())).collect()
+}
+
+fn differing(section: &str, before: &Pieces, after: &Pieces) -> Vec<String> {
+    let mut names = Vec::new();
+    for (id, piece) in after {
+        match before.get(id) {
+            None => names.push(format!("+{section}.{id}")),
+            Some(old) if old != piece => names.push(format!("{section}.{id}")),
+            Some(_) => {}
+        }
+    }
+    let gone = before.keys().filter(|id| !after.contains_key(*id));
+    names.extend(gone.map(|id| format!("-{section}.{id}")));
+    names
+}
