@@ -272,7 +272,7 @@ impl Crew {
             batch,
             attempt: number,
         };
-        let reply = self.heart.outside(channel.client.place(placement)).await;
+        let reply = self.heart.outside(Box::pin(channel.client.place(placement))).await;
         self.heard(channel, operation, &reply).await?;
         Ok(reply)
     }

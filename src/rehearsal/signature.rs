@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use sm2::dsa::signature::{Signer as _, Verifier as _};
+use sm2::dsa::signature::Verifier as _;
 use sm2::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
 use sm3::{Digest as _, Sm3};
 
@@ -260,17 +260,6 @@ fn tag(sign: &Sign, key: &str, text: &[u8]) -> Result<Vec<u8>, Doubt> {
         "sha256" => digest::digest(&digest::SHA256, text).as_ref().to_vec(),
         "sm3" => Sm3::digest(text).to_vec(),
         _ => return Err("platform does not know the algorithm"),
-    })
-}
-
-/// What the pair in this PEM signs.
-fn of_pair(sign: &Sign, pem: &str, text: &[u8]) -> Option<Vec<u8>> {
-    let key = sm2::SecretKey::from_pkcs8_pem(pem).ok()?;
-    let key = sm2::dsa::SigningKey::new(identity(sign), &key).ok()?;
-    let signature: sm2::dsa::Signature = key.try_sign(text).ok()?;
-    Some(match sign.form.as_deref() {
-        Some("raw") => signature.to_bytes().to_vec(),
-        _ => signature.to_der().to_bytes().into_vec(),
     })
 }
 
