@@ -105,7 +105,6 @@ impl Receive {
             let last = page.rows.last().map(|row| (row.operated.clone(), row.key.clone()));
             stands = stands.max(last.clone());
             self.keep(inbox, page, stands.as_ref()).await?;
-            crate::crash::point("inbox-taken");
             match last {
                 Some((date, key)) if !is_last => from = Start::After(date, key),
                 Some(_) | None => return Ok(Read::All),

@@ -99,16 +99,17 @@ impl Way {
         rows: usize,
     ) -> Result<DownPage, String> {
         match &self.down {
-            Some(down) => down.page(inbox, from, rows).await,
+            Some(down) => Box::pin(down.page(inbox, from, rows)).await,
             None => Ok(DownPage::default()),
         }
     }
 
     /// Sends what is durable, once. Not cancel-safe: dropped, nobody knows whether it arrived.
+    // Boxed, here and below: whoever waits on a channel need not carry its exchange about.
     pub async fn place(&self, placement: Placement<'_>) -> Reply {
         match &self.kind {
-            Kind::Http(client) => client.place(placement).await,
-            Kind::Tables(front) => front.place(&placement).await,
+            Kind::Http(client) => Box::pin(client.place(placement)).await,
+            Kind::Tables(front) => Box::pin(front.place(&placement)).await,
         }
     }
 
@@ -124,8 +125,10 @@ impl Way {
         cursor: Option<&str>,
     ) -> Reply {
         match &self.kind {
-            Kind::Http(client) => client.collect(operation, message, batch).await,
-            Kind::Tables(front) => front.collect(operation, message, batch, about, cursor).await,
+            Kind::Http(client) => Box::pin(client.collect(operation, message, batch)).await,
+            Kind::Tables(front) => {
+                Box::pin(front.collect(operation, message, batch, about, cursor)).await
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use tokio_postgres::types::ToSql;
 
 use super::statement::{quoted, quoted_table};
-use super::{query, run, text};
+use super::{bounded, query, run, text};
 use crate::province::settings::Settings;
 use crate::province::tables::Stop;
 use crate::sql::{self, Address, Postgres, connect_read_only};
@@ -20,7 +20,7 @@ use crate::standard::settings::InboxSettings;
 use crate::standard::{Drift, Standard};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Characters of all rows of a page that come with it, for a province that sends without end.
+/// Rows that come with those of a page, for a province that sends without end.
 const MAX_CHILDREN: usize = 100_000;
 
 /// Where a reading of a table goes on.
@@ -107,7 +107,7 @@ impl Down {
         from: &Start,
         rows: usize,
     ) -> Result<DownPage, String> {
-        match self.read(inbox, from, rows).await {
+        match bounded(self.address.statement_timeout, self.read(inbox, from, rows)).await {
             Ok(page) => Ok(page),
             Err(Stop::Undone(sql::Error::Server { code, .. })) => Err(format!("sql-{code}")),
             Err(Stop::Undone(sql::Error::Credential { .. })) => {

@@ -14,8 +14,11 @@ pub(super) struct Rules {
     /// Columns that the standard puts into every row beside the dataset's.
     pub(super) columns: Vec<Column>,
     /// Tables that the city reads: name, and columns with their types in SQL.
-    pub(super) down: Vec<(String, Vec<(String, String)>)>,
+    pub(super) down: Vec<Down>,
 }
+
+/// A table's name, and its columns with their types in SQL.
+pub(super) type Down = (String, Vec<(String, String)>);
 
 /// A column with its rules.
 #[derive(Clone, Debug)]
