@@ -13,6 +13,7 @@
 //! and a batch is worth a connection. The statements are in [`statement`], and only there is
 //! PostgreSQL's dialect known.
 
+mod down;
 mod load;
 mod statement;
 
@@ -26,6 +27,8 @@ use tokio::sync::Semaphore;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+pub(super) use self::down::Down;
+pub use self::down::{DownPage, DownRow, Start};
 use self::load::{Load, Purpose};
 use self::statement::Table;
 use super::client::{Placement, Reply};
