@@ -91,9 +91,6 @@ impl Rules {
     }
 }
 
-/// A table and its columns: name and type.
-type Down = (String, Vec<(String, String)>);
-
 /// A table that the city reads: its columns are those of its reply table.
 fn down(files: &Files, inbox: &Inbox) -> Result<Down, Vec<String>> {
     let file = format!("replies/{}.csv", inbox.reply);
