@@ -282,7 +282,7 @@ impl Crew {
             batch,
             attempt: number,
         };
-        let reply = Box::pin(self.heart.outside(channel.client.place(placement))).await;
+        let reply = self.heart.outside(Box::pin(channel.client.place(placement))).await;
         self.heard(channel, operation, &reply).await?;
         Ok(reply)
     }
@@ -336,7 +336,7 @@ impl Crew {
         let message = channel.standard.build(operation, scope).map_err(Error::lacks)?;
         let batch = scope.batch.id.unwrap_or_default();
         let cursor = scope.page.cursor;
-        let asked = channel.client.collect(operation, &message, batch, about, cursor);
+        let asked = Box::pin(channel.client.collect(operation, &message, batch, about, cursor));
         let reply = self.heart.outside(asked).await;
         self.heard(channel, operation, &reply).await?;
         Ok(reply)

@@ -90,7 +90,8 @@ impl Receive {
             (None, None) => Start::Beginning,
         };
         for _ in 0..STEP_PAGES {
-            let page = match self.channel.client.down(inbox, &from, PAGE_ROWS).await {
+            let asked = Box::pin(self.channel.client.down(inbox, &from, PAGE_ROWS));
+            let page = match self.crew.heart.outside(asked).await {
                 Ok(page) => page,
                 Err(code) => {
                     self.silent(code);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
 use super::Problem;
+use crate::calendar::Grace;
 use crate::catalogue::Kind;
 use crate::city::{CatalogueSettings, DatasetSettings, SourceSettings};
 use crate::control::socket;
@@ -22,7 +23,7 @@ use crate::telemetry::logs;
 pub const ROWS: &str = "rows";
 
 /// Every section.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "city",
     "ledger",
     "logs",
@@ -30,6 +31,7 @@ const SECTIONS: [&str; 12] = [
     "pace",
     "standards",
     "calendar",
+    "grace",
     "channel",
     "source",
     "catalogue",
@@ -47,6 +49,7 @@ pub(super) struct File {
     pub(super) pace: PaceSettings,
     pub(super) standards: Vec<PathBuf>,
     pub(super) calendar: Option<PathBuf>,
+    pub(super) grace: Grace,
     pub(super) channels: Vec<ChannelSettings>,
     pub(super) sources: Vec<SourceSettings>,
     pub(super) catalogue: Option<CatalogueSettings>,
@@ -173,6 +176,7 @@ impl File {
             standards: one(&mut table, "standards", problems)
                 .unwrap_or_else(|| vec![PathBuf::from("/usr/share/cascaded/standards")]),
             calendar: one(&mut table, "calendar", problems),
+            grace: one(&mut table, "grace", problems).unwrap_or_default(),
             channels: many(&mut table, "channel", problems),
             sources: many(&mut table, "source", problems),
             catalogue: one(&mut table, "catalogue", problems),
