@@ -46,6 +46,7 @@ pub mod seal;
 pub mod sent;
 pub mod sorting;
 pub mod spool;
+mod supersede;
 mod supplied;
 mod unique;
 mod verdicts;
