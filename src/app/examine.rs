@@ -50,6 +50,8 @@ fn secrets(configuration: &Configuration) -> Vec<Found> {
         let named = province.credentials.iter();
         files.extend(named.map(|(name, path)| (place(&format!("credentials.{name}")), path)));
         files.extend(province.client_key_file.iter().map(|path| (place("client_key_file"), path)));
+        let inbox = province.inbox.iter().filter_map(|inbox| inbox.password_file.as_ref());
+        files.extend(inbox.map(|path| (place("inbox.password_file"), path)));
         let proxy = province.proxy_credentials_file.iter();
         files.extend(proxy.map(|path| (place("proxy_credentials_file"), path)));
     }
@@ -89,8 +91,11 @@ async fn reach(channel: &Channel, clock: &Clock) -> Found {
                 return lacking(format!("{what}: {}", Chain(&error)), "mend the channel's files");
             }
         };
-    let asked = ["heartbeat", "inventory.datasets"]
+    // A front database is reached by a question about nothing.
+    let by_rows = client.asks_by_rows().then_some("batch.receipt");
+    let asked = by_rows
         .into_iter()
+        .chain(["heartbeat", "inventory.datasets"])
         .find_map(|name| Some((name, standard.build(name, &Scope::default()).ok()?)));
     let Some((operation, message)) = asked else {
         return Found {

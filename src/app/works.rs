@@ -15,8 +15,8 @@ use arc_swap::ArcSwap;
 
 use super::pool::CityPool;
 use crate::cascade::{
-    self, Carrier, CarrierParts, Channel, ChannelParts, Crew, Inventory, Observe, Pace, Reconcile,
-    Register, Settle, Submit,
+    self, Carrier, CarrierParts, Channel, ChannelParts, Crew, Inventory, Observe, Pace, Receive,
+    Reconcile, Register, Settle, Submit,
 };
 use crate::city::{Source, SourceSettings};
 use crate::config::Configuration;
@@ -176,6 +176,9 @@ impl Works {
             self.begin(name("submit"), |crew| Submit::new(crew, shared()));
             self.begin(name("settle"), |crew| Settle::new(crew, shared()));
             self.begin(name("reconcile"), |crew| Reconcile::new(crew, shared()));
+            if channel.client().has_down() {
+                self.begin(name("receive"), |crew| Receive::new(crew, shared()));
+            }
             for carrier in channel.carriers() {
                 let task = format!("observe {} {}", channel.id, carrier.flow().dataset);
                 self.begin(task, |crew| Observe::new(crew, shared(), Arc::clone(carrier)));

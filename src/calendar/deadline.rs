@@ -18,6 +18,20 @@ pub struct Grace {
     pub working_days: u16,
 }
 
+impl Grace {
+    /// What is wrong with it, lower case and without a dot: a grace longer than the cycle itself,
+    /// or than a year, is no grace.
+    pub fn problem(self) -> Option<&'static str> {
+        if self.percent > 100 {
+            Some("percent is at most 100: a whole cycle")
+        } else if self.working_days > 250 {
+            Some("working_days is at most 250: a year")
+        } else {
+            None
+        }
+    }
+}
+
 /// A moment by which something must be done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Deadline {

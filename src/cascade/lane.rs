@@ -110,6 +110,7 @@ pub struct Channel {
     pub(super) register: Signal,
     observe: Mutex<Vec<Signal>>,
     pub(super) reconcile: Signal,
+    pub(super) receive: Signal,
 }
 
 impl Channel {
@@ -129,6 +130,7 @@ impl Channel {
             register: Signal::default(),
             observe: Mutex::default(),
             reconcile: Signal::default(),
+            receive: Signal::default(),
         }
     }
 
@@ -148,6 +150,7 @@ impl Channel {
         self.submit.raise();
         self.settle.raise();
         self.reconcile.raise();
+        self.receive.raise();
         self.wake_observers();
     }
 
@@ -279,7 +282,7 @@ impl Crew {
             batch,
             attempt: number,
         };
-        let reply = Box::pin(self.heart.outside(channel.client.place(placement))).await;
+        let reply = self.heart.outside(Box::pin(channel.client.place(placement))).await;
         self.heard(channel, operation, &reply).await?;
         Ok(reply)
     }
@@ -290,8 +293,18 @@ impl Crew {
         if let Some(ahead) = reply.clock_ahead {
             self.events.clock_offset(&channel.id, ahead.as_secs_f64());
         }
+        self.drifted(channel, operation, &reply.reading.drift).await
+    }
+
+    /// What the standard did not announce goes to the ledger and to whoever watches.
+    pub(super) async fn drifted(
+        &self,
+        channel: &Channel,
+        operation: &str,
+        drift: &[Drift],
+    ) -> Result<(), Error> {
         let mut details: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-        for drift in &reply.reading.drift {
+        for drift in drift {
             let (kind, detail) = describe(drift);
             details.entry(kind).or_default().push(detail);
         }
@@ -323,7 +336,7 @@ impl Crew {
         let message = channel.standard.build(operation, scope).map_err(Error::lacks)?;
         let batch = scope.batch.id.unwrap_or_default();
         let cursor = scope.page.cursor;
-        let asked = channel.client.collect(operation, &message, batch, about, cursor);
+        let asked = Box::pin(channel.client.collect(operation, &message, batch, about, cursor));
         let reply = self.heart.outside(asked).await;
         self.heard(channel, operation, &reply).await?;
         Ok(reply)

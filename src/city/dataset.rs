@@ -8,6 +8,7 @@ use super::settings::{
     ChangeSettings, ColumnSettings, DatasetSettings, From, Problem, SourceSettings, TextEncoding,
 };
 use super::value::TimeFormat;
+use crate::calendar::Grace;
 use crate::row::{Column, ColumnType};
 
 /// Where in its source a dataset is.
@@ -76,6 +77,8 @@ pub struct Dataset {
     pub change: Change,
     /// Declared update cycle, as written.
     pub cycle: String,
+    /// How much later it may be, where it says so itself.
+    pub grace: Option<Grace>,
     /// The zone of its times.
     pub zone: TimeZone,
     /// The zone's IANA name.
@@ -127,6 +130,7 @@ impl Dataset {
             key,
             change,
             cycle: settings.cycle.clone(),
+            grace: settings.grace,
             zone,
             zone_name: settings.zone.clone(),
             poll: settings.poll,
@@ -298,6 +302,9 @@ impl Check<'_> {
         }
         if self.settings.poll < Duration::from_secs(1) {
             self.report("poll", "at least 1s");
+        }
+        if let Some(problem) = self.settings.grace.and_then(Grace::problem) {
+            self.report("grace", problem);
         }
         if self.settings.compare_deletions.is_some_and(|every| every < self.settings.poll) {
             self.report("compare_deletions", "not more often than `poll`");

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::calendar::Grace;
 use crate::checks::RuleSettings;
 use crate::row::ColumnType;
 
@@ -162,6 +163,9 @@ pub struct DatasetSettings {
     pub change: ChangeSettings,
     /// Declared update cycle (更新周期): a canonical word or the catalogue's Chinese.
     pub cycle: String,
+    /// How much later than its cycle says it may be. Default the configuration's `grace`.
+    #[serde(default)]
+    pub grace: Option<Grace>,
     /// IANA name of the zone of its times. Default Asia/Shanghai.
     #[serde(default = "shanghai")]
     pub zone: String,

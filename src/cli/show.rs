@@ -223,8 +223,13 @@ impl View {
                 self.time(it.deadline),
             ]
         });
-        // Of one dataset, its rules as well.
+        // Of one dataset, its grace and its rules as well.
         if let [one] = it.entries.as_slice() {
+            let (wanted, deadline) = (self.time(one.wanted), self.time(one.deadline));
+            let (percent, days) =
+                (one.grace.percent.to_string(), one.grace.working_days.to_string());
+            text.push_str(&self.say(Message::GraceLine, &[&wanted, &percent, &days, &deadline]));
+            text.push('\n');
             for rule in &one.rules {
                 let [asked, broken, waived] = [rule.executed, rule.broken, rule.waived].map(count);
                 let said = [rule.rule.as_str(), &asked, &broken, &waived];

@@ -96,6 +96,8 @@ messages! {
     Total, "合计", "total";
     EntriesLine, "目录 {}/{}，被拒 {}", "entries {} of {}, rejected {}";
     RejectedLine, "本地拦截 {}，省端退回 {}", "set aside here {}, returned by the province {}";
+    GraceLine, "周期到期 {}；宽限 {}%，至少 {} 个工作日；截止 {}",
+        "its cycle ends {}; grace {} %, at least {} working days; deadline {}";
     RuleLine, "规则 {}：本次启动以来查 {}，不合 {}，豁免 {}",
         "rule {}: since the start asked {}, broken {}, waived {}";
     ReconcileLine, "对账差异 {}（{}）", "differences from the province {} ({})";

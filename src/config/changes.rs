@@ -35,6 +35,7 @@ impl Configuration {
             ("pace", shown(&self.pace) != shown(&other.pace)),
             ("catalogue", shown(&self.catalogue) != shown(&other.catalogue)),
             ("calendar", self.calendar != other.calendar),
+            ("grace", self.grace != other.grace),
         ] {
             if differs {
                 changed.push(section.to_owned());

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
 use super::Problem;
+use crate::calendar::Grace;
 use crate::catalogue::Kind;
 use crate::city::{CatalogueSettings, DatasetSettings, SourceSettings};
 use crate::control::socket;
@@ -23,7 +24,7 @@ use crate::telemetry::logs;
 pub const ROWS: &str = "rows";
 
 /// Every section.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "city",
     "ledger",
     "logs",
@@ -31,6 +32,7 @@ const SECTIONS: [&str; 12] = [
     "pace",
     "standards",
     "calendar",
+    "grace",
     "channel",
     "source",
     "catalogue",
@@ -48,6 +50,7 @@ pub(super) struct File {
     pub(super) pace: PaceSettings,
     pub(super) standards: Vec<PathBuf>,
     pub(super) calendar: Option<PathBuf>,
+    pub(super) grace: Grace,
     pub(super) channels: Vec<ChannelSettings>,
     pub(super) sources: Vec<SourceSettings>,
     pub(super) catalogue: Option<CatalogueSettings>,
@@ -198,6 +201,7 @@ impl File {
             standards: one(&mut table, "standards", problems)
                 .unwrap_or_else(|| vec![PathBuf::from("/usr/share/cascaded/standards")]),
             calendar: one(&mut table, "calendar", problems),
+            grace: one(&mut table, "grace", problems).unwrap_or_default(),
             channels: many(&mut table, "channel", problems),
             sources: many(&mut table, "source", problems),
             catalogue: one(&mut table, "catalogue", problems),

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::calendar::Calendar;
+use crate::calendar::{Calendar, Grace};
 use crate::checks::{CodeTable, Rules};
 use crate::city::{self, CatalogueSettings, Dataset, SourceSettings};
 use crate::delivery::DigestSha256;
@@ -80,11 +80,18 @@ pub struct Configuration {
     pub datasets: Vec<DatasetRules>,
     /// Working days.
     pub calendar: Calendar,
+    /// How much later than its cycle says a dataset may be that says nothing itself.
+    pub grace: Grace,
     /// Digests of the code tables' files, by id.
     pub code_tables: BTreeMap<String, DigestSha256>,
 }
 
 impl Configuration {
+    /// How much later than its cycle says a dataset may be.
+    pub fn grace_of(&self, dataset: &Dataset) -> Grace {
+        dataset.grace.unwrap_or(self.grace)
+    }
+
     /// Reads and checks a configuration file and everything it names.
     ///
     /// # Errors
@@ -115,6 +122,9 @@ impl Configuration {
         let (code_tables, digests) = code_tables(&file.code_tables, &mut problems);
         let calendar = calendar(file.calendar.as_deref(), &mut problems);
         let datasets = datasets(&file, &code_tables, &mut problems);
+        if let Some(problem) = file.grace.problem() {
+            problems.push(Problem::new("grace", problem));
+        }
         file.ledger.check(&mut problems);
         let configuration = Self {
             path: path.to_owned(),
@@ -130,6 +140,7 @@ impl Configuration {
             catalogue: file.catalogue,
             datasets,
             calendar,
+            grace: file.grace,
             code_tables: digests,
         };
         Ok((configuration, problems))

@@ -30,6 +30,7 @@ mod flows;
 mod history;
 mod holds;
 mod identity;
+mod inbox;
 mod inspect;
 mod jobs;
 mod lists;
@@ -62,6 +63,7 @@ pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, UNREADABLE_KEY
 pub use history::{Act, Actor};
 pub use holds::{Drift, Hold, Scope};
 pub use identity::Identity;
+pub use inbox::{InboxCount, InboxLine, Told};
 pub use inspect::{Report, verify_folder};
 pub use jobs::{Job, JobState, Resync};
 pub use lists::{BatchQuery, CatalogueRequest, Late, LateLinks, RejectQuery};

@@ -31,6 +31,6 @@ mod way;
 pub use client::{Client, Placement, Reply};
 pub use credentials::Credentials;
 pub use error::Error;
-pub use settings::{ParentSettings, Settings, SignerSettings};
-pub use tables::{About, PARENT_FAILED};
+pub use settings::{InboxAddress, ParentSettings, Settings, SignerSettings};
+pub use tables::{About, DownPage, DownRow, PARENT_FAILED, Start};
 pub use way::Way;

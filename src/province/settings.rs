@@ -60,6 +60,23 @@ pub struct Settings {
     /// On a channel of tables: whose rows stand only while another table's do.
     #[serde(default, rename = "parent")]
     pub parents: Vec<ParentSettings>,
+    /// Where the province's down-link tables are, for a standard that has some.
+    #[serde(default)]
+    pub inbox: Option<InboxAddress>,
+}
+
+/// `[channel.province.inbox]`: the database of down-link tables.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InboxAddress {
+    /// `postgres://user@host:port/database` or `host=… user=… dbname=…`, without a password.
+    pub url: String,
+    /// A file that holds the password; read again at every connection.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// Certificates to trust; given, the session is encrypted.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `[[channel.province.parent]]`: a row is not written while its parent does not stand.
@@ -150,6 +167,7 @@ impl Settings {
             credentials: BTreeMap::new(),
             signers: BTreeMap::new(),
             parents: Vec::new(),
+            inbox: None,
         }
     }
 }
@@ -165,6 +183,11 @@ impl Settings {
         ];
         for file in files {
             *file = file.take().map(|path| base.join(path));
+        }
+        if let Some(inbox) = &mut self.inbox {
+            for file in [&mut inbox.password_file, &mut inbox.ca_file] {
+                *file = file.take().map(|path| base.join(path));
+            }
         }
         self.credentials.values_mut().for_each(|path| *path = base.join(&*path));
         for signer in self.signers.values_mut() {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::client::{Client, Placement, Reply};
 use super::error::Error;
 use super::settings::Settings;
-use super::tables::{About, Front};
+use super::tables::{About, Down, DownPage, Front, Start};
 use crate::clock::Clock;
+use crate::standard::settings::InboxSettings;
 use crate::standard::{Message, Standard};
 
 /// A channel's client.
@@ -14,7 +15,10 @@ use crate::standard::{Message, Standard};
 /// It has two calls: [`Way::place`] sends what is durable, [`Way::collect`] asks what became of
 /// it. An HTTP answer is a collection that came at once; a table answers later.
 #[derive(Debug)]
-pub struct Way(Kind);
+pub struct Way {
+    kind: Kind,
+    down: Option<Down>,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -26,16 +30,17 @@ impl Way {
     /// Opens nothing yet: reads certificates, keys and credentials, and checks that the standard
     /// asks for nothing that is not there.
     pub fn new(settings: Settings, standard: Arc<Standard>, clock: Clock) -> Result<Self, Error> {
+        let down = Down::new(&settings, &standard);
         let kind = match standard.settings().tables {
             Some(_) => Kind::Tables(Box::new(Front::new(settings, standard)?)),
             None => Kind::Http(Box::new(Client::new(settings, standard, clock)?)),
         };
-        Ok(Self(kind))
+        Ok(Self { kind, down })
     }
 
     /// Reads certificates, keys and credentials again; on an error the old ones stay.
     pub fn reload(&self) -> Result<(), Error> {
-        match &self.0 {
+        match &self.kind {
             Kind::Http(client) => client.reload(),
             Kind::Tables(front) => front.reload(),
         }
@@ -43,7 +48,7 @@ impl Way {
 
     /// How many calls may be under way at once.
     pub fn in_flight(&self) -> usize {
-        match &self.0 {
+        match &self.kind {
             Kind::Http(client) => client.in_flight(),
             Kind::Tables(front) => front.in_flight(),
         }
@@ -51,7 +56,7 @@ impl Way {
 
     /// The standard spoken here.
     pub fn standard(&self) -> &Arc<Standard> {
-        match &self.0 {
+        match &self.kind {
             Kind::Http(client) => client.standard(),
             Kind::Tables(front) => front.standard(),
         }
@@ -59,7 +64,7 @@ impl Way {
 
     /// Whether the province's clock is further from ours than signatures allow.
     pub fn is_clock_off(&self, reply: &Reply) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Http(client) => client.is_clock_off(reply),
             Kind::Tables(_) => false,
         }
@@ -67,7 +72,7 @@ impl Way {
 
     /// Whether a question about a batch is asked by what was sent, so that [`About`] is needed.
     pub fn asks_by_rows(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Http(_) => false,
             Kind::Tables(_) => true,
         }
@@ -75,17 +80,36 @@ impl Way {
 
     /// The datasets whose rows have their parents in this one, and are held while those fail.
     pub fn children_of(&self, dataset: &str) -> Vec<String> {
-        match &self.0 {
+        match &self.kind {
             Kind::Http(_) => Vec::new(),
             Kind::Tables(front) => front.children_of(dataset),
         }
     }
 
+    /// Whether there are down-link tables to read.
+    pub fn has_down(&self) -> bool {
+        self.down.is_some()
+    }
+
+    /// A page of a down-link table; the error is a stable word. Cancel-safe: it only reads.
+    pub async fn down(
+        &self,
+        inbox: &InboxSettings,
+        from: &Start,
+        rows: usize,
+    ) -> Result<DownPage, String> {
+        match &self.down {
+            Some(down) => Box::pin(down.page(inbox, from, rows)).await,
+            None => Ok(DownPage::default()),
+        }
+    }
+
     /// Sends what is durable, once. Not cancel-safe: dropped, nobody knows whether it arrived.
+    // Boxed, here and below: whoever waits on a channel need not carry its exchange about.
     pub async fn place(&self, placement: Placement<'_>) -> Reply {
-        match &self.0 {
-            Kind::Http(client) => client.place(placement).await,
-            Kind::Tables(front) => front.place(&placement).await,
+        match &self.kind {
+            Kind::Http(client) => Box::pin(client.place(placement)).await,
+            Kind::Tables(front) => Box::pin(front.place(&placement)).await,
         }
     }
 
@@ -100,9 +124,11 @@ impl Way {
         about: Option<About<'_>>,
         cursor: Option<&str>,
     ) -> Reply {
-        match &self.0 {
-            Kind::Http(client) => client.collect(operation, message, batch).await,
-            Kind::Tables(front) => front.collect(operation, message, batch, about, cursor).await,
+        match &self.kind {
+            Kind::Http(client) => Box::pin(client.collect(operation, message, batch)).await,
+            Kind::Tables(front) => {
+                Box::pin(front.collect(operation, message, batch, about, cursor)).await
+            }
         }
     }
 }

@@ -262,7 +262,9 @@ impl Directory {
         let document: Document = toml::from_str(&text)
             .map_err(|error| vec![format!("standard.toml: {}", error.message())])?;
         let content_type = document.http.media.unwrap_or_else(|| "application/xml".to_owned());
-        let media = if content_type.contains("json") { Media::Json } else { Media::Xml };
+        // Rows for a table are written down as JSON.
+        let is_json = content_type.contains("json") || content_type == "tables";
+        let media = if is_json { Media::Json } else { Media::Xml };
         let mut reader = Reader { files, media, problems: Vec::new() };
         let mut common = document.reply;
         let shared: Vec<String> = common.remove("common").map(Vec::from).unwrap_or_default();

@@ -138,7 +138,8 @@ async fn connect<T>(
 where
     T: tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>,
 {
-    match tokio::time::timeout(CONNECT, config.connect(tls)).await {
+    // Boxed: the handshake is large, and whoever asks on a session waits for it once.
+    match tokio::time::timeout(CONNECT, Box::pin(config.connect(tls))).await {
         Ok(result) => result.map_err(Error::from),
         Err(_elapsed) => Err(Error::Timeout { seconds: CONNECT.as_secs() }),
     }

@@ -35,6 +35,7 @@ pub fn load(files: &Files) -> Result<Standard, Vec<Problem>> {
         let file = format!("replies/{name}.csv");
         reply::check_rows(rows, &parts.reply_context(), &mut Problems::new(&mut list, &file));
     }
+    check_inbox(&tables, &mut list);
     let order = operation::order(&tables.settings.operations, &mut list);
     let operations: Vec<Operation> = tables
         .settings
@@ -220,7 +221,8 @@ fn check_use(tables: &Tables, list: &mut Vec<Problem>) {
     }
     for name in tables.replies.keys() {
         let is_used = *name == tables.settings.reply.common
-            || operations.iter().any(|operation| operation.reply == *name);
+            || operations.iter().any(|operation| operation.reply == *name)
+            || tables.settings.inbox.iter().any(|inbox| inbox.reply == *name);
         if !is_used {
             let file = format!("replies/{name}.csv");
             let what = "no operation uses this table".to_owned();
@@ -387,6 +389,30 @@ fn check_message(
     }
     if wants_rows && tables.settings.http.media == TABLES {
         check_places(message, &mut Problems::new(list, &file));
+    }
+}
+
+/// Every down-link table's columns are listed, those it is read by among them.
+fn check_inbox(tables: &Tables, list: &mut Vec<Problem>) {
+    let mut problems = Problems::new(list, settings::FILE);
+    let all = &tables.settings.inbox;
+    for inbox in all {
+        let shown = format!("inbox[{}]", inbox.table);
+        let Some(columns) = tables.replies.get(&inbox.reply) else {
+            let what = format!("there is no table `replies/{}.csv`", inbox.reply);
+            problems.add(Code::File, None, &shown, what);
+            continue;
+        };
+        let named = [&inbox.key, &inbox.date, &inbox.action, &inbox.by];
+        let is_listed = |name: &&&String| columns.iter().any(|row| row.path == ***name);
+        for name in named.iter().filter(|name| !name.is_empty() && !is_listed(name)) {
+            let what = format!("`{name}` is no column of `replies/{}.csv`", inbox.reply);
+            problems.add(Code::Key, None, &shown, what);
+        }
+        if !inbox.with.is_empty() && !all.iter().any(|it| it.table == inbox.with) {
+            let what = format!("is read with `{}`, which is no inbox table", inbox.with);
+            problems.add(Code::Key, None, &shown, what);
+        }
     }
 }
 

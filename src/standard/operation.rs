@@ -18,7 +18,7 @@ use crate::wire::Compression;
 pub const VERBS: [&str; 4] = ["register", "modify", "cancel", "state"];
 
 /// Operations that are not about one object of the catalogue.
-pub const OTHER_OPERATIONS: [&str; 9] = [
+pub const OTHER_OPERATIONS: [&str; 11] = [
     "rows.upsert",
     "rows.delete",
     "rows.verdict",
@@ -28,6 +28,8 @@ pub const OTHER_OPERATIONS: [&str; 9] = [
     "inventory.keys",
     "inventory.objects",
     "heartbeat",
+    "application.submit",
+    "application.attach",
 ];
 
 /// Every name an operation may have.
@@ -70,9 +72,8 @@ pub struct Operation {
 /// The kind of object at hand in an operation; `None` for an unknown name or no object.
 pub(super) fn kind_of(name: &str) -> Option<Kind> {
     match name {
-        "rows.upsert" | "rows.delete" | "rows.verdict" | "rows.revoked" | "inventory.keys" => {
-            Some(Kind::Resource)
-        }
+        "rows.upsert" | "rows.delete" | "rows.verdict" | "rows.revoked" | "inventory.keys"
+        | "application.submit" | "application.attach" => Some(Kind::Resource),
         _ => {
             let (kind, verb) = name.split_once('.')?;
             VERBS.contains(&verb).then(|| Kind::parse(kind))?

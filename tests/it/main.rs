@@ -16,6 +16,7 @@ mod durability;
 mod example;
 mod families;
 mod faults;
+mod inbox;
 mod kills;
 mod package;
 mod prometheus;

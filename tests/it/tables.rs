@@ -411,7 +411,7 @@ async fn carry(mut client: UnixStream, mut server: UnixStream, lose: &AtomicU32)
         tokio::select! {
             read = client.read(&mut from_client) => {
                 let Ok(count @ 1..) = read else { return };
-                let said = &from_client[..count];
+                let said = from_client.get(..count).unwrap_or_default();
                 let ends = names_the_end(said);
                 if server.write_all(said).await.is_err() {
                     return;
@@ -430,7 +430,7 @@ async fn carry(mut client: UnixStream, mut server: UnixStream, lose: &AtomicU32)
             }
             read = server.read(&mut from_server) => {
                 let Ok(count @ 1..) = read else { return };
-                if client.write_all(&from_server[..count]).await.is_err() {
+                if client.write_all(from_server.get(..count).unwrap_or_default()).await.is_err() {
                     return;
                 }
             }

@@ -7,8 +7,8 @@ use super::paging::{cursor, limit, page};
 use super::{Office, failure, told};
 use crate::catalogue::Kind;
 use crate::control::protocol::{
-    Batch, BatchQuery, Dataset, DatasetQuery, Failure, Job, JobQuery, Link, LinkQuery, Listing,
-    Reject, RejectQuery, RuleCount, Standard, StandardDetail,
+    Batch, BatchQuery, Dataset, DatasetQuery, Failure, Grace, Job, JobQuery, Link, LinkQuery,
+    Listing, Reject, RejectQuery, RuleCount, Standard, StandardDetail,
 };
 use crate::delivery::{BatchState, Evidence, LinkState, RejectKind};
 use crate::indicator::freshness::State;
@@ -256,7 +256,9 @@ fn dataset(look: &Look, it: &DatasetLook) -> Dataset {
         newest_business: state.and_then(|state| state.newest_content_at),
         last_change: state.and_then(|state| state.last_change_at),
         last_confirmed: state.and_then(|state| state.last_confirmed_at),
+        wanted: it.freshness.deadline.map(|deadline| deadline.wanted),
         deadline: it.freshness.deadline.map(|deadline| deadline.at),
+        grace: Grace { percent: it.grace.percent, working_days: it.grace.working_days },
         rows: state.map(|state| look::rows(&state.counts)).unwrap_or_default(),
         held: trouble.or_else(|| hold.map(|hold| hold.code.clone())),
         rules: (it.rules.iter())

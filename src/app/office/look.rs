@@ -43,6 +43,8 @@ pub(super) struct DatasetLook {
     /// `None`: nothing of it was observed yet.
     pub(super) state: Option<FlowState>,
     pub(super) freshness: Freshness,
+    /// How much later than its cycle says it may be.
+    pub(super) grace: Grace,
     /// How often each rule ran since the start.
     pub(super) rules: Vec<(String, Count)>,
 }
@@ -154,14 +156,15 @@ fn dataset_looks(
         let department = titles.get(&owner).cloned().unwrap_or_else(|| dataset.department.clone());
         let freshness = freshness_of(&works.configuration, &dataset, state.as_ref(), at);
         let rules = carrier.rule_counts();
-        looks.push(DatasetLook { flow, dataset, department, state, freshness, rules });
+        let grace = works.configuration.grace_of(&dataset);
+        looks.push(DatasetLook { flow, dataset, department, state, freshness, grace, rules });
     }
     looks.sort_by_key(|look| name(&look.flow));
     looks
 }
 
-/// The three clocks against the declared cycle. No grace: what a province allows is its scoring
-/// scheme's business (facts §6.2), an operator wants to know when the promise is broken.
+/// The three clocks against the declared cycle and the configured grace. What a province allows is
+/// its scoring scheme's business (facts §6.2); until a city knows it, no grace is given.
 fn freshness_of(
     configuration: &Configuration,
     dataset: &Dataset,
@@ -170,7 +173,7 @@ fn freshness_of(
 ) -> Freshness {
     let promise = Promise {
         cycle: Cycle::parse(&dataset.cycle),
-        grace: Grace::default(),
+        grace: configuration.grace_of(dataset),
         zone: &dataset.zone,
         calendar: &configuration.calendar,
     };

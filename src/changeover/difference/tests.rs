@@ -300,7 +300,7 @@ proptest! {
 }
 
 #[test]
-fn every_pair_of_shipped_standards_tells_the_same_from_both_sides() {
+fn two_versions_of_a_shipped_standard_tell_the_same_from_both_sides() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/standards");
     let mut all: Vec<(String, Tables)> = Vec::new();
     for family in std::fs::read_dir(folder).unwrap().flatten().filter(|it| it.path().is_dir()) {
@@ -314,7 +314,11 @@ fn every_pair_of_shipped_standards_tells_the_same_from_both_sides() {
     assert!(!all.is_empty());
     for (name, one) in &all {
         for (other_name, other) in &all {
-            mirror(one, other);
+            // Two families have little in common: which of their operations and lists belong
+            // together is a guess, and may be another one from the other side.
+            if Path::new(name).parent() == Path::new(other_name).parent() {
+                mirror(one, other);
+            }
             let list = compare(one, other);
             assert!(list.iter().all(|it| !it.clause.is_empty() || name == other_name), "{list:#?}");
         }

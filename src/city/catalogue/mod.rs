@@ -212,6 +212,7 @@ impl TableSettings {
             key: names.first().map(|name| (*name).clone()).into_iter().collect(),
             change: ChangeSettings::Full {},
             cycle: String::new(),
+            grace: None,
             zone: "Asia/Shanghai".to_owned(),
             poll: poll(),
             compare_deletions: None,

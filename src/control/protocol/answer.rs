@@ -279,8 +279,14 @@ pub struct Dataset {
     pub last_change: Option<Timestamp>,
     /// Last confirmed.
     pub last_confirmed: Option<Timestamp>,
-    /// When the next change is due; age counts from `last_change`.
+    /// When its cycle ends: from here on a new change is wanted.
+    #[serde(default)]
+    pub wanted: Option<Timestamp>,
+    /// When the grace after it ends: from here on it is overdue.
     pub deadline: Option<Timestamp>,
+    /// How much later than its cycle says it may be.
+    #[serde(default)]
+    pub grace: Grace,
     /// Its sums.
     pub rows: Rows,
     /// Why it is held or cannot be read.
@@ -288,6 +294,16 @@ pub struct Dataset {
     /// How often each of its rules ran since the daemon started.
     #[serde(default)]
     pub rules: Vec<RuleCount>,
+}
+
+/// How much later than its cycle says a dataset may be: the later of both.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grace {
+    /// Hundredths of the cycle.
+    pub percent: u8,
+    /// Working days; not for cycles counted in minutes or hours.
+    pub working_days: u16,
 }
 
 /// How often a rule was asked, broken and waived.

@@ -9,9 +9,9 @@ mod answer;
 mod changeover;
 
 pub use answer::{
-    Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Job, LedgerReport,
-    Link, Mismatches, Reconciled, Reject, RejectOriginal, Reloaded, Response, Rows, RuleCount,
-    Standard, StandardDetail, Status, Summary, Trouble, Urgency,
+    Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job,
+    LedgerReport, Link, Mismatches, Reconciled, Reject, RejectOriginal, Reloaded, Response, Rows,
+    RuleCount, Standard, StandardDetail, Status, Summary, Trouble, Urgency,
 };
 
 pub use changeover::{StandardCheck, StandardPair, Supply, SupplyReport, Trial, WantedQuery};

@@ -13,6 +13,7 @@
 //! and a batch is worth a connection. The statements are in [`statement`], and only there is
 //! PostgreSQL's dialect known.
 
+mod down;
 mod load;
 mod statement;
 
@@ -26,6 +27,8 @@ use tokio::sync::Semaphore;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+pub(super) use self::down::Down;
+pub use self::down::{DownPage, DownRow, Start};
 use self::load::{Load, Purpose};
 use self::statement::Table;
 use super::client::{Placement, Reply};
@@ -140,7 +143,7 @@ impl Front {
         let Some(about) = about else {
             return match operation {
                 "rows.revoked" => {
-                    replied(self.within(self.revoked(&message.payload, cursor)).await, None)
+                    replied(self.asked(self.revoked(&message.payload, cursor)).await, None)
                 }
                 _ => self.reach().await,
             };
@@ -150,15 +153,15 @@ impl Front {
             Err(_unreadable) => return replied(Err(Stop::Unreadable), None),
         };
         let asked = match operation {
-            "batch.receipt" => self.within(self.receipt(&load, about.operation)).await,
-            _ => self.within(self.verdicts(&load, about.operation, cursor)).await,
+            "batch.receipt" => self.asked(self.receipt(&load, about.operation)).await,
+            _ => self.asked(self.verdicts(&load, about.operation, cursor)).await,
         };
         replied(asked, None)
     }
 
     /// Whether the database answers at all.
     async fn reach(&self) -> Reply {
-        let asked = self.within(async {
+        let asked = self.asked(async {
             let mut session = connect_read_only(&self.address.load()).await?;
             session.wire.drive(session.client.batch_execute("SELECT 1")).await?;
             Ok(accepted(None))
@@ -166,7 +169,12 @@ impl Front {
         replied(asked.await, None)
     }
 
-    /// One call at a time has a place, and none lasts for ever.
+    /// A question: as [`Front::within`], and it does not last for ever.
+    async fn asked<T>(&self, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+        self.within(bounded(self.timeout, work)).await
+    }
+
+    /// Only so many calls at once.
     async fn within<T>(&self, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(Stop::Undone(sql::Error::Session { reason: "closed".to_owned() }));
@@ -175,20 +183,27 @@ impl Front {
     }
 
     async fn write(&self, load: &Load, operation: &str) -> Result<Receipt, Stop> {
-        let mut session = connect_read_write(&self.address.load()).await?;
-        run(&mut session, "BEGIN").await?;
-        let receipt = match operation {
-            "rows.delete" => {
-                let all = load.records(0..load.len(), &[], |_own| true);
-                self.take_back(&mut session, load, &all, &self.tables.deleted).await?;
-                receipt(None, load.len())
-            }
-            _ => self.upsert(&mut session, load).await?,
-        };
-        match run(&mut session, "COMMIT").await {
+        // Until the end is asked for nothing stands, whatever the silence: a session that is
+        // dropped takes its transaction along.
+        let before = bounded(self.timeout, async {
+            let mut session = connect_read_write(&self.address.load()).await?;
+            run(&mut session, "BEGIN").await?;
+            let receipt = match operation {
+                "rows.delete" => {
+                    let all = load.records(0..load.len(), &[], |_own| true);
+                    self.take_back(&mut session, load, &all, &self.tables.deleted).await?;
+                    receipt(None, load.len())
+                }
+                _ => self.upsert(&mut session, load).await?,
+            };
+            Ok((session, receipt))
+        });
+        let (mut session, receipt) = before.await?;
+        let end = async { Ok(run(&mut session, "COMMIT").await?) };
+        match bounded(self.timeout, end).await {
             Ok(()) => Ok(receipt),
             // The server said that it did not.
-            Err(error @ sql::Error::Server { .. }) => Err(Stop::Undone(error)),
+            Err(Stop::Undone(error @ sql::Error::Server { .. })) => Err(Stop::Undone(error)),
             Err(_silence) => Err(Stop::Open),
         }
     }
@@ -544,6 +559,17 @@ fn address(settings: &Settings, standard: &Standard, timeout: Duration) -> Resul
         statement_timeout: timeout,
         zone: standard.settings().zone.clone(),
     })
+}
+
+/// For so long at most; what had to be done in it is then not done.
+async fn bounded<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Stop>>,
+) -> Result<T, Stop> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result,
+        Err(_elapsed) => Err(Stop::Undone(sql::Error::Timeout { seconds: limit.as_secs() })),
+    }
 }
 
 async fn run(session: &mut Postgres, statement: &str) -> Result<(), sql::Error> {

@@ -13,7 +13,12 @@ pub(super) struct Rules {
     pub(super) names: Names,
     /// Columns that the standard puts into every row beside the dataset's.
     pub(super) columns: Vec<Column>,
+    /// Tables that the city reads: name, and columns with their types in SQL.
+    pub(super) down: Vec<Down>,
 }
+
+/// A table's name, and its columns with their types in SQL.
+pub(super) type Down = (String, Vec<(String, String)>);
 
 /// A column with its rules.
 #[derive(Clone, Debug)]
@@ -24,9 +29,19 @@ pub(super) struct Column {
     pub(super) codes: Option<Vec<String>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct Document {
     tables: Names,
+    inbox: Vec<Inbox>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Inbox {
+    table: String,
+    key: String,
+    reply: String,
 }
 
 /// `[tables]`.
@@ -70,8 +85,30 @@ impl Rules {
             }
         }
         let columns = columns.into_values().collect();
-        Ok(Self { name: directory.name, names: document.tables, columns })
+        let down =
+            document.inbox.iter().map(|inbox| down(files, inbox)).collect::<Result<_, _>>()?;
+        Ok(Self { name: directory.name, names: document.tables, columns, down })
     }
+}
+
+/// A table that the city reads: its columns are those of its reply table.
+fn down(files: &Files, inbox: &Inbox) -> Result<Down, Vec<String>> {
+    let file = format!("replies/{}.csv", inbox.reply);
+    let problem = |what: &str| vec![format!("{file}: {what}")];
+    let bytes = files.get(&file).ok_or_else(|| problem("is missing"))?;
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes.as_slice());
+    let head = reader.headers().cloned().map_err(|_csv| problem("is no CSV"))?;
+    let place = |name: &str| head.iter().position(|it| it.trim() == name);
+    let (path, kind) = (place("path"), place("type"));
+    let mut columns = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|_csv| problem("a row is no CSV"))?;
+        let cell = |at: Option<usize>| at.and_then(|at| record.get(at)).unwrap_or_default().trim();
+        let key = if cell(path) == inbox.key { " PRIMARY KEY" } else { "" };
+        let kind = if cell(kind) == "time" { "timestamp" } else { "text" };
+        columns.push((cell(path).to_owned(), format!("{kind}{key}")));
+    }
+    Ok((inbox.table.clone(), columns))
 }
 
 fn column(name: &str, field: &Field) -> Column {

@@ -273,6 +273,12 @@ impl Front {
             let statement = format!("CREATE SCHEMA {}", quoted(schema));
             run(&mut session, &statement).await.map_err(failed("make a schema"))?;
         }
+        for (name, columns) in &self.rules.down {
+            let columns: Vec<String> =
+                columns.iter().map(|(name, kind)| format!("{} {kind}", quoted(name))).collect();
+            let statement = format!("CREATE TABLE {} ({})", quoted(name), columns.join(", "));
+            run(&mut session, &statement).await.map_err(failed("make a down-link table"))?;
+        }
         for table in self.tables.iter() {
             let mut columns = vec![
                 format!("{} varchar(36) PRIMARY KEY", quoted(&names.own_key)),

@@ -34,6 +34,10 @@ fn the_hand_written_requests_of_every_standard_are_what_its_tables_ask_for() {
         let directory = Directory::read(&files(&standard).unwrap())
             .unwrap_or_else(|problems| panic!("{}: {problems:?}", standard.display()));
         for operation in &directory.operations {
+            if operation.fields.is_empty() && operation.path.is_empty() {
+                // A table is asked by its rows; nothing is written down.
+                continue;
+            }
             let samples = requests(&standard, &operation.name);
             assert!(!samples.is_empty(), "{} {}", directory.name, operation.name);
             for sample in samples {

@@ -107,7 +107,10 @@ pub const KEYS: &[(&str, &[&str])] = &[
             "prefix",
         ],
     ),
-    ("inbox", &["table", "key", "date", "type", "overlap", "with", "reply"]),
+    (
+        "inbox",
+        &["table", "key", "date", "type", "overlap", "written", "deleted", "with", "by", "reply"],
+    ),
 ];
 
 const ROW_KEYS: &[&str] = &["style", "tag", "column", "prefix", "null", "key", "only"];
@@ -201,8 +204,8 @@ pub struct Settings {
     pub rows: Option<RowSettings>,
     /// `[tables]`: front-end tables (前置库) instead of HTTP.
     pub tables: Option<TableSettings>,
-    /// `[[inbox]]`, as written.
-    pub inbox: Vec<BTreeMap<String, Vec<String>>>,
+    /// `[[inbox]]`: down-link tables (下行库表), in the file's order.
+    pub inbox: Vec<InboxSettings>,
     /// Every key of the file and its value as text, so that two versions can be compared whatever
     /// their keys are: `limits.rows`, `operation.entry.register.path`.
     pub written: BTreeMap<String, String>,
@@ -444,6 +447,33 @@ pub struct TableSettings {
     pub deleted: String,
     /// What stands before a table's name, for example a schema and a dot.
     pub prefix: String,
+}
+
+/// One `[[inbox]]`: a table in which the province tells what it did, one row for each object.
+///
+/// Names are those of the table and its columns, however they are spelt.
+#[derive(Clone, Debug, Default)]
+pub struct InboxSettings {
+    /// The table.
+    pub table: String,
+    /// The column by which its rows are told apart.
+    pub key: String,
+    /// When the province last touched a row; empty for a table that is read `with` another.
+    pub date: String,
+    /// The column that says what it did.
+    pub action: String,
+    /// Values of [`InboxSettings::action`] for a new or changed row.
+    pub written: Vec<String>,
+    /// Values of [`InboxSettings::action`] for a row that is gone.
+    pub deleted: Vec<String>,
+    /// How far before the newest row read it is read again, for rows that were committed late.
+    pub overlap: Option<Duration>,
+    /// The table with whose rows it is read, having no date of its own; may be empty.
+    pub with: String,
+    /// The column that both have.
+    pub by: String,
+    /// The reply table that lists its columns.
+    pub reply: String,
 }
 
 /// Values of `[tables] correct`.

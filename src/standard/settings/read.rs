@@ -9,8 +9,9 @@ use toml::{Table, Value};
 use super::super::problem::{Code, Problem, Problems};
 use super::{
     ALGORITHMS, AUTH_KINDS, Auth, BODIES, CIPHERS, CORRECTIONS, Class, Classes, Deadlines,
-    ENCODINGS, Encrypt, FILE, Http, KEYS, Limits, MEDIA, METHODS, OperationSettings, PageSettings,
-    Replies, RowSettings, RowStyle, SECRET_CIPHERS, STYLES, Settings, Sign, TableSettings,
+    ENCODINGS, Encrypt, FILE, Http, InboxSettings, KEYS, Limits, MEDIA, METHODS, OperationSettings,
+    PageSettings, Replies, RowSettings, RowStyle, SECRET_CIPHERS, STYLES, Settings, Sign,
+    TableSettings,
 };
 use crate::delivery::Evidence;
 
@@ -58,7 +59,7 @@ pub(in super::super) fn read(bytes: &[u8], list: &mut Vec<Problem>) -> Settings 
     settings.operations = top.subs("operation", operation);
     settings.rows = top.sub("rows", rows);
     settings.tables = top.sub("tables", tables);
-    settings.inbox = top.subs("inbox", lists);
+    settings.inbox = top.subs("inbox", inbox);
     flatten("", &table, &mut settings.written);
     if settings.evidence.is_none() && !table.contains_key("evidence") {
         problems.add(Code::Key, None, "evidence", "is required".to_owned());
@@ -527,9 +528,34 @@ fn tables(it: &mut Section<'_, '_, '_>) -> TableSettings {
     }
 }
 
-fn lists(it: &mut Section<'_, '_, '_>) -> BTreeMap<String, Vec<String>> {
-    let keys: Vec<String> = it.table.keys().cloned().collect();
-    keys.into_iter().map(|key| (key.clone(), it.texts(&key))).collect()
+fn inbox(it: &mut Section<'_, '_, '_>) -> InboxSettings {
+    let read = InboxSettings {
+        table: it.required("table"),
+        key: it.required("key"),
+        date: it.text("date"),
+        action: it.text("type"),
+        written: it.texts("written"),
+        deleted: it.texts("deleted"),
+        overlap: it.duration("overlap"),
+        with: it.text("with"),
+        by: it.text("by"),
+        reply: it.required("reply"),
+    };
+    if read.with.is_empty() {
+        for (key, is_empty) in [
+            ("date", read.date.is_empty()),
+            ("type", read.action.is_empty()),
+            ("written", read.written.is_empty()),
+            ("deleted", read.deleted.is_empty()),
+        ] {
+            if is_empty {
+                it.wrong(key, "is required of a table that is read by itself");
+            }
+        }
+    } else if read.by.is_empty() || !read.date.is_empty() {
+        it.wrong("with", "goes with `by` and without `date`");
+    }
+    read
 }
 
 fn classes(it: &mut Section<'_, '_, '_>) -> Classes {

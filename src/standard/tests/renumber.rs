@@ -45,7 +45,7 @@ fn a_map_that_would_join_or_lose_objects_is_refused_with_its_row() {
 fn a_kind_that_does_not_exist_cannot_be_renumbered() {
     let (_, mut files) = second();
     let text = String::from_utf8_lossy(&files["standard.toml"]).into_owned();
-    let broken = text.replace("renumbers = [\"entry\"]", "renumbers = [\"entries\"]");
+    let broken = text.replace("renumbers = [\"entry\"]", "renumbers = [\"entrys\"]");
     assert_ne!(text, broken);
     files.insert("standard.toml".to_owned(), broken.into_bytes());
     let problems = load(&files).unwrap_err();

@@ -20,6 +20,10 @@ fn every_hand_written_reply_is_accepted_without_drift() {
     for (standard, files) in every_standard() {
         for operation in standard.operations() {
             let place = format!("{} {}", standard.id(), operation.name);
+            if standard.settings().tables.is_some() {
+                // A table answers with its columns; `province` has tests of what they mean.
+                continue;
+            }
             let found = samples(&files, &operation.name, &format!("{}.reply", operation.name));
             assert_eq!(found.len(), 1, "{place} has no sample of an answer");
             let document = read(&standard, found[0].1);

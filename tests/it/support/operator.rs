@@ -174,7 +174,7 @@ impl Service {
         url.trim_start_matches("http://").trim_end_matches("/metrics").parse().unwrap()
     }
 
-    /// The most memory its process has had so far (VmHWM), in KiB.
+    /// The most memory its process has had so far (`VmHWM`), in KiB.
     pub(crate) fn peak_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

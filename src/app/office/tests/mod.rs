@@ -108,11 +108,15 @@ struct Bench {
 
 impl Bench {
     async fn start() -> Self {
+        Self::start_with(CONFIGURATION).await
+    }
+
+    async fn start_with(configuration: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let certificates = crate::rehearsal::certificates::Certificates::generate().unwrap();
         crate::demo::write_keys(folder.path(), &certificates).unwrap();
         let standards = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/standards");
-        let text = format!("standards = [\"{}\"]\n{CONFIGURATION}", standards.display());
+        let text = format!("standards = [\"{}\"]\n{configuration}", standards.display());
         let path = folder.path().join("cascaded.toml");
         std::fs::write(&path, text).unwrap();
         std::fs::write(folder.path().join("city.sqlite"), "").unwrap();
@@ -304,6 +308,36 @@ async fn datasets_are_paged_and_show_their_clocks() {
     let Response::Datasets(late) = bench.ask(Request::Datasets(troubled)).await else { panic!() };
     assert_eq!(late.entries.len(), 1);
     assert_eq!(late.entries[0].freshness, "overdue");
+}
+
+#[tokio::test]
+async fn nothing_is_overdue_before_its_grace_has_ended() {
+    let own = "cycle = \"每日\"\ngrace = { percent = 0, working_days = 2 }";
+    let default = "grace = { percent = 0, working_days = 1 }\n";
+    let with_default = format!("{default}{CONFIGURATION}");
+    let with_own = with_default.replace("cycle = \"每日\"", own);
+    // It is Friday morning; from Saturday morning on, something new is wanted.
+    for (text, hours, expected, days) in [
+        (CONFIGURATION, 25, "overdue", 0),
+        (with_default.as_str(), 25, "due_soon", 1),
+        (with_default.as_str(), 72, "due_soon", 1),
+        (with_default.as_str(), 96, "overdue", 1),
+        (with_own.as_str(), 96, "due_soon", 2),
+        (with_own.as_str(), 120, "overdue", 2),
+    ] {
+        let bench = Bench::start_with(text).await;
+        let batch = bench.observe("d-one", 3).await;
+        bench.take(&batch, taken()).await;
+        bench.clock.advance(Duration::from_hours(hours));
+        let query = DatasetQuery { dataset: Some("d-one".to_owned()), ..Default::default() };
+        let Response::Datasets(shown) = bench.ask(Request::Datasets(query)).await else { panic!() };
+        let [one] = shown.entries.as_slice() else { panic!("{shown:?}") };
+        assert_eq!((one.freshness.as_str(), one.grace.working_days), (expected, days), "{hours} h");
+        assert_eq!(one.wanted.unwrap().to_string(), "2026-11-21T02:00:00Z");
+        let Response::Status(status) = bench.ask(Request::Status).await else { panic!() };
+        let overdue = status.attention.iter().any(|it| it.trouble == Trouble::Overdue);
+        assert_eq!(overdue, expected == "overdue", "{hours} h");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,177 @@
+//! The inbox: what the province tells by itself, as said, until somebody has handled it.
+//!
+//! One line for each state that a row of a down-link table was seen in. Reading the same rows again
+//! changes nothing; a row that was changed again within the same instant replaces what was said
+//! of that instant. Keys are keyed digests, bodies and positions are sealed.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Error, Ledger, Result, stored};
+use crate::delivery::ChannelId;
+use crate::row::KeyDigest;
+
+/// A content's digest stands before its sealed text, to tell whether it is another.
+const DIGEST_BYTES: usize = size_of::<KeyDigest>();
+
+/// A row of a down-link table, ready to be kept.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Keyed digest of its key.
+    pub key: KeyDigest,
+    /// Keyed digest of its content.
+    pub content: KeyDigest,
+    /// When the province touched it, as said.
+    pub operated: String,
+    /// What the province did, as said.
+    pub action: String,
+    /// The content, sealed.
+    pub body: Vec<u8>,
+}
+
+/// A line of the inbox.
+#[derive(Clone, Debug)]
+pub struct InboxLine {
+    /// Its number.
+    pub number: u64,
+    /// The table.
+    pub source: String,
+    /// Keyed digest of the row's key.
+    pub key: String,
+    /// When the province touched it, as said.
+    pub operated: String,
+    /// What the province did, as said.
+    pub action: String,
+    /// The content, sealed.
+    pub body: Vec<u8>,
+}
+
+/// Lines of one table that nobody has handled.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InboxCount {
+    /// The table.
+    pub source: String,
+    /// How many.
+    pub waiting: u64,
+}
+
+impl Ledger {
+    /// A page of a table was read; the position moves in the same transaction. Gives how many lines
+    /// are new or say something else than before.
+    pub async fn inbox_taken(
+        &self,
+        channel: ChannelId,
+        source: String,
+        rows: Vec<Told>,
+        position: Option<String>,
+    ) -> Result<u64> {
+        self.write("take into the inbox", move |transaction, now| {
+            let mut changed = 0;
+            let mut insert = transaction
+                .prepare_cached(
+                    "INSERT INTO inbox (channel, source, key, operated, action, body, received)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                     ON CONFLICT (channel, source, key, operated, action) DO UPDATE
+                     SET body = excluded.body, received = excluded.received, handled_at = NULL
+                     WHERE substr(body, 1, ?8) <> substr(excluded.body, 1, ?8)",
+                )
+                .map_err(Error::engine("take into the inbox"))?;
+            for row in &rows {
+                let body = [row.content.0.as_slice(), &row.body].concat();
+                let with = params![
+                    channel.as_str(),
+                    source,
+                    row.key.to_string(),
+                    row.operated,
+                    row.action,
+                    body,
+                    stored(now),
+                    i64::try_from(DIGEST_BYTES).unwrap_or_default(),
+                ];
+                changed += insert.execute(with).map_err(Error::engine("take into the inbox"))?;
+            }
+            if let Some(position) = &position {
+                transaction
+                    .execute(
+                        "INSERT INTO inbox_cursor (channel, source, position) VALUES (?1, ?2, ?3)
+                         ON CONFLICT (channel, source) DO UPDATE SET position = excluded.position",
+                        params![channel.as_str(), source, position],
+                    )
+                    .map_err(Error::engine("move the inbox's position"))?;
+            }
+            Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+        })
+        .await
+    }
+
+    /// Where the reading of a table stands, sealed.
+    pub async fn inbox_position(
+        &self,
+        channel: ChannelId,
+        source: String,
+    ) -> Result<Option<String>> {
+        self.read(move |connection| {
+            connection
+                .query_row(
+                    "SELECT position FROM inbox_cursor WHERE channel = ?1 AND source = ?2",
+                    params![channel.as_str(), source],
+                    |row| row.get(0),
+                )
+                .optional()
+                .map_err(Error::engine("read the inbox's position"))
+        })
+        .await
+    }
+
+    /// Lines of a channel with higher numbers than `after`, in their order.
+    pub async fn inbox(
+        &self,
+        channel: ChannelId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<InboxLine>> {
+        self.read(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id, source, key, operated, action, body FROM inbox
+                     WHERE channel = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+                )
+                .and_then(|mut statement| {
+                    let with = params![channel.as_str(), after.cast_signed(), limit];
+                    let lines = statement.query_map(with, |row| {
+                        let body: Vec<u8> = row.get(5)?;
+                        Ok(InboxLine {
+                            number: row.get::<_, i64>(0)?.cast_unsigned(),
+                            source: row.get(1)?,
+                            key: row.get(2)?,
+                            operated: row.get(3)?,
+                            action: row.get(4)?,
+                            body: body.get(DIGEST_BYTES..).unwrap_or_default().to_vec(),
+                        })
+                    })?;
+                    lines.collect()
+                })
+                .map_err(Error::engine("list the inbox"))
+        })
+        .await
+    }
+
+    /// How many lines of each table of a channel nobody has handled.
+    pub async fn inbox_counts(&self, channel: ChannelId) -> Result<Vec<InboxCount>> {
+        self.read(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT source, count(*) FROM inbox WHERE channel = ?1 AND handled_at IS NULL
+                     GROUP BY source ORDER BY source",
+                )
+                .and_then(|mut statement| {
+                    let counts = statement.query_map([channel.as_str()], |row| {
+                        let waiting = row.get::<_, i64>(1)?.cast_unsigned();
+                        Ok(InboxCount { source: row.get(0)?, waiting })
+                    })?;
+                    counts.collect()
+                })
+                .map_err(Error::engine("count the inbox"))
+        })
+        .await
+    }
+}
