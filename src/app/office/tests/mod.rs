@@ -334,7 +334,7 @@ async fn nothing_is_overdue_before_its_grace_has_ended() {
         let [one] = shown.entries.as_slice() else { panic!("{shown:?}") };
         assert_eq!((one.freshness.as_str(), one.grace.working_days), (expected, days), "{hours} h");
         assert_eq!(one.wanted.unwrap().to_string(), "2026-11-21T02:00:00Z");
-        let Response::Status(status) = bench.ask(Request::Status).await else { panic!() };
+        let Response::Status(status) = bench.ask(Request::Status {}).await else { panic!() };
         let overdue = status.attention.iter().any(|it| it.trouble == Trouble::Overdue);
         assert_eq!(overdue, expected == "overdue", "{hours} h");
     }
