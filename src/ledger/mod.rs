@@ -24,6 +24,7 @@
 mod answers;
 mod backup;
 mod batches;
+mod cutover;
 pub mod disk;
 mod error;
 mod flows;
@@ -58,6 +59,7 @@ mod tests;
 pub use answers::Ended;
 pub use backup::restore;
 pub use batches::Waiting;
+pub use cutover::{Activation, CUT_OVER, CutOver, CutOverAsked, NewStandard, OpenCutOver};
 pub use error::Error;
 pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, UNREADABLE_KEY};
 pub use history::{Act, Actor};
