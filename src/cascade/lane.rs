@@ -372,5 +372,6 @@ fn describe(drift: &Drift) -> (&'static str, String) {
         Drift::UnlistedCode(code) => ("reply-code", code.clone()),
         Drift::UnlistedValue(path, _value) => ("reply-value", path.clone()),
         Drift::MissingPath(path) => ("reply-missing", path.clone()),
+        Drift::RefusedCode(code) => ("dictionary", code.clone()),
     }
 }

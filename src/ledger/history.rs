@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::rejects::Reject;
-use super::{Error, Ledger, Result, identity, instant, stored};
+use super::{Error, Ledger, Result, holds, identity, instant, stored};
 use crate::delivery::{ChannelId, DigestSha256, StandardId};
 use crate::fact::{Fact, FactId, Kind, Walk, chain, start};
 
@@ -133,6 +133,7 @@ impl Ledger {
                 )
                 .map_err(Error::engine("record the standard in force"))?;
             if changed > 0 {
+                holds::forget_drift(transaction, Some(channel.as_str()))?;
                 let kind = Kind::StandardInForce { standard };
                 record(transaction, Some(&channel), &scope, kind, now)?;
             }

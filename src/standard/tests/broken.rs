@@ -253,3 +253,11 @@ fn a_sample_that_cannot_satisfy_its_own_table_is_refused() {
     let files = with("messages/entry.csv", from, to);
     refused(&files, Code::Sample, "messages/entry.csv", Some(16), "no sample of `entry.register`");
 }
+
+#[test]
+fn a_dictionary_lists_refusals() {
+    let listed = |codes: &str| with("standard.toml", "[reply]\n", &format!("[reply]\n{codes}\n"));
+    assert_eq!(problems(&listed("dictionary = [\"3012\", \"31*\"]")), []);
+    let files = listed("dictionary = [\"0000\"]");
+    refused(&files, Code::Reply, "standard.toml", None, "`0000` of `dictionary` is not `refused`");
+}
