@@ -148,6 +148,7 @@ fn check_settings(settings: &Settings, list: &mut Vec<Problem>) {
     }
     operation::check_names(&settings.operations, &mut problems);
     reply::check_classes(&settings.reply.classes, "reply", &mut problems);
+    reply::check_dictionary(&settings.reply, &mut problems);
     for operation in &settings.operations {
         reply::check_classes(&operation.outcomes, &operation.name, &mut problems);
     }
@@ -274,6 +275,7 @@ fn compile_operation(
     let reply = reply::compile(
         rows,
         (classes, operation::is_query(&written.name)),
+        &settings.reply.dictionary,
         &parts.reply_context(),
         &mut Problems::new(list, &file),
     );

@@ -59,7 +59,20 @@ pub const KEYS: &[(&str, &[&str])] = &[
         &["algorithm", "key", "over", "join", "encode", "into", "form", "identity", "tolerance"],
     ),
     ("encrypt", &["algorithm", "key", "key_encode", "iv", "over", "encode"]),
-    ("reply", &["common", "accepted", "exists", "absent", "refused", "retry", "auth", "unknown"]),
+    (
+        "reply",
+        &[
+            "common",
+            "accepted",
+            "exists",
+            "absent",
+            "refused",
+            "retry",
+            "auth",
+            "unknown",
+            "dictionary",
+        ],
+    ),
     ("limits", &["rows", "bytes", "reply", "in_flight"]),
     ("deadlines", &["receipt", "verdict", "review"]),
     (
@@ -306,6 +319,9 @@ pub struct Replies {
     pub common: String,
     /// Outcome classes.
     pub classes: Classes,
+    /// Refusals that say "this value is in no code list": globs of codes. What is sent holds only
+    /// codes of the directory's own lists, so that such a refusal tells of a changed dictionary.
+    pub dictionary: Vec<String>,
 }
 
 /// `[limits]`.

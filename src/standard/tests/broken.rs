@@ -295,3 +295,11 @@ fn a_mistake_in_the_settings_is_told_with_its_line() {
         assert!(line.contains(expected), "{problem}: line {row} is {line}");
     }
 }
+
+#[test]
+fn a_dictionary_lists_refusals() {
+    let listed = |codes: &str| with("standard.toml", "[reply]\n", &format!("[reply]\n{codes}\n"));
+    assert_eq!(problems(&listed("dictionary = [\"3012\", \"31*\"]")), []);
+    let files = listed("dictionary = [\"0000\"]");
+    refused(&files, Code::Reply, "standard.toml", None, "`0000` of `dictionary` is not `refused`");
+}
