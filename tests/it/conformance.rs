@@ -59,7 +59,10 @@ async fn the_stand_in_conforms_to_every_standard_that_is_shipped() {
         println!("{}: {}", report.standard, report.verdict());
         assert_eq!(failures(&report), BTreeMap::new(), "{}", report.standard);
         let count = report.outcomes.len();
-        assert!(count >= 20, "{}: only {count} tests", report.standard);
+        // Of a family of down-link tables only the messages upwards are tried: they are few.
+        let settings = std::fs::read_to_string(standard.join("standard.toml")).unwrap();
+        let fewest = if settings.contains("[[inbox]]") { 8 } else { 20 };
+        assert!(count >= fewest, "{}: only {count} tests", report.standard);
         let numbers: Vec<usize> = report.outcomes.iter().map(|outcome| outcome.number).collect();
         assert_eq!(numbers, (1..=count).collect::<Vec<_>>());
         all += count;
