@@ -7,7 +7,7 @@
 //! sent.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::jobs::noted;
@@ -117,7 +117,7 @@ impl Ledger {
 
     /// The cut-overs that are not over, oldest first.
     pub async fn open_cut_overs(&self) -> Result<Vec<OpenCutOver>> {
-        self.read(|connection| open(connection)).await
+        self.read(open).await
     }
 
     /// The other standard is in force from now on: recorded with the one before, upper ids mapped,
@@ -292,7 +292,7 @@ impl Ledger {
     }
 }
 
-fn open(connection: &rusqlite::Connection) -> Result<Vec<OpenCutOver>> {
+fn open(connection: &Connection) -> Result<Vec<OpenCutOver>> {
     let engine = || Error::engine("read cut-overs");
     let mut statement = connection
         .prepare_cached(

@@ -18,6 +18,7 @@ mod families;
 mod faults;
 mod inbox;
 mod kills;
+mod march;
 mod package;
 mod prometheus;
 mod real;
