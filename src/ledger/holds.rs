@@ -98,20 +98,7 @@ impl Ledger {
     /// Holds are lifted: those of a channel, or all. Returns how many.
     pub async fn holds_lifted(&self, channel: Option<ChannelId>) -> Result<usize> {
         self.write("lift holds", move |transaction, now| {
-            let lifted = list(transaction, channel.as_ref())?;
-            transaction
-                .execute(
-                    "DELETE FROM hold WHERE ?1 IS NULL OR channel = ?1",
-                    params![channel.as_ref().map(ChannelId::as_str)],
-                )
-                .map_err(Error::engine("lift holds"))?;
-            for hold in &lifted {
-                if let Scope::Operation(operation) = &hold.scope {
-                    let kind = Kind::DriftSettled { operation: operation.clone() };
-                    history::record(transaction, Some(&hold.channel), operation, kind, now)?;
-                }
-            }
-            Ok(lifted.len())
+            lift(transaction, channel.as_ref(), now)
         })
         .await
     }
@@ -174,6 +161,28 @@ impl Ledger {
         })
         .await
     }
+}
+
+/// Lifts the holds of a channel, or all; how many.
+pub(super) fn lift(
+    transaction: &Transaction<'_>,
+    channel: Option<&ChannelId>,
+    now: Timestamp,
+) -> Result<usize> {
+    let lifted = list(transaction, channel)?;
+    transaction
+        .execute(
+            "DELETE FROM hold WHERE ?1 IS NULL OR channel = ?1",
+            params![channel.map(ChannelId::as_str)],
+        )
+        .map_err(Error::engine("lift holds"))?;
+    for hold in &lifted {
+        if let Scope::Operation(operation) = &hold.scope {
+            let kind = Kind::DriftSettled { operation: operation.clone() };
+            history::record(transaction, Some(&hold.channel), operation, kind, now)?;
+        }
+    }
+    Ok(lifted.len())
 }
 
 pub(super) fn place(
