@@ -16,6 +16,7 @@ use super::works::{Current, Plan, Works};
 use crate::cascade::Crew;
 use crate::config::{Configuration, Problem};
 use crate::control::protocol::{Failure, Reloaded};
+use crate::ledger::NewStandard;
 use crate::supervisor::{Signal, TaskError};
 use crate::telemetry::logs::Chain;
 
@@ -32,6 +33,21 @@ enum Order {
     Reload,
     /// This.
     Replace(Box<Configuration>),
+    /// This, and with it what a cut-over changes in the ledger.
+    Turn(Box<Turn>),
+}
+
+/// A cut-over's first step.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// The job's number.
+    pub(super) number: u64,
+    /// What it was made of: another reload may have come between.
+    pub(super) of: Arc<Configuration>,
+    /// The channel turned to the other standard.
+    pub(super) configuration: Configuration,
+    /// What the ledger does in the same moment.
+    pub(super) new: NewStandard,
 }
 
 struct Asked {
@@ -51,6 +67,8 @@ pub(super) struct Parts {
 /// Takes orders from operators, signals and the program itself.
 pub struct Foreman {
     parts: Parts,
+    /// Raised when a cut-over was asked for.
+    pub(super) cut_overs: Signal,
     orders: mpsc::Sender<Asked>,
     waiting: Mutex<Option<mpsc::Receiver<Asked>>>,
 }
@@ -64,7 +82,12 @@ impl std::fmt::Debug for Foreman {
 impl Foreman {
     pub(super) fn new(parts: Parts) -> Arc<Self> {
         let (orders, waiting) = mpsc::channel(ORDERS);
-        Arc::new(Self { parts, orders, waiting: Mutex::new(Some(waiting)) })
+        Arc::new(Self {
+            parts,
+            cut_overs: Signal::default(),
+            orders,
+            waiting: Mutex::new(Some(waiting)),
+        })
     }
 
     /// Has the configuration, its standards and secrets read again and put to work.
@@ -82,6 +105,11 @@ impl Foreman {
     /// Every problem found; the works that ran go on.
     pub async fn replace(&self, configuration: Configuration) -> Outcome {
         self.ask(Order::Replace(Box::new(configuration))).await
+    }
+
+    /// Turns a channel to another standard: the ledger changes with the works, or neither does.
+    pub(super) async fn turn(&self, turn: Turn) -> Outcome {
+        self.ask(Order::Turn(Box::new(turn))).await
     }
 
     async fn ask(&self, order: Order) -> Outcome {
@@ -118,16 +146,28 @@ impl Foreman {
     async fn obey(&self, order: Order) -> anyhow::Result<Outcome> {
         let before = self.parts.current.load();
         let clock = self.parts.crew.supervisor.clock();
+        let mut turned = None;
         let (read, problems) = match order {
             Order::Reload => {
                 let path = before.configuration.path.clone();
                 let pool = self.parts.crew.supervisor.pool();
                 match pool.run(move || Configuration::examine(&path)).await {
-                    Ok(examined) => examined,
+                    Ok((read, mut problems)) => {
+                        let read = self.in_force(read, &mut problems).await?;
+                        (read, problems)
+                    }
                     Err(problems) => return Ok(Err(failures(&problems))),
                 }
             }
             Order::Replace(configuration) => (*configuration, Vec::new()),
+            Order::Turn(turn) if !Arc::ptr_eq(&turn.of, &before.configuration) => {
+                let what = "the configuration was read again meanwhile".to_owned();
+                return Ok(Err(vec![Failure { temporary: true, ..failed(what) }]));
+            }
+            Order::Turn(turn) => {
+                turned = Some((turn.number, turn.new));
+                (turn.configuration, Vec::new())
+            }
         };
         let problems = super::prove::with_the_world(&read, problems, clock).await;
         if !problems.is_empty() {
@@ -135,7 +175,7 @@ impl Foreman {
         }
         let changes = before.configuration.changes(&read);
         let mut reloaded = Reloaded { changed: changes.changed, kept: changes.kept };
-        if reloaded.changed.is_empty() {
+        if reloaded.changed.is_empty() && turned.is_none() {
             let renewed = self.renew(&before).await;
             return Ok(renewed.map(|credentials| {
                 reloaded.changed = credentials;
@@ -147,7 +187,7 @@ impl Foreman {
             Ok(plan) => plan,
             Err(error) => return Ok(Err(vec![refusal(&error)])),
         };
-        let exchanged = self.exchange(plan, &before).await?;
+        let exchanged = self.exchange(plan, &before, turned).await?;
         Ok(exchanged.map(|()| reloaded).map_err(|error| vec![refusal(&error)]))
     }
 
@@ -174,7 +214,12 @@ impl Foreman {
     }
 
     /// The old works end, the new ones start. An outer error: neither can go on.
-    async fn exchange(&self, plan: Plan, before: &Works) -> anyhow::Result<anyhow::Result<()>> {
+    async fn exchange(
+        &self,
+        plan: Plan,
+        before: &Works,
+        turned: Option<(u64, NewStandard)>,
+    ) -> anyhow::Result<anyhow::Result<()>> {
         let Parts { crew, current, watch, catalogue } = &self.parts;
         let retired = before.retire(before.configuration.pace.grace).await?;
         if crew.supervisor.stop_signal().is_raised() {
@@ -183,6 +228,11 @@ impl Foreman {
         let predecessor = retired.cut.is_empty().then_some(before);
         let opened = async {
             let works = plan.open(predecessor, catalogue.clone()).await?;
+            if let Some((number, new)) = turned
+                && !crew.ledger.cut_over_made(number, new).await?
+            {
+                anyhow::bail!("the cut-over was called off");
+            }
             works.record_standards().await?;
             self.let_go(&works).await?;
             Ok::<_, anyhow::Error>(works)
@@ -203,6 +253,17 @@ impl Foreman {
         Ok(refused.map_or(Ok(()), Err))
     }
 
+    /// The file as it is read, with the standards that cut-overs put in force.
+    async fn in_force(
+        &self,
+        read: Configuration,
+        problems: &mut Vec<Problem>,
+    ) -> anyhow::Result<Configuration> {
+        let (read, gone) = super::cutover::in_force(read, &self.parts.crew.ledger).await?;
+        problems.extend(gone);
+        Ok(read)
+    }
+
     /// Holds are lifted and waits end: somebody acted, so that everything is tried once more.
     async fn let_go(&self, works: &Works) -> anyhow::Result<()> {
         let ledger = &self.parts.crew.ledger;
@@ -217,6 +278,10 @@ impl Foreman {
 impl Lent for Foreman {
     fn reload(&self) -> BoxFuture<'_, Outcome> {
         Box::pin(self.reload())
+    }
+
+    fn cut_over(&self) {
+        self.cut_overs.raise();
     }
 }
 

@@ -7,6 +7,7 @@
 //! the step they are in (a running upload reaches its end or its timeout), the doors close last,
 //! so that `status` answers during the drain.
 
+mod cutover;
 mod doors;
 mod examine;
 mod foreman;
@@ -17,6 +18,7 @@ mod pool;
 mod prove;
 mod works;
 
+pub use cutover::upper_ids;
 pub use doors::{Found, doctor, restore, verify_offline};
 pub use foreman::{Foreman, Outcome};
 pub use prove::{prove, with_the_world};
@@ -86,6 +88,10 @@ impl App {
         let supervised = supervisor.clone();
         let crew = Crew { ledger, files, supervisor: supervised, events, pace, readers, heart };
         let catalogue = Signal::default();
+        let (configuration, gone) = cutover::in_force(configuration, &crew.ledger).await?;
+        if let Some(problem) = gone.first() {
+            anyhow::bail!("{problem}");
+        }
         let plan = Plan::draw(Arc::new(configuration), &crew)?;
         let works = plan.open(None, catalogue.clone()).await?;
         works.record_standards().await?;
@@ -114,6 +120,12 @@ impl App {
         self.works().start();
         let foreman = Arc::clone(&self.foreman);
         self.supervisor.spawn("foreman", StopPolicy::Drain, foreman.serve());
+        let cut_over = cutover::Task::new(
+            self.crew.clone(),
+            Arc::clone(&self.current),
+            Arc::clone(&self.foreman),
+        );
+        self.supervisor.spawn("cut-over", StopPolicy::Drain, cut_over.serve());
     }
 
     /// Waits for the stop, or for a task that ended by itself, and stops everything in order.

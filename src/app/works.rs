@@ -144,6 +144,14 @@ impl Works {
         self.channels.iter().flat_map(|channel| channel.carriers())
     }
 
+    /// The standard that the file gives a channel, where it is not the one in force.
+    pub fn written(&self, channel: &ChannelId) -> Option<String> {
+        let found = self.configuration.channels.iter();
+        let found = found.into_iter().find(|it| it.settings.id == channel.as_str())?;
+        let differs = found.written.standard != found.standard.id().as_str();
+        differs.then(|| found.written.standard.clone())
+    }
+
     /// Records which standard is in force on each channel.
     pub(super) async fn record_standards(&self) -> anyhow::Result<()> {
         for channel in &self.channels {

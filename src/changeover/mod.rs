@@ -4,8 +4,9 @@
 //! [`difference`] compares two versions table by table. [`catalogue`] and [`rows`] try everything
 //! the city has under a candidate. [`wanted`] says which values the candidate asks for that only
 //! people can give; [`sheet`] writes them as a workbook for each department and reads it back.
-//! Nothing here sends anything.
+//! [`says_more`] tells which objects a cut-over must send again. Nothing here sends anything.
 
+mod again;
 pub mod catalogue;
 pub mod check;
 pub mod difference;
@@ -16,6 +17,7 @@ pub mod sheet;
 mod tests;
 pub mod wanted;
 
+pub use again::says_more;
 pub use catalogue::{Part, Recorded};
 pub use check::Checked;
 pub use difference::{Affects, Change, Difference, compare};

@@ -23,17 +23,17 @@ use crate::supervisor::Pool;
 
 const ENTRY: &str = "messages/entry.csv";
 
-fn shipped() -> Files {
+pub(super) fn shipped() -> Files {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/standards/reference-xml/1.0");
     files(&folder).unwrap()
 }
 
-fn loaded(files: &Files) -> Arc<Standard> {
+pub(super) fn loaded(files: &Files) -> Arc<Standard> {
     Arc::new(load(files).unwrap_or_else(|problems| panic!("{problems:#?}")))
 }
 
 /// The shipped standard, and with it: a grade for each entry, a level for each item and a day.
-fn candidate() -> Arc<Standard> {
+pub(super) fn candidate() -> Arc<Standard> {
     let mut files = shipped();
     let text = String::from_utf8(files[ENTRY].clone()).unwrap();
     let text = text.replace(
@@ -105,7 +105,7 @@ impl Bench {
     }
 }
 
-fn objects(entries: usize) -> Vec<Object> {
+pub(super) fn objects(entries: usize) -> Vec<Object> {
     let of = |department: usize, content| Object {
         region: "515100".to_owned(),
         department: format!("dep-{department}"),

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::control::protocol::{
-    Accepted, BatchQuery, DatasetQuery, Extent, Failure, Job, JobName, JobQuery, LedgerBackup,
-    LinkQuery, MAX_PAGE, Paging, Reconcile, RejectAct, RejectExport, RejectOriginal, RejectQuery,
-    RejectReplay, Request, Response, Resync, StandardName,
+    Accepted, Activate, BatchQuery, DatasetQuery, Extent, Failure, Job, JobName, JobQuery,
+    LedgerBackup, LinkQuery, MAX_PAGE, Paging, Reconcile, RejectAct, RejectExport, RejectOriginal,
+    RejectQuery, RejectReplay, Request, Response, Resync, Rollback, StandardName,
 };
 
 use super::arguments::{self, Arguments, Command, Jobs, Ledger, RejectFilter, Rejects, Standard};
@@ -127,6 +127,11 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         Command::Standard(Standard::Show { standard, format }) => {
             (Request::StandardShow(StandardName { standard: standard.clone() }), format.json)
         }
+        Command::Standard(Standard::Activate(it)) => activate(it),
+        Command::Standard(Standard::Rollback(it)) => {
+            let request = Rollback { channel: it.channel.clone(), dry_run: it.dry_run };
+            (Request::StandardRollback(request), it.format.json)
+        }
         Command::Reconcile(it) => {
             let request = Reconcile {
                 datasets: it.datasets.clone(),
@@ -148,6 +153,16 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Doctor(_)
         | Command::Rehearsal(_) => return Ok(None),
     }))
+}
+
+fn activate(it: &arguments::StandardActivate) -> (Request, bool) {
+    let request = Activate {
+        standard: it.standard.clone(),
+        channel: it.channel.clone(),
+        at: it.at,
+        dry_run: it.dry_run,
+    };
+    (Request::StandardActivate(request), it.format.json)
 }
 
 fn rejects(command: &Rejects) -> Result<Option<(Request, bool)>, Trouble> {

@@ -14,6 +14,7 @@ mod dispatch;
 mod local;
 mod show;
 mod show_changeover;
+mod standard;
 mod table;
 mod text;
 

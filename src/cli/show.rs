@@ -92,6 +92,7 @@ impl View {
             Response::RowsChecked(it) => self.rows_checked(std::slice::from_ref(it)),
             Response::Wanted(it) => it.entries.iter().map(|it| self.wanted(it)).collect(),
             Response::Supplied(it) => self.supplied(it),
+            Response::CutOver(it) => self.cut_over(it),
             Response::Reconciled(it) => self.reconciled(it),
             Response::Ledger(it) => self.ledger(it),
             Response::Reloaded(it) => self.reloaded(it),
@@ -162,7 +163,11 @@ impl View {
             .iter()
             .map(|it| {
                 let held = it.held.as_ref().map(|why| self.say(Message::Held, &[why]));
-                let mut row = vec![it.title.clone(), it.standard.clone(), it.evidence.clone()];
+                let standard = match &it.written {
+                    None => it.standard.clone(),
+                    Some(written) => self.say(Message::NotWritten, &[&it.standard, written]),
+                };
+                let mut row = vec![it.title.clone(), standard, it.evidence.clone()];
                 row.extend(sums(it.rows));
                 row.push(held.unwrap_or_else(|| self.time(it.oldest_unacknowledged)));
                 row

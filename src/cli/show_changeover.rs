@@ -5,7 +5,7 @@ use super::table::{count, printable};
 use super::text::Message;
 use crate::changeover::sheet::Misread;
 use crate::changeover::{Affects, Change, Checked, Difference, NotTaken, RowsChecked, Wanted};
-use crate::control::protocol::SupplyReport;
+use crate::control::protocol::{CutOver, SupplyReport};
 
 /// The most rules that a person is shown; all are in the JSON.
 const MOST_RULES: usize = 40;
@@ -17,6 +17,29 @@ impl View {
             return self.word(Message::NoDifference) + "\n";
         }
         list.iter().map(|it| self.difference(it)).collect()
+    }
+
+    /// A cut-over, what it does, and what a way back leaves above.
+    pub(super) fn cut_over(&self, it: &CutOver) -> String {
+        let at = it.at.to_string();
+        let way = [it.channel.as_str(), &it.from, &it.to, &at];
+        let mut text = match &it.job {
+            Some(job) => {
+                let all = [job.as_str(), way[0], way[1], way[2], way[3]];
+                self.say(Message::CutOverJob, &all)
+            }
+            None => self.say(Message::CutOverDry, &way),
+        };
+        let scope = [it.batches, it.objects, it.upper_ids, it.unmapped].map(count);
+        let scope = scope.each_ref().map(String::as_str);
+        text.push('\n');
+        text.push_str(&self.say(Message::CutOverScope, &scope));
+        if it.rows_above + it.objects_above > 0 {
+            text.push('\n');
+            let above = [count(it.rows_above), count(it.objects_above)];
+            text.push_str(&self.say(Message::CutOverAbove, &[&above[0], &above[1]]));
+        }
+        text.lines().map(|line| printable(line.to_owned()) + "\n").collect()
     }
 
     fn difference(&self, it: &Difference) -> String {

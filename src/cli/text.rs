@@ -247,6 +247,11 @@ messages! {
     SheetUnreadableNext, "请用 cascaded standard check --xlsx 写出的工作簿", "use a workbook that cascaded standard check --xlsx wrote";
     SupplyDone, "已记录 {} 处，未变 {} 处，未收 {} 处", "{} values recorded, {} unchanged, {} not taken";
     SupplyDry, "仅试算：可收 {} 处，未变 {} 处，不可收 {} 处", "only tried: {} values would be recorded, {} are unchanged, {} would not be taken";
+    NotWritten, "{}（配置仍写 {}，请改）", "{} (the file says {}: edit it)";
+    CutOverJob, "作业 {}：通道 {} 由 {} 切换到 {}，不早于 {}", "job {}: channel {} goes over from {} to {}, not before {}";
+    CutOverDry, "仅试算：通道 {} 由 {} 切换到 {}，不早于 {}", "only tried: channel {} would go over from {} to {}, not before {}";
+    CutOverScope, "待发批次 {} 个将重新切分，目录对象 {} 个将重报，上级编号对照 {} 个，对照表中没有 {} 个", "{} waiting batches are cut again, {} objects are sent again, {} upper ids are mapped, {} are not in the map";
+    CutOverAbove, "留在上级的：{} 行、新注册对象 {} 个", "what stays above: {} rows, {} objects registered";
     NotTakenObject, "目录中没有此对象或信息项", "no such object or item in the catalogue";
     NotTakenValue, "标准不要求此值", "the standard asks for no such value here";
     NotTakenLength, "长度不符", "too long or too short";

@@ -7,11 +7,11 @@
 //! sent.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::jobs::noted;
-use super::{Error, Ledger, Result, history, objects, stored};
+use super::{Error, Ledger, Result, history, holds, objects, stored};
 use crate::catalogue::{Kind, ObjectKey};
 use crate::delivery::{ChannelId, DigestSha256, LinkState, StandardId};
 use crate::fact::JobAct;
@@ -121,6 +121,7 @@ impl Ledger {
     }
 
     /// The other standard is in force from now on: recorded with the one before, upper ids mapped,
+    /// holds lifted,
     /// refused objects to be tried again, what was odd under the old one forgotten. False, and
     /// nothing changed, where the job was called off or is begun already.
     pub async fn cut_over_made(&self, number: u64, new: NewStandard) -> Result<bool> {
@@ -139,6 +140,9 @@ impl Ledger {
             history::in_force(transaction, (&channel, "*"), &standard, digest, now)?;
             activated(transaction, &channel, &standard, &written, now)?;
             renumber(transaction, &channel, &upper_ids)?;
+            // What held the old standard does not hold the new: a crash right after this must not
+            // leave it so.
+            holds::lift(transaction, Some(&channel), now)?;
             for step in [
                 "UPDATE link SET sent = NULL WHERE channel = ?1 AND state = 'refused'",
                 "DELETE FROM drift WHERE channel = ?1",
@@ -292,7 +296,7 @@ impl Ledger {
     }
 }
 
-fn open(connection: &rusqlite::Connection) -> Result<Vec<OpenCutOver>> {
+fn open(connection: &Connection) -> Result<Vec<OpenCutOver>> {
     let engine = || Error::engine("read cut-overs");
     let mut statement = connection
         .prepare_cached(

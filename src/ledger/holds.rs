@@ -102,24 +102,8 @@ impl Ledger {
 
     /// Holds are lifted and drift is forgotten: those of a channel, or all. Returns how many holds.
     pub async fn holds_lifted(&self, channel: Option<ChannelId>) -> Result<usize> {
-        self.write("lift holds", move |transaction, now| {
-            let lifted = list(transaction, channel.as_ref())?;
-            transaction
-                .execute(
-                    "DELETE FROM hold WHERE ?1 IS NULL OR channel = ?1",
-                    params![channel.as_ref().map(ChannelId::as_str)],
-                )
-                .map_err(Error::engine("lift holds"))?;
-            forget_drift(transaction, channel.as_ref().map(ChannelId::as_str))?;
-            for hold in &lifted {
-                if let Scope::Operation(operation) = &hold.scope {
-                    let kind = Kind::DriftSettled { operation: operation.clone() };
-                    history::record(transaction, Some(&hold.channel), operation, kind, now)?;
-                }
-            }
-            Ok(lifted.len())
-        })
-        .await
+        self.write("lift holds", move |transaction, now| lift(transaction, channel.as_ref(), now))
+            .await
     }
 
     /// The province did something its standard does not say.
@@ -222,6 +206,29 @@ pub(super) fn forget_drift(transaction: &Transaction<'_>, channel: Option<&str>)
         .execute("DELETE FROM drift WHERE ?1 IS NULL OR channel = ?1", params![channel])
         .map(drop)
         .map_err(Error::engine("forget drift"))
+}
+
+/// Lifts the holds of a channel, or all, and forgets drift; how many holds.
+pub(super) fn lift(
+    transaction: &Transaction<'_>,
+    channel: Option<&ChannelId>,
+    now: Timestamp,
+) -> Result<usize> {
+    let lifted = list(transaction, channel)?;
+    transaction
+        .execute(
+            "DELETE FROM hold WHERE ?1 IS NULL OR channel = ?1",
+            params![channel.map(ChannelId::as_str)],
+        )
+        .map_err(Error::engine("lift holds"))?;
+    forget_drift(transaction, channel.map(ChannelId::as_str))?;
+    for hold in &lifted {
+        if let Scope::Operation(operation) = &hold.scope {
+            let kind = Kind::DriftSettled { operation: operation.clone() };
+            history::record(transaction, Some(&hold.channel), operation, kind, now)?;
+        }
+    }
+    Ok(lifted.len())
 }
 
 pub(super) fn place(

@@ -266,14 +266,24 @@ fn lock_folder(folder: &Path) -> Result<File> {
     if crate::crash::sabotaged("unlocked") {
         return Ok(file);
     }
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: folder.to_owned() }),
-        Err(TryLockError::Error(source)) => {
-            Err(Error::Open { path: folder.to_owned(), action: "lock the folder", source })
+    for left in (0..LOCK_LOOKS).rev() {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if left > 0 => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(source)) => {
+                let path = folder.to_owned();
+                return Err(Error::Open { path, action: "lock the folder", source });
+            }
         }
     }
+    Err(Error::InUse { path: folder.to_owned() })
 }
+
+/// A child process that was just begun (a signer) holds what its parent locked until it runs its
+/// own program: a lock is taken for another daemon's only when it stays for this long.
+const LOCK_LOOKS: u32 = 10;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// Milliseconds since 1970, as stored.
 fn stored(at: Timestamp) -> i64 {

@@ -146,6 +146,29 @@ impl Platform {
         Ok(Self { address, standard, desk, faults })
     }
 
+    /// Plays another standard from now on, at the same address and with everything it holds; what
+    /// is said in the old one is not understood any more. Objects of the kinds in `renumbered` get
+    /// new ids: the old and the new of each, for the map that a province hands over.
+    ///
+    /// # Errors
+    /// The directory cannot be played, or the database fails; it plays the old one then.
+    pub async fn speak(
+        &self,
+        standard: PathBuf,
+        renumbered: &[&str],
+    ) -> Result<Vec<(String, String, String)>, Error> {
+        let kinds: Vec<String> = renumbered.iter().map(|kind| (*kind).to_owned()).collect();
+        let desk = Arc::clone(&self.desk);
+        Pool::new(1)
+            .run(move || {
+                let files = directory::files(&standard)?;
+                let directory =
+                    Directory::read(&files).map_err(|problems| Error::Standard { problems })?;
+                desk.lock().unwrap_or_else(PoisonError::into_inner).speak(directory, &kinds)
+            })
+            .await
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -156,7 +179,7 @@ impl Platform {
         format!("https://{}", self.address)
     }
 
-    /// The standard it plays, `id/version`.
+    /// The standard it was started with, `id/version`.
     pub fn standard(&self) -> &str {
         &self.standard
     }

@@ -19,6 +19,7 @@ mod families;
 mod faults;
 mod inbox;
 mod kills;
+mod march;
 mod package;
 mod prometheus;
 mod real;

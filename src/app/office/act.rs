@@ -52,6 +52,11 @@ fn detail(request: &Request) -> String {
         Request::StandardSupply(it) => {
             format!("{} values for {} by {}", it.values.len(), it.standard, it.by)
         }
+        Request::StandardActivate(it) => {
+            let at = it.at.map(|at| format!(" at {at}")).unwrap_or_default();
+            format!("{}{at} on {}", it.standard, it.channel.as_deref().unwrap_or("its channel"))
+        }
+        Request::StandardRollback(it) => it.channel.clone().unwrap_or_default(),
         Request::Status {}
         | Request::Datasets(_)
         | Request::Links(_)

@@ -113,7 +113,7 @@ impl Office {
     }
 
     /// The standard of this name, as its directory is now.
-    async fn candidate(&self, name: &str) -> Result<Arc<Standard>, Failure> {
+    pub(super) async fn candidate(&self, name: &str) -> Result<Arc<Standard>, Failure> {
         let folders = self.works().configuration.standard_folders.clone();
         let wanted = name.to_owned();
         let pool = self.crew.supervisor.pool();
@@ -144,7 +144,11 @@ impl Office {
 
     /// The channel that is named; else the only one, or the only one that speaks a version of the
     /// same standard.
-    fn meant(&self, named: Option<&str>, of: &[&Standard]) -> Result<Arc<Channel>, Failure> {
+    pub(super) fn meant(
+        &self,
+        named: Option<&str>,
+        of: &[&Standard],
+    ) -> Result<Arc<Channel>, Failure> {
         let all = self.works().channels.clone();
         if let Some(named) = named {
             let found = all.into_iter().find(|channel| channel.id.as_str() == named);

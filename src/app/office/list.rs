@@ -12,7 +12,7 @@ use crate::control::protocol::{
 };
 use crate::delivery::{BatchState, Evidence, LinkState, RejectKind};
 use crate::indicator::freshness::State;
-use crate::ledger::{self, JobState, LinkFilter, Scope};
+use crate::ledger::{self, CUT_OVER, JobState, LinkFilter, Scope};
 use crate::standard;
 
 /// The most jobs that are listed; older ones are history.
@@ -302,6 +302,9 @@ pub(super) fn no_such_job(name: &str) -> Failure {
 
 pub(super) fn job(it: &ledger::Job) -> Job {
     let running = it.state == JobState::Running;
+    if it.kind == CUT_OVER {
+        return cut_over(it);
+    }
     Job {
         job: job_name(it.number),
         what: format!("{} {}", it.kind, it.request),
@@ -314,5 +317,28 @@ pub(super) fn job(it: &ledger::Job) -> Job {
         rejected: it.rows_rejected,
         ended: it.finished_at,
         reason: it.result.clone(),
+    }
+}
+
+/// A cut-over counts the objects that it looks at.
+fn cut_over(it: &ledger::Job) -> Job {
+    let asked: Option<ledger::CutOver> = serde_json::from_str(&it.request).ok();
+    let what = asked.map_or_else(String::new, |it| {
+        let ledger::CutOver { channel, from, to, back, at } = it;
+        let verb = if back { "rollback" } else { "activate" };
+        format!("{verb} {channel} {from} -> {to} at {at}")
+    });
+    let running = it.state == JobState::Running;
+    Job {
+        job: job_name(it.number),
+        what,
+        state: it.state.as_str().to_owned(),
+        asked: it.created_at,
+        by: it.asked_by.clone(),
+        done: it.done,
+        total: it.total,
+        rejected: 0,
+        ended: it.finished_at,
+        reason: it.result.clone().filter(|_| !running),
     }
 }

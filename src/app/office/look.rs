@@ -25,6 +25,8 @@ use crate::telemetry::metrics::{self, ChannelSnapshot, DatasetSnapshot, Snapshot
 pub(super) struct ChannelLook {
     pub(super) id: ChannelId,
     pub(super) standard: StandardId,
+    /// What the file says, where a cut-over put another one in force.
+    pub(super) written: Option<String>,
     /// Since when it is in force, where that was recorded.
     pub(super) since: Option<Timestamp>,
     pub(super) evidence: Evidence,
@@ -90,6 +92,7 @@ impl Office {
             channels.push(ChannelLook {
                 id: channel.id.clone(),
                 standard: standard.id().clone(),
+                written: works.written(&channel.id),
                 since: (in_force.iter())
                     .find(|(of, id, digest, _)| {
                         *of == channel.id && id == standard.id() && digest == standard.digest()

@@ -11,6 +11,7 @@
 mod act;
 mod attention;
 mod changeover;
+mod cutover;
 mod list;
 mod look;
 mod original;
@@ -50,6 +51,8 @@ const SILENCE: Duration = Duration::from_mins(2);
 pub trait Lent: Send + Sync + 'static {
     /// Reads configuration, standards and secrets again.
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>>;
+    /// A cut-over was asked for.
+    fn cut_over(&self);
 }
 
 /// What an office is made of.
@@ -194,6 +197,8 @@ impl Office {
             Request::StandardCheck(it) => self.check(&it).await?,
             Request::StandardWanted(it) => Response::Wanted(self.wanted(&it).await?),
             Request::StandardSupply(it) => Response::Supplied(self.supply(&it, peer).await?),
+            Request::StandardActivate(it) => Response::CutOver(self.activate(&it, peer).await?),
+            Request::StandardRollback(it) => Response::CutOver(self.roll_back(&it, peer).await?),
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),

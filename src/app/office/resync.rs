@@ -14,7 +14,7 @@ use crate::delivery::RejectKind;
 use crate::ledger::{self, CatalogueRequest, PassKind};
 
 /// Who asked, as a job keeps it.
-fn asker(peer: Peer) -> String {
+pub(super) fn asker(peer: Peer) -> String {
     match peer.pid {
         Some(pid) => format!("uid {} pid {pid}", peer.uid),
         None => format!("uid {}", peer.uid),

@@ -144,6 +144,7 @@ fn shown(look: &Look, channel: &ChannelLook) -> Channel {
         channel: id.to_string(),
         title: id.to_string(),
         standard: channel.standard.to_string(),
+        written: channel.written.clone(),
         since: channel.since,
         evidence: channel.evidence.as_str().to_owned(),
         rows: look::sum(flows()),

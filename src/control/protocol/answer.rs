@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::Request;
-use super::{Listing, SupplyReport};
+use super::{CutOver, Listing, SupplyReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
 
 /// Everything that can be answered.
@@ -46,6 +46,8 @@ pub enum Response {
     Wanted(Listing<Wanted>),
     /// To [`Request::StandardSupply`].
     Supplied(SupplyReport),
+    /// To [`Request::StandardActivate`] and [`Request::StandardRollback`].
+    CutOver(CutOver),
     /// To [`Request::Reconcile`].
     Reconciled(Reconciled),
     /// To [`Request::LedgerBackup`] and [`Request::LedgerVerify`].
@@ -168,6 +170,8 @@ pub struct Channel {
     pub title: String,
     /// The standard in force, `id/version`.
     pub standard: String,
+    /// What the configuration's file says, where a cut-over put another one in force.
+    pub written: Option<String>,
     /// Since when.
     pub since: Option<Timestamp>,
     /// Its evidence grade.

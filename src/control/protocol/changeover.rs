@@ -1,5 +1,6 @@
 //! What is asked and answered about changing over to another standard.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Paging;
@@ -82,4 +83,58 @@ pub struct SupplyReport {
     pub unchanged: u64,
     /// Not taken: the place in what was sent, and why.
     pub refused: Vec<(usize, NotTaken)>,
+}
+
+/// A candidate to put in force.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Activate {
+    /// `id/version`.
+    pub standard: String,
+    /// On this channel.
+    pub channel: Option<String>,
+    /// Not before.
+    pub at: Option<Timestamp>,
+    /// Only says what would be done.
+    pub dry_run: bool,
+}
+
+/// The standard before is to be in force again.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// On this channel.
+    pub channel: Option<String>,
+    /// Only says what would be done.
+    pub dry_run: bool,
+}
+
+/// A cut-over that was taken, or would be.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CutOver {
+    /// The job; none for a dry run.
+    pub job: Option<String>,
+    /// It had been asked for already.
+    pub existed: bool,
+    /// The channel.
+    pub channel: String,
+    /// The standard in force.
+    pub from: String,
+    /// The standard to be put in force.
+    pub to: String,
+    /// Not before.
+    pub at: Timestamp,
+    /// Batches that wait and would be cut again.
+    pub batches: u64,
+    /// Objects that say something else and are sent again.
+    pub objects: u64,
+    /// Upper ids that are mapped.
+    pub upper_ids: u64,
+    /// Objects of a renumbered kind whose upper id is not in the map: they keep the old one.
+    pub unmapped: u64,
+    /// A rollback: rows sent under the standard that is left, which stay above.
+    pub rows_above: u64,
+    /// A rollback: objects registered under it, which stay above.
+    pub objects_above: u64,
 }

@@ -14,7 +14,10 @@ pub use answer::{
     RuleCount, Standard, StandardDetail, Status, Summary, Trouble, Urgency,
 };
 
-pub use changeover::{StandardCheck, StandardPair, Supply, SupplyReport, Trial, WantedQuery};
+pub use changeover::{
+    Activate, CutOver, Rollback, StandardCheck, StandardPair, Supply, SupplyReport, Trial,
+    WantedQuery,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -94,6 +97,10 @@ pub enum Request {
     StandardWanted(WantedQuery),
     /// Values that departments supply.
     StandardSupply(Supply),
+    /// Puts a candidate in force: becomes a durable job.
+    StandardActivate(Activate),
+    /// Puts the standard before in force again: becomes a durable job.
+    StandardRollback(Rollback),
     /// Compares city, ledger and province.
     Reconcile(Reconcile),
     /// Copies the ledger and its spool while the daemon runs.
@@ -126,6 +133,8 @@ impl Request {
             Self::StandardCheck(_) => "standard_check",
             Self::StandardWanted(_) => "standard_wanted",
             Self::StandardSupply(_) => "standard_supply",
+            Self::StandardActivate(_) => "standard_activate",
+            Self::StandardRollback(_) => "standard_rollback",
             Self::Reconcile(_) => "reconcile",
             Self::LedgerBackup(_) => "ledger_backup",
             Self::LedgerVerify {} => "ledger_verify",
@@ -145,6 +154,8 @@ impl Request {
             Self::Resync(it) => !it.dry_run,
             Self::Reconcile(it) => it.repair,
             Self::StandardSupply(it) => !it.dry_run,
+            Self::StandardActivate(it) => !it.dry_run,
+            Self::StandardRollback(it) => !it.dry_run,
             Self::Status {}
             | Self::Datasets(_)
             | Self::Links(_)

@@ -7,7 +7,7 @@ mod rows;
 mod view;
 
 pub use object::Object;
-pub(super) use object::Said;
+pub(super) use object::{Said, renumber};
 pub(super) use rows::{Judged, Taken, Visibility};
 pub use view::{Content, Delivery};
 pub(super) use view::{content, count, datasets, deliveries, keys, note};

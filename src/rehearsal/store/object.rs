@@ -45,6 +45,33 @@ impl Said {
     }
 }
 
+/// Gives every object of these kinds a new id, wherever the old one stands, or, the second time,
+/// the old one again: kind, old, new.
+pub(in super::super) fn renumber(
+    write: &Transaction<'_>,
+    kinds: &[String],
+) -> Result<Vec<(String, String, String)>> {
+    let mut ids = Vec::new();
+    for kind in kinds {
+        let known: Vec<String> = write
+            .prepare("select upper_id from object where kind = ?1 order by upper_id")
+            .and_then(|mut query| query.query_map([kind], |row| row.get(0))?.collect())
+            .map_err(failed("list old ids"))?;
+        for old in known {
+            let new = old.strip_prefix("N-").map_or(format!("N-{old}"), str::to_owned);
+            for step in [
+                "update object set upper_id = ?2 where upper_id = ?1",
+                "update object set parents = replace(parents, ' ' || ?1 || ' ', ' ' || ?2 || ' ')",
+                "update batch set upper_id = ?2 where upper_id = ?1",
+            ] {
+                write.execute(step, [&old, &new]).map_err(failed("give new ids"))?;
+            }
+            ids.push((kind.clone(), old, new));
+        }
+    }
+    Ok(ids)
+}
+
 const COLUMNS: &str = "upper_id, kind, local_id, title, \
     case when state = 'in_review' and review_ends_at <= ?1 then 'published' else state end, \
     dataset, message, times_said";

@@ -85,6 +85,8 @@ impl Lent for Nothing {
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>> {
         Box::pin(async { Err(vec![failure("E-CONFIG", "wrong", None)]) })
     }
+
+    fn cut_over(&self) {}
 }
 
 fn office(app: &App) -> Office {

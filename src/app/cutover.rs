@@ -1,0 +1,320 @@
+//! Cut-overs: the task that carries them out, one step after the other, from the ledger.
+//!
+//! ```text
+//! asked ─► (its time comes) ─► candidate read and proven ─► works and ledger turned ─► what says
+//!          may be called off    broken: failed, old stays    one transaction           something
+//!                                                                                      else again
+//! ```
+//!
+//! What was packed for the old standard is let go of by the stages themselves; so is what turns
+//! out not to have arrived. A crash anywhere leaves one of the two standards whole in force.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::foreman::{Foreman, Turn};
+use super::works::Current;
+use crate::cascade::Crew;
+use crate::catalogue::{Kind, ObjectKey};
+use crate::changeover::says_more;
+use crate::config::{self, Configuration, Problem};
+use crate::delivery::ChannelId;
+use crate::ledger::{CutOver, Ledger, Link, LinkFilter, NewStandard, OpenCutOver};
+use crate::standard::{Standard, UPPER_IDS_FILE, UpperIds};
+use crate::supervisor::{TaskError, sleep_until};
+
+/// Between two looks for cut-overs when nobody says that there is one.
+const IDLE: Duration = Duration::from_mins(1);
+/// After a step that failed.
+const PAUSE: Duration = Duration::from_secs(5);
+/// Objects are sent again in parts, so many in a minute.
+const PARTS_PER_MINUTE: u32 = 12;
+/// The largest map of upper ids, in bytes.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// The configuration as the file says it, with the standards that cut-overs put in force, until
+/// the file says another standard than it said then. Problems: those that are there no more.
+pub(super) async fn in_force(
+    mut read: Configuration,
+    ledger: &Ledger,
+) -> anyhow::Result<(Configuration, Vec<Problem>)> {
+    let mut problems = Vec::new();
+    for it in ledger.activations().await? {
+        let channel = it.channel.as_str();
+        let Some(found) = read.channels.iter().find(|found| found.settings.id == channel) else {
+            continue;
+        };
+        if found.written.standard != it.written {
+            ledger.activation_over(it.channel).await?;
+            continue;
+        }
+        let standard = read.standards.get(it.standard.as_str()).cloned();
+        match standard.and_then(|standard| read.turned(channel, &standard)) {
+            Some(turned) => read = turned,
+            None => {
+                let message = format!("`{}` is in force and was not loaded", it.standard);
+                problems.push(Problem::new(&format!("channel.{channel}.standard"), &message));
+            }
+        }
+    }
+    Ok((read, problems))
+}
+
+/// The upper ids that going from `from` to `to` changes: as `to` renumbers them, or, on the way
+/// back, as `from` had. Reads a file: blocking work.
+///
+/// # Errors
+/// What is wrong with the map, or that there is none where the standard renumbers.
+pub fn upper_ids(
+    configuration: &Configuration,
+    (channel, back): (&str, bool),
+    (from, to): (&Standard, &Standard),
+) -> Result<Vec<(Kind, String, String)>, String> {
+    let renumbers = if back { from } else { to };
+    if renumbers.settings().renumbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let name = renumbers.id().as_str();
+    let known = configuration.channels.iter().find(|it| it.settings.id == channel);
+    let candidate = known.and_then(|it| it.written.candidate.as_ref());
+    let named = candidate.filter(|it| it.standard == name).and_then(|it| it.upper_ids_file.clone());
+    let beside = || {
+        let directory = config::standard_directory(&configuration.standard_folders, name);
+        directory.map_or_else(PathBuf::new, |it| it.join(UPPER_IDS_FILE))
+    };
+    let path = named.unwrap_or_else(beside);
+    let shown = path.display();
+    let wrong = |why: String| format!("{name} renumbers; its map of upper ids {shown}: {why}");
+    let size = std::fs::metadata(&path).map_err(|error| wrong(error.to_string()))?.len();
+    if size > MOST_BYTES {
+        return Err(wrong("is larger than 64 MiB".to_owned()));
+    }
+    let bytes = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
+    let ids = UpperIds::read(&bytes, renumbers).map_err(|list| {
+        let lines: Vec<String> = list.iter().map(ToString::to_string).collect();
+        wrong(lines.join("; "))
+    })?;
+    let pairs = ids.iter().map(|(kind, old, new)| {
+        let (known, next) = if back { (new, old) } else { (old, new) };
+        (kind, known.to_owned(), next.to_owned())
+    });
+    Ok(pairs.collect())
+}
+
+/// See the module.
+pub(super) struct Task {
+    crew: Crew,
+    current: Arc<Current>,
+    foreman: Arc<Foreman>,
+}
+
+impl Task {
+    pub(super) fn new(crew: Crew, current: Arc<Current>, foreman: Arc<Foreman>) -> Self {
+        Self { crew, current, foreman }
+    }
+
+    /// Carries out cut-overs until the stop.
+    pub(super) async fn serve(self) -> Result<(), TaskError> {
+        let clock = self.crew.supervisor.clock().clone();
+        let mut stop = self.crew.supervisor.stop_signal();
+        while !stop.is_raised() {
+            // Interest is registered before looking.
+            let asked = self.foreman.cut_overs.raised();
+            let next = match self.step().await {
+                Ok(next) => next,
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "a cut-over waits");
+                    self.after(PAUSE)
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stop.raised() => {}
+                () = asked => {}
+                () = sleep_until(&clock, next) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn after(&self, wait: Duration) -> Timestamp {
+        let now = self.crew.supervisor.clock().now();
+        now.saturating_add(wait).unwrap_or(Timestamp::MAX)
+    }
+
+    /// One step of every open cut-over; when to look again.
+    async fn step(&self) -> anyhow::Result<Timestamp> {
+        let mut next = self.after(IDLE);
+        for open in self.crew.ledger.open_cut_overs().await? {
+            let now = self.crew.supervisor.clock().now();
+            let again = match &open.after {
+                None if now < open.asked.at => open.asked.at,
+                None => self.begin(&open).await?,
+                Some(after) => self.send_again(&open, after).await?,
+            };
+            next = next.min(again);
+        }
+        Ok(next)
+    }
+
+    /// The candidate is read as its directory is now; whatever is wrong leaves the old in force.
+    async fn begin(&self, open: &OpenCutOver) -> anyhow::Result<Timestamp> {
+        let asked = open.asked.clone();
+        let configuration = Arc::clone(&self.current.load().configuration);
+        let pool = self.crew.supervisor.pool();
+        let number = open.number;
+        let prepared = pool.run(move || prepare(number, &asked, &configuration)).await;
+        let outcome = match prepared {
+            Ok(turn) => self.foreman.turn(turn).await.map_err(|failures| {
+                let temporary = failures.iter().any(|it| it.temporary);
+                let lines = failures.into_iter().map(|it| {
+                    let place = it.place.map(|place| format!("{place}: ")).unwrap_or_default();
+                    format!("{place}{} ({})", it.what, it.code)
+                });
+                (temporary, lines.collect::<Vec<_>>().join("; "))
+            }),
+            Err(why) => Err((false, why)),
+        };
+        match outcome {
+            Ok(_reloaded) => {
+                let CutOver { channel, from, to, .. } = &open.asked;
+                tracing::info!(channel.id = channel, from, to, "another standard is in force");
+                Ok(self.after(Duration::ZERO))
+            }
+            // The daemon stops, or was reloaded meanwhile: the job stays as it is.
+            Err((true, _why)) => Ok(self.after(PAUSE)),
+            Err((false, why)) => {
+                tracing::error!(channel.id = open.asked.channel, "the cut-over failed: {why}");
+                self.crew.ledger.cut_over_ended(open.number, Err(why)).await?;
+                Ok(self.after(IDLE))
+            }
+        }
+    }
+
+    /// The next part of what says something else now is due again.
+    async fn send_again(&self, open: &OpenCutOver, after: &str) -> anyhow::Result<Timestamp> {
+        let works = self.current.load();
+        let CutOver { channel, from, to, .. } = open.asked.clone();
+        let found = works.channels.iter().find(|it| it.id.as_str() == channel);
+        let Some(found) = found.filter(|it| it.standard.id().as_str() == to) else {
+            let why = format!("the channel no longer speaks {to}");
+            self.crew.ledger.cut_over_ended(open.number, Err(why)).await?;
+            return Ok(self.after(IDLE));
+        };
+        let folders = works.configuration.standard_folders.clone();
+        let pool = self.crew.supervisor.pool();
+        let from = pool.run(move || config::standard_now(&folders, &from)).await;
+        let from = from.and_then(Result::ok);
+        let mut links: Vec<Link> =
+            self.crew.ledger.links(found.id.clone(), LinkFilter::default()).await?;
+        links.retain(|link| link.wanted.is_some() && link.state.is_held_above());
+        links.sort_by_key(|link| name(&link.key));
+        let part = self.part(&works.configuration, &channel);
+        let total = links.len() as u64;
+        let behind = links.iter().filter(|link| *name(&link.key) <= *after).count() as u64;
+        let mut keys = Vec::new();
+        let mut seen = behind;
+        let mut last = None;
+        for link in links.iter().filter(|link| *name(&link.key) > *after) {
+            if keys.len() >= part {
+                break;
+            }
+            seen += 1;
+            last = Some(name(&link.key));
+            let Some(object) = self.crew.ledger.object(link.key.clone()).await? else { continue };
+            let upper = link.upper_id.as_deref();
+            // Without the old standard nobody knows what was said: all of it again.
+            let more =
+                from.as_ref().is_none_or(|it| says_more(it, &found.standard, &object, upper));
+            if more {
+                keys.push(link.key.clone());
+            }
+        }
+        let Some(last) = last else { return self.finish(open, total).await };
+        let progress = (last, seen, total.max(seen));
+        let any = !keys.is_empty();
+        self.crew.ledger.objects_due_again(open.number, keys, progress).await?;
+        found.wake();
+        let wait = Duration::from_mins(1) / PARTS_PER_MINUTE;
+        Ok(self.after(if any { wait } else { Duration::ZERO }))
+    }
+
+    /// Objects sent again at once.
+    fn part(&self, configuration: &Configuration, channel: &str) -> usize {
+        let known = configuration.channels.iter().find(|it| it.settings.id == channel);
+        let pace = known.and_then(|it| it.written.candidate.as_ref());
+        let pace = pace.map_or(600, |it| it.objects_per_minute.get());
+        usize::try_from(pace.div_ceil(PARTS_PER_MINUTE)).unwrap_or(1)
+    }
+
+    async fn finish(&self, open: &OpenCutOver, total: u64) -> anyhow::Result<Timestamp> {
+        let CutOver { channel, from, to, back, .. } = &open.asked;
+        let mut said =
+            format!("{to} is in force; {} of {total} objects are sent again", open.again);
+        if *back {
+            let (rows, objects) = self
+                .crew
+                .ledger
+                .delivered_under(ChannelId::from(channel.as_str()), from.as_str().into())
+                .await?;
+            said.push_str(&format!(
+                "; what {from} brought stays above: {rows} rows sent, {objects} objects registered"
+            ));
+        }
+        self.crew.ledger.cut_over_ended(open.number, Ok(said)).await?;
+        Ok(self.after(IDLE))
+    }
+}
+
+/// A key in the order in which objects are looked at.
+fn name(key: &ObjectKey) -> String {
+    key.to_string()
+}
+
+/// Reads the candidate and its map of upper ids. Blocking.
+fn prepare(
+    number: u64,
+    asked: &CutOver,
+    configuration: &Arc<Configuration>,
+) -> Result<Turn, String> {
+    let CutOver { channel, from, to, back, .. } = asked;
+    let load = |name: &str| match config::standard_now(&configuration.standard_folders, name) {
+        Some(Ok(standard)) => Ok(Arc::new(standard)),
+        Some(Err(problems)) => {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Err(lines.join("; "))
+        }
+        None => Err(format!("there is no standard `{name}` (E-NO-SUCH-STANDARD)")),
+    };
+    let standard = load(to)?;
+    let spoken = configuration.channels.iter().find(|it| it.settings.id == *channel);
+    let Some(spoken) = spoken else {
+        return Err(format!("there is no channel `{channel}` (E-NO-SUCH-CHANNEL)"));
+    };
+    if spoken.standard.id().as_str() != from {
+        let now = spoken.standard.id();
+        return Err(format!("{channel} speaks {now} meanwhile, no longer {from} (E-CUT-OVER)"));
+    }
+    let pair = (&*spoken.standard, &*standard);
+    let upper_ids = upper_ids(configuration, (channel, *back), pair)
+        .map_err(|why| format!("{why} (E-UPPER-IDS)"))?;
+    let new = NewStandard {
+        channel: ChannelId::from(channel.as_str()),
+        standard: standard.id().clone(),
+        digest: *standard.digest(),
+        written: spoken.written.standard.clone(),
+        upper_ids,
+    };
+    let turned = configuration.turned(channel, &standard);
+    let turned = turned.ok_or_else(|| "the channel is gone".to_owned())?;
+    Ok(Turn { number, of: Arc::clone(configuration), configuration: turned, new })
+}
+
+impl std::fmt::Debug for Task {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Task").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+//! The arguments of `standard …`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+
+use super::arguments::Format;
+
+/// `standard …`.
+#[derive(Debug, Subcommand)]
+pub enum Standard {
+    /// Lists standards and who uses them (列出).
+    List(Format),
+    /// Shows one standard (查看).
+    Show {
+        /// For example reference-xml/1.0.
+        standard: String,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Tells what differs between two standards, and what of the city's it touches (比较).
+    Diff {
+        /// The older: id/version, or a directory.
+        from: String,
+        /// The newer: id/version, or a directory.
+        to: String,
+        /// Whose catalogue is counted.
+        #[arg(long)]
+        channel: Option<String>,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Tries everything the city has under a candidate, nothing sent; 1 if anything would be
+    /// refused (试算).
+    Check(StandardCheck),
+    /// Takes in workbooks that departments filled in, whole or in parts; 1 if any value is not
+    /// taken (收回填报).
+    Supply(StandardSupply),
+    /// Puts a prepared candidate in force while everything runs (切换).
+    Activate(StandardActivate),
+    /// Puts the standard in force before in force again (退回).
+    Rollback(StandardRollback),
+}
+
+/// `standard activate`.
+#[derive(Args, Debug)]
+pub struct StandardActivate {
+    /// The candidate: id/version.
+    pub standard: String,
+    /// Which channel goes over.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Not before: 2026-12-01T08:00:00 (Asia/Shanghai) or with an offset.
+    #[arg(long, value_name = "TIME", value_parser = super::arguments::since)]
+    pub at: Option<Timestamp>,
+    /// Only says what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `standard rollback`.
+#[derive(Args, Debug)]
+pub struct StandardRollback {
+    /// Which channel goes back.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Only says what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `standard check`.
+#[derive(Args, Debug)]
+pub struct StandardCheck {
+    /// The candidate: id/version.
+    pub standard: String,
+    /// Whose catalogue and rows.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Which rows are tried: none, the first 1,000 of each dataset by key, or all.
+    #[arg(long, value_enum, default_value_t = RowsTried::Sample)]
+    pub rows: RowsTried,
+    /// Writes the values to fill in: a file ending in .xlsx for all departments, else a folder
+    /// with one workbook for each.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub xlsx: Option<PathBuf>,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// Which rows `standard check` tries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum RowsTried {
+    /// No rows.
+    None,
+    /// The first of each dataset, in the order of keys.
+    Sample,
+    /// Every row.
+    All,
+}
+
+/// `standard supply`.
+#[derive(Args, Debug)]
+pub struct StandardSupply {
+    /// The workbooks.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Who vouches for the values, for the record.
+    #[arg(long, value_name = "NAME")]
+    pub by: String,
+    /// Judges them by this candidate, not by the one that the workbook names.
+    #[arg(long, value_name = "STANDARD")]
+    pub standard: Option<String>,
+    /// Only says what would be taken.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
+}
