@@ -36,6 +36,7 @@ pub async fn prove(configuration: &Configuration, clock: &Clock) -> Vec<Problem>
             let place = format!("channel.{}.province", channel.settings.id);
             problems.push(Problem::new(&place, &Chain(&error).to_string()));
         }
+        problems.extend(candidate(configuration, channel, clock));
     }
     let supervisor = Supervisor::new(clock.clone(), 2);
     let pool = super::pool::CityPool::shared(supervisor.clone());
@@ -59,4 +60,24 @@ pub async fn prove(configuration: &Configuration, clock: &Clock) -> Vec<Problem>
         }
     }
     problems
+}
+
+/// The secrets of the standard that is prepared for a channel, and of its test platform.
+fn candidate(
+    configuration: &Configuration,
+    channel: &crate::config::Channel,
+    clock: &Clock,
+) -> Vec<Problem> {
+    let Some(candidate) = &channel.written.candidate else { return Vec::new() };
+    let Some(standard) = configuration.standards.get(&candidate.standard) else {
+        return Vec::new();
+    };
+    let ways = [("province", &candidate.province), ("test", &candidate.test)];
+    let ways = ways.into_iter().filter_map(|(name, way)| Some((name, way.as_ref()?)));
+    ways.filter_map(|(name, way)| {
+        let error = Way::new(way.clone(), Arc::clone(standard), clock.clone()).err()?;
+        let place = format!("channel.{}.candidate.{name}", channel.settings.id);
+        Some(Problem::new(&place, &Chain(&error).to_string()))
+    })
+    .collect()
 }

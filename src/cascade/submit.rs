@@ -23,6 +23,9 @@ use crate::ledger::manifest::ManifestRow;
 use crate::ledger::{Ended, Finding, NewReject, Scope as HoldScope, Waiting};
 use crate::supervisor::{Heart, Signal};
 
+/// Batches of another standard let go of in one step.
+const STEP_OUTDATED: u32 = 100;
+
 /// The stage of one channel.
 #[derive(Debug)]
 pub struct Submit {
@@ -47,12 +50,17 @@ impl Stage for Submit {
             channel.settle.raise();
         }
         let mut trouble = None;
+        did |= self.supersede().await?;
         loop {
             let free = self.in_flight.saturating_sub(running.len());
             if free > 0 && trouble.is_none() && !stop.is_raised() {
                 let (id, now) = (channel.id.clone(), self.crew.now());
                 for waiting in self.crew.ledger.sendable(id, now, free, per_subject).await? {
                     did = true;
+                    if waiting.batch.standard != *channel.standard.id() {
+                        // Its fate was asked for meanwhile, and it had not arrived.
+                        continue;
+                    }
                     crate::crash::point("before-attempt");
                     let begun = match self.begin(&waiting).await {
                         Ok(begun) => begun,
@@ -112,6 +120,36 @@ impl Submit {
             .spool
             .keep_share(crate::ledger::spool::Owner::live(channel.id.as_str(), "catalogue"));
         Self { crew, channel, in_flight, failures: 0, silent: Mutex::default() }
+    }
+
+    /// What was packed for another standard than the one spoken now is never sent: it is let go of
+    /// and cut again. What is unknown is asked about first, and comes here if it did not arrive.
+    async fn supersede(&self) -> Result<bool, Error> {
+        let (id, spoken) = (self.channel.id.clone(), self.channel.standard.id().clone());
+        let outdated = self.crew.ledger.outdated(id, spoken, STEP_OUTDATED).await?;
+        if outdated.is_empty() {
+            return Ok(false);
+        }
+        for waiting in &outdated {
+            // Before the reading that sends them again is asked for: it compares with the index.
+            if let Subject::Rows { dataset, .. } = &waiting.batch.subject
+                && let Some(carrier) = self.channel.carriers.get(dataset)
+            {
+                let (carrier, ordinal) = (Arc::clone(carrier), waiting.batch.ordinal);
+                self.crew.block(move || carrier.index().abandon_batch(ordinal)).await?;
+            }
+        }
+        let names = outdated.iter().map(|waiting| waiting.batch.id).collect();
+        self.crew.ledger.batches_superseded(names).await?;
+        for waiting in &outdated {
+            after(&self.crew, &self.channel, &waiting.batch, Vec::new()).await?;
+        }
+        tracing::info!(
+            channel.id = %self.channel.id, batches = outdated.len(),
+            "packed for another standard: cut again",
+        );
+        self.channel.wake_observers();
+        Ok(true)
     }
 
     async fn next_look(&self) -> Result<Timestamp, Error> {

@@ -85,6 +85,19 @@ impl Configuration {
     }
 }
 
+impl Configuration {
+    /// This configuration with a channel turned to a standard that was put in force: on the
+    /// address and credentials of the candidate where it is the candidate, else on those that the
+    /// file gives the channel. `None`: there is no such channel.
+    #[must_use]
+    pub fn turned(&self, channel: &str, standard: &Arc<Standard>) -> Option<Self> {
+        let mut other = self.speaking(channel, standard)?;
+        let found = other.channels.iter_mut().find(|it| it.settings.id == channel)?;
+        found.settings.province = found.written.way_of(standard.id().as_str()).clone();
+        Some(other)
+    }
+}
+
 /// Settings as text that is the same when they are the same. Secrets are only ever paths.
 fn shown(settings: &impl std::fmt::Debug) -> String {
     format!("{settings:?}")

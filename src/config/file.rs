@@ -1,6 +1,7 @@
 //! The file's sections, each read by itself, so that one mistake does not hide another.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -139,6 +140,30 @@ pub struct ChannelSettings {
     pub datasets: Option<Vec<String>>,
     /// The way to the platform.
     pub province: province::Settings,
+    /// The standard that is prepared for it.
+    #[serde(default)]
+    pub candidate: Option<CandidateSettings>,
+}
+
+/// `[channel.candidate]`: the standard that a channel is to speak next.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CandidateSettings {
+    /// The candidate, `id/version`.
+    pub standard: String,
+    /// The old upper ids and the new, for a standard that renumbers. Default `upper-ids.csv` in
+    /// the standard's directory, where there is one.
+    #[serde(default)]
+    pub upper_ids_file: Option<PathBuf>,
+    /// The most objects that a cut-over sends again in a minute. Default 600.
+    #[serde(default = "objects_per_minute")]
+    pub objects_per_minute: NonZeroU32,
+    /// The way to the platform from the cut-over on; as before where it is absent.
+    #[serde(default)]
+    pub province: Option<province::Settings>,
+    /// The way to the province's test platform. Nothing real is ever sent there.
+    #[serde(default)]
+    pub test: Option<province::Settings>,
 }
 
 /// `[[code_table]]`: a named list of codes that rules may speak of.
@@ -197,6 +222,11 @@ impl File {
         }
         for channel in &mut self.channels {
             channel.province.resolve(base);
+            if let Some(candidate) = &mut channel.candidate {
+                candidate.upper_ids_file = candidate.upper_ids_file.take().map(|it| base.join(it));
+                let ways = [&mut candidate.province, &mut candidate.test];
+                ways.into_iter().flatten().for_each(|way| way.resolve(base));
+            }
         }
         self.sources.iter_mut().for_each(|source| source.resolve(base));
         if let Some(catalogue) = &mut self.catalogue {
@@ -307,6 +337,12 @@ impl ChannelSettings {
             && self.datasets.as_ref().is_none_or(|only| only.iter().any(|it| it == dataset))
     }
 
+    /// The way to the platform for a standard: the candidate's own, or the channel's.
+    pub fn way_of(&self, standard: &str) -> &province::Settings {
+        let candidate = self.candidate.as_ref().filter(|it| it.standard == standard);
+        candidate.and_then(|it| it.province.as_ref()).unwrap_or(&self.province)
+    }
+
     pub(super) fn check(&self, place: &str, problems: &mut Vec<Problem>) {
         for carried in &self.carries {
             if carried != ROWS && Kind::parse(carried).is_none() {
@@ -322,6 +358,11 @@ impl ChannelSettings {
 
 fn everything() -> Vec<String> {
     Kind::ALL.iter().map(|kind| kind.as_str()).chain([ROWS]).map(str::to_owned).collect()
+}
+
+fn objects_per_minute() -> NonZeroU32 {
+    const DEFAULT: NonZeroU32 = NonZeroU32::new(600).expect("is not 0");
+    DEFAULT
 }
 
 fn spool_bytes() -> u64 {

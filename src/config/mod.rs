@@ -11,7 +11,7 @@ mod problem;
 
 pub use changes::Changes;
 pub use file::{
-    ChannelSettings, CodeTableSettings, ControlSettings, LedgerSettings, PaceSettings, ROWS,
+    CandidateSettings, ChannelSettings, CodeTableSettings, ControlSettings, LedgerSettings, PaceSettings, ROWS,
 };
 pub use problem::Problem;
 
@@ -32,10 +32,12 @@ const MAX_FILE_BYTES: u64 = 32 << 20;
 /// A channel with its standard.
 #[derive(Clone, Debug)]
 pub struct Channel {
-    /// As configured.
+    /// As configured; after a cut-over with the standard and the address of the one in force.
     pub settings: ChannelSettings,
     /// The protocol spoken on it.
     pub standard: Arc<Standard>,
+    /// What the file says, whatever was put in force since.
+    pub written: ChannelSettings,
 }
 
 /// A dataset with its rules.
@@ -151,16 +153,20 @@ impl Configuration {
 /// # Errors
 /// Every problem of the directory.
 pub fn standard_now(folders: &[PathBuf], name: &str) -> Option<Result<Standard, Vec<Problem>>> {
+    Some(standard_at(&standard_directory(folders, name)?))
+}
+
+/// The directory of the standard of this name.
+pub fn standard_directory(folders: &[PathBuf], name: &str) -> Option<PathBuf> {
     let is_part = |part: &str| !part.is_empty() && part != "." && part != "..";
     let (id, version) = name.split_once('/')?;
     if !is_part(id) || !is_part(version) || version.contains('/') {
         return None;
     }
-    let directory = folders
+    folders
         .iter()
         .map(|folder| folder.join(id).join(version))
-        .find(|directory| directory.join("standard.toml").is_file())?;
-    Some(standard_at(&directory))
+        .find(|directory| directory.join("standard.toml").is_file())
 }
 
 /// Loads the standard of a directory. Reads files: blocking work.
@@ -247,21 +253,31 @@ fn channels(
             problems.push(Problem::new(&format!("{place}.id"), "this id appears twice"));
         }
         settings.check(&place, problems);
+        if let Some(candidate) = &settings.candidate
+            && !standards.contains_key(&candidate.standard)
+        {
+            let place = format!("{place}.candidate.standard");
+            let message = unknown_standard(&candidate.standard, standards);
+            problems.push(Problem::new(&place, &message));
+        }
         match standards.get(&settings.standard) {
-            Some(standard) => channels
-                .push(Channel { settings: settings.clone(), standard: Arc::clone(standard) }),
+            Some(standard) => channels.push(Channel {
+                settings: settings.clone(),
+                standard: Arc::clone(standard),
+                written: settings.clone(),
+            }),
             None => {
-                let known: Vec<&str> = standards.keys().map(String::as_str).collect();
-                let message = format!(
-                    "no standard `{}` was loaded; there are: {}",
-                    settings.standard,
-                    known.join(", ")
-                );
+                let message = unknown_standard(&settings.standard, standards);
                 problems.push(Problem::new(&format!("{place}.standard"), &message));
             }
         }
     }
     channels
+}
+
+fn unknown_standard(name: &str, standards: &BTreeMap<String, Arc<Standard>>) -> String {
+    let known: Vec<&str> = standards.keys().map(String::as_str).collect();
+    format!("no standard `{name}` was loaded; there are: {}", known.join(", "))
 }
 
 fn code_tables(

@@ -122,25 +122,47 @@ impl Ledger {
         digest: DigestSha256,
     ) -> Result<bool> {
         self.write("record the standard in force", move |transaction, now| {
-            let changed = transaction
-                .execute(
-                    "INSERT INTO standard_use (channel, scope, state, id, digest, since)
-                     VALUES (?1, ?2, 'active', ?3, ?4, ?5)
-                     ON CONFLICT (channel, scope, state) DO UPDATE SET id = excluded.id,
-                        digest = excluded.digest, since = excluded.since
-                     WHERE id <> excluded.id OR digest <> excluded.digest",
-                    params![channel.as_str(), scope, standard.as_str(), digest.0, stored(now)],
-                )
-                .map_err(Error::engine("record the standard in force"))?;
-            if changed > 0 {
-                holds::forget_drift(transaction, Some(channel.as_str()))?;
-                let kind = Kind::StandardInForce { standard };
-                record(transaction, Some(&channel), &scope, kind, now)?;
-            }
-            Ok(changed > 0)
+            in_force(transaction, (&channel, &scope), &standard, digest, now)
         })
         .await
     }
+}
+
+/// Another standard is in force; the one before is kept for a way back.
+pub(super) fn in_force(
+    transaction: &Transaction<'_>,
+    (channel, scope): (&ChannelId, &str),
+    standard: &StandardId,
+    digest: DigestSha256,
+    now: Timestamp,
+) -> Result<bool> {
+    let engine = || Error::engine("record the standard in force");
+    transaction
+        .execute(
+            "INSERT INTO standard_use (channel, scope, state, id, digest, since)
+             SELECT channel, scope, 'before', id, digest, ?4 FROM standard_use
+             WHERE channel = ?1 AND scope = ?2 AND state = 'active' AND id <> ?3
+             ON CONFLICT (channel, scope, state) DO UPDATE SET id = excluded.id,
+                digest = excluded.digest, since = excluded.since",
+            params![channel.as_str(), scope, standard.as_str(), stored(now)],
+        )
+        .map_err(engine())?;
+    let changed = transaction
+        .execute(
+            "INSERT INTO standard_use (channel, scope, state, id, digest, since)
+             VALUES (?1, ?2, 'active', ?3, ?4, ?5)
+             ON CONFLICT (channel, scope, state) DO UPDATE SET id = excluded.id,
+                digest = excluded.digest, since = excluded.since
+             WHERE id <> excluded.id OR digest <> excluded.digest",
+            params![channel.as_str(), scope, standard.as_str(), digest.0, stored(now)],
+        )
+        .map_err(engine())?;
+    if changed > 0 {
+        holds::forget_drift(transaction, Some(channel.as_str()))?;
+        let kind = Kind::StandardInForce { standard: standard.clone() };
+        record(transaction, Some(channel), scope, kind, now)?;
+    }
+    Ok(changed > 0)
 }
 
 /// Names the writer of the facts from here on: an installation's incarnation.

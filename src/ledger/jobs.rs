@@ -164,13 +164,15 @@ impl Ledger {
         .await
     }
 
-    /// A job is called off: its passes that are not over stop. False where it was over.
+    /// A job is called off: its passes that are not over stop. False where it was over, or is a
+    /// cut-over that has put its standard in force.
     pub async fn job_cancelled(&self, number: u64) -> Result<bool> {
         self.write("cancel a job", move |transaction, now| {
             let changed = transaction
                 .execute(
                     "UPDATE job SET state = 'cancelled', finished_at = ?2
-                     WHERE number = ?1 AND state = 'running'",
+                     WHERE number = ?1 AND state = 'running'
+                     AND NOT (kind = 'cut-over' AND cursor IS NOT NULL)",
                     params![signed(number), stored(now)],
                 )
                 .map_err(Error::engine("cancel a job"))?;
@@ -244,7 +246,7 @@ pub(super) fn pass_finished(
 }
 
 /// The fact of something done with a job. Who called one off is in the record of acts.
-fn noted(transaction: &Transaction<'_>, number: u64, act: JobAct, now: Timestamp) -> Result<()> {
+pub(super) fn noted(transaction: &Transaction<'_>, number: u64, act: JobAct, now: Timestamp) -> Result<()> {
     let by: String = transaction
         .query_row("SELECT asked_by FROM job WHERE number = ?1", [signed(number)], |row| row.get(0))
         .map_err(Error::engine("read a job"))?;

@@ -80,6 +80,11 @@ impl UpperIds {
         self.ids.get(&(kind, old.to_owned())).map(String::as_str)
     }
 
+    /// Every id that changes: its kind, the old one and the new.
+    pub fn iter(&self) -> impl Iterator<Item = (Kind, &str, &str)> {
+        self.ids.iter().map(|((kind, old), new)| (*kind, old.as_str(), new.as_str()))
+    }
+
     /// How many ids change.
     pub fn len(&self) -> usize {
         self.ids.len()

@@ -1,0 +1,117 @@
+//! Batches that their standard can no longer deliver: what they carried is due again, cut anew
+//! from current values.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Transaction, params};
+
+use super::batches::{Waiting, finish, flow_of, step, waiting};
+use super::passes::{self, Asked, PassKind};
+use super::rows::Flow;
+use super::{Error, Ledger, Result, objects, rows};
+use crate::delivery::{Batch, BatchId, BatchState, ChannelId, LinkState, StandardId, Subject};
+
+impl Ledger {
+    /// Queued batches of a channel that were packed for another standard than `spoken`, oldest
+    /// first, at most `limit`. Whether they wait or are held makes no difference: they can never
+    /// be sent.
+    pub async fn outdated(
+        &self,
+        channel: ChannelId,
+        spoken: StandardId,
+        limit: u32,
+    ) -> Result<Vec<Waiting>> {
+        let inner = std::sync::Arc::clone(&self.inner);
+        // On the writing connection: what was committed a moment ago must be seen.
+        self.pool
+            .run(move || {
+                let connection = super::lock(&inner.writer);
+                let found = list(&connection, &channel, &spoken, limit)?;
+                found.into_iter().map(|id| waiting(&connection, id)).collect()
+            })
+            .await
+    }
+
+    /// These batches are never sent: rows are read and compared again, objects are due as they
+    /// are now. One that is not queued any more is passed over. What is known of the rows in
+    /// memory must have forgotten these batches before: the reading that this asks for looks
+    /// there.
+    pub async fn batches_superseded(&self, batches: Vec<BatchId>) -> Result<()> {
+        self.write("supersede batches", move |transaction, now| {
+            for id in batches {
+                let found = waiting(transaction, id)?;
+                if found.batch.state == BatchState::Queued {
+                    supersede(transaction, &found, now)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn list(
+    connection: &Connection,
+    channel: &ChannelId,
+    spoken: &StandardId,
+    limit: u32,
+) -> Result<Vec<BatchId>> {
+    connection
+        .prepare_cached(
+            "SELECT id FROM batch WHERE channel = ?1 AND state = 'queued' AND standard <> ?2
+             ORDER BY ordinal LIMIT ?3",
+        )
+        .and_then(|mut statement| {
+            let with = params![channel.as_str(), spoken.as_str(), limit];
+            let rows = statement.query_map(with, |row| row.get(0).map(BatchId))?;
+            rows.collect()
+        })
+        .map_err(Error::engine("look for outdated batches"))
+}
+
+fn supersede(transaction: &Transaction<'_>, found: &Waiting, now: Timestamp) -> Result<()> {
+    let batch = &found.batch;
+    step(transaction, batch, BatchState::Superseded)?;
+    finish(transaction, batch.id, now)?;
+    match &batch.subject {
+        Subject::Object { .. } => object(transaction, batch, now),
+        Subject::Rows { .. } => {
+            let (flow, _owner) = flow_of(transaction, batch)?;
+            replaced(transaction, &flow, i64::from(found.rows_open))?;
+            let again =
+                Asked { kind: PassKind::Compare, since: None, job: None, approved: false };
+            passes::ask(transaction, &flow, &again, now).map(drop)
+        }
+    }
+}
+
+/// Versions replaced before they were sent are not counted as due.
+fn replaced(transaction: &Transaction<'_>, flow: &Flow, rows: i64) -> Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE dataset SET due = due - ?3, queued = queued - ?3, coalesced = coalesced + ?3
+             WHERE channel = ?1 AND dataset = ?2",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![flow.channel.as_str(), flow.dataset, rows])
+        })
+        .map(drop)
+        .map_err(Error::engine("count replaced rows"))
+}
+
+/// The object is due again: as new where the province never had it, as changed where it has.
+fn object(transaction: &Transaction<'_>, batch: &Batch, now: Timestamp) -> Result<()> {
+    let key = rows::object_key(&batch.subject)?;
+    let Some(link) = objects::link(transaction, &batch.channel, &key)? else { return Ok(()) };
+    if link.state != LinkState::Queued {
+        return Ok(());
+    }
+    let next = if link.upper_id.is_some() { LinkState::Stale } else { LinkState::Unmapped };
+    objects::transition(transaction, &batch.channel, &key, next, None, now)?;
+    transaction
+        .execute(
+            "UPDATE link SET sent = held WHERE channel = ?1 AND kind = ?2 AND id = ?3",
+            params![batch.channel.as_str(), key.kind.as_str(), key.id],
+        )
+        .map(drop)
+        .map_err(Error::engine("make an object due again"))
+}
