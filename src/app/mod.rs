@@ -17,7 +17,8 @@ mod pool;
 mod prove;
 mod works;
 
-pub use doors::{Found, doctor, restore, verify_offline};
+pub use doors::{restore, verify_offline};
+pub use examine::{Found, doctor};
 pub use foreman::{Foreman, Outcome};
 pub use prove::{prove, with_the_world};
 pub use works::{Current, Works};

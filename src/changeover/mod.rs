@@ -17,7 +17,7 @@ mod tests;
 pub mod wanted;
 
 pub use catalogue::{Part, Recorded};
-pub use check::Checked;
+pub use check::{Checked, DepartmentCount, KindCount};
 pub use difference::{Affects, Change, Difference, compare};
 pub use effect::Effects;
 pub use rows::{RowsChecked, check_rows};

@@ -11,7 +11,8 @@ mod problem;
 
 pub use changes::Changes;
 pub use file::{
-    CandidateSettings, ChannelSettings, CodeTableSettings, ControlSettings, LedgerSettings, PaceSettings, ROWS,
+    CandidateSettings, ChannelSettings, CodeTableSettings, ControlSettings, LedgerSettings,
+    PaceSettings, ROWS,
 };
 pub use problem::Problem;
 

@@ -117,7 +117,7 @@ impl Ledger {
 
     /// The cut-overs that are not over, oldest first.
     pub async fn open_cut_overs(&self) -> Result<Vec<OpenCutOver>> {
-        self.read(|connection| open(connection)).await
+        self.read(open).await
     }
 
     /// The other standard is in force from now on: recorded with the one before, upper ids mapped,

@@ -246,7 +246,12 @@ pub(super) fn pass_finished(
 }
 
 /// The fact of something done with a job. Who called one off is in the record of acts.
-pub(super) fn noted(transaction: &Transaction<'_>, number: u64, act: JobAct, now: Timestamp) -> Result<()> {
+pub(super) fn noted(
+    transaction: &Transaction<'_>,
+    number: u64,
+    act: JobAct,
+    now: Timestamp,
+) -> Result<()> {
     let by: String = transaction
         .query_row("SELECT asked_by FROM job WHERE number = ?1", [signed(number)], |row| row.get(0))
         .map_err(Error::engine("read a job"))?;

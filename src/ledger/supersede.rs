@@ -77,8 +77,7 @@ fn supersede(transaction: &Transaction<'_>, found: &Waiting, now: Timestamp) -> 
         Subject::Rows { .. } => {
             let (flow, _owner) = flow_of(transaction, batch)?;
             replaced(transaction, &flow, i64::from(found.rows_open))?;
-            let again =
-                Asked { kind: PassKind::Compare, since: None, job: None, approved: false };
+            let again = Asked { kind: PassKind::Compare, since: None, job: None, approved: false };
             passes::ask(transaction, &flow, &again, now).map(drop)
         }
     }
