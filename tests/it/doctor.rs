@@ -33,7 +33,7 @@ fn certificates_room_and_a_candidates_ways_are_looked_at_in_both_languages() {
         // Its test endpoint is not there, and one of its credentials is missing.
         let path = city.configuration_file();
         let text = std::fs::read_to_string(path).unwrap();
-        let more = "\n[channel.candidate]\nstandard = \"reference-xml/2.0\"\n\
+        let more = "\n[channel.candidate]\nstandard = \"reference-xml/1.0\"\n\
                     [channel.candidate.test]\nurl = \"http://127.0.0.1:1/\"\n\
                     [channel.candidate.test.credentials]\nsecret = \"/not/there\"\n";
         let province = "\n[channel.province]";
@@ -41,7 +41,7 @@ fn certificates_room_and_a_candidates_ways_are_looked_at_in_both_languages() {
         let prepared = text.replacen(province, &format!("{more}{province}"), 1);
         std::fs::write(path, prepared).unwrap();
         let (configuration, _problems) = Configuration::examine(path).unwrap();
-        let found = doctor(&configuration, Some("reference-xml/2.0"), &clock).await;
+        let found = doctor(&configuration, Some("reference-xml/1.0"), &clock).await;
         let wrong = wrong(&found);
         assert!(wrong.iter().any(|it| it.contains("(test)")), "{wrong:?}");
         let secret = "channel.province.candidate.test.credentials.secret /not/there";
