@@ -164,10 +164,9 @@ pub(super) fn check_rows(rows: &[ReplyRow], context: &Context<'_>, problems: &mu
             ("", None) => {}
             (name, _) => match context.codes.get(name) {
                 None => {
-                    let what = format!("there is no code list `codes/{name}.csv`");
                     let known = context.codes.keys().map(String::as_str);
                     let place = (Some(row.row), row.path.as_str());
-                    problems.add_unknown(Code::File, place, what, name, known);
+                    problems.add_missing(place, ("codes", name), known);
                 }
                 Some(codes) => check_words(row, meaning, codes, problems),
             },

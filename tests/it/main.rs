@@ -28,6 +28,7 @@ mod reload;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;
+mod sixth;
 mod support;
 mod tables;
 mod tidy;

@@ -1,10 +1,12 @@
 //! `standard.toml` as written: identity, transport, signing, operations, reply classes, limits.
 
+mod lines;
 mod read;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub(super) use lines::place;
 pub(super) use read::read;
 
 use crate::delivery::Evidence;
