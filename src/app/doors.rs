@@ -23,17 +23,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Tasks that end last.
 const DOORS: [&str; 4] = ["http", "control", "office", "watchdog"];
 
-/// Something `doctor` looked at.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Found {
-    /// What.
-    pub what: String,
-    /// It is as it should be.
-    pub ok: bool,
-    /// What to do when it is not.
-    pub advice: Option<String>,
-}
-
 impl App {
     /// Opens the doors and tells systemd that the daemon is ready. The address is that of HTTP,
     /// where it is served.
@@ -104,20 +93,6 @@ async fn last(supervisor: Supervisor) {
     while supervisor.running().iter().any(|name| !DOORS.contains(&name.as_str())) {
         sleep(supervisor.clock(), Duration::from_millis(20)).await;
     }
-}
-
-/// Looks at everything the daemon needs, without starting it.
-pub async fn doctor(configuration: &Configuration, clock: &Clock) -> Vec<Found> {
-    let mut found = Vec::new();
-    for problem in super::prove(configuration, clock).await {
-        found.push(Found {
-            what: format!("{}: {}", problem.place, problem.message),
-            ok: false,
-            advice: Some("mend the configuration or the file it names".to_owned()),
-        });
-    }
-    found.extend(super::examine::examine(configuration, clock).await);
-    found
 }
 
 /// Proves a ledger that no daemon has open.

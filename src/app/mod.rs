@@ -19,7 +19,8 @@ mod prove;
 mod works;
 
 pub use cutover::upper_ids;
-pub use doors::{Found, doctor, restore, verify_offline};
+pub use doors::{restore, verify_offline};
+pub use examine::{Found, doctor};
 pub use foreman::{Foreman, Outcome};
 pub use prove::{prove, with_the_world};
 pub use works::{Current, Works};

@@ -19,7 +19,7 @@ pub mod wanted;
 
 pub use again::says_more;
 pub use catalogue::{Part, Recorded};
-pub use check::Checked;
+pub use check::{Checked, DepartmentCount, KindCount};
 pub use difference::{Affects, Change, Difference, compare};
 pub use effect::Effects;
 pub use rows::{RowsChecked, check_rows};

@@ -1,5 +1,6 @@
 //! What can be typed after `cascaded`.
 
+pub use super::doctor::Doctor;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -50,7 +51,7 @@ pub enum Command {
     /// Reads the configuration and tells every problem at once; 78 if there are any (检查配置).
     Check,
     /// Looks at everything the daemon needs: files, sources, channels, certificates (诊断).
-    Doctor(Format),
+    Doctor(Doctor),
     /// How everything stands (总体状态).
     Status(Format),
     /// The datasets: rows, freshness, deadlines (数据集).

@@ -15,7 +15,7 @@ use crate::control::protocol::{
 use super::arguments::{self, Arguments, Command, Jobs, Ledger, RejectFilter, Rejects, Standard};
 use super::client::ask;
 use super::text::Message;
-use super::{Console, Exit, Local, Trouble, changeover};
+use super::{Console, Exit, Local, Trouble, changeover, doctor};
 
 /// How often a waiting command looks at its job.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -37,7 +37,7 @@ pub(super) fn dispatch(
             console.note(&line);
             Ok(())
         }
-        Command::Doctor(format) => local.doctor(config, format.json, console),
+        Command::Doctor(it) => doctor::doctor(arguments, it, local, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
             local.ledger_restore(config, directory, console)

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::arguments::{Demo, Rehearsal, Rehearse};
 use super::{Console, Exit, Local, Trouble, conformance, demonstration};
-use crate::app::App;
+use crate::app::{App, Found};
 use crate::clock::Clock;
 use crate::config::{Configuration, Problem};
 use crate::control::protocol::{Failure, LedgerReport};
@@ -42,25 +42,10 @@ impl Local for Assembly {
         runtime()?.block_on(proven(config, |_| Ok(()))).map(drop)
     }
 
-    fn doctor(&self, config: &Path, json: bool, console: &mut Console<'_>) -> Result<(), Trouble> {
+    fn doctor(&self, config: &Path, candidate: Option<&str>) -> Result<Vec<Found>, Trouble> {
         let configuration = load(config)?;
-        let findings = runtime()?.block_on(crate::app::doctor(&configuration, &Clock::system()));
-        if json {
-            console.json(&findings)?;
-        } else {
-            for finding in &findings {
-                let mark = if finding.ok { "✓" } else { "✗" };
-                console.data(&format!("{mark} {}\n", finding.what));
-                if let Some(advice) = finding.advice.as_ref().filter(|_| !finding.ok) {
-                    console.data(&format!("    {advice}\n"));
-                }
-            }
-        }
-        if findings.iter().all(|finding| finding.ok) {
-            Ok(())
-        } else {
-            Err(Trouble { exit: Exit::Failure, failures: Vec::new() })
-        }
+        let clock = Clock::system();
+        Ok(runtime()?.block_on(crate::app::doctor(&configuration, candidate, &clock)))
     }
 
     fn ledger_verify(&self, config: &Path) -> Result<LedgerReport, Trouble> {

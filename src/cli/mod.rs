@@ -11,6 +11,7 @@ mod client;
 mod conformance;
 mod demonstration;
 mod dispatch;
+mod doctor;
 mod local;
 mod show;
 mod show_changeover;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use jiff::tz::TimeZone;
 
+use crate::app::Found;
 use crate::control::protocol::{Failure, LedgerReport};
 
 /// How a command ended, as scripts see it. Stable.
@@ -89,8 +91,8 @@ pub trait Local {
     fn run(&self, config: &Path, console: &mut Console<'_>) -> Result<(), Trouble>;
     /// `check`: every problem of the configuration at once, with [`Exit::Configuration`].
     fn check(&self, config: &Path) -> Result<(), Trouble>;
-    /// `doctor`.
-    fn doctor(&self, config: &Path, json: bool, console: &mut Console<'_>) -> Result<(), Trouble>;
+    /// `doctor`: what it found in the world; with a candidate, on the ways prepared for it.
+    fn doctor(&self, config: &Path, candidate: Option<&str>) -> Result<Vec<Found>, Trouble>;
     /// `ledger verify --offline`.
     fn ledger_verify(&self, config: &Path) -> Result<LedgerReport, Trouble>;
     /// `ledger restore`.

@@ -33,8 +33,8 @@ impl Local for Nothing {
         };
         Err(Trouble { exit: Exit::Configuration, failures: vec![failure(1), failure(2)] })
     }
-    fn doctor(&self, _: &Path, _: bool, _: &mut Console<'_>) -> Result<(), Trouble> {
-        Ok(())
+    fn doctor(&self, _: &Path, _: Option<&str>) -> Result<Vec<Found>, Trouble> {
+        Ok(Vec::new())
     }
     fn ledger_verify(&self, _: &Path) -> Result<LedgerReport, Trouble> {
         Ok(LedgerReport {

@@ -13,6 +13,7 @@
 //! ([`Outcome::Retry`](crate::delivery::Outcome)), or maybe
 //! ([`Outcome::Unknown`](crate::delivery::Outcome)): ask before sending again.
 
+mod certificates;
 mod client;
 mod credentials;
 mod error;
@@ -28,6 +29,7 @@ mod token;
 mod transport;
 mod way;
 
+pub use certificates::{Certificate, Holder, certificates, presented};
 pub use client::{Client, Placement, Reply};
 pub use credentials::Credentials;
 pub use error::Error;

@@ -49,6 +49,16 @@ pub(super) struct Transport {
 impl Transport {
     /// Opens nothing yet: reads certificates and keys.
     pub(super) fn new(settings: &Settings, bounds: Bounds) -> Result<Self, Error> {
+        let built = Self::builder(settings, bounds)?.build();
+        let http = built.map_err(|cause| Error::Client(cause.without_url()))?;
+        Ok(Self { http, bounds })
+    }
+
+    /// A client of the channel's settings, before it is built.
+    pub(super) fn builder(
+        settings: &Settings,
+        bounds: Bounds,
+    ) -> Result<reqwest::ClientBuilder, Error> {
         let mut builder = reqwest::Client::builder()
             .http1_only()
             .retry(reqwest::retry::never())
@@ -80,8 +90,7 @@ impl Transport {
         if let Some(proxy) = proxy(settings)? {
             builder = builder.proxy(proxy);
         }
-        let http = builder.build().map_err(|cause| Error::Client(cause.without_url()))?;
-        Ok(Self { http, bounds })
+        Ok(builder)
     }
 
     /// Sends once. Not cancel-safe: a caller that drops this does not know whether it arrived.

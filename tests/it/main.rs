@@ -12,6 +12,7 @@ mod conformance;
 mod crash;
 mod deadlines;
 mod delivery;
+mod doctor;
 mod drift;
 mod durability;
 mod example;

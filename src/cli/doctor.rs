@@ -1,0 +1,176 @@
+//! `doctor`: what stands in the daemon's way, and whom one waits for.
+//!
+//! Files, sources and channels are looked at here, whether or not a daemon runs; who is awaited is
+//! known to a running daemon alone.
+
+use clap::Args;
+
+use crate::app::Found;
+use crate::changeover::{DepartmentCount, KindCount};
+use crate::control::protocol::{
+    LinkQuery, Paging, Request, Response, StandardCheck, Trial, Trouble as Awaited,
+};
+
+use super::arguments::{Arguments, Format};
+use super::client::ask;
+use super::text::Language;
+use super::{Console, Exit, Local, Trouble};
+
+/// What to look at.
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// Only the ways prepared for this candidate, `id/version` (候选标准).
+    #[arg(long)]
+    pub standard: Option<String>,
+    /// How it is shown.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// Looks, shows, and fails where something is not as it should be. Waiting for somebody is no
+/// failure.
+pub(super) fn doctor(
+    arguments: &Arguments,
+    it: &Doctor,
+    local: &dyn Local,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
+    let mut findings = local.doctor(&arguments.config, it.standard.as_deref())?;
+    findings.extend(awaited(arguments, it.standard.as_deref(), console.view.language));
+    if it.format.json {
+        console.json(&findings)?;
+    } else {
+        for finding in &findings {
+            console.data(&shown(finding, console.view.language));
+        }
+    }
+    if findings.iter().all(|finding| finding.ok) {
+        Ok(())
+    } else {
+        Err(Trouble { exit: Exit::Failure, failures: Vec::new() })
+    }
+}
+
+fn shown(finding: &Found, language: Language) -> String {
+    let (what, advice) = match language {
+        Language::Chinese => (&finding.what_zh, &finding.advice_zh),
+        Language::English => (&finding.what, &finding.advice),
+    };
+    let mark = if finding.ok { "✓" } else { "✗" };
+    let advice = advice.as_ref().map_or_else(String::new, |advice| format!("    {advice}\n"));
+    format!("{mark} {what}\n{advice}")
+}
+
+fn told(ok: bool, en: String, zh: String) -> Found {
+    Found::new(ok, [en, zh], ["", ""])
+}
+
+/// Whom one waits for: people who review, verdicts that are late, departments that owe values.
+fn awaited(arguments: &Arguments, candidate: Option<&str>, language: Language) -> Vec<Found> {
+    let socket = &arguments.socket;
+    let mut found = Vec::new();
+    let paging = || Paging { after: None, limit: 1 };
+    let query = LinkQuery {
+        channel: None,
+        kind: None,
+        state: Some("in_review".to_owned()),
+        paging: paging(),
+    };
+    match ask(socket, language, Request::Links(query)) {
+        Ok(Response::Links(links)) => found.push(told(
+            true,
+            format!("the province reviews {} objects", links.total),
+            format!("省端审核中的对象：{}", links.total),
+        )),
+        Ok(_) | Err(_) => {
+            found.push(told(
+                true,
+                "no daemon answers, so nobody knows who is awaited".to_owned(),
+                "守护进程未应答，无法得知在等谁".to_owned(),
+            ));
+            return found;
+        }
+    }
+    if let Ok(Response::Status(status)) = ask(socket, language, Request::Status {}) {
+        for late in status.attention.iter().filter(|it| it.trouble == Awaited::Late) {
+            found.push(told(
+                false,
+                format!("{} {}: {} past their deadline", late.subject, late.detail, late.count),
+                format!("{} {}：{} 项已超期", late.subject, late.detail, late.count),
+            ));
+        }
+    }
+    found.extend(candidate.map(|candidate| readiness(arguments, candidate, language)));
+    found
+}
+
+/// What the candidate still waits for within the city: values, and objects that it would refuse.
+fn readiness(arguments: &Arguments, candidate: &str, language: Language) -> Found {
+    let check =
+        StandardCheck { standard: candidate.to_owned(), channel: None, trial: Trial::Catalogue {} };
+    match ask(&arguments.socket, language, Request::StandardCheck(check)) {
+        Ok(Response::Checked(checked)) => {
+            let sum = |of: fn(&KindCount) -> u64| {
+                checked.kinds.iter().map(of).fold(0, u64::saturating_add)
+            };
+            let (all, pass) =
+                (sum(|it| it.objects - it.not_carried.min(it.objects)), sum(|it| it.pass));
+            let owed = |it: &DepartmentCount| it.wanted - it.supplied.min(it.wanted);
+            let values: u64 = checked.departments.iter().map(owed).fold(0, u64::saturating_add);
+            let percent = ready_percent(pass, all);
+            let owing: Vec<String> = (checked.departments.iter().filter(|it| owed(it) > 0))
+                .map(|it| format!("{} {}", it.title, owed(it)))
+                .collect();
+            let of =
+                if owing.is_empty() { String::new() } else { format!(" ({})", owing.join(", ")) };
+            let ok = percent == 100 && values == 0;
+            Found::new(
+                ok,
+                [
+                    format!(
+                        "{candidate}: ready {percent} %, except {} objects and {values} values{of}",
+                        all.saturating_sub(pass)
+                    ),
+                    format!(
+                        "{candidate}：就绪 {percent} %，尚缺 {} 个对象、{values} 个值{of}",
+                        all.saturating_sub(pass)
+                    ),
+                ],
+                ["`cascaded standard check` names them", "`cascaded standard check` 逐项列出"],
+            )
+        }
+        Ok(_) => told(false, format!("{candidate}: not checked"), format!("{candidate}：未能试算")),
+        Err(trouble) => {
+            let why: Vec<&str> = trouble.failures.iter().map(|it| it.what.as_str()).collect();
+            let why = why.join("; ");
+            told(false, format!("{candidate}: {why}"), format!("{candidate}：{why}"))
+        }
+    }
+}
+
+/// Whole percent, rounded down: 100 only where nothing is missing.
+fn ready_percent(pass: u64, all: u64) -> u128 {
+    if all == 0 { 100 } else { u128::from(pass.min(all)) * 100 / u128::from(all) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_ready_before_it_is() {
+        assert_eq!(
+            [(0, 0), (299, 300), (300, 300), (0, 5)].map(|(a, b)| ready_percent(a, b)),
+            [100, 99, 100, 0]
+        );
+    }
+
+    #[test]
+    fn each_finding_speaks_both_languages_and_advises_only_where_it_must() {
+        let texts = || ["a".to_owned(), "甲".to_owned()];
+        let bad = Found::new(false, texts(), ["do", "做"]);
+        assert_eq!(shown(&bad, Language::English), "✗ a\n    do\n");
+        assert_eq!(shown(&bad, Language::Chinese), "✗ 甲\n    做\n");
+        assert_eq!(shown(&Found::new(true, texts(), ["do", "做"]), Language::Chinese), "✓ 甲\n");
+    }
+}
