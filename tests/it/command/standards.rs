@@ -140,9 +140,10 @@ fn a_broken_candidate_is_refused_while_the_daemon_runs_and_the_active_one_stays(
         ] {
             let said = service.asked(Speech::English, words);
             assert_ne!(said.code, Some(0), "{said:?}");
-            for text in BREAKS.iter().skip(1).take(2).flat_map(|how| how.said) {
+            for text in BREAKS[1].said {
                 assert!(said.err.contains(text), "{text} is not in {}", said.err);
             }
+            assert!(said.err.contains("2 problems in all"), "{}", said.err);
         }
         // Nothing was exchanged, and what is read again is refused as a whole.
         let said = service.asked(Speech::English, &["reload"]);
@@ -163,16 +164,18 @@ fn a_broken_candidate_is_refused_while_the_daemon_runs_and_the_active_one_stays(
     });
 }
 
-/// How often each rule was asked and broken is shown for each dataset: what is broken is what was
-/// set aside.
+/// How often each rule was asked and broken is shown for each dataset: a rule that never
+/// runs finds nothing.
 fn rules_ran(datasets: &Listing<cascaded::control::protocol::Dataset>) {
     let with_rows: Vec<_> = datasets.entries.iter().filter(|it| it.rows.due > 0).collect();
     assert!(!with_rows.is_empty());
+    let broken = |it: &cascaded::control::protocol::Dataset| -> u64 {
+        it.rules.iter().map(|rule| rule.broken).sum()
+    };
+    assert!(with_rows.iter().any(|it| broken(it) > 0), "the town has defects");
     for it in with_rows {
         let asked = it.rules.iter().filter(|rule| rule.executed > 0).count();
         assert!(asked > 3, "{}: {:?}", it.dataset, it.rules);
-        let broken: u64 = it.rules.iter().map(|rule| rule.broken).sum();
-        assert!(broken >= it.rows.rejected, "{}: {:?}", it.dataset, it.rules);
         assert!(it.rules.iter().all(|rule| rule.broken <= rule.executed), "{:?}", it.rules);
     }
 }
