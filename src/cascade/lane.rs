@@ -2,6 +2,7 @@
 //! ledger and files.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -196,15 +197,19 @@ pub struct Readers {
     pub(super) live: Arc<Semaphore>,
     pub(super) past: Arc<Semaphore>,
     /// Rows of all datasets of a channel that may be under way or unmerged before the past is read
-    /// on.
-    pub backlog_rows: usize,
+    /// on. Shared by whatever works come.
+    pub backlog_rows: Arc<AtomicUsize>,
 }
 
 impl Default for Readers {
     /// Live lanes have places of their own: a long first load never makes them wait.
     fn default() -> Self {
         let places = || Arc::new(Semaphore::new(2));
-        Self { live: places(), past: places(), backlog_rows: BACKLOG_ROWS }
+        Self {
+            live: places(),
+            past: places(),
+            backlog_rows: Arc::new(AtomicUsize::new(BACKLOG_ROWS)),
+        }
     }
 }
 
@@ -372,5 +377,6 @@ fn describe(drift: &Drift) -> (&'static str, String) {
         Drift::UnlistedCode(code) => ("reply-code", code.clone()),
         Drift::UnlistedValue(path, _value) => ("reply-value", path.clone()),
         Drift::MissingPath(path) => ("reply-missing", path.clone()),
+        Drift::RefusedCode(code) => ("dictionary", code.clone()),
     }
 }

@@ -25,6 +25,7 @@ mod pack;
 mod parcel;
 mod receive;
 mod reconcile;
+mod refusals;
 mod register;
 mod revoked;
 mod settle;

@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -446,7 +447,7 @@ impl Observe {
             })
             .await;
         // The backlog of all datasets shares one budget; a live lane always has its own share.
-        let most = self.crew.readers.backlog_rows;
+        let most = self.crew.readers.backlog_rows.load(Ordering::Relaxed);
         let within = all < most
             || crate::crash::sabotaged("endless-backlog")
             || lane == Lane::Live && own < LIVE_ROWS;

@@ -48,6 +48,7 @@ pub struct Settle {
     next_beat: Timestamp,
     next_retirement: Timestamp,
     revoked: super::revoked::Sweep,
+    refusals: super::refusals::Watcher,
     failures: u32,
 }
 
@@ -58,6 +59,7 @@ impl Stage for Settle {
         did |= self.follow_reviews().await?;
         did |= self.merge().await?;
         self.revoked.step(&self.crew, &self.channel).await?;
+        self.refusals.step(&self.crew, &self.channel).await?;
         self.beat().await?;
         self.retire().await?;
         let leftovers = self.crew.ledger.spool_leftovers(LEFTOVERS).await?;
@@ -69,6 +71,7 @@ impl Stage for Settle {
         let idle = self.crew.after(self.crew.pace.idle).min(self.next_review);
         let idle = if self.next_beat > self.crew.now() { idle.min(self.next_beat) } else { idle };
         let idle = self.revoked.next().map_or(idle, |next| idle.min(next));
+        let idle = self.refusals.next().map_or(idle, |next| idle.min(next));
         let next = self.crew.ledger.next_inquiry_at(self.channel.id.clone()).await?;
         let soon = self.crew.after(Duration::from_millis(200));
         Ok(Progress::Idle(next.map_or(idle, |next| next.max(soon)).min(idle)))
@@ -98,6 +101,7 @@ impl Settle {
             next_beat: Timestamp::MIN,
             next_retirement: Timestamp::MIN,
             revoked: super::revoked::Sweep::default(),
+            refusals: super::refusals::Watcher::default(),
             failures: 0,
         }
     }

@@ -176,8 +176,9 @@ pub fn standard_directory(folders: &[PathBuf], name: &str) -> Option<PathBuf> {
 /// Every problem of the directory.
 pub fn standard_at(directory: &Path) -> Result<Standard, Vec<Problem>> {
     let place = directory.display().to_string();
-    let files = standard::files(directory)
-        .map_err(|error| vec![Problem::new(&place, &error.to_string())])?;
+    let files = standard::files(directory).map_err(|error| {
+        vec![Problem::coded(&place, &logs::Chain(&error).to_string(), error.code().as_str())]
+    })?;
     standard::load(&files).map_err(|list| {
         let told = list.iter();
         told.map(|it| Problem::coded(&place, &it.to_string(), it.code.as_str())).collect()
@@ -189,25 +190,11 @@ fn standards(folders: &[PathBuf], problems: &mut Vec<Problem>) -> BTreeMap<Strin
     let mut found = BTreeMap::new();
     for folder in folders {
         for directory in versions(folder, problems) {
-            let files = match standard::files(&directory) {
-                Ok(files) => files,
-                Err(error) => {
-                    problems
-                        .push(Problem::new(&directory.display().to_string(), &error.to_string()));
-                    continue;
-                }
-            };
-            match standard::load(&files) {
+            match standard_at(&directory) {
                 Ok(loaded) => {
                     found.insert(loaded.id().as_str().to_owned(), Arc::new(loaded));
                 }
-                Err(list) => problems.extend(list.iter().map(|problem| {
-                    Problem::coded(
-                        &directory.display().to_string(),
-                        &problem.to_string(),
-                        problem.code.as_str(),
-                    )
-                })),
+                Err(list) => problems.extend(list),
             }
         }
     }

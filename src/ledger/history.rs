@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::rejects::Reject;
-use super::{Error, Ledger, Result, identity, instant, stored};
+use super::{Error, Ledger, Result, holds, identity, instant, stored};
 use crate::delivery::{ChannelId, DigestSha256, StandardId};
 use crate::fact::{Fact, FactId, Kind, Walk, chain, start};
 
@@ -158,6 +158,7 @@ pub(super) fn in_force(
         )
         .map_err(engine())?;
     if changed > 0 {
+        holds::forget_drift(transaction, Some(channel.as_str()))?;
         let kind = Kind::StandardInForce { standard: standard.clone() };
         record(transaction, Some(channel), scope, kind, now)?;
     }

@@ -8,6 +8,11 @@ use super::{Error, Ledger, Result, history, instant, stored};
 use crate::delivery::{Batch, ChannelId};
 use crate::fact::Kind;
 
+/// Signs of drift of one kind on one channel that are told apart.
+pub const MOST_DRIFT: u32 = 200;
+/// Stands for what is not told apart.
+const OTHER_DRIFT: &str = "…";
+
 /// How far a hold reaches.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Scope {
@@ -95,12 +100,10 @@ impl Ledger {
         .await
     }
 
-    /// Holds are lifted: those of a channel, or all. Returns how many.
+    /// Holds are lifted and drift is forgotten: those of a channel, or all. Returns how many holds.
     pub async fn holds_lifted(&self, channel: Option<ChannelId>) -> Result<usize> {
-        self.write("lift holds", move |transaction, now| {
-            lift(transaction, channel.as_ref(), now)
-        })
-        .await
+        self.write("lift holds", move |transaction, now| lift(transaction, channel.as_ref(), now))
+            .await
     }
 
     /// The province did something its standard does not say.
@@ -111,22 +114,38 @@ impl Ledger {
         subject: String,
         details: Vec<String>,
     ) -> Result<()> {
+        let details = details.into_iter().map(|detail| (detail, 1)).collect();
+        self.drift_counted(channel, kind, subject, details).await
+    }
+
+    /// As [`Ledger::drift_seen`], each detail with how often it was met. Of one kind on a channel
+    /// at most [`MOST_DRIFT`] are told apart; what comes after them counts under `…`.
+    pub async fn drift_counted(
+        &self,
+        channel: ChannelId,
+        kind: &'static str,
+        subject: String,
+        details: Vec<(String, u64)>,
+    ) -> Result<()> {
         self.write("record drift", move |transaction, now| {
-            for detail in &details {
-                let seen: i64 = transaction
+            for (detail, times) in &details {
+                let detail = known_or_other(transaction, (&channel, kind, &subject), detail)?;
+                let times = i64::try_from(*times).unwrap_or(i64::MAX);
+                let is_new: bool = transaction
                     .query_row(
-                        "INSERT INTO drift (channel, kind, subject, detail, since, last_at)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+                        "INSERT INTO drift (channel, kind, subject, detail, count, since, last_at)
+                         VALUES (?1, ?2, ?3, ?4, ?6, ?5, ?5)
                          ON CONFLICT (channel, kind, subject, detail)
-                         DO UPDATE SET count = count + 1, last_at = excluded.last_at
-                         RETURNING count",
-                        params![channel.as_str(), kind, subject, detail, stored(now)],
+                         DO UPDATE SET count = count + excluded.count, last_at = excluded.last_at
+                         RETURNING count = ?6",
+                        params![channel.as_str(), kind, subject, detail, stored(now), times],
                         |row| row.get(0),
                     )
                     .map_err(Error::engine("record drift"))?;
                 // History names a drift once; how often it was met is in the table.
-                if seen == 1 {
-                    let fact = Kind::Drift { operation: subject.clone(), code: detail.clone() };
+                if is_new {
+                    let (operation, code) = (subject.clone(), detail.to_owned());
+                    let fact = Kind::Drift { operation, code };
                     history::record(transaction, Some(&channel), kind, fact, now)?;
                 }
             }
@@ -163,7 +182,7 @@ impl Ledger {
     }
 }
 
-/// Lifts the holds of a channel, or all; how many.
+/// Lifts the holds of a channel, or all, and forgets its drift; how many holds.
 pub(super) fn lift(
     transaction: &Transaction<'_>,
     channel: Option<&ChannelId>,
@@ -176,6 +195,7 @@ pub(super) fn lift(
             params![channel.map(ChannelId::as_str)],
         )
         .map_err(Error::engine("lift holds"))?;
+    forget_drift(transaction, channel.map(ChannelId::as_str))?;
     for hold in &lifted {
         if let Scope::Operation(operation) = &hold.scope {
             let kind = Kind::DriftSettled { operation: operation.clone() };
@@ -183,6 +203,32 @@ pub(super) fn lift(
         }
     }
     Ok(lifted.len())
+}
+
+/// The detail as it stands or may stand in the table, or the one for all that do not fit.
+fn known_or_other<'d>(
+    transaction: &Transaction<'_>,
+    (channel, kind, subject): (&ChannelId, &str, &str),
+    detail: &'d str,
+) -> Result<&'d str> {
+    let fits: bool = transaction
+        .query_row(
+            "SELECT count(*) < ?5 OR coalesce(max(subject = ?3 AND detail = ?4), 0)
+             FROM drift WHERE channel = ?1 AND kind = ?2",
+            params![channel.as_str(), kind, subject, detail, MOST_DRIFT],
+            |row| row.get(0),
+        )
+        .map_err(Error::engine("count drift"))?;
+    Ok(if fits { detail } else { OTHER_DRIFT })
+}
+
+/// What drifted on a channel is forgotten: its standard is another one, or somebody acted on it.
+/// What still drifts is met again.
+pub(super) fn forget_drift(transaction: &Transaction<'_>, channel: Option<&str>) -> Result<()> {
+    transaction
+        .execute("DELETE FROM drift WHERE ?1 IS NULL OR channel = ?1", params![channel])
+        .map(drop)
+        .map_err(Error::engine("forget drift"))
 }
 
 pub(super) fn place(

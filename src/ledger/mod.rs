@@ -21,6 +21,7 @@
 //! send the same batch under the same name. A restored ledger starts a new incarnation in which
 //! every link is unknown and reconciling comes first.
 
+mod answered;
 mod answers;
 mod backup;
 mod batches;
@@ -56,6 +57,7 @@ mod verdicts;
 #[cfg(test)]
 mod tests;
 
+pub use answered::Answered;
 pub use answers::Ended;
 pub use backup::restore;
 pub use batches::Waiting;
@@ -63,7 +65,7 @@ pub use cutover::{Activation, CUT_OVER, CutOver, CutOverAsked, NewStandard, Open
 pub use error::Error;
 pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, UNREADABLE_KEY};
 pub use history::{Act, Actor};
-pub use holds::{Drift, Hold, Scope};
+pub use holds::{Drift, Hold, MOST_DRIFT, Scope};
 pub use identity::Identity;
 pub use inbox::{InboxCount, InboxLine, Told};
 pub use inspect::{Report, verify_folder};

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::problem::Code;
 use crate::delivery::DigestSha256;
 
 /// Path within the directory, with `/`, to content.
@@ -53,6 +54,16 @@ pub enum FilesError {
         /// Which file or folder.
         path: PathBuf,
     },
+}
+
+impl FilesError {
+    /// Which kind of mistake of a directory it is.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Outside { .. } => Code::Outside,
+            Self::List { .. } | Self::Read { .. } | Self::TooLarge { .. } => Code::File,
+        }
+    }
 }
 
 /// Reads a standard's directory: plain files only, bounded in number, depth and size. A symbolic

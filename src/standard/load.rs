@@ -19,6 +19,15 @@ use crate::wire::{Compression, Media, Namespaces, Path};
 /// Loads a standard from its files: reads the tables, compiles them, builds a sample of every
 /// message and reads it back. Nothing is loaded while there is a single problem.
 pub fn load(files: &Files) -> Result<Standard, Vec<Problem>> {
+    compile(files).map_err(|mut list| {
+        settings::place(files, &mut list);
+        list.sort_by(|one, other| (&one.file, one.row).cmp(&(&other.file, other.row)));
+        list.dedup();
+        list
+    })
+}
+
+fn compile(files: &Files) -> Result<Standard, Vec<Problem>> {
     let (tables, mut list) = tables(files);
     // Without its settings nothing else of a directory can be judged.
     let is_unread =
@@ -57,12 +66,7 @@ pub fn load(files: &Files) -> Result<Standard, Vec<Problem>> {
     if list.is_empty() {
         prove::prove(&standard, &mut list);
     }
-    if list.is_empty() {
-        return Ok(standard);
-    }
-    list.sort_by(|one, other| (&one.file, one.row).cmp(&(&other.file, other.row)));
-    list.dedup();
-    Err(list)
+    if list.is_empty() { Ok(standard) } else { Err(list) }
 }
 
 /// The medium of front-end tables.
@@ -144,6 +148,7 @@ fn check_settings(settings: &Settings, list: &mut Vec<Problem>) {
     }
     operation::check_names(&settings.operations, &mut problems);
     reply::check_classes(&settings.reply.classes, "reply", &mut problems);
+    reply::check_dictionary(&settings.reply, &mut problems);
     for operation in &settings.operations {
         reply::check_classes(&operation.outcomes, &operation.name, &mut problems);
     }
@@ -258,10 +263,9 @@ fn compile_operation(
         match tables.replies.get(name) {
             Some(table) => rows.extend(table),
             None => {
-                let what = format!("there is no table `replies/{name}.csv`");
                 let known = tables.replies.keys().map(String::as_str);
                 let mut problems = Problems::new(list, settings::FILE);
-                problems.add_unknown(Code::File, (None, &written.name), what, name, known);
+                problems.add_missing((None, &written.name), ("replies", name), known);
             }
         }
     }
@@ -271,6 +275,7 @@ fn compile_operation(
     let reply = reply::compile(
         rows,
         (classes, operation::is_query(&written.name)),
+        &settings.reply.dictionary,
         &parts.reply_context(),
         &mut Problems::new(list, &file),
     );
@@ -312,11 +317,10 @@ fn compile_message(
         return None;
     }
     let Some(rows) = tables.messages.get(&written.message) else {
-        let what = format!("there is no table `messages/{}.csv`", written.message);
         let known = tables.messages.keys().map(String::as_str);
         let mut problems = Problems::new(list, settings::FILE);
         let place = (None, written.name.as_str());
-        problems.add_unknown(Code::File, place, what, &written.message, known);
+        problems.add_missing(place, ("messages", &written.message), known);
         return None;
     };
     let file = format!("messages/{}.csv", written.message);
@@ -399,8 +403,8 @@ fn check_inbox(tables: &Tables, list: &mut Vec<Problem>) {
     for inbox in all {
         let shown = format!("inbox[{}]", inbox.table);
         let Some(columns) = tables.replies.get(&inbox.reply) else {
-            let what = format!("there is no table `replies/{}.csv`", inbox.reply);
-            problems.add(Code::File, None, &shown, what);
+            let known = tables.replies.keys().map(String::as_str);
+            problems.add_missing((None, &shown), ("replies", &inbox.reply), known);
             continue;
         };
         let named = [&inbox.key, &inbox.date, &inbox.action, &inbox.by];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::condition::{self, Condition};
-use super::problem::{Code, Problems};
+use super::problem::{Code, Problems, missing};
 use super::tables::{BASES, CodeRow, FieldRow};
 use super::value::{self, Source, Surroundings};
 use super::vocabulary::needed_words;
@@ -496,9 +496,9 @@ impl RowReader<'_, '_, '_> {
             return None;
         }
         let Some(codes) = self.context.codes.get(&name).cloned() else {
-            let what = format!("there is no code list `codes/{name}.csv`");
             let known = self.context.codes.keys().map(String::as_str);
-            self.wrong_word(Code::File, what, &name, known);
+            let (code, what) = missing("codes", &name);
+            self.wrong_word(code, what, &name, known);
             return None;
         };
         Some(codes)

@@ -136,7 +136,9 @@ pub(super) fn order(operations: &[OperationSettings], list: &mut Vec<Problem>) -
         needs.keys().filter(|kind| !order.contains(kind)).map(|kind| kind.as_str()).collect();
     if !circle.is_empty() {
         let what = format!("these need one another in a circle: {}", circle.join(", "));
-        problems.add(Code::Cycle, None, "operation.needs", what);
+        // The line of the first of them; each of its needs is in the circle or leads into it.
+        let first = circle.first().copied().unwrap_or_default();
+        problems.add(Code::Cycle, None, &format!("operation[{first}.register].needs"), what);
     }
     order
 }

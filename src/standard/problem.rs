@@ -148,6 +148,28 @@ impl<'a> Problems<'a> {
     }
 }
 
+impl Problems<'_> {
+    /// A table of `folder` that is named and not there.
+    pub(super) fn add_missing<'c>(
+        &mut self,
+        place: (Option<usize>, &str),
+        (folder, name): (&str, &str),
+        known: impl IntoIterator<Item = &'c str>,
+    ) {
+        let (code, what) = missing(folder, name);
+        self.add_unknown(code, place, what, name, known);
+    }
+}
+
+/// What is wrong with the name of a table that is not there.
+pub(super) fn missing(folder: &str, name: &str) -> (Code, String) {
+    if name.contains(['/', '\\']) {
+        (Code::Outside, format!("`{folder}/{name}.csv` leaves the folder `{folder}`"))
+    } else {
+        (Code::File, format!("there is no table `{folder}/{name}.csv`"))
+    }
+}
+
 /// Which rule a value breaks.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum LackRule {

@@ -79,6 +79,8 @@ pub enum Drift {
     UnlistedValue(String, String),
     /// A path that the table requires and the reply does not have.
     MissingPath(String),
+    /// A refusal of a value that stands in the standard's code list: its code.
+    RefusedCode(String),
 }
 
 impl Reading {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::message::Codes;
 use super::problem::{Code, Problems};
 use super::reading::{Drift, Held, HttpAnswer, Reading, RowJudgement};
-use super::settings::{Class, Classes};
+use super::settings::{Class, Classes, Replies};
 use super::tables::{BASES, ReplyRow};
 use super::vocabulary::{needed_reply_words, reply_words};
 use crate::delivery::{LinkState, Outcome, Receipt, Verdict};
@@ -120,6 +120,8 @@ pub(super) struct Reply {
     is_query: bool,
     /// Own classes first, then the standard's.
     classes: [Classes; 2],
+    /// Refusals of a value for its code list.
+    dictionary: Vec<String>,
 }
 
 /// What compiling needs to know of the directory.
@@ -162,10 +164,9 @@ pub(super) fn check_rows(rows: &[ReplyRow], context: &Context<'_>, problems: &mu
             ("", None) => {}
             (name, _) => match context.codes.get(name) {
                 None => {
-                    let what = format!("there is no code list `codes/{name}.csv`");
                     let known = context.codes.keys().map(String::as_str);
                     let place = (Some(row.row), row.path.as_str());
-                    problems.add_unknown(Code::File, place, what, name, known);
+                    problems.add_missing(place, ("codes", name), known);
                 }
                 Some(codes) => check_words(row, meaning, codes, problems),
             },
@@ -192,11 +193,12 @@ fn check_words(row: &ReplyRow, meaning: Meaning, codes: &Codes, problems: &mut P
 pub(super) fn compile<'r>(
     rows: impl IntoIterator<Item = &'r ReplyRow>,
     (classes, is_query): ([Classes; 2], bool),
+    dictionary: &[String],
     context: &Context<'_>,
     problems: &mut Problems<'_>,
 ) -> Reply {
-    let namespaces = context.namespaces.clone();
-    let mut reply = Reply { classes, is_query, namespaces, ..Reply::default() };
+    let (namespaces, dictionary) = (context.namespaces.clone(), dictionary.to_vec());
+    let mut reply = Reply { classes, dictionary, is_query, namespaces, ..Reply::default() };
     for row in rows {
         let Some(meaning) = Meaning::parse(&row.meaning) else { continue };
         let (place, below) = match row.path.strip_prefix("header:") {
@@ -292,6 +294,11 @@ impl Reply {
         reading.absent = class == Some(Class::Absent);
         if matches!(reading.outcome, Outcome::Unlisted { .. }) {
             reading.drift.push(Drift::UnlistedCode(class_code));
+        }
+        if matches!(reading.outcome, Outcome::Refused { .. })
+            && self.dictionary.iter().any(|glob| glob_matches(glob, &reading.code))
+        {
+            reading.drift.push(Drift::RefusedCode(reading.code.clone()));
         }
         if let Some(document) = document {
             self.content(http, document, &mut reading);
@@ -493,6 +500,16 @@ pub(super) fn check_classes(classes: &Classes, subject: &str, problems: &mut Pro
                 let what = format!("code `{glob}` is both {a} and {b}");
                 problems.add(Code::Reply, None, subject, what);
             }
+        }
+    }
+}
+
+/// Reports codes of the dictionary that no class refuses: they would never be met.
+pub(super) fn check_dictionary(written: &Replies, problems: &mut Problems<'_>) {
+    for glob in &written.dictionary {
+        if class_in(&written.classes, glob) != Some(Class::Refused) {
+            let what = format!("code `{glob}` of `dictionary` is not `refused`");
+            problems.add(Code::Reply, None, "reply.dictionary", what);
         }
     }
 }

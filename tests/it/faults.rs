@@ -1,6 +1,7 @@
 //! What the province does to us, and how it must end: nothing lost, nothing doubled, and only what
 //! is really wrong set aside. The daemon runs in this process against a rehearsal platform.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cascaded::clock::Clock;
@@ -365,8 +366,8 @@ fn a_first_load_larger_than_the_backlog_waits_and_loses_nothing() {
         let city = town(8_000, &clock, |plan| plan.seed = 27).await;
         let faults = city.platform.faults();
         faults.play(Play::always("rows.*", Fault::ServerError { status: 503 }));
-        let mut app = cascaded::app::App::build(city.configuration(), clock.clone()).await.unwrap();
-        app.crew.readers.backlog_rows = BACKLOG;
+        let app = cascaded::app::App::build(city.configuration(), clock.clone()).await.unwrap();
+        app.crew.readers.backlog_rows.store(BACKLOG, Ordering::Relaxed);
         let mut daemon = TestDaemon::started(app, &clock);
         daemon.step = Duration::from_secs(1);
         daemon

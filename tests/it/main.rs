@@ -12,6 +12,7 @@ mod conformance;
 mod crash;
 mod deadlines;
 mod delivery;
+mod drift;
 mod durability;
 mod example;
 mod families;
@@ -27,6 +28,7 @@ mod reload;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;
+mod sixth;
 mod support;
 mod tables;
 mod tidy;

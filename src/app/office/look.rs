@@ -274,6 +274,8 @@ impl Look {
             let kind = match seen.kind.as_str() {
                 "reply-code" => metrics::Drift::ReplyCode,
                 "unreadable" => metrics::Drift::Unreadable,
+                "dictionary" | "reply-value" => metrics::Drift::Dictionary,
+                "refused-more" | "failed-more" => metrics::Drift::Refusals,
                 _ => metrics::Drift::ReplyField,
             };
             *drift.entry(kind).or_default() += seen.count;

@@ -28,7 +28,7 @@ pub(super) fn compare(from: &Tables, to: &Tables, found: &mut Found) {
         }
         let section = key.split('.').next().unwrap_or_default();
         let change = match section {
-            "reply" => continue,
+            "reply" if key != "reply.dictionary" => continue,
             "sign" => Change::Signing,
             "auth" => Change::Authentication,
             "limits" => Change::Limit,

@@ -1,12 +1,14 @@
 //! History is written with its events.
 
+use std::time::Duration;
+
 use super::*;
-use crate::delivery::RejectKind;
+use crate::delivery::{LinkState, RejectKind};
 use crate::fact::{JobAct, Kind};
-use crate::ledger::{Actor, Ended, Judged, PassKind, Progress, Resync};
+use crate::ledger::{Actor, Ended, Judged, MOST_DRIFT, PassKind, Progress, Resync};
 
 fn kinds(bench: &Bench, ledger: &Ledger) -> Vec<Kind> {
-    let facts = bench.run(ledger.facts(1, 100)).unwrap();
+    let facts = bench.run(ledger.facts(1, 1_000)).unwrap();
     facts.into_iter().map(|(_, fact)| fact.kind).collect()
 }
 
@@ -124,6 +126,68 @@ fn drift_is_told_once_and_a_standard_when_it_changes() {
     let kinds = kinds(&bench, &ledger);
     assert_eq!(kinds.len(), 3, "{kinds:?}");
     assert!(matches!(kinds[0], Kind::Drift { .. }));
+}
+
+#[test]
+fn drift_is_bounded_counted_and_forgotten_with_its_standard() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    let seen = |code: String, times| {
+        let of = "rows.upsert".to_owned();
+        bench.run(ledger.drift_counted(channel(), "reply-code", of, vec![(code, times)])).unwrap();
+    };
+    for at in 0..MOST_DRIFT + 20 {
+        seen(format!("C-{at}"), 3);
+    }
+    seen("C-0".to_owned(), 4);
+    let drift = bench.run(ledger.drift()).unwrap();
+    assert_eq!(drift.len(), MOST_DRIFT as usize + 1);
+    let count = |detail: &str| drift.iter().find(|it| it.detail == detail).map(|it| it.count);
+    assert_eq!((count("C-0"), count("…")), (Some(7), Some(60)));
+    let facts = kinds(&bench, &ledger).len();
+    assert_eq!(facts, drift.len());
+    let digest = DigestSha256::of(b"other");
+    let spoken =
+        ledger.standard_in_force(channel(), "*".to_owned(), StandardId::from("a/2"), digest);
+    assert!(bench.run(spoken).unwrap());
+    assert_eq!(bench.run(ledger.drift()).unwrap(), []);
+}
+
+#[test]
+fn what_was_answered_is_counted_by_reason_and_within_its_span() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    let away = |kind, rows| Kind::Rejected { kind, code: "P-1".to_owned(), rows };
+    let told = [
+        Kind::Confirmed { rows: 5, evidence: Evidence::Receipt },
+        Kind::Placed { rows: 2 },
+        Kind::Link { from: LinkState::Sent, to: LinkState::Exists, code: None },
+        Kind::Link { from: LinkState::Accepted, to: LinkState::InReview, code: None },
+        away(RejectKind::Local, 100),
+        away(RejectKind::Refused, 3),
+        away(RejectKind::Refused, 4),
+        away(RejectKind::Failed, 6),
+    ];
+    let before = bench.clock.now();
+    bench.clock.advance(Duration::from_secs(60));
+    for kind in told {
+        let write = ledger.write("tell", move |transaction, now| {
+            super::super::history::record(transaction, Some(&channel()), "d", kind, now)
+        });
+        bench.run(write).unwrap();
+    }
+    let now = bench.clock.now();
+    let span =
+        |from, until, most| bench.run(ledger.answered(channel(), (from, until), most)).unwrap();
+    let all = span(before, Timestamp::MAX, 100);
+    let reason = |kind| (kind, "P-1".to_owned());
+    assert_eq!((all.taken, all.total()), (8, 21));
+    let expected = [(reason(RejectKind::Refused), 7), (reason(RejectKind::Failed), 6)];
+    assert_eq!(all.turned_away, expected.into());
+    assert_eq!(span(before, now, 100).total(), 0);
+    assert_eq!(span(before, Timestamp::MAX, 2).total(), 10);
+    let elsewhere = ledger.answered(ChannelId::from("other"), (before, Timestamp::MAX), 100);
+    assert_eq!(bench.run(elsewhere).unwrap().total(), 0);
 }
 
 #[test]

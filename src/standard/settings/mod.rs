@@ -1,10 +1,12 @@
 //! `standard.toml` as written: identity, transport, signing, operations, reply classes, limits.
 
+mod lines;
 mod read;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub(super) use lines::place;
 pub(super) use read::read;
 
 use crate::delivery::Evidence;
@@ -57,7 +59,20 @@ pub const KEYS: &[(&str, &[&str])] = &[
         &["algorithm", "key", "over", "join", "encode", "into", "form", "identity", "tolerance"],
     ),
     ("encrypt", &["algorithm", "key", "key_encode", "iv", "over", "encode"]),
-    ("reply", &["common", "accepted", "exists", "absent", "refused", "retry", "auth", "unknown"]),
+    (
+        "reply",
+        &[
+            "common",
+            "accepted",
+            "exists",
+            "absent",
+            "refused",
+            "retry",
+            "auth",
+            "unknown",
+            "dictionary",
+        ],
+    ),
     ("limits", &["rows", "bytes", "reply", "in_flight"]),
     ("deadlines", &["receipt", "verdict", "review"]),
     (
@@ -304,6 +319,9 @@ pub struct Replies {
     pub common: String,
     /// Outcome classes.
     pub classes: Classes,
+    /// Refusals that say "this value is in no code list": globs of codes. What is sent holds only
+    /// codes of the directory's own lists, so that such a refusal tells of a changed dictionary.
+    pub dictionary: Vec<String>,
 }
 
 /// `[limits]`.

@@ -52,7 +52,11 @@ pub(in super::super) fn read(bytes: &[u8], list: &mut Vec<Problem>) -> Settings 
     settings.sign = top.sub("sign", sign);
     settings.encrypt = top.sub("encrypt", encrypt);
     settings.reply = top
-        .sub("reply", |it| Replies { common: it.text("common"), classes: classes(it) })
+        .sub("reply", |it| Replies {
+            common: it.text("common"),
+            classes: classes(it),
+            dictionary: it.texts("dictionary"),
+        })
         .unwrap_or_default();
     settings.limits = top.sub("limits", limits).unwrap_or_default();
     settings.deadlines = top.sub("deadlines", deadlines).unwrap_or_default();

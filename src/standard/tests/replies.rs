@@ -195,3 +195,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_refusal_for_a_code_list_tells_of_a_changed_dictionary() {
+    let mut files = super::shipped();
+    let text = String::from_utf8(files.remove("standard.toml").unwrap()).unwrap();
+    let text = text.replacen("[reply]\n", "[reply]\ndictionary = [\"301*\"]\n", 1);
+    files.insert("standard.toml".to_owned(), text.into_bytes());
+    let listed = load(&files).unwrap();
+    let document = read(&listed, &sample_file("refused.reply.xml"));
+    let told = listed.read_reply("entry.modify", &OK, Some(&document));
+    assert!(matches!(&told.outcome, Outcome::Refused { code, .. } if code == "3012"), "{told:?}");
+    assert_eq!(told.drift, [Drift::RefusedCode("3012".to_owned())]);
+    assert_eq!(reading("entry.modify", "refused.reply.xml").drift, []);
+}

@@ -81,11 +81,17 @@ pub enum Drift {
     ReplyField,
     /// A reply that could not be read at all.
     Unreadable,
+    /// A code list is no longer as the standard has it: a reply's value is in none, or one of ours
+    /// was refused.
+    Dictionary,
+    /// Far more is refused or judged wrong for one reason than in the period before.
+    Refusals,
 }
 
 impl Drift {
     /// Every sign.
-    pub const ALL: [Self; 3] = [Self::ReplyCode, Self::ReplyField, Self::Unreadable];
+    pub const ALL: [Self; 5] =
+        [Self::ReplyCode, Self::ReplyField, Self::Unreadable, Self::Dictionary, Self::Refusals];
 
     /// The word used as a label.
     pub fn as_str(self) -> &'static str {
@@ -93,6 +99,8 @@ impl Drift {
             Self::ReplyCode => "reply-code",
             Self::ReplyField => "reply-field",
             Self::Unreadable => "unreadable",
+            Self::Dictionary => "dictionary",
+            Self::Refusals => "refusals",
         }
     }
 }

@@ -5,3 +5,4 @@ mod canary;
 mod changeover;
 mod configuration;
 mod operators;
+mod standards;
