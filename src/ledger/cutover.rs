@@ -143,14 +143,12 @@ impl Ledger {
             // What held the old standard does not hold the new: a crash right after this must not
             // leave it so.
             holds::lift(transaction, Some(&channel), now)?;
-            for step in [
-                "UPDATE link SET sent = NULL WHERE channel = ?1 AND state = 'refused'",
-                "DELETE FROM drift WHERE channel = ?1",
-            ] {
-                transaction
-                    .execute(step, [channel.as_str()])
-                    .map_err(Error::engine("begin anew under a standard"))?;
-            }
+            transaction
+                .execute(
+                    "UPDATE link SET sent = NULL WHERE channel = ?1 AND state = 'refused'",
+                    [channel.as_str()],
+                )
+                .map_err(Error::engine("begin anew under a standard"))?;
             Ok(true)
         })
         .await

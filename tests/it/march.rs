@@ -110,10 +110,16 @@ fn activate(dry_run: bool) -> Request {
 }
 
 async fn cut_over(daemon: &TestDaemon, request: Request) -> CutOver {
-    match ask(daemon, request).await {
-        Response::CutOver(report) => report,
-        other => panic!("{other:?}"),
-    }
+    let answer = ask(daemon, request).await;
+    let Response::CutOver(report) = answer else { panic!("{answer:?}") };
+    report
+}
+
+/// The code of the failure that a request meets.
+async fn refused(daemon: &TestDaemon, request: Request) -> String {
+    let answer = ask(daemon, request).await;
+    let Response::Failed(failure) = answer else { panic!("{answer:?}") };
+    failure.code
 }
 
 /// Waits until the job is done; what came of it.
@@ -215,10 +221,7 @@ fn an_unprepared_city_hears_of_it_at_once_and_goes_over_and_back_without_a_resta
         assert_green(&city, &daemon, NEW).await;
         assert!(superseded(&daemon).await > 0, "what waited was cut again");
         assert_eq!(organisations(&city), said, "what says nothing new is not sent again");
-        match ask(&daemon, activate(false)).await {
-            Response::Failed(failure) => assert_eq!(failure.code, "E-STANDARD-IN-FORCE"),
-            other => panic!("{other:?}"),
-        }
+        assert_eq!(refused(&daemon, activate(false)).await, "E-STANDARD-IN-FORCE");
 
         // A reload and a restart keep it, and say so until the file is edited.
         daemon.app.foreman.reload().await.unwrap();
@@ -259,9 +262,10 @@ fn opened(city: &TestCity, clock: &Clock) -> Ledger {
 
 /// What the cut-over's transaction is told.
 fn made(city: &TestCity) -> NewStandard {
-    let standard = city.configuration().standards[NEW].clone();
+    let configuration = city.configuration();
+    let standard = configuration.standards.get(NEW).expect("it stands in the folder");
     let map = city.path().join("standards").join(NEW).join(UPPER_IDS_FILE);
-    let ids = UpperIds::read(&std::fs::read(map).unwrap(), &standard).unwrap();
+    let ids = UpperIds::read(&std::fs::read(map).unwrap(), standard).unwrap();
     NewStandard {
         channel: "province".into(),
         standard: standard.id().clone(),
@@ -283,10 +287,9 @@ async fn asked(ledger: &Ledger) -> u64 {
         back: false,
         at: ledger.clock().now(),
     };
-    match ledger.cut_over_asked(asked, "a test".to_owned()).await.unwrap() {
-        CutOverAsked::Made(number) => number,
-        other => panic!("{other:?}"),
-    }
+    let answer = ledger.cut_over_asked(asked, "a test".to_owned()).await.unwrap();
+    let CutOverAsked::Made(number) = answer else { panic!("it is known or busy") };
+    number
 }
 
 #[test]
