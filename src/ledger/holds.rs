@@ -182,32 +182,6 @@ impl Ledger {
     }
 }
 
-<<<<<<< HEAD
-=======
-/// Lifts the holds of a channel, or all, and forgets its drift; how many holds.
-pub(super) fn lift(
-    transaction: &Transaction<'_>,
-    channel: Option<&ChannelId>,
-    now: Timestamp,
-) -> Result<usize> {
-    let lifted = list(transaction, channel)?;
-    transaction
-        .execute(
-            "DELETE FROM hold WHERE ?1 IS NULL OR channel = ?1",
-            params![channel.map(ChannelId::as_str)],
-        )
-        .map_err(Error::engine("lift holds"))?;
-    forget_drift(transaction, channel.map(ChannelId::as_str))?;
-    for hold in &lifted {
-        if let Scope::Operation(operation) = &hold.scope {
-            let kind = Kind::DriftSettled { operation: operation.clone() };
-            history::record(transaction, Some(&hold.channel), operation, kind, now)?;
-        }
-    }
-    Ok(lifted.len())
-}
-
->>>>>>> switch
 /// The detail as it stands or may stand in the table, or the one for all that do not fit.
 fn known_or_other<'d>(
     transaction: &Transaction<'_>,
@@ -232,7 +206,6 @@ pub(super) fn forget_drift(transaction: &Transaction<'_>, channel: Option<&str>)
         .execute("DELETE FROM drift WHERE ?1 IS NULL OR channel = ?1", params![channel])
         .map(drop)
         .map_err(Error::engine("forget drift"))
-<<<<<<< HEAD
 }
 
 /// Lifts the holds of a channel, or all, and forgets drift; how many holds.
@@ -256,8 +229,6 @@ pub(super) fn lift(
         }
     }
     Ok(lifted.len())
-=======
->>>>>>> switch
 }
 
 pub(super) fn place(
