@@ -15,6 +15,8 @@ use cascaded::clock::Clock;
 use cascaded::delivery::{BatchId, Receipt};
 use cascaded::demo::compare;
 use cascaded::ledger::Ended;
+#[cfg(feature = "sabotage")]
+use cascaded::rehearsal::{Fault, Play};
 use rusqlite::Connection;
 
 use crate::real::{
@@ -24,6 +26,8 @@ use crate::real::{
 use crate::support::daemon::{TestCity, TestDaemon, assert_content, run};
 use crate::support::plain::{settings, write_catalogue};
 use crate::support::postgres::Server;
+#[cfg(feature = "sabotage")]
+use crate::support::process::End;
 use crate::support::process::Line;
 use crate::support::shared_data;
 use crate::support::town::{Dice, open, small_batches, unannounced};
@@ -264,13 +268,14 @@ async fn killed_over(growing: &mut Growing, kills: u64, what: &str) {
     let mut allowed: BTreeMap<String, u64> = BTreeMap::new();
     let mut moments: BTreeMap<&str, u64> = BTreeMap::new();
     let bytes = 20_000 + growing.rows / kills * 120;
+    let points = ended_at_every_point(growing, &line, &mut allowed, kills).await;
     // A stage that chance has left out is aimed at in further lives, up to as many again.
     for life in 0..2 * kills {
         let wanting = hits.iter().find(|(_, hits)| **hits == 0).map(|(stage, _)| *stage);
         if life >= kills && wanting.is_none() {
             break;
         }
-        growing.go_on(life, kills);
+        growing.go_on(points + life, points + kills);
         let wanting = wanting.filter(|_| life * 2 >= kills);
         if wanting == Some("catalogue") || life % 5 == 3 {
             growing.rename_an_entry(life);
@@ -304,6 +309,48 @@ async fn killed_over(growing: &mut Growing, kills: u64, what: &str) {
     for (stage, hits) in &hits {
         assert!(*hits > 0, "nobody died: {stage}");
     }
+}
+
+/// One life ends at every named point, over the first of the rows; how many lives that were.
+#[cfg(feature = "sabotage")]
+async fn ended_at_every_point(
+    growing: &mut Growing,
+    line: &Line,
+    allowed: &mut BTreeMap<String, u64>,
+    kills: u64,
+) -> u64 {
+    let points = cascaded::crash::POINTS.len() as u64;
+    for (life, point) in (0..).zip(cascaded::crash::POINTS) {
+        growing.go_on(life, points + kills);
+        growing.rename_an_entry(life);
+        // One answer is lost and one batch refused, so that every stage has work.
+        let faults = growing.city.platform.faults();
+        faults.clear();
+        faults.play(Play::next("rows.upsert", 1, Fault::LoseAnswer));
+        faults.play(Play::next("rows.upsert", 1, Fault::Refuse { code: "3001".to_owned() }));
+        line.start(&[("CASCADED_CRASH_AT", &format!("{point}:1"))], None);
+        assert_eq!(line.aborted(), End::Aborted, "{point}\n{}", line.errors());
+        let (_, open) = growing.autopsy();
+        open.into_iter().for_each(|batch| *allowed.entry(batch).or_default() += 1);
+        let early = unannounced(&growing.city);
+        assert!(early.is_empty(), "{point}: {early:?}");
+    }
+    growing.city.platform.faults().clear();
+    println!("one life ended at each of {points} named points");
+    points
+}
+
+/// Named points need a build of their own.
+#[cfg(not(feature = "sabotage"))]
+#[expect(clippy::unused_async, reason = "as in the build that has the points")]
+async fn ended_at_every_point(
+    _growing: &mut Growing,
+    _line: &Line,
+    _allowed: &mut BTreeMap<String, u64>,
+    _kills: u64,
+) -> u64 {
+    println!("not run: named crash points (build with --features sabotage, as tests/run does)");
+    0
 }
 
 async fn everything_is_there(growing: &Growing, allowed: &BTreeMap<String, u64>, what: &str) {
