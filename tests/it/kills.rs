@@ -268,7 +268,7 @@ async fn killed_over(growing: &mut Growing, kills: u64, what: &str) {
     let mut allowed: BTreeMap<String, u64> = BTreeMap::new();
     let mut moments: BTreeMap<&str, u64> = BTreeMap::new();
     let bytes = 20_000 + growing.rows / kills * 120;
-    let points = ended_at_every_point(growing, &line, &mut allowed, kills).await;
+    let points = ended_at_every_point(growing, &line, &mut allowed, kills);
     // A stage that chance has left out is aimed at in further lives, up to as many again.
     for life in 0..2 * kills {
         let wanting = hits.iter().find(|(_, hits)| **hits == 0).map(|(stage, _)| *stage);
@@ -313,7 +313,7 @@ async fn killed_over(growing: &mut Growing, kills: u64, what: &str) {
 
 /// One life ends at every named point, over the first of the rows; how many lives that were.
 #[cfg(feature = "sabotage")]
-async fn ended_at_every_point(
+fn ended_at_every_point(
     growing: &mut Growing,
     line: &Line,
     allowed: &mut BTreeMap<String, u64>,
@@ -342,8 +342,7 @@ async fn ended_at_every_point(
 
 /// Named points need a build of their own.
 #[cfg(not(feature = "sabotage"))]
-#[expect(clippy::unused_async, reason = "as in the build that has the points")]
-async fn ended_at_every_point(
+fn ended_at_every_point(
     _growing: &mut Growing,
     _line: &Line,
     _allowed: &mut BTreeMap<String, u64>,
