@@ -114,12 +114,15 @@ fn a_town_is_carried_by_a_standard_that_nobody_programmed() {
         supply(&city);
 
         let daemon = TestDaemon::start(city.configuration(), &clock).await;
+        let confirmed = || async {
+            let flows = daemon.ledger().flows().await.unwrap();
+            flows.iter().map(|flow| flow.counts.confirmed).sum::<u64>()
+        };
+        // Resources are mounted first: nothing is due before that.
+        daemon.wait_until("rows are confirmed", || async { confirmed().await > 0 }).await;
         daemon.settled().await;
         // Batches of five rows, each confirmed by its verdicts and by nothing less.
-        let made = city.made.as_ref().unwrap();
-        let flows = daemon.ledger().flows().await.unwrap();
-        let confirmed: u64 = flows.iter().map(|flow| flow.counts.confirmed).sum();
-        assert!(confirmed > 0 && made.rows > 0);
+        let confirmed = confirmed().await;
         let deliveries = city.platform.deliveries().unwrap();
         let count = |name: &str| deliveries.iter().filter(|it| it.operation == name).count();
         assert!(count("rows.verdict") > 0 && count("entry.register") > 0);
