@@ -108,8 +108,9 @@ async fn carry(demo: &Demo, app: &App, set: &Set, console: &mut Console<'_>) -> 
     console.progress_done();
     let Some(sight) = sight else { return Ok(()) };
     let compared = compare(app).await?;
-    let summary =
-        summary(&sight, compared.iter().map(crate::cascade::Comparison::mismatched).sum());
+    let mismatched = compared.iter().map(crate::cascade::Comparison::mismatched).sum();
+    let at = Some(app.supervisor.clock().now());
+    let summary = summary(&sight, Mismatches { mismatched, at });
     if demo.json {
         console.data(&format!("{}\n", serde_json::to_string_pretty(&summary)?));
     } else {
@@ -126,7 +127,7 @@ async fn carry(demo: &Demo, app: &App, set: &Set, console: &mut Console<'_>) -> 
     Ok(())
 }
 
-fn summary(sight: &Sight, mismatched: u64) -> Summary {
+fn summary(sight: &Sight, reconcile: Mismatches) -> Summary {
     Summary {
         rows: Rows {
             due: sight.rows.due,
@@ -140,7 +141,7 @@ fn summary(sight: &Sight, mismatched: u64) -> Summary {
             accepted: sight.entries_accepted,
             rejected: sight.entries_rejected,
         },
-        reconcile: Mismatches { mismatched, at: None },
+        reconcile,
     }
 }
 

@@ -95,14 +95,6 @@ impl Algorithm {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text)
     }
-
-    /// Whether it needs a key.
-    pub fn needs_key(self) -> bool {
-        match self {
-            Self::Sha256 | Self::Sm3 => false,
-            Self::HmacSha256 | Self::HmacSm3 | Self::Sm2 => true,
-        }
-    }
 }
 
 /// How the bytes of a signature are written.

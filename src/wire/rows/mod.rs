@@ -204,13 +204,6 @@ impl RowPlan {
         result
     }
 
-    /// Bytes that a row of `text_bytes` of text needs about, for reserving and for cutting batches.
-    pub fn size_hint(&self, text_bytes: usize) -> usize {
-        let fixed: usize =
-            self.slots.iter().map(|slot| slot.open.len() + slot.close.len() + 1).sum();
-        self.head.len() + self.tail.len() + fixed + text_bytes + text_bytes / 16
-    }
-
     /// Appends the row as `name=text` lines in the order of its columns, cells without a value left
     /// out: what a province digests that tells its inventory by content. The texts are as written,
     /// not escaped.

@@ -101,6 +101,25 @@ fn office(app: &App) -> Office {
     })
 }
 
+/// A look at a dataset that found nothing.
+fn nothing_seen(carrier: &cascade::Carrier, lane: Lane) -> Observation {
+    Observation {
+        flow: carrier.flow().clone(),
+        owner: carrier.owner().clone(),
+        lane,
+        batches: Vec::new(),
+        rejects: Vec::new(),
+        mended: Vec::new(),
+        replayed: Vec::new(),
+        unique: Vec::new(),
+        freed: Vec::new(),
+        coalesced: 0,
+        skipped: 0,
+        newest_content: None,
+        progress: Progress::Unmoved,
+    }
+}
+
 struct Bench {
     office: Office,
     app: App,
@@ -164,19 +183,10 @@ impl Bench {
         };
         let cells = serde_json::to_vec(&[Some(SECRET), Some("2026-11-20T08:00:00")]).unwrap();
         let observation = Observation {
-            flow: carrier.flow().clone(),
-            owner: carrier.owner().clone(),
-            lane: Lane::Live,
             batches: vec![batch.clone()],
             rejects: vec![self.reject(carrier.flow(), RejectKind::Local, "id-card", &cells)],
-            mended: Vec::new(),
-            replayed: Vec::new(),
-            unique: Vec::new(),
-            freed: Vec::new(),
-            coalesced: 0,
-            skipped: 0,
             newest_content: Some(self.clock.now()),
-            progress: Progress::Unmoved,
+            ..nothing_seen(&carrier, Lane::Live)
         };
         self.ledger().observed(observation).await.unwrap();
         batch
@@ -543,24 +553,10 @@ async fn everything_is_read_through_once_every_dataset_was() {
     assert!(!office.is_complete().await.unwrap(), "the other was not read");
     let (flow, owner) = (two.flow().clone(), two.owner().clone());
     let kind = ledger::PassKind::Compare;
-    let number = ledger.pass_asked(flow.clone(), owner.clone(), kind, None, None).await.unwrap();
+    let number = ledger.pass_asked(flow, owner, kind, None, None).await.unwrap();
     assert!(!office.is_complete().await.unwrap(), "its pass is open");
     let progress = Progress::Pass { number, rows_seen: 5, rows_gone: 0, finished: true };
-    let observation = Observation {
-        flow,
-        owner,
-        lane: Lane::Backfill,
-        batches: Vec::new(),
-        rejects: Vec::new(),
-        mended: Vec::new(),
-        replayed: Vec::new(),
-        unique: Vec::new(),
-        freed: Vec::new(),
-        coalesced: 0,
-        skipped: 0,
-        newest_content: None,
-        progress,
-    };
+    let observation = Observation { progress, ..nothing_seen(&two, Lane::Backfill) };
     ledger.observed(observation).await.unwrap();
     assert!(office.is_complete().await.unwrap());
     // Nor does a process that starts later, and reads it again only when its time has come, doubt
