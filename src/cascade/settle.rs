@@ -417,10 +417,10 @@ impl Settle {
         if state == link.state {
             return Ok(false);
         }
-        let (channel, key) = (self.channel.id.clone(), link.key.clone());
-        self.crew.ledger.object_state_seen(channel, key, state, reading.code).await?;
+        let (channel, asked) = (self.channel.id.clone(), link.clone());
+        let seen = self.crew.ledger.object_state_seen(channel, asked, state, reading.code).await?;
         self.channel.register.raise();
-        Ok(true)
+        Ok(seen)
     }
 
     /// Tells the province that we are there, as often as its standard asks for it.

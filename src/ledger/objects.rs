@@ -219,48 +219,70 @@ impl Ledger {
         .await
     }
 
-    /// The province said where an object stands (review, publication).
+    /// The province said where an object stands (review, publication); false where the link stands
+    /// otherwise by now than when the province was asked, and nothing is recorded.
     pub async fn object_state_seen(
         &self,
         channel: ChannelId,
-        key: ObjectKey,
+        asked: Link,
         state: LinkState,
         upper_state: String,
-    ) -> Result<()> {
-        self.write("record an object's state", move |transaction, now| {
-            transition(transaction, &channel, &key, state, None, now)?;
-            transaction
-                .execute(
-                    "UPDATE link SET upper_state = ?4, checked_at = ?5
-                     WHERE channel = ?1 AND kind = ?2 AND id = ?3",
-                    params![channel.as_str(), key.kind.as_str(), key.id, upper_state, stored(now)],
-                )
-                .map(drop)
-                .map_err(Error::engine("record an object's state"))
+    ) -> Result<bool> {
+        self.said_of(channel, asked, state, move |transaction, channel, key, now| {
+            transaction.execute(
+                "UPDATE link SET upper_state = ?4, checked_at = ?5
+                 WHERE channel = ?1 AND kind = ?2 AND id = ?3",
+                params![channel.as_str(), key.kind.as_str(), key.id, upper_state, stored(now)],
+            )
         })
         .await
     }
 
     /// The province no longer holds an object that it took: it is due again, as if never sent.
-    pub async fn object_lost(&self, channel: ChannelId, key: ObjectKey) -> Result<()> {
-        self.write("record a lost object", move |transaction, now| {
-            transition(transaction, &channel, &key, LinkState::Stale, None, now)?;
-            transaction
-                .execute(
-                    "UPDATE link SET upper_id = NULL, upper_state = NULL, held = NULL
-                     WHERE channel = ?1 AND kind = ?2 AND id = ?3",
-                    params![channel.as_str(), key.kind.as_str(), key.id],
-                )
-                .map(drop)
-                .map_err(Error::engine("record a lost object"))
+    /// False as in [`Ledger::object_state_seen`].
+    pub async fn object_lost(&self, channel: ChannelId, asked: Link) -> Result<bool> {
+        self.said_of(channel, asked, LinkState::Stale, |transaction, channel, key, _now| {
+            transaction.execute(
+                "UPDATE link SET upper_id = NULL, upper_state = NULL, held = NULL
+                 WHERE channel = ?1 AND kind = ?2 AND id = ?3",
+                params![channel.as_str(), key.kind.as_str(), key.id],
+            )
         })
         .await
     }
 
-    /// The province holds an object that we took back: it is to be taken back once more.
-    pub async fn object_orphaned(&self, channel: ChannelId, key: ObjectKey) -> Result<()> {
-        self.write("record an orphaned object", move |transaction, now| {
-            transition(transaction, &channel, &key, LinkState::Orphan, None, now).map(drop)
+    /// The province holds an object that we took back: it is to be taken back once more. False as
+    /// in [`Ledger::object_state_seen`].
+    pub async fn object_orphaned(&self, channel: ChannelId, asked: Link) -> Result<bool> {
+        self.said_of(channel, asked, LinkState::Orphan, |_, _, _, _| Ok(0)).await
+    }
+
+    /// Records what the province said of a link, which holds only while the link stands as it
+    /// stood when the province was asked: a message sent meanwhile has an answer of its own, and
+    /// must find the link as it left it.
+    async fn said_of<F>(
+        &self,
+        channel: ChannelId,
+        asked: Link,
+        state: LinkState,
+        also: F,
+    ) -> Result<bool>
+    where
+        F: FnOnce(&Transaction<'_>, &ChannelId, &ObjectKey, Timestamp) -> rusqlite::Result<usize>
+            + Send
+            + 'static,
+    {
+        self.write("record what the province said of an object", move |transaction, now| {
+            let stands = link(transaction, &channel, &asked.key)?.is_some_and(|it| {
+                (it.state, it.since, it.sent) == (asked.state, asked.since, asked.sent)
+            });
+            if !stands {
+                return Ok(false);
+            }
+            transition(transaction, &channel, &asked.key, state, None, now)?;
+            also(transaction, &channel, &asked.key, now)
+                .map_err(Error::engine("record what the province said of an object"))?;
+            Ok(true)
         })
         .await
     }

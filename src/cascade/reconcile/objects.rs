@@ -70,9 +70,9 @@ impl Crew {
         let Some(state) = said.and_then(|held| held.state) else { return Ok(()) };
         let follows = matches!(link.state, LinkState::Accepted | LinkState::InReview);
         if follows && state != link.state && link.state.may_become(state) {
-            let (channel, key) = (channel.id.clone(), link.key.clone());
+            let (channel, asked) = (channel.id.clone(), link.clone());
             let said = state.as_str().to_owned();
-            self.ledger.object_state_seen(channel, key, state, said).await?;
+            self.ledger.object_state_seen(channel, asked, state, said).await?;
         }
         Ok(())
     }
@@ -84,15 +84,13 @@ impl Crew {
         link: &Link,
         what: Mismatch,
     ) -> Result<bool, Error> {
-        let (id, key) = (channel.id.clone(), link.key.clone());
+        let (id, asked) = (channel.id.clone(), link.clone());
         match what {
             Mismatch::Missing if link.ours && link.wanted.is_some() => {
-                self.ledger.object_lost(id, key).await?;
-                Ok(true)
+                Ok(self.ledger.object_lost(id, asked).await?)
             }
             Mismatch::Orphan if link.state == LinkState::Withdrawn => {
-                self.ledger.object_orphaned(id, key).await?;
-                Ok(true)
+                Ok(self.ledger.object_orphaned(id, asked).await?)
             }
             // What is held above and no longer wanted is withdrawn by its own stage.
             Mismatch::Orphan => Ok(true),

@@ -1,5 +1,6 @@
 //! A ledger in a folder of its own, opened and closed at will, and what the tests put into it.
 
+mod answers;
 mod backup;
 mod history;
 mod model;
