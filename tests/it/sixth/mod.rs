@@ -12,7 +12,7 @@ use cascaded::rehearsal::RowRules;
 use jiff::tz::TimeZone;
 
 use crate::support::daemon::{TestCity, TestDaemon, run};
-use crate::support::town::open;
+use crate::support::town::{open, wrong};
 use crate::tidy::root;
 
 const NOTHING: [String; 0] = [];
@@ -131,6 +131,7 @@ fn a_town_is_carried_by_a_standard_that_nobody_programmed() {
         let codes = city.platform.deliveries().unwrap();
         assert!(codes.iter().all(|it| it.code == "ok"), "{codes:?}");
         assert_eq!(daemon.ledger().drift().await.unwrap().len(), 0);
+        assert_eq!(wrong(&city).await, NOTHING);
         daemon.stop().await;
         city.close().await;
     });
