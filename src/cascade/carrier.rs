@@ -312,4 +312,14 @@ impl Mount {
         let key = named.collect::<Vec<_>>().join(",");
         Ok(Some(Self { object, upper_id: mounted, upper: above.upper, key, upsert, delete }))
     }
+
+    /// The columns of a row that is written by this action, as they are named above, separated by
+    /// commas.
+    pub(super) fn columns(&self, action: Action) -> String {
+        let plan = match action {
+            Action::Upsert => Some(&self.upsert),
+            Action::Delete => self.delete.as_ref(),
+        };
+        plan.into_iter().flat_map(RowPlan::names).collect::<Vec<_>>().join(",")
+    }
 }
