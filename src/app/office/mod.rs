@@ -24,6 +24,7 @@ mod watch;
 mod tests;
 
 pub use act::report_of;
+pub(in crate::app) use look::freshness_of;
 pub use watch::{FAILURE_CODES, Reach, Watch};
 
 use std::net::SocketAddr;
