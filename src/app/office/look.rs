@@ -151,10 +151,11 @@ fn dataset_looks(
     at: Timestamp,
 ) -> Vec<DatasetLook> {
     let mut looks = Vec::new();
+    let states: BTreeMap<&Flow, &FlowState> = flows.iter().map(|it| (&it.flow, it)).collect();
     for carrier in works.carriers() {
         let flow = carrier.flow().clone();
         let dataset = carrier.dataset().clone();
-        let state = flows.iter().find(|state| state.flow == flow).cloned();
+        let state = states.get(&flow).copied().cloned();
         let owner = ObjectKey { kind: Kind::Organisation, id: dataset.department.clone() };
         let department = titles.get(&owner).cloned().unwrap_or_else(|| dataset.department.clone());
         let freshness = freshness_of(&works.configuration, &dataset, state.as_ref(), at);
@@ -162,7 +163,7 @@ fn dataset_looks(
         let grace = works.configuration.grace_of(&dataset);
         looks.push(DatasetLook { flow, dataset, department, state, freshness, grace, rules });
     }
-    looks.sort_by_key(|look| name(&look.flow));
+    looks.sort_by_cached_key(|look| name(&look.flow));
     looks
 }
 
