@@ -157,7 +157,7 @@ fn head(html: &mut Html, page: Option<&Page>, language: Language) {
     let title = if city.is_empty() { Word::City.of(language) } else { city };
     html.text(title).raw("<small>").text(Word::Title.of(language)).raw("</small></h1>");
     if let Some(page) = page {
-        let at = page.status.now.to_zoned(page.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z");
+        let at = page.status.now.to_zoned(page.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z");
         html.raw("<p class=\"calm\">");
         html.text(&Word::AsOf.say(language, &[&at.to_string()])).raw("</p>");
     }

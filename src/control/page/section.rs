@@ -129,7 +129,12 @@ pub(super) fn cards(sheet: &mut Sheet<'_>) {
     sheet.card(Word::Soon, warn_if(tally.soon > 0), tally.soon, &all);
     sheet.card(Word::Queued, Tone::Calm, rows.queued, &room);
     sheet.card(Word::Rejected, warn_if(rows.rejected > 0), rows.rejected, &split);
-    sheet.card(Word::Differences, warn_if(mismatched > 0), mismatched, &compared);
+    // Nothing is known to differ where nothing was compared: that is not good, only calm.
+    let differ = match status.summary.reconcile.at {
+        None if mismatched == 0 => Tone::Calm,
+        None | Some(_) => warn_if(mismatched > 0),
+    };
+    sheet.card(Word::Differences, differ, mismatched, &compared);
     sheet.card(Word::Entries, warn_if(entries.rejected > 0), entries.accepted, &taken);
     score(sheet);
     sheet.html.raw("</dl>");

@@ -60,12 +60,14 @@ pub(crate) fn measure(page: &str, look: Look) -> Measured {
     let text = loaded.document.split("id=\"m\">").nth(1).unwrap_or_default();
     let text = text.split('<').next().unwrap_or_default();
     let parts: Vec<&str> = text.splitn(4, '|').collect();
-    assert_eq!(parts.len(), 4, "nothing was measured: {loaded:?}");
+    let &[content_width, scripts, elements, background] = parts.as_slice() else {
+        panic!("nothing was measured: {loaded:?}")
+    };
     Measured {
-        content_width: parts[0].parse().unwrap(),
-        scripts: parts[1].parse().unwrap(),
-        elements: parts[2].parse().unwrap(),
-        background: parts[3].to_owned(),
+        content_width: content_width.parse().unwrap(),
+        scripts: scripts.parse().unwrap(),
+        elements: elements.parse().unwrap(),
+        background: background.to_owned(),
     }
 }
 
@@ -82,7 +84,11 @@ fn run(look: Look, arguments: &[&str]) -> Loaded {
     let child = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
         .args(["--no-first-run", "--disable-crash-reporter", "--disable-breakpad"])
-        .args(["--disable-background-networking", "--disable-component-update", "--hide-scrollbars"])
+        .args([
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--hide-scrollbars",
+        ])
         .args(["--enable-logging=stderr", "--timeout=20000"])
         .arg(format!("--user-data-dir={}", home.path().join("profile").display()))
         .arg(format!("--accept-lang={}", look.language))

@@ -9,10 +9,12 @@ mod sample;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use cascaded::cli::arguments::Arguments;
 use cascaded::clock::Clock;
 use cascaded::control::page::{Language, MOST, page};
 use cascaded::control::protocol::Status;
 use cascaded::demo::Scale;
+use clap::Parser as _;
 
 use self::browser::{Look, load, measure, picture};
 use crate::support::daemon::{TestCity, run};
@@ -36,8 +38,7 @@ fn apart(count: u64) -> String {
 
 /// No complaint of the browser's is about our page: its policy refused nothing of it.
 fn no_refusals(complaints: &str) {
-    let about_us: Vec<&str> =
-        complaints.lines().filter(|line| line.contains("CONSOLE")).collect();
+    let about_us: Vec<&str> = complaints.lines().filter(|line| line.contains("CONSOLE")).collect();
     assert!(about_us.is_empty(), "{about_us:?}");
 }
 
@@ -91,13 +92,12 @@ fn a_browser_reads_the_running_daemon_in_both_languages_and_no_row_shows() {
 
 #[test]
 fn it_fits_a_phone_and_a_desk_in_light_and_dark_and_both_languages() {
-    let page_of = page;
     for (sample, language) in [
         (Some(sample::in_trouble(40)), Language::Chinese),
         (Some(sample::at_rest()), Language::English),
         (None, Language::Chinese),
     ] {
-        let text = page_of(sample.as_ref(), language);
+        let text = page(sample.as_ref(), language);
         let phone = measure(&text, PHONE);
         assert!(phone.content_width <= PHONE.width, "{phone:?}");
         let desk = measure(&text, Look::DESK);
@@ -105,6 +105,9 @@ fn it_fits_a_phone_and_a_desk_in_light_and_dark_and_both_languages() {
         let dark = measure(&text, Look { dark: true, ..Look::DESK });
         assert_eq!(desk.background, "rgb(244, 246, 249)");
         assert_eq!(dark.background, "rgb(16, 21, 27)");
+    }
+    if let Ok(folder) = std::env::var("CASCADED_PICTURES") {
+        keep_pictures(Path::new(&folder));
     }
 }
 
@@ -124,6 +127,20 @@ fn ten_thousand_datasets_make_no_longer_page_than_a_few_hundred() {
 }
 
 #[test]
+fn every_command_that_the_page_tells_exists() {
+    let text = page(Some(&sample::in_trouble(40)), Language::English);
+    let told: Vec<&str> = (text.split(['>', '<']))
+        .flat_map(|piece| piece.split(": "))
+        .filter(|piece| piece.starts_with("cascaded ") && !piece.contains(','))
+        .collect();
+    assert!(told.len() >= 12, "{told:?}");
+    for command in told {
+        let parsed = Arguments::try_parse_from(command.split_whitespace());
+        assert!(parsed.is_ok(), "{command}: {:?}", parsed.err());
+    }
+}
+
+#[test]
 fn a_title_that_is_markup_is_read_and_does_nothing() {
     let evil = "\"><script>document.title='x'</script><img src=x onerror=alert(1)>'";
     let tame = "数据";
@@ -136,26 +153,22 @@ fn a_title_that_is_markup_is_read_and_does_nothing() {
     }
 }
 
-/// Pictures of every state, for eyes; made when a folder for them is named.
-#[test]
-fn every_state_has_a_picture_where_somebody_wants_to_look() {
-    let Ok(folder) = std::env::var("CASCADED_PICTURES") else { return };
-    let folder = Path::new(&folder);
+/// Keeps pictures of every state in a folder.
+fn keep_pictures(folder: &Path) {
     let states = [
         ("rest", Some(sample::at_rest())),
         ("trouble", Some(sample::in_trouble(40))),
         ("many", Some(sample::in_trouble(10_000))),
         ("nothing", None),
     ];
+    let dark = Look { dark: true, ..Look::DESK };
     for (name, sample) in &states {
         for (tongue, language) in [("zh", Language::Chinese), ("en", Language::English)] {
-            let text = page(sample.as_ref(), language);
             let file = folder.join(format!("{name}-{tongue}.html"));
-            std::fs::write(&file, text).unwrap();
+            std::fs::write(&file, page(sample.as_ref(), language)).unwrap();
             let address = format!("file://{}", file.display());
-            let dark = Look { dark: true, ..Look::DESK };
             for (look, height, kind) in
-                [(Look::DESK, 2100, "light"), (dark, 2100, "dark"), (PHONE, 3600, "phone")]
+                [(Look::DESK, 2400, "light"), (dark, 2400, "dark"), (PHONE, 3600, "phone")]
             {
                 let into = folder.join(format!("{name}-{tongue}-{kind}.png"));
                 picture(&address, look, height, &into);

@@ -28,8 +28,8 @@ fn earlier(hours: i64) -> Timestamp {
 }
 
 fn title(at: u64) -> (String, String, String) {
-    let (title, department) = TITLES[usize::try_from(at).unwrap() % TITLES.len()];
-    (format!("5151-{at:04}"), title.to_owned(), department.to_owned())
+    let (title, department) = TITLES.iter().cycle().nth(usize::try_from(at % 6).unwrap()).unwrap();
+    (format!("5151-{at:04}"), (*title).to_owned(), (*department).to_owned())
 }
 
 fn dated(at: u64, deadline: Timestamp) -> Dated {
@@ -139,13 +139,11 @@ pub(crate) fn in_trouble(datasets: u64) -> Page {
     let first = of(18_201_441, 18_176_000, 0, 5_441, 20_000);
     let second = of(42_084, 0, 42_000, 84, 0);
     let third = of(1_120, 1_000, 0, 120, 0);
-    let mut channels = vec![
-        channel("省数据共享交换平台", "reference-xml/1.0", first),
-        channel("前置库", "front-tables/3.0", second),
-        channel("一体化政务平台", "cascadeguid/2023", third),
-    ];
-    channels[0].written = Some("reference-xml/2.0".to_owned());
-    channels[2].held = Some("entry.modify: reply-code".to_owned());
+    let mut xml = channel("省数据共享交换平台", "reference-xml/1.0", first);
+    xml.written = Some("reference-xml/2.0".to_owned());
+    let mut rest = channel("一体化政务平台", "cascadeguid/2023", third);
+    rest.held = Some("entry.modify: reply-code".to_owned());
+    let channels = vec![xml, channel("前置库", "front-tables/3.0", second), rest];
     let health = |grade, silent, drift, days: i64| Health {
         grade: Some(grade),
         answered: Some(earlier(1)),
@@ -160,19 +158,18 @@ pub(crate) fn in_trouble(datasets: u64) -> Page {
         let due = 40_000;
         Rejected { dataset, title, department, due, local: 214 - at % 200, refused: 12, failed: 3 }
     };
-    let awaited = |what, count, late| Awaited {
-        channel: "省数据共享交换平台".to_owned(),
-        what,
-        count,
-        late,
-    };
+    let awaited =
+        |what, count, late| Awaited {
+            channel: "省数据共享交换平台".to_owned(), what, count, late
+        };
     let mut status = status(of(18_244_645, 18_177_000, 42_000, 5_645, 20_000), channels);
     (status.complete_pass, status.paused) = (false, Some("spool-full".to_owned()));
     let ago = |at: u64| earlier(26 + i64::try_from(datasets - at).unwrap());
     Page {
         status,
         not_ready: vec![
-            "channel-unreached: channel 前置库 does not answer since 2026-11-22T12:00:00Z".to_owned(),
+            "channel-unreached: channel 前置库 does not answer since 2026-11-22T12:00:00Z"
+                .to_owned(),
         ],
         attention: Worst::of((0..datasets).map(attention)),
         to_act: datasets * 3 / 4,
@@ -222,12 +219,7 @@ pub(crate) fn hostile(text: &str) -> Page {
     }
     page.awaited.iter_mut().for_each(|it| it.channel = own());
     page.not_ready = vec![own()];
-    page.score = Some(Score {
-        scheme: own(),
-        today: own(),
-        forecast: own(),
-        at_risk: own(),
-        known: own(),
-    });
+    page.score =
+        Some(Score { scheme: own(), today: own(), forecast: own(), at_risk: own(), known: own() });
     page
 }
