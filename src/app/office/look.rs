@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Office;
+use super::page::Certificates;
+use super::{Office, Reach};
 use crate::app::Works;
 use crate::calendar::{Cycle, Grace};
 use crate::cascade;
@@ -15,7 +16,7 @@ use crate::city::Dataset;
 use crate::config::Configuration;
 use crate::control::protocol::{Entries, Mismatches, Rows, Summary};
 use crate::delivery::{BatchState, ChannelId, Evidence, LinkState, RejectKind, StandardId};
-use crate::indicator::freshness::{self, Clocks, Freshness, Promise};
+use crate::indicator::freshness::{self, Clocks, Freshness, Promise, State};
 use crate::ledger::spool::{Owner as SpoolOwner, Usage};
 use crate::ledger::{self, Counts, Drift, Flow, FlowState, Hold, Late, LateLinks, LinkCount};
 use crate::telemetry::metrics::{self, ChannelSnapshot, DatasetSnapshot, Snapshot};
@@ -70,6 +71,7 @@ pub(super) struct Look {
     /// Bytes that the catalogue's or a live lane may still add.
     pub(super) room: u64,
     ledger_bytes: u64,
+    disk_free_bytes: u64,
 }
 
 impl Office {
@@ -104,7 +106,8 @@ impl Office {
             });
         }
         let folder = ledger.folder().to_owned();
-        let ledger_bytes = self.crew.supervisor.pool().run(move || size(&folder)).await;
+        let measure = move || (size(&folder), free(&folder));
+        let (ledger_bytes, disk_free_bytes) = self.crew.supervisor.pool().run(measure).await;
         let spool = &self.crew.files.spool;
         Ok(Look {
             at,
@@ -121,6 +124,7 @@ impl Office {
             spool: spool.usage(),
             room: spool.room(SpoolOwner::BACKFILL),
             ledger_bytes,
+            disk_free_bytes,
         })
     }
 
@@ -257,15 +261,34 @@ impl Look {
     }
 
     /// What the gauges show.
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(super) fn snapshot(
+        &self,
+        reach: &BTreeMap<ChannelId, Reach>,
+        certificates: &Certificates,
+    ) -> Snapshot {
+        let channel = |channel: &ChannelLook| {
+            let reach = reach.get(&channel.id).copied().unwrap_or_default();
+            ChannelSnapshot {
+                silent: reach.silent_since.and_then(|since| self.since(since)),
+                certificates: certificates.of(&channel.id),
+                ..self.channel_snapshot(channel)
+            }
+        };
         Snapshot {
-            channels: self.channels.iter().map(|channel| self.channel_snapshot(channel)).collect(),
+            channels: self.channels.iter().map(channel).collect(),
             datasets: self.datasets.iter().map(|it| self.dataset_snapshot(it)).collect(),
             spool_bytes: self.spool.bytes,
             spool_limit_bytes: self.spool.bound_bytes,
             ledger_bytes: self.ledger_bytes,
+            disk_free_bytes: self.disk_free_bytes,
+            points_at_risk: Vec::new(),
             extraction_paused: self.paused().is_some(),
         }
+    }
+
+    /// How long ago; `None` where it is still to come.
+    fn since(&self, at: Timestamp) -> Option<Duration> {
+        Duration::try_from(self.at.duration_since(at)).ok()
     }
 
     fn channel_snapshot(&self, channel: &ChannelLook) -> ChannelSnapshot {
@@ -281,7 +304,7 @@ impl Look {
             };
             *drift.entry(kind).or_default() += seen.count;
         }
-        let age = channel.oldest.and_then(|at| Duration::try_from(self.at.duration_since(at)).ok());
+        let age = channel.oldest.and_then(|at| self.since(at));
         let holds = self.holds.iter().filter(|hold| hold.channel == *id).count();
         ChannelSnapshot {
             channel: id.clone(),
@@ -305,6 +328,8 @@ impl Look {
                 .map(|late| late.count)
                 .sum(),
             drift: drift.into_iter().collect(),
+            silent: None,
+            certificates: Vec::new(),
         }
     }
 
@@ -312,6 +337,10 @@ impl Look {
         let state = it.state.as_ref();
         let counts = state.map(|state| state.counts).unwrap_or_default();
         let observed = state.and_then(|state| state.last_observed_at);
+        let overdue = match it.freshness.state {
+            State::Overdue { since } => self.since(since),
+            State::Fresh | State::DueSoon | State::NotComputable { .. } | State::Never => None,
+        };
         DatasetSnapshot {
             channel: it.flow.channel.clone(),
             dataset: it.flow.dataset.clone(),
@@ -319,8 +348,11 @@ impl Look {
             deadline: it.freshness.deadline.map(|deadline| deadline.at),
             rows_due: counts.due,
             rows_queued: counts.queued,
-            source_lag: observed.and_then(|at| Duration::try_from(self.at.duration_since(at)).ok()),
+            source_lag: observed.and_then(|at| self.since(at)),
             mismatched_rows: state.map_or(0, |state| state.mismatched),
+            rejected_rows: counts.rejected(),
+            freshness: it.freshness.state,
+            overdue,
         }
     }
 
@@ -337,6 +369,11 @@ impl Look {
             None
         }
     }
+}
+
+/// Bytes that may still be used on a folder's disk; 0 where it does not say.
+fn free(folder: &std::path::Path) -> u64 {
+    rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// Bytes of the files of a folder itself. What vanishes meanwhile counts nothing.

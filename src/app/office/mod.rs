@@ -158,7 +158,8 @@ impl Office {
         let known = match self.look_at(&works).await {
             Ok(look) => {
                 self.look_for_completion(certificates.at == now).await;
-                self.current.show(&works, || self.metrics.show(&look.snapshot()));
+                let snapshot = look.snapshot(&self.watch.reach(), &certificates);
+                self.current.show(&works, || self.metrics.show(&snapshot));
                 let not_ready = self.not_ready_by(&look, writable.as_ref().err());
                 let page = self.page_of(&works, &look, not_ready.clone(), &certificates);
                 let (summary, page) = (Some(look.summary()), Some(Arc::new(page)));

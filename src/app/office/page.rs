@@ -17,6 +17,7 @@ use crate::control::protocol::{Status, Urgency};
 use crate::delivery::{BatchState, ChannelId};
 use crate::indicator::freshness::State;
 use crate::province::{self, Holder};
+use crate::telemetry::metrics::CertificateHolder;
 
 /// How often files of certificates are looked at again, and whether everything was read once.
 const SELDOM: SignedDuration = SignedDuration::from_secs(10);
@@ -31,6 +32,16 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
+    /// As the gauges name them.
+    pub(super) fn of(&self, channel: &ChannelId) -> Vec<(CertificateHolder, Timestamp)> {
+        let holder = |holder: Holder| match holder {
+            Holder::Ours => CertificateHolder::Ours,
+            Holder::Trusted => CertificateHolder::Trusted,
+        };
+        let ends = self.ends.iter().filter(|(of, ..)| of == channel);
+        ends.map(|(_, of, end)| (holder(*of), *end)).collect()
+    }
+
     fn first(&self, channel: &ChannelId) -> Option<Timestamp> {
         self.ends.iter().filter(|(of, ..)| of == channel).map(|(.., end)| *end).min()
     }
