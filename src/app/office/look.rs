@@ -11,7 +11,7 @@ use crate::app::Works;
 use crate::calendar::{Cycle, Grace};
 use crate::cascade;
 use crate::catalogue::{Kind, ObjectKey};
-use crate::checks::Count;
+use crate::checks::{Count, Warning};
 use crate::city::Dataset;
 use crate::config::Configuration;
 use crate::control::protocol::{Entries, Mismatches, Rows, Summary};
@@ -50,6 +50,8 @@ pub(super) struct DatasetLook {
     pub(super) grace: Grace,
     /// How often each rule ran since the start.
     pub(super) rules: Vec<(String, Count)>,
+    /// What is unusual about it as a whole.
+    pub(super) warnings: Vec<Warning>,
 }
 
 /// What the ledger said at one moment, beside the configuration.
@@ -111,7 +113,7 @@ impl Office {
         let spool = &self.crew.files.spool;
         Ok(Look {
             at,
-            datasets: dataset_looks(works, &flows, &titles, at),
+            datasets: dataset_looks(works, &flows, &ledger.whole_counts().await?, &titles, at),
             channels,
             flows,
             links: ledger.link_counts().await?,
@@ -151,6 +153,7 @@ impl Office {
 fn dataset_looks(
     works: &Works,
     flows: &[FlowState],
+    counts: &BTreeMap<Flow, (u64, u64)>,
     titles: &BTreeMap<ObjectKey, String>,
     at: Timestamp,
 ) -> Vec<DatasetLook> {
@@ -165,7 +168,17 @@ fn dataset_looks(
         let freshness = freshness_of(&works.configuration, &dataset, state.as_ref(), at);
         let rules = carrier.rule_counts();
         let grace = works.configuration.grace_of(&dataset);
-        looks.push(DatasetLook { flow, dataset, department, state, freshness, grace, rules });
+        let warnings = carrier.warnings(counts.get(&flow).copied());
+        looks.push(DatasetLook {
+            flow,
+            dataset,
+            department,
+            state,
+            freshness,
+            grace,
+            rules,
+            warnings,
+        });
     }
     looks.sort_by_cached_key(|look| name(&look.flow));
     looks
@@ -353,6 +366,7 @@ impl Look {
             rejected_rows: counts.rejected(),
             freshness: it.freshness.state,
             overdue,
+            warnings: u64::try_from(it.warnings.len()).unwrap_or(u64::MAX),
         }
     }
 

@@ -172,7 +172,7 @@ fn score(sheet: &mut Sheet<'_>) {
 /// The command that shows more of a trouble.
 fn command(it: &Attention) -> String {
     match it.trouble {
-        Trouble::Overdue | Trouble::Unreachable | Trouble::Mismatched => {
+        Trouble::Overdue | Trouble::Unreachable | Trouble::Mismatched | Trouble::Unusual => {
             format!("cascaded datasets {}", it.subject)
         }
         Trouble::RejectedLocal | Trouble::RejectedAbove => {

@@ -217,6 +217,7 @@ words! {
     TroubleMismatched, "对账不符", "differs above";
     TroubleFull, "空间不足", "no room";
     TroubleLate, "超时限", "past its deadline";
+    TroubleUnusual, "整体异常", "unusual as a whole";
     ReasonUnreached, "省平台没有应答", "the platform does not answer";
     ReasonHeld, "通道停用，等人处理", "a channel is held";
     ReasonSilent, "内部环节没有动静", "a part of the service is silent";
@@ -250,6 +251,7 @@ impl Word {
             Trouble::Mismatched => Self::TroubleMismatched,
             Trouble::Full => Self::TroubleFull,
             Trouble::Late => Self::TroubleLate,
+            Trouble::Unusual => Self::TroubleUnusual,
         }
     }
 

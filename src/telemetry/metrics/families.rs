@@ -35,6 +35,7 @@ pub(super) struct Families {
     pub(super) rows_queued: Gauges,
     pub(super) source_lag: Gauges,
     pub(super) mismatched_rows: Gauges,
+    pub(super) dataset_warnings: Gauges,
     pub(super) oldest_unacknowledged: Gauges,
     pub(super) batches: Gauges,
     pub(super) links: Gauges,
@@ -138,6 +139,12 @@ impl Families {
             mismatched_rows: new.gauge(
                 "cascade_reconcile_mismatched_rows",
                 "Rows in which the last reconciliation found city and province to differ.",
+                &["channel", "dataset"],
+            ),
+            dataset_warnings: new.gauge(
+                "cascade_dataset_warnings",
+                "What is unusual about the dataset as a whole: rows that jumped or fell, columns \
+                 filled by one value.",
                 &["channel", "dataset"],
             ),
             oldest_unacknowledged: new.gauge(
@@ -257,6 +264,7 @@ impl Families {
             &self.rows_queued,
             &self.source_lag,
             &self.mismatched_rows,
+            &self.dataset_warnings,
         ] {
             family.retain(|labels| {
                 labels.first().is_none_or(|channel| named.channels.has(channel))

@@ -30,6 +30,7 @@ fn snapshot_of(name: &str, queued: u64, confirmed: Option<i64>) -> DatasetSnapsh
         rejected_rows: 0,
         freshness: State::Fresh,
         overdue: None,
+        warnings: 0,
     }
 }
 
