@@ -22,6 +22,7 @@ mod inbox;
 mod kills;
 mod march;
 mod package;
+mod page;
 mod prometheus;
 mod real;
 mod reconcile;
