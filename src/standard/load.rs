@@ -368,7 +368,9 @@ fn check_message(
                     missing.join(", "),
                     field.value
                 );
-                Problems::new(list, &file).add(Code::Codes, None, &field.path, what);
+                // Below the last row it has.
+                let last = rows.last().map_or(1, |row| row.row);
+                Problems::new(list, &file).add(Code::Codes, Some(last), &field.path, what);
             }
         }
         if let (Source::Upper(kind), Required::Yes) = (&field.source, &field.required)

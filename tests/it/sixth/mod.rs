@@ -1,6 +1,8 @@
 //! The sixth standard: invented for these tests, written only from `config/standards/README.md`,
 //! unlike every shipped one, and no line of it in `src`. It carries a small town end to end.
 
+mod unlike;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -12,6 +14,8 @@ use cascaded::ledger::LinkFilter;
 use cascaded::rehearsal::{RowRules, Settings};
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
+use sm2::SecretKey;
+use sm2::pkcs8::{EncodePrivateKey, LineEnding};
 
 use crate::support::daemon::{TestCity, TestDaemon, assert_content, run};
 use crate::support::plain::{CITY, people, settings, visits, write_catalogue, write_city};
@@ -30,20 +34,27 @@ pub(crate) fn standard() -> PathBuf {
     folder().join(NAME)
 }
 
-const CREDENTIALS: [(&str, &str); 3] =
-    [("who", "city"), ("word", "a pass word"), ("key", "of the signature")];
+/// What the province handed out; the key is that of the example of GB/T 32918.5, annex A.2.
+fn credentials() -> [(&'static str, String); 3] {
+    let scalar = "3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8";
+    let bytes: Vec<u8> = (0..scalar.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&scalar[at..at + 2], 16).unwrap())
+        .collect();
+    let key = SecretKey::from_slice(&bytes).unwrap().to_pkcs8_pem(LineEnding::LF).unwrap();
+    [("who", "city".to_owned()), ("word", "a pass word".to_owned()), ("key", key.to_string())]
+}
 
 /// A platform that speaks the invented standard.
 fn speaking(settings: &mut Settings) {
     settings.standard = standard();
-    settings.credentials =
-        CREDENTIALS.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+    settings.credentials = credentials().map(|(name, text)| (name.to_owned(), text)).into();
 }
 
 /// The city's channel speaks it too.
 fn speak(city: &TestCity) {
     let keys = city.path().join("keys");
-    for (name, text) in CREDENTIALS {
+    for (name, text) in credentials() {
         // A copy of a secret's file is as closed as that file.
         std::fs::copy(keys.join("secret"), keys.join(name)).unwrap();
         std::fs::write(keys.join(name), text).unwrap();
