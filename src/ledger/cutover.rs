@@ -121,10 +121,22 @@ impl Ledger {
     }
 
     /// The other standard is in force from now on: recorded with the one before, upper ids mapped,
-    /// holds lifted,
-    /// refused objects to be tried again, what was odd under the old one forgotten. False, and
-    /// nothing changed, where the job was called off or is begun already.
-    pub async fn cut_over_made(&self, number: u64, new: NewStandard) -> Result<bool> {
+    /// holds lifted, refused objects to be tried again, what was odd under the old one forgotten.
+    /// False, and nothing changed, where the job was called off or is begun already.
+    pub async fn cut_over_made(&self, number: u64, mut new: NewStandard) -> Result<bool> {
+        if crate::crash::sabotaged("standard-first") {
+            let (channel, ids) = (new.channel.clone(), std::mem::take(&mut new.upper_ids));
+            let is_made = self.turned(number, new).await?;
+            crate::crash::point("cut-over-made");
+            let later = move |transaction: &Transaction<'_>, _now| {
+                renumber(transaction, &channel, &ids).map(|()| is_made)
+            };
+            return self.write("map upper ids", later).await;
+        }
+        self.turned(number, new).await
+    }
+
+    async fn turned(&self, number: u64, new: NewStandard) -> Result<bool> {
         self.write("put a standard in force", move |transaction, now| {
             let begun = transaction
                 .execute(
