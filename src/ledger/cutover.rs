@@ -85,11 +85,17 @@ pub struct NewStandard {
 }
 
 impl Ledger {
-    /// An operator asked for a cut-over. One at a time on a channel.
+    /// An operator asked for a cut-over. One at a time on a channel; a rollback ends what is still
+    /// sent again under the standard that it leaves.
     pub async fn cut_over_asked(&self, asked: CutOver, by: String) -> Result<CutOverAsked> {
         self.write("ask for a cut-over", move |transaction, now| {
             for open in open(transaction)? {
                 if open.asked.channel == asked.channel {
+                    // A way back need not wait for what goes on under the standard it leaves.
+                    if asked.back && open.after.is_some() && asked.to == open.asked.from {
+                        overtaken(transaction, open.number, now)?;
+                        continue;
+                    }
                     let same = open.asked.to == asked.to && open.asked.back == asked.back;
                     let number = open.number;
                     return Ok(if same {
@@ -304,6 +310,18 @@ impl Ledger {
         })
         .await
     }
+}
+
+/// A cut-over whose standard is left again before everything was sent again.
+fn overtaken(transaction: &Transaction<'_>, number: u64, now: Timestamp) -> Result<()> {
+    transaction
+        .execute(
+            "UPDATE job SET state = 'cancelled', result = 'overtaken by a rollback',
+                finished_at = ?2 WHERE number = ?1",
+            params![number.cast_signed(), stored(now)],
+        )
+        .map_err(Error::engine("end a cut-over"))?;
+    noted(transaction, number, JobAct::Cancelled, now)
 }
 
 fn open(connection: &Connection) -> Result<Vec<OpenCutOver>> {
