@@ -43,9 +43,14 @@ pub(crate) fn delivered(city: &TestCity) -> PathBuf {
 
 /// `[channel.candidate]` in the configuration, and read.
 pub(crate) async fn named(city: &TestCity, daemon: &TestDaemon) {
+    named_with(city, daemon, "").await;
+}
+
+/// The same with further settings of the candidate's.
+pub(crate) async fn named_with(city: &TestCity, daemon: &TestDaemon, more: &str) {
     let text = std::fs::read_to_string(city.configuration_file()).unwrap();
     let mark = "secret = \"keys/secret\"\n";
-    let candidate = format!("{mark}\n[channel.candidate]\nstandard = \"{NEW}\"\n");
+    let candidate = format!("{mark}\n[channel.candidate]\nstandard = \"{NEW}\"\n{more}");
     let after = text.replacen(mark, &candidate, 1);
     assert_ne!(text, after);
     std::fs::write(city.configuration_file(), after).unwrap();
@@ -100,7 +105,7 @@ pub(crate) async fn gone_over(city: &TestCity, directory: &std::path::Path) -> u
     ids.len()
 }
 
-fn activate(dry_run: bool) -> Request {
+pub(crate) fn activate(dry_run: bool) -> Request {
     Request::StandardActivate(Activate {
         standard: NEW.to_owned(),
         channel: None,
@@ -109,14 +114,14 @@ fn activate(dry_run: bool) -> Request {
     })
 }
 
-async fn cut_over(daemon: &TestDaemon, request: Request) -> CutOver {
+pub(crate) async fn cut_over(daemon: &TestDaemon, request: Request) -> CutOver {
     let answer = ask(daemon, request).await;
     let Response::CutOver(report) = answer else { panic!("{answer:?}") };
     report
 }
 
 /// The code of the failure that a request meets.
-async fn refused(daemon: &TestDaemon, request: Request) -> String {
+pub(crate) async fn refused(daemon: &TestDaemon, request: Request) -> String {
     let answer = ask(daemon, request).await;
     let Response::Failed(failure) = answer else { panic!("{answer:?}") };
     failure.code

@@ -229,3 +229,17 @@ fn without_one_transaction_a_kill_leaves_the_ids_of_the_standard_before() {
         assert!(red > 0);
     });
 }
+
+#[test]
+fn the_script_that_people_watch_ends_well() {
+    let program = crate::support::process::PROGRAM;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/march");
+    let mut command = std::process::Command::new(script);
+    let ended = command.args(["--rows", "1000", "--program", program]).output().unwrap();
+    let shown = String::from_utf8_lossy(&ended.stdout);
+    println!("{shown}");
+    assert!(ended.status.success(), "{shown}\n{}", String::from_utf8_lossy(&ended.stderr));
+    for line in ["status says so after", "all green after", "nothing lost", "nothing doubled"] {
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
+}
