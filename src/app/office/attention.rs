@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use jiff::Timestamp;
 
 use super::look::{DatasetLook, Look};
+use crate::checks::Warning;
 use crate::control::protocol::{Attention, Trouble, Urgency};
 use crate::delivery::{LinkState, RejectKind};
 use crate::indicator::freshness::State;
@@ -14,7 +15,7 @@ use crate::ledger::{Flow, Scope};
 const MOST: usize = 200;
 
 /// How bad, the worst first. Everything before [`Trouble::Refused`] asks for an act.
-const ORDER: [Trouble; 10] = [
+const ORDER: [Trouble; 11] = [
     Trouble::Full,
     Trouble::Overdue,
     Trouble::Unreachable,
@@ -24,6 +25,7 @@ const ORDER: [Trouble; 10] = [
     Trouble::RejectedLocal,
     Trouble::RejectedAbove,
     Trouble::Mismatched,
+    Trouble::Unusual,
     Trouble::Late,
 ];
 
@@ -90,6 +92,16 @@ impl Look {
         };
         if let State::Overdue { since } = it.freshness.state {
             push(Trouble::Overdue, 1, Some(since), &it.dataset.cycle);
+        }
+        for warning in &it.warnings {
+            let (count, detail) = match warning {
+                Warning::Rose { before, now } => (*now, format!("rows {before} → {now} ↑")),
+                Warning::Fell { before, now } => (*now, format!("rows {before} → {now} ↓")),
+                Warning::OneValue { column, rows, of } => {
+                    (*rows, format!("{column}: {rows} / {of}"))
+                }
+            };
+            push(Trouble::Unusual, count, None, &detail);
         }
         let Some(state) = &it.state else { return };
         if let Some((code, since)) = &state.trouble {

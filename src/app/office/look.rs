@@ -10,7 +10,7 @@ use crate::app::Works;
 use crate::calendar::{Cycle, Grace};
 use crate::cascade;
 use crate::catalogue::{Kind, ObjectKey};
-use crate::checks::Count;
+use crate::checks::{Count, Warning};
 use crate::city::Dataset;
 use crate::config::Configuration;
 use crate::control::protocol::{Entries, Mismatches, Rows, Summary};
@@ -49,6 +49,8 @@ pub(super) struct DatasetLook {
     pub(super) grace: Grace,
     /// How often each rule ran since the start.
     pub(super) rules: Vec<(String, Count)>,
+    /// What is unusual about it as a whole.
+    pub(super) warnings: Vec<Warning>,
 }
 
 /// What the ledger said at one moment, beside the configuration.
@@ -108,7 +110,7 @@ impl Office {
         let spool = &self.crew.files.spool;
         Ok(Look {
             at,
-            datasets: dataset_looks(works, &flows, &titles, at),
+            datasets: dataset_looks(works, &flows, &ledger.whole_counts().await?, &titles, at),
             channels,
             flows,
             links: ledger.link_counts().await?,
@@ -147,6 +149,7 @@ impl Office {
 fn dataset_looks(
     works: &Works,
     flows: &[FlowState],
+    counts: &BTreeMap<Flow, (u64, u64)>,
     titles: &BTreeMap<ObjectKey, String>,
     at: Timestamp,
 ) -> Vec<DatasetLook> {
@@ -160,7 +163,17 @@ fn dataset_looks(
         let freshness = freshness_of(&works.configuration, &dataset, state.as_ref(), at);
         let rules = carrier.rule_counts();
         let grace = works.configuration.grace_of(&dataset);
-        looks.push(DatasetLook { flow, dataset, department, state, freshness, grace, rules });
+        let warnings = carrier.warnings(counts.get(&flow).copied());
+        looks.push(DatasetLook {
+            flow,
+            dataset,
+            department,
+            state,
+            freshness,
+            grace,
+            rules,
+            warnings,
+        });
     }
     looks.sort_by_key(|look| name(&look.flow));
     looks
@@ -320,6 +333,7 @@ impl Look {
             rows_queued: counts.queued,
             source_lag: observed.and_then(|at| Duration::try_from(self.at.duration_since(at)).ok()),
             mismatched_rows: state.map_or(0, |state| state.mismatched),
+            warnings: u64::try_from(it.warnings.len()).unwrap_or(u64::MAX),
         }
     }
 

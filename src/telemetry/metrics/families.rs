@@ -35,6 +35,7 @@ pub(super) struct Families {
     pub(super) rows_queued: Gauges,
     pub(super) source_lag: Gauges,
     pub(super) mismatched_rows: Gauges,
+    pub(super) dataset_warnings: Gauges,
     pub(super) oldest_unacknowledged: Gauges,
     pub(super) batches: Gauges,
     pub(super) links: Gauges,
@@ -133,6 +134,12 @@ impl Families {
                 "Rows in which the last reconciliation found city and province to differ.",
                 &["channel", "dataset"],
             ),
+            dataset_warnings: new.gauge(
+                "cascade_dataset_warnings",
+                "What is unusual about the dataset as a whole: rows that jumped or fell, columns \
+                 filled by one value.",
+                &["channel", "dataset"],
+            ),
             oldest_unacknowledged: new.gauge(
                 "cascade_oldest_unacknowledged_seconds",
                 "Age of the oldest batch that waits for a receipt; 0: none waits.",
@@ -210,6 +217,7 @@ impl Families {
             &self.rows_queued,
             &self.source_lag,
             &self.mismatched_rows,
+            &self.dataset_warnings,
         ] {
             family.retain(|labels| {
                 labels.first().is_none_or(|channel| named.channels.has(channel))

@@ -178,6 +178,7 @@ impl Metrics {
             &self.families.rows_queued,
             &self.families.source_lag,
             &self.families.mismatched_rows,
+            &self.families.dataset_warnings,
         ] {
             family.declare(labels(channel, &[dataset]));
         }
@@ -295,7 +296,8 @@ impl Metrics {
 
     fn show_datasets(&self, datasets: &[DatasetSnapshot]) {
         let [mut confirmed, mut deadline] = [(); 2].map(|()| Values::new(Fold::Min));
-        let [mut due, mut queued, mut mismatched] = [(); 3].map(|()| Values::new(Fold::Sum));
+        let [mut due, mut queued, mut mismatched, mut unusual] =
+            [(); 4].map(|()| Values::new(Fold::Sum));
         let mut lag = Values::new(Fold::Max);
         for each in datasets {
             let labels = labels(&self.channel(&each.channel), &[&self.dataset(&each.dataset)]);
@@ -306,6 +308,7 @@ impl Metrics {
             due.add(labels.clone(), approximate(each.rows_due));
             queued.add(labels.clone(), approximate(each.rows_queued));
             mismatched.add(labels.clone(), approximate(each.mismatched_rows));
+            unusual.add(labels.clone(), approximate(each.warnings));
             lag.add(labels, each.source_lag.unwrap_or_default().as_secs_f64());
         }
         self.families.dataset_confirmed.show(confirmed);
@@ -313,6 +316,7 @@ impl Metrics {
         self.families.rows_due.show(due);
         self.families.rows_queued.show(queued);
         self.families.mismatched_rows.show(mismatched);
+        self.families.dataset_warnings.show(unusual);
         self.families.source_lag.show(lag);
     }
 

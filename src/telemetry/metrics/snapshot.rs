@@ -70,6 +70,8 @@ pub struct DatasetSnapshot {
     pub source_lag: Option<Duration>,
     /// Rows in which the last reconciliation found city and province to differ.
     pub mismatched_rows: u64,
+    /// What is unusual about it as a whole.
+    pub warnings: u64,
 }
 
 /// A sign that a platform no longer speaks its standard.

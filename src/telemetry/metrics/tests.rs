@@ -26,6 +26,7 @@ fn snapshot_of(name: &str, queued: u64, confirmed: Option<i64>) -> DatasetSnapsh
         rows_queued: queued,
         source_lag: Some(Duration::from_secs(queued)),
         mismatched_rows: 0,
+        warnings: 0,
     }
 }
 
