@@ -21,6 +21,8 @@ mod faults;
 mod inbox;
 mod kills;
 mod march;
+mod march_clock;
+mod march_kills;
 mod package;
 mod page;
 mod prometheus;
