@@ -176,6 +176,10 @@ async fn tried(
     let url = trial.target.as_ref().map(|target| target.url.clone());
     let address = above.as_ref().map(|(address, _)| address.url.clone());
     let (given, announced) = (trial.values.clone(), trial.tables.clone());
+    if above.is_some() && is_of_tables(&directory) && announced.is_empty() {
+        let reason = "no list of the tables that the province announced: --tables FILE".to_owned();
+        return Err(Error::Front { operation: "try the tables", reason });
+    }
     let mut outcomes = match trial.target.clone().filter(|_| !is_of_tables(&directory)) {
         Some(target) => messages(&directory, trial, &target, clock, &mut *progress).await?,
         None => Vec::new(),

@@ -93,10 +93,11 @@ struct List {
     table: Vec<Table>,
 }
 
-/// Two tables of a province that does not exist; the second's rows belong to the first's.
-const MADE_UP: &str = include_str!("made_up.toml");
-
 impl Table {
+    /// Two tables of a province that does not exist, as a list; the second's rows belong to the
+    /// first's.
+    pub const MADE_UP: &'static str = include_str!("made_up.toml");
+
     /// Reads a list; every problem at once.
     pub fn parse(text: &str) -> Result<Vec<Self>, Vec<String>> {
         let list: List = toml::from_str(text).map_err(|error| vec![error.message().to_owned()])?;
@@ -113,7 +114,7 @@ impl Table {
 
     /// A model: tables with neutral names in which every kind of rule stands once.
     pub fn made_up() -> Vec<Self> {
-        Self::parse(MADE_UP).unwrap_or_default()
+        Self::parse(Self::MADE_UP).unwrap_or_default()
     }
 
     fn problems(&self, earlier: &[Self], problems: &mut Vec<String>) {

@@ -20,13 +20,14 @@ pub use self::announce::{ColumnRule, Parent, Table};
 pub use self::server::Listen;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::directory::Rules;
 use self::judge::{Judge, quoted, run};
 use self::server::Server;
+use super::directory::Directory;
 use super::{Content, Error, RowRules};
 use crate::clock::Clock;
 use crate::sql::{self, Address, Postgres, connect_read_write};
@@ -45,6 +46,26 @@ pub struct FrontSettings {
     pub rules: BTreeMap<String, RowRules>,
     /// Where it listens for encrypted sessions; `None`: only on its unix socket.
     pub listen: Option<Listen>,
+}
+
+/// What a province needs to play a standard.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Parts {
+    /// A platform that takes messages.
+    pub messages: bool,
+    /// A front database: the city writes rows into it, or reads down-link tables.
+    pub tables: bool,
+}
+
+impl Parts {
+    /// What a standard's directory speaks of.
+    pub fn of(standard: &Path) -> Result<Self, Error> {
+        let files = super::directory::files(standard)?;
+        let problems = |problems| Error::Standard { problems };
+        let messages = Directory::read(&files).map_err(problems)?.content_type != "tables";
+        let down = Rules::read(&files).map_err(problems)?.down;
+        Ok(Self { messages, tables: !messages || !down.is_empty() })
+    }
 }
 
 /// What the judge goes by; a script may change it.

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::form::CATALOGUE;
 use super::rows::{literal, quoted};
 use super::{Above, Case, Exam, asked, code};
 use crate::rehearsal::front::Account;
@@ -89,7 +90,7 @@ impl Exam<'_> {
     async fn down_form(&mut self, down: &Down) {
         let found = self.columns(&down.table).await;
         let there = found.clone().map(|columns| !columns.is_empty());
-        self.down_note(&down.table, "exists", there, "information_schema.columns", THERE);
+        self.down_note(&down.table, "exists", there, CATALOGUE, THERE);
         let found = found.unwrap_or_default();
         for column in &down.columns {
             let basis = format!("{} {} {}, {}", down.file, column.row, column.name, column.clause);
@@ -103,7 +104,7 @@ impl Exam<'_> {
         let known = |name: &String| down.columns.iter().any(|column| column.name == *name);
         let more: Vec<&String> = found.keys().filter(|name| !known(name)).collect();
         let only = if more.is_empty() { Ok(true) } else { Err(format!("{more:?}")) };
-        self.down_note(&down.table, "unlisted", only, "information_schema.columns", NONE);
+        self.down_note(&down.table, "unlisted", only, CATALOGUE, NONE);
         let sent = format!(
             "SELECT bool_or(has_table_privilege({}, kind))::text FROM \
              (VALUES ('INSERT'), ('UPDATE'), ('DELETE')) kinds (kind)",

@@ -8,26 +8,28 @@ use super::{Case, Exam, code};
 /// Column to its type as the database says it.
 pub(super) type Columns = BTreeMap<String, String>;
 
+/// Where the columns are asked for.
+pub(super) const CATALOGUE: &str = "pg_attribute";
 const THERE: (&str, &str) = ("存在", "is there");
 
 impl Exam<'_> {
     /// The columns of a table; none where it is not there or may not be read.
     pub(super) async fn columns(&mut self, whole: &str) -> Result<Columns, String> {
         let (place, table) = match whole.split_once('.') {
-            Some((schema, table)) => (format!("table_schema = {}", literal(schema)), table),
-            None => ("table_schema = ANY(current_schemas(false))".to_owned(), whole),
+            Some((schema, table)) => (format!("n.nspname = {}", literal(schema)), table),
+            None => ("n.nspname = ANY(current_schemas(false))".to_owned(), whole),
         };
         let statement = format!(
-            "SELECT column_name::text, data_type::text, character_maximum_length::text \
-             FROM information_schema.columns WHERE table_name = {} AND {place}",
+            "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a \
+             JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relname = {} AND {place} AND a.attnum > 0 AND NOT a.attisdropped",
             literal(table)
         );
         let rows = self.ask(&statement).await.map_err(|error| code(&error))?;
         let columns = rows.into_iter().filter_map(|row| {
             let mut cells = row.into_iter();
             let mut next = || cells.next().flatten();
-            let (name, kind, length) = (next()?, next()?, next());
-            Some((name, length.map_or_else(|| kind.clone(), |most| format!("{kind}({most})"))))
+            Some((next()?, next()?))
         });
         Ok(columns.collect())
     }
@@ -47,7 +49,7 @@ impl Exam<'_> {
             Some(kind) => fits(kind).err(),
         };
         let came = found.cloned().unwrap_or_default();
-        self.note(of, case, ("information_schema.columns", &came), fault);
+        self.note(of, case, (CATALOGUE, &came), fault);
     }
 
     /// A table is there, and so is every column.
@@ -57,13 +59,11 @@ impl Exam<'_> {
         let found = self.columns(&whole).await;
         let case = Case::new("exists", ("前置表", "the table"), "[tables]", THERE);
         let fault = match &found {
-            Ok(columns) if columns.is_empty() => {
-                Some("no such table, or no right to it".to_owned())
-            }
+            Ok(columns) if columns.is_empty() => Some("no such table".to_owned()),
             Ok(_) => None,
             Err(problem) => Some(problem.clone()),
         };
-        self.note(&table.name, case, ("information_schema.columns", ""), fault);
+        self.note(&table.name, case, (CATALOGUE, ""), fault);
         let found = found.unwrap_or_default();
         let names = self.rules.names.clone();
         for (key, column) in [

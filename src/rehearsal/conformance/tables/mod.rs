@@ -32,8 +32,10 @@ use crate::supervisor::sleep;
 
 /// How long a real front database may take to judge what the kit wrote.
 const PATIENCE: Duration = Duration::from_mins(10);
-/// How often it is asked whether it has.
-const LOOKS: Duration = Duration::from_secs(1);
+/// After which time it is asked first whether it has; each time after twice as much.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+/// The longest time between two such questions.
+const SELDOM: Duration = Duration::from_secs(5);
 /// The most tests of one run.
 const MAX_TESTS: usize = 5_000;
 /// The most characters of one test that the report shows.
@@ -224,14 +226,15 @@ impl Exam<'_> {
             rows::quoted(&names.status),
             rows::literal(&names.new),
         );
-        let mut waited = Duration::ZERO;
+        let (mut waited, mut pause) = (Duration::ZERO, FIRST_LOOK);
         while self.number(&waits).await? > 0 {
             if self.silent || waited >= PATIENCE {
                 self.silent = true;
                 return Err("nobody judged it in time".to_owned());
             }
-            sleep(&clock, LOOKS).await;
-            waited += LOOKS;
+            sleep(&clock, pause).await;
+            waited += pause;
+            pause = (pause * 2).min(SELDOM);
         }
         Ok(())
     }
