@@ -13,6 +13,7 @@ mod demonstration;
 mod dispatch;
 mod doctor;
 mod local;
+mod rehearse;
 mod show;
 mod show_changeover;
 mod standard;
