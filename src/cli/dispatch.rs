@@ -127,6 +127,7 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         Command::Standard(Standard::Show { standard, format }) => {
             (Request::StandardShow(StandardName { standard: standard.clone() }), format.json)
         }
+        Command::Standard(Standard::Drift(format)) => (Request::StandardDrift {}, format.json),
         Command::Standard(Standard::Activate(it)) => activate(it),
         Command::Standard(Standard::Rollback(it)) => {
             let request = Rollback { channel: it.channel.clone(), dry_run: it.dry_run };

@@ -15,6 +15,7 @@ mod doctor;
 mod local;
 mod show;
 mod show_changeover;
+mod show_shadow;
 mod standard;
 mod table;
 mod text;

@@ -39,6 +39,8 @@ pub enum Standard {
     /// Takes in workbooks that departments filled in, whole or in parts; 1 if any value is not
     /// taken (收回填报).
     Supply(StandardSupply),
+    /// Lists what the province does that the standard in force does not say (接口异动).
+    Drift(Format),
     /// Puts a prepared candidate in force while everything runs (切换).
     Activate(StandardActivate),
     /// Puts the standard in force before in force again (退回).

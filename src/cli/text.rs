@@ -252,6 +252,21 @@ messages! {
     CutOverDry, "仅试算：通道 {} 由 {} 切换到 {}，不早于 {}", "only tried: channel {} would go over from {} to {}, not before {}";
     CutOverScope, "待发批次 {} 个将重新切分，目录对象 {} 个将重报，上级编号对照 {} 个，对照表中没有 {} 个", "{} waiting batches are cut again, {} objects are sent again, {} upper ids are mapped, {} are not in the map";
     CutOverAbove, "留在上级的：{} 行、新注册对象 {} 个", "what stays above: {} rows, {} objects registered";
+    DriftNone, "没有接口异动", "nothing drifted";
+    DriftCode, "向省端问清此代码，写入标准的 [reply] 后 cascaded reload；该操作停用中",
+        "ask the province what the code means, class it under [reply] of the standard, then cascaded reload; the operation is held";
+    DriftField, "对照省端文本，在 replies/ 表中登记此字段；多半是改版前兆",
+        "compare with the province's text and put the field into the table under replies/; often the first sign of a new version";
+    DriftValue, "代码表变了：在 codes/ 补上新代码，或登记候选标准后 cascaded standard diff",
+        "a code list changed: complete it under codes/, or prepare a candidate and see cascaded standard diff";
+    DriftMissing, "省端不再返回此字段：对照文本；受影响的应答按未知处理，会先查询再重发",
+        "the province leaves the field out: compare with its text; such answers are doubted and asked about";
+    DriftRefusals, "退回突增：cascaded rejects list --rule 查看该代码，再核对省端是否改了规则",
+        "refusals jumped: see cascaded rejects list --rule with this code, then ask whether the province changed its rules";
+    DriftVerdict, "校验结果与所报不符：cascaded reconcile 对账，再请省端核对",
+        "verdicts do not fit what was sent: cascaded reconcile, then ask the province";
+    Operation, "操作", "operation";
+    Times, "次数", "times";
     NotTakenObject, "目录中没有此对象或信息项", "no such object or item in the catalogue";
     NotTakenValue, "标准不要求此值", "the standard asks for no such value here";
     NotTakenLength, "长度不符", "too long or too short";

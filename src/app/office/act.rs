@@ -69,6 +69,7 @@ fn detail(request: &Request) -> String {
         | Request::StandardDiff(_)
         | Request::StandardCheck(_)
         | Request::StandardWanted(_)
+        | Request::StandardDrift {}
         | Request::LedgerVerify {}
         | Request::Reload {} => String::new(),
     }

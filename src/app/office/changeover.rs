@@ -12,8 +12,8 @@ use crate::changeover::{self, Difference, Part, Wanted, catalogue};
 use crate::config;
 use crate::control::Peer;
 use crate::control::protocol::{
-    Failure, Listing, Response, StandardCheck, StandardPair, Supply, SupplyReport, Trial,
-    WantedQuery,
+    DriftLine, Failure, Listing, Response, StandardCheck, StandardPair, Supply, SupplyReport,
+    Trial, WantedQuery,
 };
 use crate::delivery::ChannelId;
 use crate::standard::Standard;
@@ -110,6 +110,26 @@ impl Office {
         }
         let catalogue::Recorded { changed, unchanged, refused } = recorded;
         Ok(SupplyReport { changed, unchanged, refused })
+    }
+
+    /// What the province does that the standards in force do not say.
+    pub(super) async fn drift(&self) -> Result<Vec<DriftLine>, Failure> {
+        let seen = self.crew.ledger.drift().await.map_err(told)?;
+        let works = self.works();
+        let spoken = |id: &ChannelId| {
+            let channel = works.channels.iter().find(|channel| channel.id == *id);
+            channel.map(|channel| channel.standard.id().to_string()).unwrap_or_default()
+        };
+        let lines = seen.into_iter().map(|it| DriftLine {
+            standard: spoken(&it.channel),
+            channel: it.channel.to_string(),
+            kind: it.kind,
+            operation: it.subject,
+            what: it.detail,
+            count: it.count,
+            since: it.since,
+        });
+        Ok(lines.collect())
     }
 
     /// The standard of this name, as its directory is now.

@@ -197,6 +197,7 @@ impl Office {
             Request::StandardCheck(it) => self.check(&it).await?,
             Request::StandardWanted(it) => Response::Wanted(self.wanted(&it).await?),
             Request::StandardSupply(it) => Response::Supplied(self.supply(&it, peer).await?),
+            Request::StandardDrift {} => Response::Drift(self.drift().await?),
             Request::StandardActivate(it) => Response::CutOver(self.activate(&it, peer).await?),
             Request::StandardRollback(it) => Response::CutOver(self.roll_back(&it, peer).await?),
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),

@@ -85,6 +85,26 @@ pub struct SupplyReport {
     pub refused: Vec<(usize, NotTaken)>,
 }
 
+/// Something the province does that the standard in force does not say.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DriftLine {
+    /// On which channel.
+    pub channel: String,
+    /// The standard in force there.
+    pub standard: String,
+    /// `reply-code`, `reply-field`, `reply-value`, `reply-missing`, `dictionary`, `refused-more`.
+    pub kind: String,
+    /// Which operation.
+    pub operation: String,
+    /// What was seen: a code or a path, never content.
+    pub what: String,
+    /// How often.
+    pub count: u64,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// A candidate to put in force.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -15,8 +15,8 @@ pub use answer::{
 };
 
 pub use changeover::{
-    Activate, CutOver, Rollback, StandardCheck, StandardPair, Supply, SupplyReport, Trial,
-    WantedQuery,
+    Activate, CutOver, DriftLine, Rollback, StandardCheck, StandardPair, Supply, SupplyReport,
+    Trial, WantedQuery,
 };
 
 use jiff::Timestamp;
@@ -97,6 +97,8 @@ pub enum Request {
     StandardWanted(WantedQuery),
     /// Values that departments supply.
     StandardSupply(Supply),
+    /// What drifted: what the province does that the standards in force do not say.
+    StandardDrift {},
     /// Puts a candidate in force: becomes a durable job.
     StandardActivate(Activate),
     /// Puts the standard before in force again: becomes a durable job.
@@ -133,6 +135,7 @@ impl Request {
             Self::StandardCheck(_) => "standard_check",
             Self::StandardWanted(_) => "standard_wanted",
             Self::StandardSupply(_) => "standard_supply",
+            Self::StandardDrift {} => "standard_drift",
             Self::StandardActivate(_) => "standard_activate",
             Self::StandardRollback(_) => "standard_rollback",
             Self::Reconcile(_) => "reconcile",
@@ -168,6 +171,7 @@ impl Request {
             | Self::StandardDiff(_)
             | Self::StandardCheck(_)
             | Self::StandardWanted(_)
+            | Self::StandardDrift {}
             | Self::LedgerVerify {} => false,
         }
     }
