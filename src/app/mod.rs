@@ -16,6 +16,7 @@ pub mod office;
 mod ownership;
 mod pool;
 mod prove;
+mod shadow;
 mod works;
 
 pub use cutover::upper_ids;
@@ -127,6 +128,12 @@ impl App {
             Arc::clone(&self.foreman),
         );
         self.supervisor.spawn("cut-over", StopPolicy::Drain, cut_over.serve());
+        let shadow = shadow::Task::new(
+            self.crew.clone(),
+            Arc::clone(&self.current),
+            Arc::clone(&self.foreman),
+        );
+        self.supervisor.spawn("shadow", StopPolicy::Drain, shadow.serve());
     }
 
     /// Waits for the stop, or for a task that ended by itself, and stops everything in order.

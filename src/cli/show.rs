@@ -92,6 +92,8 @@ impl View {
             Response::RowsChecked(it) => self.rows_checked(std::slice::from_ref(it)),
             Response::Wanted(it) => it.entries.iter().map(|it| self.wanted(it)).collect(),
             Response::Supplied(it) => self.supplied(it),
+            Response::Shadow(it) => self.shadow(it),
+            Response::ShadowOnce(it) => self.once(it),
             Response::Drift(it) => self.drift(it),
             Response::CutOver(it) => self.cut_over(it),
             Response::Reconciled(it) => self.reconciled(it),

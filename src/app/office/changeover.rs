@@ -159,7 +159,7 @@ impl Office {
     }
 
     fn part(&self, channel: Option<&str>, of: &[&Standard]) -> Result<Part, Failure> {
-        Ok(part(&self.meant(channel, of)?))
+        Ok(part(&*self.meant(channel, of)?))
     }
 
     /// The channel that is named; else the only one, or the only one that speaks a version of the
@@ -194,7 +194,7 @@ impl Office {
     }
 }
 
-fn part(channel: &Arc<Channel>) -> Part {
+pub(super) fn part(channel: &Channel) -> Part {
     Part {
         channel: channel.id.clone(),
         kinds: channel.kinds.clone(),

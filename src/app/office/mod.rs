@@ -17,6 +17,7 @@ mod look;
 mod original;
 mod paging;
 mod resync;
+mod shadow;
 mod status;
 mod watch;
 
@@ -53,6 +54,8 @@ pub trait Lent: Send + Sync + 'static {
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>>;
     /// A cut-over was asked for.
     fn cut_over(&self);
+    /// A shadow run was asked for, or called off.
+    fn shadow(&self);
 }
 
 /// What an office is made of.
@@ -197,6 +200,12 @@ impl Office {
             Request::StandardCheck(it) => self.check(&it).await?,
             Request::StandardWanted(it) => Response::Wanted(self.wanted(&it).await?),
             Request::StandardSupply(it) => Response::Supplied(self.supply(&it, peer).await?),
+            Request::StandardShadow(it) => {
+                Response::Shadow(Box::new(self.shadow(&it, peer).await?))
+            }
+            Request::StandardShadowOnce(it) => {
+                Response::ShadowOnce(Box::new(self.shadow_once(&it).await?))
+            }
             Request::StandardDrift {} => Response::Drift(self.drift().await?),
             Request::StandardActivate(it) => Response::CutOver(self.activate(&it, peer).await?),
             Request::StandardRollback(it) => Response::CutOver(self.roll_back(&it, peer).await?),

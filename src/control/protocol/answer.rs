@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(doc)]
 use super::Request;
 use super::{CutOver, DriftLine, Listing, SupplyReport};
+use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
 
 /// Everything that can be answered.
@@ -46,6 +47,10 @@ pub enum Response {
     Wanted(Listing<Wanted>),
     /// To [`Request::StandardSupply`].
     Supplied(SupplyReport),
+    /// To [`Request::StandardShadow`].
+    Shadow(Box<ShadowReport>),
+    /// To [`Request::StandardShadowOnce`].
+    ShadowOnce(Box<Once>),
     /// To [`Request::StandardDrift`].
     Drift(Vec<DriftLine>),
     /// To [`Request::StandardActivate`] and [`Request::StandardRollback`].
