@@ -10,7 +10,8 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
 pub use super::standard::{
-    RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardSupply,
+    RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardShadow,
+    StandardSupply,
 };
 
 /// Where the daemon's socket is unless told otherwise; the unit's `RuntimeDirectory`.

@@ -32,6 +32,7 @@ mod reload;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;
+mod shadow;
 mod sixth;
 mod support;
 mod tables;
