@@ -252,22 +252,22 @@ fn item(reader: &mut Reader<'_>, section: &Section<'_>, names: &Vocabulary<'_>) 
     let note =
         reader.maybe_text(section, "note").map_or(String::new(), |(text, _)| text.to_owned());
     let strikes = strikes(reader, section, kind, names);
-    let kind = kind?;
-    if kind != Kind::Veto && kind != Kind::Deduct && weight.or(cap).is_none() {
+    let gives = matches!(kind, Some(Kind::Award | Kind::Relative));
+    if gives && !section.has("weight") && !section.has("cap") {
         let what = "is missing: what gives points says how many at most";
         reader.add(Code::Key, section.at, &section.key("weight"), what);
     }
     let of = section.has("of").then(|| {
-        let known = Usable { weight: weight.is_some(), ..Usable::default() };
-        expression(reader, section, "of", Type::Number, known, names)
+        let usable = Usable { weight: section.has("weight"), ..Usable::default() };
+        expression(reader, section, "of", Some(Type::Number), usable, names)
     });
-    let points = points(reader, section, kind, weight.is_some(), names);
+    let points = points(reader, section, kind, names);
     let of = match of {
         Some(of) => Some(of?),
         None => None,
     };
     let (id, title, class, known, scope) = (id?, title?, class?, known?, scope?);
-    let (points, strikes) = (points?, strikes?);
+    let (kind, points, strikes) = (kind?, points?, strikes?);
     Some(Item {
         id,
         class,
@@ -339,20 +339,23 @@ fn strikes(
     }
 }
 
+/// `kind` is absent where it could not be read: the rest of the item is looked at all the same.
 fn points(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
-    kind: Kind,
-    has_weight: bool,
+    kind: Option<Kind>,
     names: &Vocabulary<'_>,
 ) -> Option<Points> {
     let of = section.has("of");
     if section.has("steps") {
-        let wrong = match (kind, of, section.has("points")) {
-            (_, _, true) => Some("an item has `points` or `steps`, not both"),
-            (Kind::Veto, _, _) => Some("a veto has a condition in `points`, no steps"),
-            (_, false, _) => Some("steps judge a figure: `of` is missing"),
-            (Kind::Award | Kind::Deduct | Kind::Relative, true, false) => None,
+        let wrong = if section.has("points") {
+            Some("an item has `points` or `steps`, not both")
+        } else if kind == Some(Kind::Veto) {
+            Some("a veto has a condition in `points`, no steps")
+        } else if !of {
+            Some("steps judge a figure: `of` is missing")
+        } else {
+            None
         };
         if let Some(what) = wrong {
             reader.add(Code::Key, section.at, &section.key("steps"), what);
@@ -360,40 +363,37 @@ fn points(
         }
         return steps(reader, section).map(Points::Steps);
     }
-    if kind == Kind::Relative && !of {
+    if kind == Some(Kind::Relative) && !of {
         let what = "is missing: what is compared with the other cities";
         reader.add(Code::Key, section.at, &section.key("of"), what);
     }
-    let wanted = if kind == Kind::Veto { Type::Boolean } else { Type::Number };
-    let usable = Usable { weight: has_weight, of, others: kind == Kind::Relative };
+    let wanted = kind.map(|kind| if kind == Kind::Veto { Type::Boolean } else { Type::Number });
+    let others = kind.is_none_or(|kind| kind == Kind::Relative);
+    let usable = Usable { weight: section.has("weight"), of, others };
     expression(reader, section, "points", wanted, usable, names).map(Points::Expression)
 }
 
 fn steps(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Vec<Step>> {
     let mut steps: Vec<Step> = Vec::new();
     let mut is_whole = true;
+    let mut before: Option<Decimal> = None;
     for step in reader.sections(section, "steps", MAX_STEPS) {
         reader.only(&step, &STEP_KEYS);
-        let (at_least, points) =
-            (reader.decimal(&step, "at_least"), limit(reader, &step, "points"));
-        let (Some((at_least, _)), Some(points)) = (at_least, points) else {
-            if !step.has("points") {
-                reader.add(
-                    Code::Key,
-                    step.at,
-                    &step.key("points"),
-                    "is missing: a number is wanted",
-                );
-            }
-            is_whole = false;
-            continue;
-        };
-        if steps.last().is_some_and(|before| before.at_least <= at_least) {
+        if !step.has("points") {
+            reader.add(Code::Key, step.at, &step.key("points"), "is missing: a number is wanted");
+        }
+        let at_least = reader.decimal(&step, "at_least").map(|(number, _)| number);
+        let points = limit(reader, &step, "points");
+        if before.zip(at_least).is_some_and(|(before, at_least)| before <= at_least) {
             let what = "steps go from the highest figure to the lowest";
             reader.add(Code::Value, step.at, &step.key("at_least"), what);
             is_whole = false;
         }
-        steps.push(Step { at_least, points });
+        before = at_least.or(before);
+        match (at_least, points) {
+            (Some(at_least), Some(points)) => steps.push(Step { at_least, points }),
+            _ => is_whole = false,
+        }
     }
     if steps.is_empty() && is_whole {
         reader.add(Code::Value, section.at, &section.key("steps"), "has no step");
@@ -414,7 +414,7 @@ fn expression(
     reader: &mut Reader<'_>,
     section: &Section<'_>,
     key: &str,
-    wanted: Type,
+    wanted: Option<Type>,
     usable: Usable,
     names: &Vocabulary<'_>,
 ) -> Option<Expression> {
@@ -443,7 +443,7 @@ fn expression(
             return None;
         }
     };
-    if compiled.of() != wanted {
+    if let Some(wanted) = wanted.filter(|wanted| compiled.of() != *wanted) {
         let what =
             format!("{} is wanted here, this is {}", wanted.as_str(), compiled.of().as_str());
         reader.add(Code::Expression, at, &path, what);
