@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
+pub use super::score::{Score, ScoreGiven};
 pub use super::standard::{
     RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardShadow,
     StandardSupply,
@@ -79,6 +80,9 @@ pub enum Command {
     Ledger(Ledger),
     /// Runs a stand-in for a provincial platform, driven by a standard (模拟省平台).
     Rehearsal(Rehearsal),
+    /// Scores a month by a scheme (考核得分).
+    #[command(subcommand)]
+    Score(Score),
 }
 
 /// How a reading command answers.

@@ -16,7 +16,7 @@ use crate::control::protocol::{
 use super::arguments::{self, Arguments, Command, Jobs, Ledger, RejectFilter, Rejects, Standard};
 use super::client::ask;
 use super::text::Message;
-use super::{Console, Exit, Local, Trouble, changeover, doctor};
+use super::{Console, Exit, Local, Trouble, changeover, doctor, judge};
 
 /// How often a waiting command looks at its job.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -39,6 +39,7 @@ pub(super) fn dispatch(
             Ok(())
         }
         Command::Doctor(it) => doctor::doctor(arguments, it, local, console),
+        Command::Score(it) => judge::score(it, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
             local.ledger_restore(config, directory, console)
@@ -154,7 +155,8 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Run
         | Command::Check
         | Command::Doctor(_)
-        | Command::Rehearsal(_) => return Ok(None),
+        | Command::Rehearsal(_)
+        | Command::Score(_) => return Ok(None),
     }))
 }
 

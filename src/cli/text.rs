@@ -305,6 +305,27 @@ messages! {
     DueSoon, "将到期", "due soon";
     Overdue, "逾期", "overdue";
     NotComputable, "无法计算", "not computable";
+    ExampleThen, "当时（{}；* 为讲话所说，其余为设定）", "as it was ({}; * told by the speech, the rest is a model)";
+    ExampleWith, "同样的月份，使用守护进程（{}；设定）", "the same months with the daemon ({}; a model)";
+    Month, "月份", "month";
+    Lost, "扣分", "lost";
+    ScoreTotal, "总分", "total";
+    OverallRank, "总名次", "overall rank";
+    IndicatorRank, "数据开放共享名次", "rank of data sharing";
+    LossLine, "{} {} 得分 {}：{}", "{} {} {}: {}";
+    ScoreHead, "{} {} {}：{} 分（已知项占 {} % 分值）", "{} {} {}: {} points ({} % of the points are known)";
+    Item, "项", "item";
+    Points, "得分", "points";
+    Worth, "分值", "worth";
+    KnownAs, "依据状态", "known as";
+    KnownPublished, "已公布", "published";
+    KnownEstimated, "估算", "estimated";
+    KnownOutside, "外部填报", "outside";
+    KnownUnknown, "未知", "unknown";
+    Rank, "名次", "rank";
+    Up, "距上一名", "to the next better";
+    Down, "领先下一名", "ahead of the next";
+    IfRepaired, "若 {} 不失分：{} 分，第 {} 名", "without the loss of {}: {} points, rank {}";
 }
 
 impl Message {
