@@ -16,6 +16,7 @@ pub mod office;
 mod ownership;
 mod pool;
 mod prove;
+mod webhook;
 mod works;
 
 pub use cutover::upper_ids;

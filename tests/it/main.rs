@@ -21,6 +21,7 @@ mod faults;
 mod inbox;
 mod kills;
 mod march;
+mod notify;
 mod package;
 mod page;
 mod prometheus;
