@@ -18,6 +18,7 @@ mod ownership;
 mod pool;
 mod prove;
 mod shadow;
+mod webhook;
 mod works;
 
 pub use cutover::upper_ids;

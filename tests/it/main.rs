@@ -23,6 +23,7 @@ mod kills;
 mod march;
 mod march_clock;
 mod march_kills;
+mod notify;
 mod package;
 mod page;
 mod prometheus;
