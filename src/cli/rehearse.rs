@@ -41,16 +41,12 @@ pub(super) async fn run(rehearsal: &Rehearsal, console: &mut Console<'_>) -> any
     let stage = Stage { rehearsal, folder: &folder, certificates: &certificates };
     let platform = match parts.messages {
         true => Some(stage.platform(&standard, &clock, &supervisor).await?),
-        false if !rehearsal.then.is_empty() => {
-            anyhow::bail!("only a platform of messages goes over to another standard");
-        }
-        false if rehearsal.faults.is_some() => {
-            anyhow::bail!("a script of faults is for messages, and this standard has none");
+        false if rehearsal.faults.is_some() || !rehearsal.then.is_empty() => {
+            anyhow::bail!("--faults and --then are for messages, and this standard has none");
         }
         false => None,
     };
     if let Some(platform) = &platform {
-        succession(rehearsal, folder.clone(), platform, &supervisor)?;
         console.data(&format!("{}\n", platform.url()));
     }
     let front = match parts.tables {
@@ -76,48 +72,6 @@ pub(super) async fn run(rehearsal: &Rehearsal, console: &mut Console<'_>) -> any
     }
 }
 
-/// The standards that the platform goes over to one after the other, each at its time or signal.
-fn succession(
-    rehearsal: &Rehearsal,
-    folder: PathBuf,
-    platform: &Platform,
-    supervisor: &Supervisor,
-) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let (next, times) = (rehearsal.then.clone(), rehearsal.at.clone());
-    let times = times.into_iter().map(Some).chain(std::iter::repeat(None));
-    let (platform, clock) = (platform.clone(), supervisor.clock().clone());
-    supervisor.spawn_passing("rehearsal standards", StopPolicy::Abort, async move {
-        for (standard, at) in next.into_iter().zip(times) {
-            match at {
-                Some(at) => sleep_until(&clock, at).await,
-                None => drop(hangup.recv().await),
-            }
-            let shown = standard.display().to_string();
-            let gone = async {
-                let ids = platform.go_over(standard).await?;
-                let lines = ids.iter().map(|(kind, old, new)| format!("{kind},{old},{new}\n"));
-                let map: String =
-                    std::iter::once("kind,old,new\n".to_owned()).chain(lines).collect();
-                // It appears whole: who waits for it may read it at once.
-                let begun = folder.join("upper-ids.new");
-                fs::write(&begun, map)?;
-                fs::rename(begun, folder.join("upper-ids.csv"))?;
-                Ok::<_, anyhow::Error>(())
-            };
-            match gone.await {
-                Ok(()) => tracing::info!(standard = shown, "another standard is spoken"),
-                Err(error) => {
-                    tracing::error!(standard = shown, error = format!("{error:#}"), "not spoken");
-                }
-            }
-        }
-        // Further signals change nothing, and end nothing.
-        while hangup.recv().await.is_some() {}
-    });
-    Ok(())
-}
-
 struct Stage<'a> {
     rehearsal: &'a Rehearsal,
     folder: &'a Path,
@@ -139,6 +93,7 @@ impl Stage<'_> {
         settings.client_authority = Some(authority.clone());
         settings.credentials = credentials;
         let platform = Platform::start(settings, clock.clone(), supervisor).await?;
+        goes_over(self.rehearsal, self.folder.to_owned(), &platform, supervisor)?;
         if let Some(path) = &self.rehearsal.faults {
             let script = Script::parse(&fs::read_to_string(path)?)
                 .map_err(|problems| anyhow::anyhow!("{}: {problems}", path.display()))?;
@@ -189,6 +144,48 @@ impl Stage<'_> {
         keys.list = keys.write(self.folder, "front-tables.toml", &list)?;
         Ok(keys)
     }
+}
+
+/// The standards that the platform goes over to one after the other, each at its time or signal.
+fn goes_over(
+    rehearsal: &Rehearsal,
+    folder: PathBuf,
+    platform: &Platform,
+    supervisor: &Supervisor,
+) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (next, times) = (rehearsal.then.clone(), rehearsal.at.clone());
+    let times = times.into_iter().map(Some).chain(std::iter::repeat(None));
+    let (platform, clock) = (platform.clone(), supervisor.clock().clone());
+    supervisor.spawn_passing("rehearsal standards", StopPolicy::Abort, async move {
+        for (standard, at) in next.into_iter().zip(times) {
+            match at {
+                Some(at) => sleep_until(&clock, at).await,
+                None => drop(hangup.recv().await),
+            }
+            let shown = standard.display().to_string();
+            let gone = async {
+                let ids = platform.go_over(standard).await?;
+                let lines = ids.iter().map(|(kind, old, new)| format!("{kind},{old},{new}\n"));
+                let map: String =
+                    std::iter::once("kind,old,new\n".to_owned()).chain(lines).collect();
+                // It appears whole: who waits for it may read it at once.
+                let begun = folder.join("upper-ids.new");
+                fs::write(&begun, map)?;
+                fs::rename(begun, folder.join("upper-ids.csv"))?;
+                Ok::<_, anyhow::Error>(())
+            };
+            match gone.await {
+                Ok(()) => tracing::info!(standard = shown, "another standard is spoken"),
+                Err(error) => {
+                    tracing::error!(standard = shown, error = format!("{error:#}"), "not spoken");
+                }
+            }
+        }
+        // Further signals change nothing, and end nothing.
+        while hangup.recv().await.is_some() {}
+    });
+    Ok(())
 }
 
 /// Files that are worth nothing once the database is gone, and go with it.
