@@ -14,11 +14,8 @@ const MOST_OUTCOMES: usize = 60;
 impl View {
     /// How ready the city is and what it waits for, in words; then what either standard said.
     pub(super) fn shadow(&self, it: &ShadowReport) -> String {
-        let ready = &it.readiness;
-        let numbers = [ready.percent, ready.ready, ready.objects].map(count);
-        let [percent, done, all] = numbers.each_ref().map(String::as_str);
-        let head = [it.standard.as_str(), &it.channel, &it.in_force, percent, done, all];
-        let mut lines = vec![self.say(Message::ShadowHead, &head), self.except(ready)];
+        let (head, except) = self.readiness(it);
+        let mut lines = vec![head, except];
         if !it.owing.is_empty() {
             let named = it.owing.iter().take(MOST_OWING).map(|it| {
                 let name = if it.title.is_empty() { &it.department } else { &it.title };
@@ -40,6 +37,15 @@ impl View {
             text.push_str(&self.outcomes(&it.rows));
         }
         text
+    }
+
+    /// How ready, and the critical path in words.
+    pub(super) fn readiness(&self, it: &ShadowReport) -> (String, String) {
+        let ready = &it.readiness;
+        let numbers = [ready.percent, ready.ready, ready.objects].map(count);
+        let [percent, done, all] = numbers.each_ref().map(String::as_str);
+        let head = [it.standard.as_str(), &it.channel, &it.in_force, percent, done, all];
+        (self.say(Message::ShadowHead, &head), self.except(ready))
     }
 
     fn run(&self, it: &ShadowReport) -> String {
