@@ -228,10 +228,12 @@ impl Foreman {
         let predecessor = retired.cut.is_empty().then_some(before);
         let opened = async {
             let works = plan.open(predecessor, catalogue.clone()).await?;
-            if let Some((number, new)) = turned
-                && !crew.ledger.cut_over_made(number, new).await?
-            {
-                anyhow::bail!("the cut-over was called off");
+            if let Some((number, new)) = turned {
+                crate::crash::point("cut-over-ready");
+                if !crew.ledger.cut_over_made(number, new).await? {
+                    anyhow::bail!("the cut-over was called off");
+                }
+                crate::crash::point("cut-over-made");
             }
             works.record_standards().await?;
             self.let_go(&works).await?;

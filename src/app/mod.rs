@@ -13,6 +13,7 @@ mod examine;
 mod foreman;
 mod notify;
 pub mod office;
+mod overdue;
 mod ownership;
 mod pool;
 mod prove;
@@ -121,6 +122,8 @@ impl App {
         self.works().start();
         let foreman = Arc::clone(&self.foreman);
         self.supervisor.spawn("foreman", StopPolicy::Drain, foreman.serve());
+        let deadlines = overdue::serve(self.crew.clone(), Arc::clone(&self.current));
+        self.supervisor.spawn("deadlines", StopPolicy::Abort, deadlines);
         let cut_over = cutover::Task::new(
             self.crew.clone(),
             Arc::clone(&self.current),

@@ -131,6 +131,7 @@ fn carried(
             flow: Flow { channel: id.clone(), dataset: it.dataset.id.clone() },
             dataset: it.dataset.clone(),
             rules: it.rules.clone(),
+            watch: it.watch.clone(),
             deletion_percent: configuration.ledger.deletion_percent,
         };
         found.push((parts, source.clone()));

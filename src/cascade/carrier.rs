@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::catalogue::{Kind, Object, ObjectKey};
-use crate::checks::{Count, Rules, Tally};
+use crate::checks::{Count, Rules, Tally, Warning, Watch};
 use crate::city;
 use crate::delivery::{Action, BatchId};
 use crate::ledger::sent::{self, Index};
@@ -39,6 +39,10 @@ pub struct Carrier {
     index: Arc<Mutex<Index>>,
     /// How often each rule ran since the start.
     tally: Mutex<Tally>,
+    /// What is watched of it as a whole.
+    watch: Watch,
+    /// What the last whole reading of this process found unusual in its values.
+    unusual: Mutex<Vec<Warning>>,
 }
 
 /// A [`city::Source`] that can be shown in debug output without its settings.
@@ -59,6 +63,8 @@ pub struct CarrierParts {
     pub dataset: city::Dataset,
     /// Its rules.
     pub rules: Rules,
+    /// What is watched of it as a whole.
+    pub watch: Watch,
     /// See [`Carrier`]; 0 asks for an approval of every deletion.
     pub deletion_percent: u8,
 }
@@ -83,7 +89,7 @@ impl Carrier {
     }
 
     fn with(parts: CarrierParts, source: city::Source, index: Arc<Mutex<Index>>) -> Self {
-        let CarrierParts { flow, dataset, rules, deletion_percent } = parts;
+        let CarrierParts { flow, dataset, rules, watch, deletion_percent } = parts;
         let owner = Owner {
             region: dataset.region.clone(),
             department: dataset.department.clone(),
@@ -99,6 +105,8 @@ impl Carrier {
             deletion_percent,
             index,
             tally: Mutex::default(),
+            watch,
+            unusual: Mutex::default(),
         }
     }
 
@@ -123,6 +131,24 @@ impl Carrier {
         let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = tally.counts().iter().copied().chain(std::iter::repeat(Count::default()));
         self.rules.rules().iter().map(|rule| rule.name.clone()).zip(counts).collect()
+    }
+
+    /// What is unusual about it as a whole: its values at the last whole reading of this process,
+    /// and its rows, `counts` of the last whole reading and the one before.
+    pub fn warnings(&self, counts: Option<(u64, u64)>) -> Vec<Warning> {
+        let unusual = self.unusual.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = counts.and_then(|(now, before)| self.watch.counted(before, now));
+        counted.into_iter().chain(unusual.iter().cloned()).collect()
+    }
+
+    /// What is watched of it as a whole.
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// A whole reading came to its end.
+    pub(super) fn watched(&self, found: Vec<Warning>) {
+        *self.unusual.lock().unwrap_or_else(PoisonError::into_inner) = found;
     }
 
     /// A page was checked.
@@ -285,5 +311,15 @@ impl Mount {
         let named = carrier.dataset.key.iter().filter_map(|at| upsert.name_of(*at));
         let key = named.collect::<Vec<_>>().join(",");
         Ok(Some(Self { object, upper_id: mounted, upper: above.upper, key, upsert, delete }))
+    }
+
+    /// The columns of a row that is written by this action, as they are named above, separated by
+    /// commas.
+    pub(super) fn columns(&self, action: Action) -> String {
+        let plan = match action {
+            Action::Upsert => Some(&self.upsert),
+            Action::Delete => self.delete.as_ref(),
+        };
+        plan.into_iter().flat_map(RowPlan::names).collect::<Vec<_>>().join(",")
     }
 }

@@ -315,7 +315,9 @@ impl Observe {
         self.whole = None;
         if whole {
             self.carrier.index().begin_pass()?;
-            self.whole = Some(Whole::begun(self.crew.now()));
+            let keyer = self.crew.ledger.identity().keyer.clone();
+            let watching = self.carrier.watch().begin(keyer);
+            self.whole = Some(Whole::begun(self.crew.now(), watching));
         }
         let mut cursor = self.crew.scan(&self.carrier, scan).await?;
         loop {
@@ -368,10 +370,10 @@ impl Observe {
             }
             None => self.crew.ledger.deletions_settled(flow.clone()).await?,
         }
-        let begun = whole.begun;
-        if whole.proves_absence()
-            && let Some(standing) = whole.into_standing()
-        {
+        let (begun, proves) = (whole.begun, whole.proves_absence());
+        let (standing, unusual) = whole.into_parts();
+        self.carrier.watched(unusual);
+        if proves && let Some(standing) = standing {
             self.crew.ledger.rejects_gone(flow, begun, standing).await?;
         }
         Ok(())
@@ -503,6 +505,9 @@ impl Observe {
                 let packed = job.cutter().pack(&named, &sorted, &rejected)?;
                 if let Some(whole) = &mut whole {
                     whole.met(&named, &rejected, &packed);
+                    if matches!(reading, Reading::Pass(_)) {
+                        whole.read(&named);
+                    }
                 }
                 Ok((packed, whole))
             })

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::carrier::Carrier;
 use super::pack::{NamedPage, Packed};
 use super::{Error, Files};
+use crate::checks::{Warning, Watching};
 use crate::ledger::Ledger;
 use crate::ledger::manifest::Original;
 use crate::ledger::sent::{KeyRange, Known};
@@ -27,11 +28,17 @@ pub(super) struct Whole {
     pub(super) begun: Timestamp,
     standing: HashSet<(KeyDigest, RowHash)>,
     unreadable: bool,
+    watching: Watching,
 }
 
 impl Whole {
-    pub(super) fn begun(begun: Timestamp) -> Self {
-        Self { begun, standing: HashSet::new(), unreadable: false }
+    pub(super) fn begun(begun: Timestamp, watching: Watching) -> Self {
+        Self { begun, standing: HashSet::new(), unreadable: false, watching }
+    }
+
+    /// A page of the reading itself, and not of the live lane in between.
+    pub(super) fn read(&mut self, named: &NamedPage) {
+        named.page.rows().for_each(|row| self.watching.met(row));
     }
 
     /// A page was read: `rejected` are the versions of its keys that stand rejected.
@@ -55,9 +62,10 @@ impl Whole {
         !self.unreadable
     }
 
-    /// The versions that stand; `None` where there were too many to remember.
-    pub(super) fn into_standing(self) -> Option<HashSet<(KeyDigest, RowHash)>> {
-        (self.standing.len() <= MOST_STANDING).then_some(self.standing)
+    /// The versions that stand, `None` where there were too many to remember; and what is unusual.
+    pub(super) fn into_parts(self) -> (Option<HashSet<(KeyDigest, RowHash)>>, Vec<Warning>) {
+        let standing = (self.standing.len() <= MOST_STANDING).then_some(self.standing);
+        (standing, self.watching.into_warnings())
     }
 }
 

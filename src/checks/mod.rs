@@ -36,12 +36,14 @@ mod pass;
 mod run;
 mod settings;
 mod tally;
+mod watch;
 
 pub use credit_code::credit_code;
 pub use id_card::id_card;
 pub use pass::{CLOCK_TOLERANCE, Pass};
 pub use settings::{Bound, CodeTable, Problem, RuleSettings};
 pub use tally::{Count, Tally};
+pub use watch::{ValueSettings, Warning, Watch, WatchSettings, Watching};
 
 use crate::row::Row;
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use crate::calendar::Grace;
-use crate::checks::RuleSettings;
+use crate::checks::{RuleSettings, WatchSettings};
 use crate::row::ColumnType;
 
 /// One mistake in the configuration.
@@ -179,6 +179,9 @@ pub struct DatasetSettings {
     /// The column that says when what a row tells happened (business time).
     #[serde(default)]
     pub business_time: Option<String>,
+    /// `[dataset.watch]`: what is unusual about it as a whole.
+    #[serde(default)]
+    pub watch: WatchSettings,
     /// `[[dataset.rule]]`: what makes a row valid; compiled by [`checks`](crate::checks).
     #[serde(default, rename = "rule")]
     pub rules: Vec<RuleSettings>,

@@ -4,6 +4,12 @@
 //! A time column is text in a fixed, sortable form (`%Y-%m-%d %H:%M:%S` unless the column has a
 //! format; a fraction may follow). Rows whose text does not have that form count as rows without a
 //! time. Numbers of seconds need a query that makes them text.
+//!
+//! A scan sees one state of the file, and may wait for hours between two pages. Where the file has
+//! a write-ahead log that hinders nobody. Where it has none, a statement under way keeps everybody
+//! from writing; the scan's rows are then copied into a temporary table first (a temporary file of
+//! SQLite's own, where their sorting would put them anyway), and the file is free again before the
+//! first page is asked for.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Rows, params_from_iter};
@@ -81,13 +87,32 @@ fn read(it: &SqliteSettings, dataset: &Dataset, scan: &Scan, desk: &mut Desk) ->
             time.since(after.as_ref(), *until, &mut select, &mut parameters);
         }
     }
-    let sql = query::statement(&dataset.origin, &select);
+    let mut sql = query::statement(&dataset.origin, &select);
+    if blocks_writers(&session).map_err(failed)? {
+        set_aside(&session, &sql, std::mem::take(&mut parameters)).map_err(failed)?;
+        // A table of these columns alone, written in this order, whose rows are numbered so.
+        sql = "SELECT * FROM temp.set_aside".to_owned();
+    }
     let mut statement = session.prepare(&sql).map_err(failed)?;
     let rows = statement.query(params_from_iter(parameters)).map_err(failed)?;
     let ordered = matches!(scan, Scan::Since { .. });
     let time = time.filter(|_| ordered);
     desk.serve(&mut Reader { it, dataset, rows, time, trail: Trail::default(), ended: false });
     Ok(())
+}
+
+/// Without a write-ahead log nobody can write while somebody reads.
+fn blocks_writers(session: &Connection) -> rusqlite::Result<bool> {
+    session.query_row("PRAGMA journal_mode", [], |row| Ok(row.get_ref(0)?.as_str()? != "wal"))
+}
+
+/// Copies what `sql` finds into `temp.set_aside`. The session stays unable to write to the file: it
+/// was opened so.
+fn set_aside(session: &Connection, sql: &str, parameters: Vec<String>) -> rusqlite::Result<()> {
+    session.pragma_update(None, "query_only", false)?;
+    let sql = format!("CREATE TEMP TABLE set_aside AS {sql}");
+    session.execute(&sql, params_from_iter(parameters))?;
+    session.pragma_update(None, "query_only", true)
 }
 
 struct TimeColumn {

@@ -391,6 +391,13 @@ pub struct Rehearsal {
     /// A script of faults (TOML).
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
+    /// The standard that it speaks next, and no other any more: from --at on, otherwise at a
+    /// SIGHUP. Again: the one after. The new upper ids go to DIR/upper-ids.csv.
+    #[arg(long, value_name = "DIR")]
+    pub then: Vec<PathBuf>,
+    /// When, as 2026-12-01T00:00:00 (Asia/Shanghai) or with an offset; again for the one after.
+    #[arg(long, value_name = "TIME", value_parser = since, requires = "then")]
+    pub at: Vec<Timestamp>,
 }
 
 /// `rehearsal …`.
@@ -478,6 +485,7 @@ mod tests {
     fn a_rehearsal_plays_or_tries_a_platform() {
         for right in [
             "cascaded rehearsal --standard s --listen 127.0.0.1:1 --dir d --faults f",
+            "cascaded rehearsal --standard s --dir d --then t --then s --at 2026-12-01T00:00:00",
             "cascaded rehearsal conformance --standard s --channel province --config c",
             "cascaded rehearsal conformance --standard s --against https://h --ca c \
              --credential secret=f --value organisation.region=510100 --report r.html --seed 7",

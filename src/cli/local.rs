@@ -1,6 +1,6 @@
 //! The commands that start or open something themselves.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::config::{Configuration, Problem};
 use crate::control::protocol::{Failure, LedgerReport};
 use crate::rehearsal::certificates::Certificates;
 use crate::rehearsal::{Platform, Script, Settings};
-use crate::supervisor::{Ended, StopPolicy, Supervisor, TaskError};
+use crate::supervisor::{Ended, StopPolicy, Supervisor, TaskError, sleep_until};
 use crate::telemetry::logs;
 
 /// How long blocking jobs that outlived the stop may take to end.
@@ -266,6 +266,7 @@ async fn rehearse(rehearsal: &Rehearsal, console: &mut Console<'_>) -> anyhow::R
     settings.client_authority = Some(certificates.authority.clone());
     settings.credentials = credentials;
     let platform = Platform::start(settings, clock.clone(), &supervisor).await?;
+    announced(rehearsal, folder, &platform, &supervisor)?;
     if let Some(path) = &rehearsal.faults {
         let script = Script::parse(&std::fs::read_to_string(path)?)
             .map_err(|problems| anyhow::anyhow!("{}: {problems}", path.display()))?;
@@ -279,4 +280,46 @@ async fn rehearse(rehearsal: &Rehearsal, console: &mut Console<'_>) -> anyhow::R
         Some((task, _)) => Err(anyhow::anyhow!("task {task} ended by itself")),
         None => Ok(()),
     }
+}
+
+/// The standards that the platform goes over to one after the other, each at its time or signal.
+fn announced(
+    rehearsal: &Rehearsal,
+    folder: PathBuf,
+    platform: &Platform,
+    supervisor: &Supervisor,
+) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (next, times) = (rehearsal.then.clone(), rehearsal.at.clone());
+    let times = times.into_iter().map(Some).chain(std::iter::repeat(None));
+    let (platform, clock) = (platform.clone(), supervisor.clock().clone());
+    supervisor.spawn_passing("rehearsal standards", StopPolicy::Abort, async move {
+        for (standard, at) in next.into_iter().zip(times) {
+            match at {
+                Some(at) => sleep_until(&clock, at).await,
+                None => drop(hangup.recv().await),
+            }
+            let shown = standard.display().to_string();
+            let gone = async {
+                let ids = platform.go_over(standard).await?;
+                let lines = ids.iter().map(|(kind, old, new)| format!("{kind},{old},{new}\n"));
+                let map: String =
+                    std::iter::once("kind,old,new\n".to_owned()).chain(lines).collect();
+                // It appears whole: who waits for it may read it at once.
+                let begun = folder.join("upper-ids.new");
+                std::fs::write(&begun, map)?;
+                std::fs::rename(begun, folder.join("upper-ids.csv"))?;
+                Ok::<_, anyhow::Error>(())
+            };
+            match gone.await {
+                Ok(()) => tracing::info!(standard = shown, "another standard is spoken"),
+                Err(error) => {
+                    tracing::error!(standard = shown, error = format!("{error:#}"), "not spoken");
+                }
+            }
+        }
+        // Further signals change nothing, and end nothing.
+        while hangup.recv().await.is_some() {}
+    });
+    Ok(())
 }

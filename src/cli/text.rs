@@ -179,6 +179,7 @@ messages! {
     TroubleMismatched, "对账差异", "mismatched";
     TroubleFull, "空间不足", "full";
     TroubleLate, "超时未决", "late";
+    TroubleUnusual, "整体异常", "unusual as a whole";
     NoDifference, "两个版本没有差异", "the two versions do not differ";
     DiffUncounted, "未统计对本市的影响：{}", "not counted in the city's catalogue: {}";
     DiffNoDaemon, "守护进程不可达", "the daemon cannot be reached";
@@ -311,6 +312,7 @@ impl Message {
             Trouble::Mismatched => Self::TroubleMismatched,
             Trouble::Full => Self::TroubleFull,
             Trouble::Late => Self::TroubleLate,
+            Trouble::Unusual => Self::TroubleUnusual,
         }
     }
 

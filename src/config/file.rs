@@ -86,7 +86,7 @@ pub struct ControlSettings {
     /// The unix socket of the command line.
     #[serde(default)]
     pub socket: Option<socket::Settings>,
-    /// Where `/metrics`, `/healthz` and `/readyz` are served.
+    /// Where the status page, `/metrics`, `/healthz` and `/readyz` are served.
     #[serde(default)]
     pub http: Option<SocketAddr>,
 }

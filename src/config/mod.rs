@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::calendar::{Calendar, Grace};
-use crate::checks::{CodeTable, Rules};
+use crate::checks::{CodeTable, Rules, Watch};
 use crate::city::{self, CatalogueSettings, Dataset, SourceSettings};
 use crate::delivery::DigestSha256;
 use crate::standard::{self, Standard};
@@ -48,6 +48,8 @@ pub struct DatasetRules {
     pub dataset: Dataset,
     /// Its compiled rules.
     pub rules: Rules,
+    /// What is watched of it as a whole.
+    pub watch: Watch,
     /// Of its settings, rules included: another digest, another dataset.
     pub written: DigestSha256,
 }
@@ -329,21 +331,27 @@ fn datasets(
             .iter()
             .map(|column| crate::row::Column { name: column.name.clone(), kind: column.kind.of() })
             .collect();
-        match Rules::compile(&settings.rules, &columns, code_tables) {
-            Ok(compiled) => drop(rules.insert(settings.id.as_str(), compiled)),
-            Err(list) => problems.extend(list.into_iter().map(|problem| {
+        let mut told = |list: Vec<crate::checks::Problem>| {
+            problems.extend(list.into_iter().map(|problem| {
                 let place = format!("dataset.{}.{}", settings.id, problem.place);
                 Problem::new(&place, &problem.message)
-            })),
+            }));
+        };
+        let reads_whole = matches!(settings.change, city::ChangeSettings::Full {})
+            || settings.compare_deletions.is_some();
+        let watch = Watch::compile(&settings.watch, &columns, reads_whole).map_err(&mut told);
+        let compiled = Rules::compile(&settings.rules, &columns, code_tables).map_err(&mut told);
+        if let (Ok(compiled), Ok(watch)) = (compiled, watch) {
+            drop(rules.insert(settings.id.as_str(), (compiled, watch)));
         }
     }
     compiled
         .into_iter()
         .filter_map(|dataset| {
-            let rules = rules.get(dataset.id.as_str())?.clone();
+            let (rules, watch) = rules.get(dataset.id.as_str())?.clone();
             let settings = file.datasets.iter().find(|it| it.id == dataset.id)?;
             let written = DigestSha256::of(format!("{settings:?}").as_bytes());
-            Some(DatasetRules { dataset, rules, written })
+            Some(DatasetRules { dataset, rules, watch, written })
         })
         .collect()
 }

@@ -63,7 +63,7 @@ pub use backup::restore;
 pub use batches::Waiting;
 pub use cutover::{Activation, CUT_OVER, CutOver, CutOverAsked, NewStandard, OpenCutOver};
 pub use error::Error;
-pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, UNREADABLE_KEY};
+pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, Overdue, UNREADABLE_KEY};
 pub use history::{Act, Actor};
 pub use holds::{Drift, Hold, MOST_DRIFT, Scope};
 pub use identity::Identity;

@@ -1,5 +1,7 @@
 //! Passes: readings of a whole table or a part of it — first load, comparison, resync.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -125,6 +127,33 @@ impl Ledger {
                 )
                 .map_err(Error::engine("read passes"))?;
             at.map(instant).transpose()
+        })
+        .await
+    }
+
+    /// Rows of each dataset's last whole reading and of the one before, where both are known.
+    pub async fn whole_counts(&self) -> Result<BTreeMap<Flow, (u64, u64)>> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT channel, dataset, max(rows_seen) FILTER (WHERE place = 1),
+                        max(rows_seen) FILTER (WHERE place = 2)
+                     FROM (SELECT channel, dataset, rows_seen, row_number() OVER (
+                             PARTITION BY channel, dataset ORDER BY number DESC) AS place
+                           FROM pass WHERE kind IN ('compare', 'resend') AND state = 'done')
+                     WHERE place <= 2 GROUP BY channel, dataset HAVING count(*) = 2",
+                )
+                .map_err(Error::engine("count whole readings"))?;
+            let rows = statement
+                .query_map([], |row| {
+                    let flow =
+                        Flow { channel: row.get::<_, String>(0)?.into(), dataset: row.get(1)? };
+                    let count =
+                        |at| Ok::<_, rusqlite::Error>(row.get::<_, i64>(at)?.cast_unsigned());
+                    Ok((flow, (count(2)?, count(3)?)))
+                })
+                .map_err(Error::engine("count whole readings"))?;
+            rows.collect::<rusqlite::Result<_>>().map_err(Error::engine("count whole readings"))
         })
         .await
     }

@@ -15,7 +15,7 @@ use super::transport::{Request, header};
 use crate::delivery::DigestSha256;
 use crate::signing::{self, Algorithm, Encoding, Form, Key, Secret};
 use crate::standard::settings::{Auth, Sign};
-use crate::standard::{AttemptFacts, Operation, fill_template, word};
+use crate::standard::{AttemptFacts, Covered, Operation, covered, fill_template, word};
 use crate::wire::{Compression, Document, HIDDEN, Limits, Payload, read};
 
 /// What a message says outside its body, and the body before anybody hides it.
@@ -200,20 +200,33 @@ impl Client {
         token: Option<&Secret>,
     ) -> Result<String, Failure> {
         let credential = |name: &str| open.credential(name);
-        let texts = sign
+        let templates = sign
             .over
             .iter()
-            .map(|template| fill_template(template, facts, &credential))
+            .map(|template| covered(template, facts, &credential))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|word| incomplete("signature", &word))?;
-        let text = Zeroizing::new(texts.join(&sign.join).into_bytes());
+        let join = || vec![Covered::Text(sign.join.clone())];
+        let parts: Vec<Part<'_>> = templates
+            .into_iter()
+            .enumerate()
+            .flat_map(|(at, template)| {
+                let before = if at == 0 { Vec::new() } else { join() };
+                before.into_iter().chain(template)
+            })
+            .map(|part| match part {
+                Covered::Body => Part::Body(facts.body),
+                Covered::Text(text) => Part::Text(Zeroizing::new(text)),
+            })
+            .collect();
         let wrong = |what: &str| incomplete("signature", what);
         let algorithm = Algorithm::parse(&sign.algorithm).ok_or_else(|| wrong(&sign.algorithm))?;
         let encoding = Encoding::parse(&sign.encode).ok_or_else(|| wrong(&sign.encode))?;
         let form = Form::parse(&sign.form).unwrap_or_default();
         let name = key.strip_prefix("credential.").unwrap_or_default();
         if let Some(signer) = open.signers.get(name) {
-            let answer = signer.sign(&text).await?;
+            let text: Vec<&[u8]> = parts.iter().map(Part::bytes).collect();
+            let answer = signer.sign(&Zeroizing::new(text.concat())).await?;
             let usable = usable(algorithm, form, answer);
             let bytes = usable.ok_or(Failure::NotSent { code: "signer-answer-unusable" })?;
             return Ok(encoding.encode(&bytes));
@@ -222,9 +235,24 @@ impl Client {
         let signature = signing::sign(
             algorithm,
             secret.map_or(Key::None, |secret| key_of(sign, algorithm, form, secret)),
-            [text.as_slice()],
+            parts.iter().map(Part::bytes),
         );
         signature.map(|bytes| encoding.encode(&bytes)).map_err(|_cause| wrong("key"))
+    }
+}
+
+/// A part of what is signed. A batch's body is looked at where it lies, never copied for it.
+enum Part<'f> {
+    Body(&'f [u8]),
+    Text(Zeroizing<String>),
+}
+
+impl Part<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Body(bytes) => bytes,
+            Self::Text(text) => text.as_bytes(),
+        }
     }
 }
 

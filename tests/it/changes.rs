@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cascaded::catalogue::{Kind, ObjectKey};
 use cascaded::clock::Clock;
+use cascaded::control::protocol::{Request, Response, Trouble};
+use cascaded::control::{Handler, Health, Peer};
 use cascaded::delivery::{LinkState, RejectKind};
 use cascaded::ledger::{JobState, PassKind, RejectState};
 use cascaded::rehearsal::{Platform, Settings};
@@ -404,6 +406,57 @@ fn a_resync_is_one_job_for_one_key_and_can_be_called_off() {
 /// A key twice with different change times: the older version sound, the newer broken, so many
 /// rows apart. A page has 1,000 rows.
 const GAPS: [u32; 3] = [1, 300, 1_500];
+
+/// What `status` says is unusual, and how many such things the metrics page counts.
+async fn unusual(daemon: &TestDaemon) -> (BTreeSet<String>, usize) {
+    let office = daemon.app.office(None);
+    let answer = office.handle(Request::Status {}, Peer { uid: 0, gid: 0, pid: None }).await;
+    let Response::Status(status) = answer else { panic!("{answer:?}") };
+    let told = status.attention.iter().filter(|it| it.trouble == Trouble::Unusual);
+    let told = told.map(|it| it.detail.clone()).collect();
+    office.refresh().await;
+    let page = Health::metrics(&office);
+    let of_people = |line: &&str| {
+        line.starts_with("cascade_dataset_warnings{") && line.contains("dataset=\"people\"")
+    };
+    let counted = page.lines().find(of_people).and_then(|it| it.rsplit(' ').next()?.parse().ok());
+    (told, counted.unwrap_or(0))
+}
+
+#[test]
+fn a_dataset_that_is_unusual_as_a_whole_is_told_and_its_rows_arrive() {
+    run(async {
+        let clock = Clock::system();
+        let folder = tempfile::tempdir().unwrap();
+        let mut table = people(SELDOM);
+        table.rules = "[dataset.watch]\nrise_percent = 10\nfall_percent = 10\n\
+             values = [{ column = \"grade\", percent = 60 }]\n";
+        let tables = write_city(folder.path(), ROWS, local(&clock));
+        write_catalogue(folder.path(), std::slice::from_ref(&table));
+        let city = TestCity::with(folder, &settings(CITY, &[table]), &clock, |_| {}).await;
+        let daemon = TestDaemon::start(city.configuration(), &clock).await;
+        daemon.settled().await;
+        assert_eq!(unusual(&daemon).await, (BTreeSet::new(), 0));
+
+        tables
+            .execute_batch("UPDATE people SET grade = 'a'; DELETE FROM people WHERE id < 'p00030'")
+            .unwrap();
+        let sight = daemon.passed("province", PassKind::Compare, true).await;
+        let found = ["rows 200 → 170 ↓", "grade: 170 / 170"].map(str::to_owned);
+        assert_eq!(unusual(&daemon).await, (found.into(), 2));
+        assert_eq!(
+            (sight.rows.confirmed, sight.rows.rejected_local),
+            (200 + 85 + 30, 0),
+            "a warning stops nothing"
+        );
+
+        tables.execute_batch("UPDATE people SET grade = 'b' WHERE id < 'p00120'").unwrap();
+        daemon.compared().await;
+        assert_eq!(unusual(&daemon).await, (BTreeSet::new(), 0), "what is mended is told no more");
+        daemon.stop().await;
+        city.close().await;
+    });
+}
 
 #[test]
 fn what_becomes_of_two_versions_of_a_key_does_not_depend_on_pages() {

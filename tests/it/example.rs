@@ -123,7 +123,9 @@ fn the_example_shows_every_key_that_exists() {
             .collect();
         let problems = load(folder.path(), &lines.join("\n")).err().unwrap_or_default();
         let known = problems.iter().find_map(|problem| {
-            problem.message.split_once("unknown field `unheard_of`, ").map(|(_, known)| known)
+            let (_, known) = problem.message.split_once("unknown field `unheard_of`, ")?;
+            // What follows says in which table.
+            known.split(['\n', ':']).next()?.split(" in `").next()
         });
         let known = known.unwrap_or_else(|| panic!("{bent}: {problems:#?}"));
         sections += 1;

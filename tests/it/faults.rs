@@ -364,10 +364,6 @@ fn a_first_load_larger_than_the_backlog_waits_and_loses_nothing() {
     run(async {
         let clock = Clock::manual("2026-11-22T01:00:00Z".parse().unwrap());
         let city = town(8_000, &clock, |plan| plan.seed = 27).await;
-        // The department writes while a reading of its table waits: without a log of its own SQLite
-        // lets nobody write for as long as somebody reads.
-        let database = open(&city.path().join("city.sqlite"));
-        database.pragma_update(None, "journal_mode", "wal").unwrap();
         let faults = city.platform.faults();
         faults.play(Play::always("rows.*", Fault::ServerError { status: 503 }));
         let app = cascaded::app::App::build(city.configuration(), clock.clone()).await.unwrap();

@@ -217,6 +217,7 @@ impl TableSettings {
             poll: poll(),
             compare_deletions: None,
             business_time: None,
+            watch: crate::checks::WatchSettings::default(),
             rules: Vec::new(),
         }
     }

@@ -243,11 +243,13 @@ pub enum Trouble {
     Full,
     /// A waiting state is past its deadline.
     Late,
+    /// A dataset is unusual as a whole: its rows jumped or fell, or one value fills a column.
+    Unusual,
 }
 
 impl Trouble {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Overdue,
         Self::RejectedLocal,
         Self::RejectedAbove,
@@ -258,6 +260,7 @@ impl Trouble {
         Self::Mismatched,
         Self::Full,
         Self::Late,
+        Self::Unusual,
     ];
 }
 

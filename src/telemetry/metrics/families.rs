@@ -35,6 +35,7 @@ pub(super) struct Families {
     pub(super) rows_queued: Gauges,
     pub(super) source_lag: Gauges,
     pub(super) mismatched_rows: Gauges,
+    pub(super) dataset_warnings: Gauges,
     pub(super) oldest_unacknowledged: Gauges,
     pub(super) batches: Gauges,
     pub(super) links: Gauges,
@@ -42,6 +43,13 @@ pub(super) struct Families {
     pub(super) past_deadline: Gauges,
     pub(super) standard_info: Gauges,
     pub(super) standard_drift: Gauges,
+    pub(super) channel_silent: Gauges,
+    pub(super) certificate_expiry: Gauges,
+    pub(super) datasets: Gauges,
+    pub(super) worst_overdue: Gauges,
+    pub(super) worst_rejected: Gauges,
+    pub(super) points_at_risk: Gauges,
+    pub(super) disk_free_bytes: Gauges,
     pub(super) spool_bytes: Gauges,
     pub(super) spool_limit_bytes: Gauges,
     pub(super) ledger_bytes: Gauges,
@@ -133,6 +141,12 @@ impl Families {
                 "Rows in which the last reconciliation found city and province to differ.",
                 &["channel", "dataset"],
             ),
+            dataset_warnings: new.gauge(
+                "cascade_dataset_warnings",
+                "What is unusual about the dataset as a whole: rows that jumped or fell, columns \
+                 filled by one value.",
+                &["channel", "dataset"],
+            ),
             oldest_unacknowledged: new.gauge(
                 "cascade_oldest_unacknowledged_seconds",
                 "Age of the oldest batch that waits for a receipt; 0: none waits.",
@@ -167,6 +181,46 @@ impl Families {
                 "cascade_standard_drift",
                 "Signs that the platform no longer speaks its standard, since it was activated.",
                 &["channel", "kind"],
+            ),
+            channel_silent: new.gauge(
+                "cascade_channel_silent_seconds",
+                "Time since the platform last answered, while it does not; 0: it answers, or was \
+                 not asked yet.",
+                &["channel"],
+            ),
+            certificate_expiry: new.gauge(
+                "cascade_certificate_expiry_timestamp_seconds",
+                "When the first certificate of the channel ends, of ours or of those we trust; 0: \
+                 no file names one.",
+                &["channel", "holder"],
+            ),
+            datasets: new.gauge(
+                "cascade_datasets",
+                "Datasets by how fresh what the province holds of them is.",
+                &["channel", "freshness"],
+            ),
+            worst_overdue: new.gauge(
+                "cascade_worst_overdue_seconds",
+                "By how much the datasets are past their deadline that are so for longest, of all \
+                 datasets and at most 20.",
+                &["channel", "dataset"],
+            ),
+            worst_rejected: new.gauge(
+                "cascade_worst_rejected_rows",
+                "Rejected rows of the datasets that have most of them, of all datasets and at \
+                 most 20.",
+                &["channel", "dataset"],
+            ),
+            points_at_risk: new.gauge(
+                "cascade_score_points_at_risk",
+                "Points of the month that can still be recovered, by item of the scoring scheme.",
+                &["item"],
+            ),
+            disk_free_bytes: new.gauge(
+                "cascade_disk_free_bytes",
+                "Bytes that the service may still use on the disk of the ledger; 0: none, or the \
+                 disk does not say.",
+                &[],
             ),
             spool_bytes: new.gauge("cascade_spool_bytes", "Bytes in the spool.", &[]),
             spool_limit_bytes: new.gauge(
@@ -210,6 +264,7 @@ impl Families {
             &self.rows_queued,
             &self.source_lag,
             &self.mismatched_rows,
+            &self.dataset_warnings,
         ] {
             family.retain(|labels| {
                 labels.first().is_none_or(|channel| named.channels.has(channel))
@@ -224,6 +279,9 @@ impl Families {
             &self.past_deadline,
             &self.standard_info,
             &self.standard_drift,
+            &self.channel_silent,
+            &self.certificate_expiry,
+            &self.datasets,
         ] {
             family
                 .retain(|labels| labels.first().is_none_or(|channel| named.channels.has(channel)));

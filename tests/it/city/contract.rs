@@ -154,7 +154,45 @@ fn sqlite_keeps_the_contract() {
     )
     .unwrap();
     city.execute_batch(&insert(&people())).unwrap();
-    run(keeps_the_contract(&source(&settings), &dataset(&settings, PEOPLE), &people()));
+    for journal in ["delete", "wal"] {
+        city.pragma_update(None, "journal_mode", journal).unwrap();
+        run(keeps_the_contract(&source(&settings), &dataset(&settings, PEOPLE), &people()));
+    }
+}
+
+#[test]
+fn a_department_writes_while_a_scan_of_its_file_waits() {
+    for journal in ["delete", "wal"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (city, settings) = sqlite(folder.path());
+        city.execute_batch(
+            "CREATE TABLE person (id TEXT, no INTEGER, changed TEXT, amount TEXT, born TEXT, \
+             ok TEXT)",
+        )
+        .unwrap();
+        city.execute_batch(&insert(&people())).unwrap();
+        city.pragma_update(None, "journal_mode", journal).unwrap();
+        city.busy_timeout(std::time::Duration::ZERO).unwrap();
+        let (source, dataset) = (source(&settings), dataset(&settings, PEOPLE));
+        run(async {
+            let full = all(&source, &dataset, Scan::Full).await;
+            let by_time = all(&source, &dataset, since(None)).await;
+            for (scan, expected) in [(Scan::Full, full), (since(None), by_time)] {
+                let mut cursor = source.scan(&dataset, scan).await.unwrap();
+                let mut page = Page::new(dataset.columns.len());
+                assert!(cursor.next(&mut page, 4).await.unwrap());
+                let mut got = rows(&page);
+                // Nobody waits here: what cannot write at once fails.
+                city.execute_batch("UPDATE person SET amount = '1.00'").unwrap();
+                while cursor.next(&mut page, 4).await.unwrap() {
+                    got.extend(rows(&page));
+                }
+                assert_eq!(got, expected, "a scan sees one state of the file ({journal})");
+                city.execute_batch("DELETE FROM person").unwrap();
+                city.execute_batch(&insert(&people())).unwrap();
+            }
+        });
+    }
 }
 
 #[test]

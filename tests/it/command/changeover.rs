@@ -147,6 +147,7 @@ fn a_candidate_is_compared_checked_and_completed_while_the_daemon_runs() {
         assert_eq!(asked, entries, "{:?}", checked.workbooks);
         let content = sheet::read(Path::new(&checked.workbooks[0].file)).unwrap();
         assert_eq!((content.standard.as_str(), content.cells.len()), (CANDIDATE, 0));
+        choices_are_offered(Path::new(&checked.workbooks[0].file), checked.workbooks[0].values);
         let said = service.asked(
             Speech::English,
             &[&["standard", "check", CANDIDATE], to_fill_in.as_slice()].concat(),
@@ -157,6 +158,36 @@ fn a_candidate_is_compared_checked_and_completed_while_the_daemon_runs() {
         service.stop();
         city.close().await;
     });
+}
+
+/// The cells to fill in offer the code list and take nothing else. Read by another program than the
+/// one that wrote it: no reader here tells of a cell's choices.
+fn choices_are_offered(book: &Path, cells: u64) {
+    const READ: &str = "import sys, zipfile
+book = zipfile.ZipFile(sys.argv[1])
+for name in sorted(book.namelist()):
+    if name.endswith('.xml'):
+        print(book.read(name).decode('utf-8'))";
+    let done = std::process::Command::new("/usr/bin/python3")
+        .args(["-c", READ])
+        .arg(book)
+        .env("PYTHONIOENCODING", "utf-8")
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let text = String::from_utf8(done.stdout).unwrap();
+    let found: Vec<&str> = text.split("<dataValidation ").skip(1).collect();
+    let [choice] = found.as_slice() else { panic!("{found:?}") };
+    assert!(choice.contains("type=\"list\"") && choice.contains("代码 codes"), "{choice}");
+    let place = choice.split("sqref=\"").nth(1).and_then(|it| it.split('"').next()).unwrap();
+    let (from, to) = place.split_once(':').unwrap_or((place, place));
+    let row = |cell: &str| {
+        cell.trim_start_matches(|letter: char| letter.is_ascii_uppercase()).parse::<u64>().unwrap()
+    };
+    assert_eq!(row(to) - row(from) + 1, cells, "{place}");
+    for word in ["低", "高"] {
+        assert!(text.contains(word), "the list has no {word}");
+    }
 }
 
 fn fill_in(service: &Service, city: &TestCity, place: &Path) {
