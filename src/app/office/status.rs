@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::look::{self, ChannelLook, Look};
 use super::{Office, Reach};
+use crate::app::Works;
 use crate::catalogue::{Kind, ObjectKey};
 use crate::control::protocol::{Channel, Status};
 use crate::delivery::{BatchState, ChannelId, LinkState};
@@ -12,7 +13,14 @@ use crate::ledger::{self, Flow, Hold, Scope};
 
 impl Office {
     pub(super) async fn status(&self) -> Result<Status, ledger::Error> {
-        let look = self.look().await?;
+        let works = self.works();
+        let look = self.look_at(&works).await?;
+        self.read_through().await?;
+        Ok(self.status_of(&works, &look))
+    }
+
+    /// The status of one look.
+    pub(super) fn status_of(&self, works: &Works, look: &Look) -> Status {
         let identity = self.crew.ledger.identity();
         let local = look.flows.iter().map(|flow| flow.counts.rejected_local).sum();
         let above = look
@@ -20,8 +28,8 @@ impl Office {
             .iter()
             .map(|flow| flow.counts.rejected_refused + flow.counts.rejected_failed)
             .sum();
-        Ok(Status {
-            city: self.works().configuration.city.clone(),
+        Status {
+            city: works.configuration.city.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
             now: look.at,
@@ -29,14 +37,14 @@ impl Office {
             summary: look.summary(),
             rejected_local: local,
             rejected_above: above,
-            complete_pass: self.read_through().await?,
-            channels: look.channels.iter().map(|channel| shown(&look, channel)).collect(),
+            complete_pass: self.complete.load(Ordering::Acquire),
+            channels: look.channels.iter().map(|channel| shown(look, channel)).collect(),
             attention: look.attention(),
             spool_bytes: look.spool.bytes,
             spool_limit_bytes: look.spool.bound_bytes,
             paused: look.paused().map(str::to_owned),
             http: self.http.map(|address| format!("http://{address}/metrics")),
-        })
+        }
     }
 
     /// Whether everything that stood in the city was read once. A dataset whose resource or entry
