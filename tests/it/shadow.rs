@@ -477,3 +477,47 @@ fn a_test_platform_that_is_silent_is_waited_for() {
         city.close().await;
     });
 }
+
+#[test]
+fn what_only_the_candidate_refuses_is_told_and_tried_once_more_by_the_next_run() {
+    run(async {
+        let clock = Clock::system();
+        let city = town_of(&clock, 85).await;
+        let test = TestPlatform::start(&city).await;
+        test.named(&city, &test.platform.url(), "test/keys/secret");
+        let daemon = TestDaemon::start(city.configuration(), &clock).await;
+        daemon.settled().await;
+        supplied(&daemon).await;
+        let faults = test.platform.faults();
+        let refuse = Fault::Refuse { code: "3077".to_owned() };
+        faults.play(Play::always("organisation.register", refuse));
+        report(&daemon, ShadowAct::Start { with_rows: false }).await;
+        let found = tried(&daemon).await;
+        assert!(found.refused > 0 && found.waiting > 0 && found.values == 0, "{found:?}");
+        let told = report(&daemon, ShadowAct::Report {}).await;
+        let line = told.outcomes.iter().find(|it| it.candidate == "refused").unwrap();
+        assert_eq!((line.subject.as_str(), line.code.as_str()), ("organisation", "3077"));
+        assert_eq!((line.live.as_str(), line.count), ("accepted", found.refused));
+        assert!(told.outcomes.iter().any(|it| it.candidate == "waiting"), "{told:?}");
+        assert_eq!(daemon.ledger().drift().await.unwrap(), [], "it is no drift of the channel");
+
+        // The province has mended its test platform: what was refused is tried by the next run.
+        faults.clear();
+        let heard = test.platform.deliveries().unwrap().len();
+        daemon.looked_again().await;
+        assert_eq!(ready(&daemon).await.refused, found.refused, "and not before");
+        assert_eq!(test.platform.deliveries().unwrap().len(), heard);
+        report(&daemon, ShadowAct::Stop {}).await;
+        report(&daemon, ShadowAct::Start { with_rows: false }).await;
+        daemon
+            .wait_until("what was refused is taken", || async {
+                let ready = ready(&daemon).await;
+                ready.refused + ready.waiting == 0
+            })
+            .await;
+        assert_eq!(wrong(&city).await, NOTHING);
+        daemon.stop().await;
+        test.close().await;
+        city.close().await;
+    });
+}
