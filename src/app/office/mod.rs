@@ -24,6 +24,7 @@ mod watch;
 mod tests;
 
 pub use act::report_of;
+pub(super) use list::job_name;
 pub use watch::{FAILURE_CODES, Reach, Watch};
 
 use std::net::SocketAddr;

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::look::{self, ChannelLook, Look};
 use super::{Office, Reach};
 use crate::catalogue::{Kind, ObjectKey};
+use crate::config;
 use crate::control::protocol::{Channel, Status};
 use crate::delivery::{BatchState, ChannelId, LinkState};
 use crate::ledger::{self, Flow, Hold, Scope};
@@ -20,7 +21,13 @@ impl Office {
             .iter()
             .map(|flow| flow.counts.rejected_refused + flow.counts.rejected_failed)
             .sum();
+        let edited = self.edited(&look).await;
+        let channels = look.channels.iter().map(|channel| Channel {
+            edited: edited.contains(&channel.id),
+            ..shown(&look, channel)
+        });
         Ok(Status {
+            channels: channels.collect(),
             city: self.works().configuration.city.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
@@ -30,13 +37,28 @@ impl Office {
             rejected_local: local,
             rejected_above: above,
             complete_pass: self.read_through().await?,
-            channels: look.channels.iter().map(|channel| shown(&look, channel)).collect(),
             attention: look.attention(),
             spool_bytes: look.spool.bytes,
             spool_limit_bytes: look.spool.bound_bytes,
             paused: look.paused().map(str::to_owned),
             http: self.http.map(|address| format!("http://{address}/metrics")),
         })
+    }
+
+    /// The channels whose standard's directory is not what was loaded from it.
+    async fn edited(&self, look: &Look) -> BTreeSet<ChannelId> {
+        let folders = self.works().configuration.standard_folders.clone();
+        let spoken: Vec<_> = look
+            .channels
+            .iter()
+            .map(|it| (it.id.clone(), it.standard.clone(), it.digest))
+            .collect();
+        let now = move || {
+            let differs = |name: &str, digest| config::digest_now(&folders, name) != Some(digest);
+            let edited = spoken.into_iter().filter(|(_, it, digest)| differs(it.as_str(), *digest));
+            edited.map(|(id, ..)| id).collect()
+        };
+        self.crew.supervisor.pool().run(now).await
     }
 
     /// Whether everything that stood in the city was read once. A dataset whose resource or entry
@@ -145,6 +167,8 @@ fn shown(look: &Look, channel: &ChannelLook) -> Channel {
         title: id.to_string(),
         standard: channel.standard.to_string(),
         written: channel.written.clone(),
+        digest: channel.digest.to_string(),
+        edited: false,
         since: channel.since,
         evidence: channel.evidence.as_str().to_owned(),
         rows: look::sum(flows()),
