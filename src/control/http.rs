@@ -1,5 +1,5 @@
-//! The HTTP listener: `/metrics` for Prometheus, `/healthz` and `/readyz` for probes, `/status`
-//! for whoever has a browser. It only ever reads, and shows sums, never rows.
+//! The HTTP listener: `/` for whoever has a browser, `/metrics` for Prometheus, `/healthz` and
+//! `/readyz` for probes, `/status` for machines. It only ever reads, and shows sums, never rows.
 //!
 //! `/healthz` and `/readyz` say why when they say no: one reason per line, status 503. Nothing
 //! that a client does can make it hold more than a fixed amount: connections, heads and their
@@ -13,7 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use axum::http::header::{
+    ACCEPT_LANGUAGE, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderName, HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
 use axum::http::{Method, Request, Response, StatusCode};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -23,6 +26,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Health;
+use super::page::{self, Language};
 
 /// The most connections at once; more wait in the kernel's queue.
 pub const MAX_CONNECTIONS: usize = 64;
@@ -96,7 +100,7 @@ impl Listener {
 
 async fn serve_one<H: Health>(stream: TcpStream, health: Arc<H>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let response = answer(&*health, request.method(), request.uri().path());
+        let response = answer(&*health, &request);
         async move { Ok::<_, Infallible>(response) }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
@@ -111,15 +115,16 @@ async fn serve_one<H: Health>(stream: TcpStream, health: Arc<H>) {
     }
 }
 
-fn answer<H: Health>(health: &H, method: &Method, path: &str) -> Response<Body> {
+fn answer<H: Health, B>(health: &H, request: &Request<B>) -> Response<Body> {
     const TEXT: &str = "text/plain; charset=utf-8";
-    if !matches!(*method, Method::GET | Method::HEAD) {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refusal =
             response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n".to_owned());
         refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refusal;
     }
-    match path {
+    match request.uri().path() {
+        "/" => shown(health, request),
         "/metrics" => {
             response(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", health.metrics())
         }
@@ -134,9 +139,31 @@ fn answer<H: Health>(health: &H, method: &Method, path: &str) -> Response<Body> 
         _ => response(
             StatusCode::NOT_FOUND,
             TEXT,
-            "there are /metrics, /healthz, /readyz and /status\n".to_owned(),
+            "there are /, /metrics, /healthz, /readyz and /status\n".to_owned(),
         ),
     }
+}
+
+/// The status page, in the reader's language and with what a browser may do with it.
+fn shown<H: Health, B>(health: &H, request: &Request<B>) -> Response<Body> {
+    let accept = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let language = Language::negotiate(request.uri().query(), accept);
+    let text = page::page(health.page().as_deref(), language);
+    let mut shown = response(StatusCode::OK, "text/html; charset=utf-8", text);
+    let headers = shown.headers_mut();
+    // Digests and words of our own: a header's value always.
+    if let Ok(policy) = HeaderValue::from_str(page::policy()) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
+    headers.insert(VARY, HeaderValue::from_static("accept-language"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
+    shown
 }
 
 fn verdict(reasons: &[String]) -> Response<Body> {
@@ -154,6 +181,7 @@ fn response(status: StatusCode, media: &'static str, text: String) -> Response<B
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -184,6 +212,9 @@ mod tests {
         }
         fn summary(&self) -> Option<Summary> {
             *self.summary.lock().unwrap()
+        }
+        fn page(&self) -> Option<Arc<page::Page>> {
+            None
         }
     }
 
@@ -224,6 +255,30 @@ mod tests {
         assert!(ill[0].starts_with("HTTP/1.1 503 "));
         assert!(ill[0].ends_with("ledger: full\nchannel: held\n"), "{}", ill[0]);
         assert!(ill[1].contains(r#""rows":{"due":0"#), "{}", ill[1]);
+    }
+
+    #[tokio::test]
+    async fn the_page_speaks_the_readers_language_and_lets_a_browser_do_nothing_else() {
+        let patient = Arc::new(Patient::default());
+        let english = get("/").replace("host: a", "host: a\r\naccept-language: en-GB,zh;q=0.1");
+        let heads = [&get("/"), &english, &get("/?lang=zh&x=1"), &english.replace("GET", "HEAD")];
+        let said = answers(&patient, &heads.map(String::as_str)).await;
+        for (text, language, words) in [
+            (&said[0], "zh-CN", "尚无数据"),
+            (&said[1], "en", "No data yet"),
+            (&said[2], "zh-CN", "尚无数据"),
+        ] {
+            assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+            assert!(text.contains(&format!("content-language: {language}\r\n")), "{text}");
+            assert!(
+                text.contains(words)
+                    && text.contains("content-security-policy: default-src 'none'")
+            );
+            for header in ["x-content-type-options: nosniff", "vary: accept-language", "no-store"] {
+                assert!(text.contains(header), "{header}: {text}");
+            }
+        }
+        assert!(said[3].ends_with("\r\n\r\n") && said[3].contains("text/html"), "{}", said[3]);
     }
 
     #[tokio::test]

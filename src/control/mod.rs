@@ -2,15 +2,19 @@
 //!
 //! Two doors, both bounded, neither of them holding state of its own: a unix socket whose file
 //! mode is its access control ([`socket`]), speaking the closed language of [`protocol`] to the
-//! command line; and an HTTP listener for Prometheus and for probes ([`http`]). What they answer
+//! command line; and an HTTP listener for Prometheus, for probes ([`http`]) and for people ([`page`]). And one way out: what began
+//! and what ended is told to an address of the city's ([`webhook`]). What they answer
 //! comes from a [`Handler`] and a [`Health`], which `app` implements over the ledger: a door never
 //! looks into a stage.
 
 pub mod http;
+pub mod page;
 pub mod protocol;
 pub mod socket;
+pub mod webhook;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use protocol::{Request, Response};
 
@@ -45,4 +49,6 @@ pub trait Health: Send + Sync + 'static {
     fn not_ready(&self) -> Vec<String>;
     /// The sums, once there are any.
     fn summary(&self) -> Option<protocol::Summary>;
+    /// What the status page shows, once there is something to show.
+    fn page(&self) -> Option<Arc<page::Page>>;
 }

@@ -24,7 +24,9 @@ mod march;
 mod march_beside;
 mod march_clock;
 mod march_kills;
+mod notify;
 mod package;
+mod page;
 mod prometheus;
 mod real;
 mod reconcile;
@@ -32,6 +34,7 @@ mod reload;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;
+mod shadow;
 mod sixth;
 mod support;
 mod tables;

@@ -101,8 +101,30 @@ fn prometheus_accepts_the_metrics_page() {
 }
 
 #[test]
-fn prometheus_accepts_the_alert_rules() {
-    let said =
-        judged_by("promtool", &["check", "rules", "deploy/prometheus/cascaded.rules.yml"], "");
+fn prometheus_accepts_the_alert_rules_and_their_unit_tests() {
+    let said = judged_by("promtool", &["check", "rules", "deploy/prometheus/alerts.yml"], "");
     assert!(said.contains("rules found"), "{said}");
+    let said = judged_by("promtool", &["test", "rules", "deploy/prometheus/alerts.test.yml"], "");
+    assert!(said.contains("SUCCESS"), "{said}");
+}
+
+/// The values of a key in a file of ours that has one `key: value` on a line.
+fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
+    text.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix(key)).collect()
+}
+
+#[test]
+fn every_alert_has_a_severity_a_runbook_and_a_unit_test_that_sees_it_fire() {
+    let (rules, tests) =
+        (read("deploy/prometheus/alerts.yml"), read("deploy/prometheus/alerts.test.yml"));
+    let alerts = values(&rules, "alert: ");
+    assert!(alerts.len() >= 15, "{alerts:?}");
+    assert_eq!(values(&rules, "runbook: ").len(), alerts.len());
+    assert_eq!(values(&rules, "labels: {severity: ").len(), alerts.len());
+    for alert in alerts {
+        let case = tests.split("  - name: ").find(|part| part.lines().next() == Some(alert));
+        let case = case.unwrap_or_else(|| panic!("{alert} has no unit test"));
+        assert!(case.contains("exp_alerts:"), "{alert} is never seen to fire");
+        assert!(case.contains(&format!("alertname: {alert}}}")), "{alert} is never seen silent");
+    }
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::support::daemon::{TestCity, run};
 use crate::support::operator::{Service, Speech, get, wait_for};
+use crate::tidy::root;
 
 /// Debian's server in a folder of its own, on a free port.
 struct Prometheus {
@@ -27,7 +28,9 @@ impl Prometheus {
             &configuration,
             format!(
                 "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n\
-                 - job_name: cascaded\n  static_configs:\n  - targets: ['{target}']\n"
+                 - job_name: cascaded\n  static_configs:\n  - targets: ['{target}']\n\
+                 rule_files:\n- {}\n",
+                root().join("deploy/prometheus/alerts.yml").display()
             ),
         )
         .unwrap();
@@ -58,6 +61,21 @@ impl Prometheus {
         Some(value.parse().unwrap())
     }
 
+    /// What the server answers to a question of its interface; it must be no error.
+    fn asked(&self, path: &str) -> Value {
+        let (status, body) = get(self.address, path).expect("it answers");
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        let said = answer.get("status").and_then(Value::as_str);
+        assert_eq!((status, said), (200, Some("success")), "{path}: {body}");
+        answer
+    }
+
+    /// How many series a query has now.
+    fn series(&self, query: &str) -> usize {
+        let answer = self.asked(&format!("/api/v1/query?query={}", encoded(query)));
+        answer.pointer("/data/result").and_then(Value::as_array).expect("a vector").len()
+    }
+
     fn wait_for_value(&self, query: &str, expected: u64) {
         wait_for(
             query,
@@ -65,6 +83,20 @@ impl Prometheus {
             || format!("expected {expected}, last {:?}", self.value(query)),
         );
     }
+}
+
+/// A text as part of a query.
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if plain(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }
 
 /// The address after `Listening on` in its log.
@@ -106,6 +138,70 @@ fn a_real_prometheus_reads_the_number_that_the_ledger_holds() {
         prometheus.wait_for_value("sum(cascade_rows_due)", rows.due);
         prometheus.wait_for_value("sum(cascade_rows_queued)", 0);
         prometheus.wait_for_value("sum(cascade_rows_rejected_total)", rows.rejected);
+        drop(prometheus);
+        service.stop();
+        city.close().await;
+    });
+}
+
+/// Every query of the dashboards in a folder, with what Grafana puts in for its variables.
+fn dashboard_queries() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(root().join("deploy/grafana")).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let board: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let mut open = vec![&board];
+        while let Some(value) = open.pop() {
+            if let Some(query) = value.get("expr").and_then(Value::as_str) {
+                let filled = query.replace("$channel", ".*").replace("$__rate_interval", "1m");
+                assert!(!filled.contains('$'), "{name}: {query}: a variable nobody fills");
+                found.push((name.clone(), filled));
+            }
+            if let Some(query) = value.get("query").and_then(Value::as_str)
+                && let Some(inner) = query.strip_prefix("label_values(")
+            {
+                let metric = inner.split(',').next().unwrap();
+                found.push((name.clone(), metric.to_owned()));
+            }
+            open.extend(value.as_array().into_iter().flatten());
+            open.extend(value.as_object().into_iter().flat_map(|it| it.values()));
+        }
+    }
+    found
+}
+
+/// What has no series in a city that has no scoring scheme and did not go over.
+fn may_be_empty(query: &str) -> bool {
+    query == "cascade_score_points_at_risk" || query.starts_with("changes(cascade_standard_info")
+}
+
+#[test]
+fn every_query_of_the_dashboards_and_every_alert_is_answered_by_a_real_prometheus() {
+    let queries = dashboard_queries();
+    assert!(queries.len() >= 40, "{}", queries.len());
+    run(async {
+        let city = served().await;
+        let mut service = Service::start(&city, &[]);
+        let prometheus = Prometheus::scraping(service.http());
+        let rows = service.settled().summary.rows;
+        prometheus.wait_for_value("sum(cascade_rows_confirmed_total)", rows.confirmed);
+        // A rate needs two samples.
+        let rate = "sum(rate(cascade_rows_confirmed_total[1m]))";
+        wait_for("a rate", || (prometheus.series(rate) > 0).then_some(()), String::new);
+        let mut empty = Vec::new();
+        for (board, query) in &queries {
+            if prometheus.series(query) == 0 && !may_be_empty(query) {
+                empty.push(format!("{board}: {query}"));
+            }
+        }
+        assert!(empty.is_empty(), "{empty:#?}");
+        let rules = prometheus.asked("/api/v1/rules");
+        let rules = rules.pointer("/data/groups/0/rules").and_then(Value::as_array).unwrap();
+        assert!(rules.len() >= 15, "{rules:?}");
+        for rule in rules {
+            assert_ne!(rule.get("health").and_then(Value::as_str), Some("err"), "{rule}");
+        }
         drop(prometheus);
         service.stop();
         city.close().await;

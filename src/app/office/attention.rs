@@ -1,6 +1,7 @@
 //! What someone should look at, the worst first.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -53,6 +54,13 @@ fn about(trouble: Trouble, subject: &str, count: u64, since: Option<Timestamp>) 
 impl Look {
     /// What someone should look at, the worst first; bounded.
     pub(super) fn attention(&self) -> Vec<Attention> {
+        let mut list = self.troubles();
+        list.truncate(MOST);
+        list
+    }
+
+    /// Everything someone should look at, the worst first: as many as there are troubles.
+    pub(super) fn troubles(&self) -> Vec<Attention> {
         let mut list = Vec::new();
         if let Some(code) = self.paused() {
             let mut full = about(Trouble::Full, "spool", 1, None);
@@ -63,24 +71,20 @@ impl Look {
             self.about_dataset(it, &mut list);
         }
         self.about_channels(&mut list);
+        let titles: BTreeMap<&Flow, &DatasetLook> =
+            self.datasets.iter().map(|it| (&it.flow, it)).collect();
         for (flow, kind, rule, count) in &self.rejects {
             let trouble = match kind {
                 RejectKind::Local => Trouble::RejectedLocal,
                 RejectKind::Refused | RejectKind::Failed => Trouble::RejectedAbove,
             };
             let mut rejected = about(trouble, &flow.dataset, *count, None);
-            rejected.title = self.title(flow);
+            rejected.title = titles.get(flow).map_or_else(|| flow.dataset.clone(), |it| titled(it));
             rejected.detail.clone_from(rule);
             list.push(rejected);
         }
         list.sort_by_key(|it| (rank(it.trouble), Reverse(it.count), it.since));
-        list.truncate(MOST);
         list
-    }
-
-    fn title(&self, flow: &Flow) -> String {
-        let known = self.datasets.iter().find(|it| it.flow == *flow);
-        known.map_or_else(|| flow.dataset.clone(), titled)
     }
 
     fn about_dataset(&self, it: &DatasetLook, list: &mut Vec<Attention>) {

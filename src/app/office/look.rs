@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Office;
+use super::page::Certificates;
+use super::{Office, Reach};
 use crate::app::Works;
 use crate::calendar::{Cycle, Grace};
 use crate::cascade;
@@ -17,7 +18,7 @@ use crate::control::protocol::{Entries, Mismatches, Rows, Summary};
 use crate::delivery::{
     BatchState, ChannelId, DigestSha256, Evidence, LinkState, RejectKind, StandardId,
 };
-use crate::indicator::freshness::{self, Clocks, Freshness, Promise};
+use crate::indicator::freshness::{self, Clocks, Freshness, Promise, State};
 use crate::ledger::spool::{Owner as SpoolOwner, Usage};
 use crate::ledger::{self, Counts, Drift, Flow, FlowState, Hold, Late, LateLinks, LinkCount};
 use crate::telemetry::metrics::{self, ChannelSnapshot, DatasetSnapshot, Snapshot};
@@ -75,6 +76,7 @@ pub(super) struct Look {
     /// Bytes that the catalogue's or a live lane may still add.
     pub(super) room: u64,
     ledger_bytes: u64,
+    disk_free_bytes: u64,
 }
 
 impl Office {
@@ -116,7 +118,8 @@ impl Office {
             });
         }
         let folder = ledger.folder().to_owned();
-        let ledger_bytes = self.crew.supervisor.pool().run(move || size(&folder)).await;
+        let measure = move || (size(&folder), free(&folder));
+        let (ledger_bytes, disk_free_bytes) = self.crew.supervisor.pool().run(measure).await;
         let spool = &self.crew.files.spool;
         Ok(Look {
             at,
@@ -133,6 +136,7 @@ impl Office {
             spool: spool.usage(),
             room: spool.room(SpoolOwner::BACKFILL),
             ledger_bytes,
+            disk_free_bytes,
         })
     }
 
@@ -164,10 +168,11 @@ fn dataset_looks(
     at: Timestamp,
 ) -> Vec<DatasetLook> {
     let mut looks = Vec::new();
+    let states: BTreeMap<&Flow, &FlowState> = flows.iter().map(|it| (&it.flow, it)).collect();
     for carrier in works.carriers() {
         let flow = carrier.flow().clone();
         let dataset = carrier.dataset().clone();
-        let state = flows.iter().find(|state| state.flow == flow).cloned();
+        let state = states.get(&flow).copied().cloned();
         let owner = ObjectKey { kind: Kind::Organisation, id: dataset.department.clone() };
         let department = titles.get(&owner).cloned().unwrap_or_else(|| dataset.department.clone());
         let freshness = freshness_of(&works.configuration, &dataset, state.as_ref(), at);
@@ -185,13 +190,13 @@ fn dataset_looks(
             warnings,
         });
     }
-    looks.sort_by_key(|look| name(&look.flow));
+    looks.sort_by_cached_key(|look| name(&look.flow));
     looks
 }
 
 /// The three clocks against the declared cycle and the configured grace. What a province allows is
 /// its scoring scheme's business (facts §6.2); until a city knows it, no grace is given.
-fn freshness_of(
+pub(in crate::app) fn freshness_of(
     configuration: &Configuration,
     dataset: &Dataset,
     state: Option<&FlowState>,
@@ -279,15 +284,34 @@ impl Look {
     }
 
     /// What the gauges show.
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(super) fn snapshot(
+        &self,
+        reach: &BTreeMap<ChannelId, Reach>,
+        certificates: &Certificates,
+    ) -> Snapshot {
+        let channel = |channel: &ChannelLook| {
+            let reach = reach.get(&channel.id).copied().unwrap_or_default();
+            ChannelSnapshot {
+                silent: reach.silent_since.and_then(|since| self.since(since)),
+                certificates: certificates.of(&channel.id),
+                ..self.channel_snapshot(channel)
+            }
+        };
         Snapshot {
-            channels: self.channels.iter().map(|channel| self.channel_snapshot(channel)).collect(),
+            channels: self.channels.iter().map(channel).collect(),
             datasets: self.datasets.iter().map(|it| self.dataset_snapshot(it)).collect(),
             spool_bytes: self.spool.bytes,
             spool_limit_bytes: self.spool.bound_bytes,
             ledger_bytes: self.ledger_bytes,
+            disk_free_bytes: self.disk_free_bytes,
+            points_at_risk: Vec::new(),
             extraction_paused: self.paused().is_some(),
         }
+    }
+
+    /// How long ago; `None` where it is still to come.
+    fn since(&self, at: Timestamp) -> Option<Duration> {
+        Duration::try_from(self.at.duration_since(at)).ok()
     }
 
     fn channel_snapshot(&self, channel: &ChannelLook) -> ChannelSnapshot {
@@ -303,7 +327,7 @@ impl Look {
             };
             *drift.entry(kind).or_default() += seen.count;
         }
-        let age = channel.oldest.and_then(|at| Duration::try_from(self.at.duration_since(at)).ok());
+        let age = channel.oldest.and_then(|at| self.since(at));
         let holds = self.holds.iter().filter(|hold| hold.channel == *id).count();
         ChannelSnapshot {
             channel: id.clone(),
@@ -327,6 +351,8 @@ impl Look {
                 .map(|late| late.count)
                 .sum(),
             drift: drift.into_iter().collect(),
+            silent: None,
+            certificates: Vec::new(),
         }
     }
 
@@ -334,6 +360,10 @@ impl Look {
         let state = it.state.as_ref();
         let counts = state.map(|state| state.counts).unwrap_or_default();
         let observed = state.and_then(|state| state.last_observed_at);
+        let overdue = match it.freshness.state {
+            State::Overdue { since } => self.since(since),
+            State::Fresh | State::DueSoon | State::NotComputable { .. } | State::Never => None,
+        };
         DatasetSnapshot {
             channel: it.flow.channel.clone(),
             dataset: it.flow.dataset.clone(),
@@ -341,8 +371,11 @@ impl Look {
             deadline: it.freshness.deadline.map(|deadline| deadline.at),
             rows_due: counts.due,
             rows_queued: counts.queued,
-            source_lag: observed.and_then(|at| Duration::try_from(self.at.duration_since(at)).ok()),
+            source_lag: observed.and_then(|at| self.since(at)),
             mismatched_rows: state.map_or(0, |state| state.mismatched),
+            rejected_rows: counts.rejected(),
+            freshness: it.freshness.state,
+            overdue,
             warnings: u64::try_from(it.warnings.len()).unwrap_or(u64::MAX),
         }
     }
@@ -360,6 +393,11 @@ impl Look {
             None
         }
     }
+}
+
+/// Bytes that may still be used on a folder's disk; 0 where it does not say.
+fn free(folder: &std::path::Path) -> u64 {
+    rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// Bytes of the files of a folder itself. What vanishes meanwhile counts nothing.

@@ -2,7 +2,7 @@
 //!
 //! The office holds nothing of its own: it looks into the ledger ([`look`]), and everything it
 //! says follows from one look, the configuration and the clock. Requests are answered from a fresh
-//! look; `/metrics`, `/readyz` and `/status` from the last, which [`Office::refresh`] takes every
+//! look; `/`, `/metrics`, `/readyz` and `/status` from the last, which [`Office::refresh`] takes every
 //! second or so, so that no probe costs a query.
 //!
 //! What changes something, or shows the content of a row, is an act: it is recorded with the peer
@@ -15,8 +15,11 @@ mod cutover;
 mod list;
 mod look;
 mod original;
+mod page;
 mod paging;
 mod resync;
+mod shadow;
+mod standing;
 mod status;
 mod watch;
 
@@ -25,6 +28,7 @@ mod tests;
 
 pub use act::report_of;
 pub(super) use list::job_name;
+pub(in crate::app) use look::freshness_of;
 pub use watch::{FAILURE_CODES, Reach, Watch};
 
 use std::net::SocketAddr;
@@ -38,11 +42,15 @@ use jiff::Timestamp;
 
 use crate::app::{Current, Works};
 use crate::cascade::{self, Crew};
+use crate::control::page::Page;
 use crate::control::protocol::{Failure, Reloaded, Request, Response, Summary};
+use crate::control::webhook::Standing;
 use crate::control::{Handler, Health, Peer};
 use crate::ledger;
 use crate::supervisor::Signal;
 use crate::telemetry::metrics::Metrics;
+
+use self::page::Certificates;
 
 /// How long the office's own look, and a stage that works, may be silent before the process is
 /// thought dead.
@@ -54,6 +62,8 @@ pub trait Lent: Send + Sync + 'static {
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>>;
     /// A cut-over was asked for.
     fn cut_over(&self);
+    /// A shadow run was asked for, or called off.
+    fn shadow(&self);
 }
 
 /// What an office is made of.
@@ -101,6 +111,9 @@ struct Known {
     at: Timestamp,
     summary: Option<Summary>,
     not_ready: Vec<String>,
+    page: Option<Arc<Page>>,
+    certificates: Arc<Certificates>,
+    standing: Vec<Standing>,
 }
 
 impl std::fmt::Debug for Office {
@@ -143,21 +156,38 @@ impl Office {
         self.read_through().await
     }
 
-    /// Looks into the ledger once and shows what it says as metrics, readiness and sums. Called
-    /// by a timer, every second or so.
+    /// Looks into the ledger once and shows what it says as metrics, readiness, sums and the
+    /// status page. Called by a timer, every second or so.
     pub async fn refresh(&self) {
         let now = self.now();
         let writable = self.crew.ledger.proven_writable().await;
         let works = self.works();
+        let certificates = self.certificates(&works, now).await;
         let known = match self.look_at(&works).await {
             Ok(look) => {
-                self.current.show(&works, || self.metrics.show(&look.snapshot()));
+                self.look_for_completion(certificates.at == now).await;
+                let reach = self.watch.reach();
+                let snapshot = look.snapshot(&reach, &certificates);
+                let standing = match works.configuration.notify {
+                    Some(_) => look.standing(&reach, &certificates),
+                    None => Vec::new(),
+                };
+                self.current.show(&works, || self.metrics.show(&snapshot));
                 let not_ready = self.not_ready_by(&look, writable.as_ref().err());
-                Known { at: now, summary: Some(look.summary()), not_ready }
+                let page = self.page_of(&works, &look, not_ready.clone(), &certificates);
+                let (summary, page) = (Some(look.summary()), Some(Arc::new(page)));
+                Known { at: now, summary, not_ready, page, certificates, standing }
             }
             Err(error) => {
                 let not_ready = vec![format!("{}: the ledger cannot be read", error.code())];
-                Known { at: now, summary: None, not_ready }
+                // The page goes on with what was known, and says what is wrong.
+                let last = self.last.load().as_ref().and_then(|known| known.page.clone());
+                let page = last.map(|page| {
+                    Arc::new(Page { not_ready: not_ready.clone(), ..Page::clone(&page) })
+                });
+                // What stood still does, as far as anybody knows.
+                let standing = self.standing();
+                Known { at: now, summary: None, not_ready, page, certificates, standing }
             }
         };
         self.last.store(Some(Arc::new(known)));
@@ -198,6 +228,13 @@ impl Office {
             Request::StandardCheck(it) => self.check(&it).await?,
             Request::StandardWanted(it) => Response::Wanted(self.wanted(&it).await?),
             Request::StandardSupply(it) => Response::Supplied(self.supply(&it, peer).await?),
+            Request::StandardShadow(it) => {
+                Response::Shadow(Box::new(self.shadow(&it, peer).await?))
+            }
+            Request::StandardShadowOnce(it) => {
+                Response::ShadowOnce(Box::new(self.shadow_once(&it).await?))
+            }
+            Request::StandardDrift {} => Response::Drift(self.drift().await?),
             Request::StandardActivate(it) => Response::CutOver(self.activate(&it, peer).await?),
             Request::StandardRollback(it) => Response::CutOver(self.roll_back(&it, peer).await?),
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),
@@ -245,6 +282,10 @@ impl Health for Office {
 
     fn summary(&self) -> Option<Summary> {
         self.last.load().as_ref().and_then(|known| known.summary)
+    }
+
+    fn page(&self) -> Option<Arc<Page>> {
+        self.last.load().as_ref().and_then(|known| known.page.clone())
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::look::{self, ChannelLook, Look};
 use super::{Office, Reach};
+use crate::app::Works;
 use crate::catalogue::{Kind, ObjectKey};
 use crate::config;
 use crate::control::protocol::{Channel, Status};
@@ -13,7 +14,19 @@ use crate::ledger::{self, Flow, Hold, Scope};
 
 impl Office {
     pub(super) async fn status(&self) -> Result<Status, ledger::Error> {
-        let look = self.look().await?;
+        let works = self.works();
+        let look = self.look_at(&works).await?;
+        self.read_through().await?;
+        let edited = self.edited(&works, &look).await;
+        let mut status = self.status_of(&works, &look);
+        for it in &mut status.channels {
+            it.edited = edited.contains(&it.channel);
+        }
+        Ok(status)
+    }
+
+    /// The status of one look.
+    pub(super) fn status_of(&self, works: &Works, look: &Look) -> Status {
         let identity = self.crew.ledger.identity();
         let local = look.flows.iter().map(|flow| flow.counts.rejected_local).sum();
         let above = look
@@ -21,14 +34,8 @@ impl Office {
             .iter()
             .map(|flow| flow.counts.rejected_refused + flow.counts.rejected_failed)
             .sum();
-        let edited = self.edited(&look).await;
-        let channels = look.channels.iter().map(|channel| Channel {
-            edited: edited.contains(&channel.id),
-            ..shown(&look, channel)
-        });
-        Ok(Status {
-            channels: channels.collect(),
-            city: self.works().configuration.city.clone(),
+        Status {
+            city: works.configuration.city.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
             now: look.at,
@@ -36,22 +43,23 @@ impl Office {
             summary: look.summary(),
             rejected_local: local,
             rejected_above: above,
-            complete_pass: self.read_through().await?,
+            complete_pass: self.complete.load(Ordering::Acquire),
+            channels: look.channels.iter().map(|channel| shown(look, channel)).collect(),
             attention: look.attention(),
             spool_bytes: look.spool.bytes,
             spool_limit_bytes: look.spool.bound_bytes,
             paused: look.paused().map(str::to_owned),
             http: self.http.map(|address| format!("http://{address}/metrics")),
-        })
+        }
     }
 
     /// The channels whose standard's directory is not what was loaded from it.
-    async fn edited(&self, look: &Look) -> BTreeSet<ChannelId> {
-        let folders = self.works().configuration.standard_folders.clone();
+    async fn edited(&self, works: &Works, look: &Look) -> BTreeSet<String> {
+        let folders = works.configuration.standard_folders.clone();
         let spoken: Vec<_> = look
             .channels
             .iter()
-            .map(|it| (it.id.clone(), it.standard.clone(), it.digest))
+            .map(|it| (it.id.to_string(), it.standard.clone(), it.digest))
             .collect();
         let now = move || {
             let differs = |name: &str, digest| config::digest_now(&folders, name) != Some(digest);

@@ -28,6 +28,7 @@ pub(super) struct Families {
     pub(super) attempts: IntCounterVec,
     pub(super) answer_seconds: HistogramVec,
     pub(super) failures: IntCounterVec,
+    pub(super) notifications: IntCounterVec,
     // States.
     pub(super) dataset_confirmed: Gauges,
     pub(super) dataset_deadline: Gauges,
@@ -43,6 +44,13 @@ pub(super) struct Families {
     pub(super) past_deadline: Gauges,
     pub(super) standard_info: Gauges,
     pub(super) standard_drift: Gauges,
+    pub(super) channel_silent: Gauges,
+    pub(super) certificate_expiry: Gauges,
+    pub(super) datasets: Gauges,
+    pub(super) worst_overdue: Gauges,
+    pub(super) worst_rejected: Gauges,
+    pub(super) points_at_risk: Gauges,
+    pub(super) disk_free_bytes: Gauges,
     pub(super) spool_bytes: Gauges,
     pub(super) spool_limit_bytes: Gauges,
     pub(super) ledger_bytes: Gauges,
@@ -103,6 +111,11 @@ impl Families {
                 "cascade_failures_total",
                 "Failures by code; the operators' manual has a line of advice for each.",
                 &["code"],
+            ),
+            notifications: new.counter(
+                "cascade_notifications_total",
+                "Messages to the address of [notify], by whether they were taken.",
+                &["outcome"],
             ),
             dataset_confirmed: new.gauge(
                 "cascade_dataset_confirmed_timestamp_seconds",
@@ -175,6 +188,46 @@ impl Families {
                 "Signs that the platform no longer speaks its standard, since it was activated.",
                 &["channel", "kind"],
             ),
+            channel_silent: new.gauge(
+                "cascade_channel_silent_seconds",
+                "Time since the platform last answered, while it does not; 0: it answers, or was \
+                 not asked yet.",
+                &["channel"],
+            ),
+            certificate_expiry: new.gauge(
+                "cascade_certificate_expiry_timestamp_seconds",
+                "When the first certificate of the channel ends, of ours or of those we trust; 0: \
+                 no file names one.",
+                &["channel", "holder"],
+            ),
+            datasets: new.gauge(
+                "cascade_datasets",
+                "Datasets by how fresh what the province holds of them is.",
+                &["channel", "freshness"],
+            ),
+            worst_overdue: new.gauge(
+                "cascade_worst_overdue_seconds",
+                "By how much the datasets are past their deadline that are so for longest, of all \
+                 datasets and at most 20.",
+                &["channel", "dataset"],
+            ),
+            worst_rejected: new.gauge(
+                "cascade_worst_rejected_rows",
+                "Rejected rows of the datasets that have most of them, of all datasets and at \
+                 most 20.",
+                &["channel", "dataset"],
+            ),
+            points_at_risk: new.gauge(
+                "cascade_score_points_at_risk",
+                "Points of the month that can still be recovered, by item of the scoring scheme.",
+                &["item"],
+            ),
+            disk_free_bytes: new.gauge(
+                "cascade_disk_free_bytes",
+                "Bytes that the service may still use on the disk of the ledger; 0: none, or the \
+                 disk does not say.",
+                &[],
+            ),
             spool_bytes: new.gauge("cascade_spool_bytes", "Bytes in the spool.", &[]),
             spool_limit_bytes: new.gauge(
                 "cascade_spool_limit_bytes",
@@ -232,6 +285,9 @@ impl Families {
             &self.past_deadline,
             &self.standard_info,
             &self.standard_drift,
+            &self.channel_silent,
+            &self.certificate_expiry,
+            &self.datasets,
         ] {
             family
                 .retain(|labels| labels.first().is_none_or(|channel| named.channels.has(channel)));

@@ -2,7 +2,8 @@
 //!
 //! A series that is absent and a series at 0 mean different things to whoever watches: `absent()`
 //! is how a dead daemon is noticed. So a label set that was ever shown stays and shows 0 when the
-//! ledger no longer speaks of it, until the configuration forgets its channel or dataset.
+//! ledger no longer speaks of it, until the configuration forgets its channel or dataset. Only a
+//! family of the worst ([`Gauges::show_only`]) has no more series than there are worst.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -82,6 +83,13 @@ impl Gauges {
         for (labels, value) in shown.iter() {
             self.family.with_label_values(labels).set(*value);
         }
+    }
+
+    /// Shows `values` and ends every other series: what a family of the worst names is bounded by
+    /// how many worst there are, not by how many were so once.
+    pub(super) fn show_only(&self, values: Values) {
+        self.retain(|labels| values.values.contains_key(labels));
+        self.show(values);
     }
 
     /// Ends the series that `keep` refuses: their channel or dataset is no longer configured.

@@ -7,15 +7,18 @@
 //! Label values are bounded (invariant 9): states, kinds, lanes and grades are closed sets;
 //! failure codes are constants of our own source; channels and datasets come from the
 //! configuration, and those beyond a limit share the value [`OTHER`], where counts add up and of
-//! times the most worrying one is shown. A province's own codes never become labels.
+//! times the most worrying one is shown. So that nobody among ten thousand is hidden in it, the
+//! [`WORST`] of all datasets are named in families of their own. A province's own codes never
+//! become labels.
 
 mod families;
 mod gauges;
 mod named;
 mod snapshot;
 
-pub use snapshot::{ChannelSnapshot, DatasetSnapshot, Drift, Snapshot};
+pub use snapshot::{CertificateHolder, ChannelSnapshot, DatasetSnapshot, Drift, Snapshot};
 
+use std::cmp::Reverse;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -33,6 +36,13 @@ pub const OTHER: &str = "other";
 
 /// How many channels have series of their own.
 const CHANNEL_LIMIT: usize = 32;
+
+/// How many datasets a family of the worst names, and how many items of a scheme.
+pub const WORST: usize = 20;
+const ITEM_LIMIT: usize = 300;
+
+/// The freshness of datasets, as labels.
+const FRESHNESS: [&str; 5] = ["fresh", "due-soon", "overdue", "never", "not-computable"];
 
 /// How an attempt ended, as its standard classed the answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -117,6 +127,9 @@ impl Metrics {
         failure_codes
             .iter()
             .for_each(|code| self.families.failures.with_label_values(&[*code]).inc_by(0));
+        for outcome in [NOTIFIED, NOT_NOTIFIED] {
+            self.families.notifications.with_label_values(&[outcome]).inc_by(0);
+        }
         self.show(&Snapshot::default());
     }
 
@@ -159,6 +172,13 @@ impl Metrics {
         }
         for drift in Drift::ALL {
             self.families.standard_drift.declare(labels(&[drift.as_str()]));
+        }
+        self.families.channel_silent.declare(labels(&[]));
+        for holder in CertificateHolder::ALL {
+            self.families.certificate_expiry.declare(labels(&[holder.as_str()]));
+        }
+        for freshness in FRESHNESS {
+            self.families.datasets.declare(labels(&[freshness]));
         }
         for lane in Lane::ALL {
             self.families.batches_sent.with_label_values(&[channel, lane.as_str()]).inc_by(0);
@@ -248,10 +268,24 @@ impl Metrics {
         self.families.failures.with_label_values(&[code]).inc();
     }
 
+    /// A message to the configured address was taken, or not.
+    pub fn notified(&self, taken: bool) {
+        let outcome = if taken { NOTIFIED } else { NOT_NOTIFIED };
+        self.families.notifications.with_label_values(&[outcome]).inc();
+    }
+
     /// Shows what the ledger says now.
     pub fn show(&self, now: &Snapshot) {
         self.show_channels(&now.channels);
+        self.show_ways(&now.channels);
         self.show_datasets(&now.datasets);
+        self.show_worst(&now.datasets);
+        let mut at_risk = Values::new(Fold::Sum);
+        for (item, points) in now.points_at_risk.iter().take(ITEM_LIMIT) {
+            at_risk.add(vec![item.clone()], *points);
+        }
+        self.families.points_at_risk.show_only(at_risk);
+        self.families.disk_free_bytes.show(one(vec![], approximate(now.disk_free_bytes)));
         self.families.spool_bytes.show(one(vec![], approximate(now.spool_bytes)));
         self.families.spool_limit_bytes.show(one(vec![], approximate(now.spool_limit_bytes)));
         self.families.ledger_bytes.show(one(vec![], approximate(now.ledger_bytes)));
@@ -292,6 +326,48 @@ impl Metrics {
         self.families.past_deadline.show(late);
         self.families.standard_drift.show(drift);
         self.families.standard_info.show(standards);
+    }
+
+    /// Whether each channel answers, and how long its certificates last.
+    fn show_ways(&self, channels: &[ChannelSnapshot]) {
+        let mut silent = Values::new(Fold::Max);
+        let mut ends = Values::new(Fold::Min);
+        for each in channels {
+            let channel = self.channel(&each.channel);
+            silent.add(labels(&channel, &[]), each.silent.unwrap_or_default().as_secs_f64());
+            for (holder, end) in &each.certificates {
+                ends.add(labels(&channel, &[holder.as_str()]), seconds(*end));
+            }
+        }
+        self.families.channel_silent.show(silent);
+        self.families.certificate_expiry.show(ends);
+    }
+
+    /// The worst of all datasets by name, those included that have no series of their own.
+    fn show_worst(&self, datasets: &[DatasetSnapshot]) {
+        let mut overdue: Vec<(Duration, &DatasetSnapshot)> =
+            datasets.iter().filter_map(|each| Some((each.overdue?, each))).collect();
+        overdue.sort_by_key(|(by, _)| Reverse(*by));
+        let mut rejected: Vec<(u64, &DatasetSnapshot)> = (datasets.iter())
+            .map(|each| (each.rejected_rows, each))
+            .filter(|(rows, _)| *rows > 0)
+            .collect();
+        rejected.sort_by_key(|(rows, _)| Reverse(*rows));
+        let [mut longest, mut most] = [(); 2].map(|()| Values::new(Fold::Max));
+        let name = |each: &DatasetSnapshot| labels(&self.channel(&each.channel), &[&each.dataset]);
+        for (by, each) in overdue.into_iter().take(WORST) {
+            longest.add(name(each), by.as_secs_f64());
+        }
+        for (rows, each) in rejected.into_iter().take(WORST) {
+            most.add(name(each), approximate(rows));
+        }
+        self.families.worst_overdue.show_only(longest);
+        self.families.worst_rejected.show_only(most);
+        let mut fresh = Values::new(Fold::Sum);
+        for each in datasets {
+            fresh.add(labels(&self.channel(&each.channel), &[each.freshness.as_str()]), 1.0);
+        }
+        self.families.datasets.show(fresh);
     }
 
     fn show_datasets(&self, datasets: &[DatasetSnapshot]) {
@@ -337,6 +413,10 @@ impl Metrics {
         named.datasets.label(dataset)
     }
 }
+
+/// What became of a notification.
+const NOTIFIED: &str = "delivered";
+const NOT_NOTIFIED: &str = "failed";
 
 /// What waits past its deadline.
 const BATCH: &str = "batch";

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::catalogue::Kind;
 use crate::delivery::{BatchState, ChannelId, LinkState, StandardId};
+use crate::indicator::freshness::State;
 
 /// The ledger, the spool and the process at one moment.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,10 @@ pub struct Snapshot {
     pub spool_limit_bytes: u64,
     /// Bytes of the ledger's files, its write-ahead log included.
     pub ledger_bytes: u64,
+    /// Bytes that may still be used on the ledger's disk; 0 where the disk does not say.
+    pub disk_free_bytes: u64,
+    /// Points that can still be recovered, by item of the scheme; empty without one.
+    pub points_at_risk: Vec<(String, f64)>,
     /// Extraction is paused because the spool or the disk is full.
     pub extraction_paused: bool,
 }
@@ -48,6 +53,10 @@ pub struct ChannelSnapshot {
     pub late_links: u64,
     /// Signs that the platform no longer speaks its standard.
     pub drift: Vec<(Drift, u64)>,
+    /// For how long it has not answered; `None` while it does.
+    pub silent: Option<Duration>,
+    /// When certificates end, by whose they are.
+    pub certificates: Vec<(CertificateHolder, Timestamp)>,
 }
 
 /// One dataset on one channel at one moment.
@@ -72,6 +81,34 @@ pub struct DatasetSnapshot {
     pub mismatched_rows: u64,
     /// What is unusual about it as a whole.
     pub warnings: u64,
+    /// Rows that are rejected.
+    pub rejected_rows: u64,
+    /// How fresh it is.
+    pub freshness: State,
+    /// By how much it is past its deadline; `None` when it is not.
+    pub overdue: Option<Duration>,
+}
+
+/// Whose certificate ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CertificateHolder {
+    /// Ours, which the province gave us.
+    Ours,
+    /// An authority's that we trust.
+    Trusted,
+}
+
+impl CertificateHolder {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Ours, Self::Trusted];
+
+    /// The word used as a label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Trusted => "trusted",
+        }
+    }
 }
 
 /// A sign that a platform no longer speaks its standard.

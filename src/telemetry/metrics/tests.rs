@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::delivery::StandardId;
+use crate::indicator::freshness::State;
 
 const CODES: [&str; 2] = ["province-unreachable", "spool-full"];
 
@@ -26,8 +27,23 @@ fn snapshot_of(name: &str, queued: u64, confirmed: Option<i64>) -> DatasetSnapsh
         rows_queued: queued,
         source_lag: Some(Duration::from_secs(queued)),
         mismatched_rows: 0,
+        rejected_rows: 0,
+        freshness: State::Fresh,
+        overdue: None,
         warnings: 0,
     }
+}
+
+/// So many datasets, the later the worse.
+fn all_overdue(count: u64) -> Vec<DatasetSnapshot> {
+    (0..count)
+        .map(|at| DatasetSnapshot {
+            freshness: State::Overdue { since: Timestamp::UNIX_EPOCH },
+            overdue: Some(Duration::from_secs(at)),
+            rejected_rows: at,
+            ..snapshot_of(&format!("d-{at}"), at, None)
+        })
+        .collect()
 }
 
 fn channel_snapshot() -> ChannelSnapshot {
@@ -41,6 +57,8 @@ fn channel_snapshot() -> ChannelSnapshot {
         late_batches: 0,
         late_links: 2,
         drift: vec![(Drift::ReplyCode, 18)],
+        silent: Some(Duration::from_secs(90)),
+        certificates: vec![(CertificateHolder::Ours, Timestamp::from_second(300).unwrap())],
     }
 }
 
@@ -52,7 +70,12 @@ fn value<'a>(page: &'a str, series: &str) -> Option<&'a str> {
 #[test]
 fn every_family_has_help_and_a_type_as_soon_as_anything_is_configured() {
     let metrics = declared(10, &["5119-0207"]);
-    metrics.show(&Snapshot { channels: vec![channel_snapshot()], ..Snapshot::default() });
+    metrics.show(&Snapshot {
+        channels: vec![channel_snapshot()],
+        datasets: all_overdue(2),
+        points_at_risk: vec![("sharing.fresh".to_owned(), 0.29)],
+        ..Snapshot::default()
+    });
     let page = metrics.render();
     let families = include_str!("families.rs");
     let names: Vec<&str> =
@@ -150,4 +173,41 @@ fn rows_that_were_only_placed_never_count_as_confirmed() {
     let placed = r#"cascade_rows_placed_total{channel="upper",dataset="a"}"#;
     assert_eq!(value(&page, placed), Some("9"));
     assert!(!page.contains("grade=\"placed\""), "{page}");
+}
+
+#[test]
+fn of_ten_thousand_datasets_the_worst_are_named_and_the_series_stay_few() {
+    let metrics = Metrics::new(200, &CODES);
+    let names: Vec<DatasetLabels> =
+        (0..10_000).map(|at| dataset("upper", &format!("d-{at}"))).collect();
+    metrics.declare(&["upper".into()], &names);
+    metrics.show(&Snapshot { datasets: all_overdue(10_000), ..Snapshot::default() });
+    let page = metrics.render();
+    let overdue = r#"cascade_datasets{channel="upper",freshness="overdue"}"#;
+    assert_eq!(value(&page, overdue), Some("10000"));
+    for family in ["cascade_worst_overdue_seconds", "cascade_worst_rejected_rows"] {
+        let worst = format!("{family}{{channel=\"upper\",dataset=\"d-9999\"}}");
+        assert_eq!(value(&page, &worst), Some("9999"), "{worst}");
+        let series = page.lines().filter(|line| line.starts_with(&format!("{family}{{")));
+        assert_eq!(series.count(), WORST);
+    }
+    let series = page.lines().filter(|line| line.starts_with("cascade_")).count();
+    assert!(series < 3_000, "{series}");
+    // Who is no longer among the worst has no series any more.
+    metrics.show(&Snapshot { datasets: all_overdue(1), ..Snapshot::default() });
+    let page = metrics.render();
+    assert_eq!(page.matches("cascade_worst_overdue_seconds{").count(), 1, "{page}");
+    assert!(!page.contains("d-9999"));
+}
+
+#[test]
+fn a_silent_channel_and_an_ending_certificate_show_and_go_back_to_zero() {
+    let metrics = declared(10, &["a"]);
+    let silent = r#"cascade_channel_silent_seconds{channel="upper"}"#;
+    let ours = r#"cascade_certificate_expiry_timestamp_seconds{channel="upper",holder="ours"}"#;
+    let page = metrics.render();
+    assert_eq!((value(&page, silent), value(&page, ours)), (Some("0"), Some("0")));
+    metrics.show(&Snapshot { channels: vec![channel_snapshot()], ..Snapshot::default() });
+    let page = metrics.render();
+    assert_eq!((value(&page, silent), value(&page, ours)), (Some("90"), Some("300")));
 }

@@ -5,12 +5,8 @@ use clap::Parser;
 
 use super::{none, read};
 
-const DOCUMENTS: [&str; 4] = [
-    "README.md",
-    "deploy/manual.zh.md",
-    "deploy/CHANGES.md",
-    "deploy/prometheus/cascaded.rules.yml",
-];
+const DOCUMENTS: [&str; 4] =
+    ["README.md", "deploy/manual.zh.md", "deploy/CHANGES.md", "deploy/prometheus/alerts.yml"];
 
 /// What stands for something of the reader's own, and an example of it.
 const PLACEHOLDERS: [(&str, &str); 7] = [
@@ -38,7 +34,7 @@ fn commands(text: &str) -> Vec<String> {
             found.extend(command(trimmed));
             continue;
         }
-        let mark = if trimmed.starts_with("action: \"") { '"' } else { '`' };
+        let mark = if trimmed.starts_with("runbook: \"") { '"' } else { '`' };
         found.extend(line.split(mark).skip(1).step_by(2).filter_map(command));
     }
     found
@@ -88,7 +84,7 @@ fn every_documented_command_is_understood() {
 #[test]
 fn commands_are_found_where_people_read_them() {
     let text = "Ask `cascaded status` or `cascaded.service`.\n```\ncascaded jobs list    all\nls\n```\n\
-                action: \"cascaded datasets {{ $labels.dataset }}\"\n";
+                runbook: \"cascaded datasets {{ $labels.dataset }}\"\n";
     let found = commands(text);
     assert_eq!(
         found,

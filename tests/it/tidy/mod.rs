@@ -316,7 +316,7 @@ fn every_metric_is_documented_and_every_documented_one_exists() {
             findings.push(format!("{metric} is not in the manual"));
         }
     }
-    let rules = read("deploy/prometheus/cascaded.rules.yml");
+    let rules = read("deploy/prometheus/alerts.yml");
     for text in [&manual, &rules, &read("README.md")] {
         let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
         for word in words.filter(|word| is_metric(word)) {

@@ -1,0 +1,120 @@
+//! Text that becomes HTML only escaped.
+//!
+//! Two doors, told apart by the type system: markup is `&'static str`, so it can only be a literal
+//! of our own source; everything that comes from a configuration, a catalogue or a province goes
+//! through [`Html::text`], which escapes it for elements and quoted attributes alike and cuts what
+//! is too long. There is no third.
+
+/// The most characters of one text: a title in a catalogue may be of any length.
+const MAX_TEXT: usize = 160;
+
+/// A document that grows.
+#[derive(Debug, Default)]
+pub(super) struct Html(String);
+
+impl Html {
+    /// A literal of our own.
+    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
+        self.0.push_str(markup);
+        self
+    }
+
+    /// Somebody's text, escaped and cut. What would act instead of being read (controls, marks that
+    /// turn the direction of writing) is shown as a replacement character.
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        for (at, letter) in text.chars().enumerate() {
+            if at == MAX_TEXT {
+                self.0.push('…');
+                break;
+            }
+            match letter {
+                '&' => self.0.push_str("&amp;"),
+                '<' => self.0.push_str("&lt;"),
+                '>' => self.0.push_str("&gt;"),
+                '"' => self.0.push_str("&quot;"),
+                '\'' => self.0.push_str("&#39;"),
+                acting if acts(acting) => self.0.push('\u{fffd}'),
+                plain => self.0.push(plain),
+            }
+        }
+        self
+    }
+
+    /// A count with its thousands apart.
+    pub(super) fn number(&mut self, count: u64) -> &mut Self {
+        let digits = count.to_string();
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                self.0.push(',');
+            }
+            self.0.push(digit);
+        }
+        self
+    }
+
+    /// The whole document.
+    pub(super) fn finish(self) -> String {
+        self.0
+    }
+}
+
+/// Letters that are not read but do something.
+fn acts(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn escaped(text: &str) -> String {
+        let mut html = Html::default();
+        html.text(text);
+        html.finish()
+    }
+
+    #[test]
+    fn markup_in_a_title_is_text() {
+        assert_eq!(
+            escaped("<script>alert(\"1\")</script>&amp;'"),
+            "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;amp;&#39;"
+        );
+        assert_eq!(escaped("a\u{202e}b\u{0}c\r\n"), "a\u{fffd}b\u{fffd}c\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn a_text_of_any_length_stays_short_and_is_cut_between_letters() {
+        let long = "数".repeat(100_000);
+        assert_eq!(escaped(&long), format!("{}…", "数".repeat(MAX_TEXT)));
+        let fits = "据".repeat(MAX_TEXT);
+        assert_eq!(escaped(&fits), fits);
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        let number = |count| {
+            let mut html = Html::default();
+            html.number(count);
+            html.finish()
+        };
+        assert_eq!([0, 999, 1_000, 12_345_678].map(number), ["0", "999", "1,000", "12,345,678"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_opens_a_tag_or_leaves_a_quoted_attribute(text in any::<String>()) {
+            let out = escaped(&text);
+            prop_assert!(!out.contains(['<', '>', '"', '\'']));
+            prop_assert!(!out.chars().any(acts));
+            for (at, _) in out.match_indices('&') {
+                let tail = out.get(at..).unwrap_or_default();
+                prop_assert!(
+                    ["&amp;", "&lt;", "&gt;", "&quot;", "&#39;"].iter().any(|it| tail.starts_with(it))
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Everything the page says, in Chinese and in English, in one table; and which of both a browser
+//! is answered in.
+
+use crate::control::protocol::Trouble;
+use crate::delivery::Evidence;
+
+/// The reader's language.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Language {
+    /// 中文.
+    Chinese,
+    /// English.
+    English,
+}
+
+impl Language {
+    /// Both, with the word that asks for each.
+    pub const ALL: [Self; 2] = [Self::Chinese, Self::English];
+
+    /// The word in `?lang=` and in the document.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Chinese => "zh-CN",
+            Self::English => "en",
+        }
+    }
+
+    /// By the query, where it says `lang=zh` or `lang=en`; else by what the browser likes better;
+    /// else Chinese, for that is who runs this.
+    pub fn negotiate(query: Option<&str>, accept: Option<&str>) -> Self {
+        let asked = query
+            .into_iter()
+            .flat_map(|query| query.split('&'))
+            .filter_map(|pair| pair.strip_prefix("lang="))
+            .find_map(Self::of);
+        asked.or_else(|| accept.and_then(Self::liked)).unwrap_or(Self::Chinese)
+    }
+
+    fn of(tag: &str) -> Option<Self> {
+        let primary = tag.split(['-', '_']).next().unwrap_or_default();
+        match primary.to_ascii_lowercase().as_str() {
+            "zh" => Some(Self::Chinese),
+            "en" => Some(Self::English),
+            _ => None,
+        }
+    }
+
+    /// The one with the greater weight, of two that weigh the same the one that is named first.
+    fn liked(accept: &str) -> Option<Self> {
+        let mut best: Option<(u16, Self)> = None;
+        for part in accept.split(',').take(32) {
+            let mut pieces = part.split(';').map(str::trim);
+            let Some(language) = pieces.next().and_then(Self::of) else { continue };
+            let weight =
+                pieces.find_map(|piece| piece.strip_prefix("q=")).map_or(1000, thousandths);
+            if weight > 0 && best.is_none_or(|(most, _)| weight > most) {
+                best = Some((weight, language));
+            }
+        }
+        best.map(|(_, language)| language)
+    }
+}
+
+/// `0.85` as 850; what is no weight counts least.
+fn thousandths(weight: &str) -> u16 {
+    let (whole, part) = weight.split_once('.').unwrap_or((weight, ""));
+    let digits = part.chars().chain(['0'; 3]).take(3).collect::<String>();
+    match (whole, digits.parse::<u16>()) {
+        ("1", _) => 1000,
+        ("0", Ok(part)) => part,
+        _ => 0,
+    }
+}
+
+/// Declares the table: a word, its Chinese, its English. `{}` is filled from left to right.
+macro_rules! words {
+    ($($name:ident, $zh:literal, $en:literal;)*) => {
+        /// Something the page says.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub(super) enum Word {
+            $(#[doc = $en] $name,)*
+        }
+
+        impl Word {
+            #[cfg(test)]
+            const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// What is said, its gaps still open.
+            pub(super) fn of(self, language: Language) -> &'static str {
+                match (self, language) {
+                    $(
+                        (Self::$name, Language::Chinese) => $zh,
+                        (Self::$name, Language::English) => $en,
+                    )*
+                }
+            }
+        }
+    };
+}
+
+words! {
+    Title, "级联运行状况", "cascade status";
+    City, "本市", "this city";
+    AsOf, "截至 {}", "as of {}";
+    OtherLanguage, "English", "中文 (Chinese)";
+    NothingYet, "尚无数据：服务刚刚启动，还没有看过账本。本页每半分钟自动刷新。",
+        "No data yet: the service has just started and has not looked into its ledger. \
+         This page reloads itself every half minute.";
+    VerdictGood, "运行正常", "all is well";
+    VerdictFirst, "首轮尚未完成，数字还会变", "the first complete pass is not over: numbers will change";
+    VerdictAct, "{} 项需要处理", "{} to act on";
+    VerdictDown, "没有在正常工作", "not doing its work";
+    Overdue, "逾期数据集", "overdue datasets";
+    OfDatasets, "共 {} 个", "of {}";
+    Soon, "即将到期", "due soon";
+    Queued, "待处理行", "rows waiting";
+    Rejected, "未收行", "rows rejected";
+    RejectedSplit, "本地 {}，省端 {}", "{} here, {} above";
+    Differences, "与省端差异", "differences";
+    Compared, "{} 对账", "compared {}";
+    NeverCompared, "尚未对账", "never compared";
+    Entries, "目录", "catalogue entries";
+    EntriesOf, "共 {}，未收 {}", "of {}, {} rejected";
+    Score, "得分与预测", "score and forecast";
+    ScoreToday, "本月至今", "this month so far";
+    ScoreForecast, "全月预测", "forecast for the month";
+    ScoreAtRisk, "可挽回", "can be recovered";
+    ScoreKnown, "已知项占分值 {}", "{} of the points are known";
+    NoScore, "未配置考核办法：没有得分，也没有预测。", "No scoring scheme is configured: no score and no forecast.";
+    Attention, "需要处理", "needs attention";
+    Nothing, "没有需要处理的事项", "nothing needs attention";
+    Rest, "另有 {} 项：{}", "{} more: {}";
+    Trouble, "事项", "trouble";
+    Subject, "对象", "subject";
+    Count, "次数或行数", "count";
+    Since, "自", "since";
+    Command, "命令", "command";
+    Channels, "通道与标准", "channels and standards";
+    Channel, "通道", "channel";
+    Standard, "在用标准", "standard in force";
+    InForceSince, "{} 起", "since {}";
+    WrittenOtherwise, "配置写的是 {}", "the file says {}";
+    Candidate, "候选 {}", "candidate {}";
+    Drift, "异动", "drift";
+    NoSigns, "无", "none";
+    Signs, "{} 次", "{} signs";
+    Reach, "省平台", "the platform";
+    Answering, "有应答", "answers";
+    Silent, "无应答", "does not answer";
+    NotReached, "尚未连接", "not reached yet";
+    Held, "停用", "held";
+    InFlight, "在途批次", "batches in flight";
+    Oldest, "最久未确认", "oldest unacknowledged";
+    LastConfirmed, "最近确认", "last confirmed";
+    Certificate, "证书到期", "certificate ends";
+    Evidence, "数据行，按证明等级", "rows by grade of evidence";
+    EvidenceNote, "每个数字只列在所用标准能证明到的等级下；“仅放置”未证明被取走，从不算作确认。",
+        "Each number stands under the strongest grade its standard can prove. \
+         What was only placed is not known to be fetched and never counts as confirmed.";
+    Due, "应报", "due";
+    GradeRowVerdict, "逐行校验", "row verdict";
+    GradeReceipt, "回执", "receipt";
+    GradeCount, "计数或回读", "count, read back";
+    GradeExportedLog, "省端日志", "exported log";
+    GradePlaced, "仅放置", "placed only";
+    Total, "合计", "total";
+    Freshness, "时效", "freshness";
+    FreshnessLine, "及时 {}，即将到期 {}，逾期 {}，从未确认 {}，周期无法计算 {}",
+        "{} fresh, {} due soon, {} overdue, {} never confirmed, {} without a usable cycle";
+    NoneOverdue, "没有逾期的数据集", "no dataset is overdue";
+    Dataset, "数据集", "dataset";
+    Department, "部门", "department";
+    Cycle, "周期", "cycle";
+    Deadline, "截止", "deadline";
+    OverdueFor, "逾期", "overdue for";
+    NextDeadlines, "接下来的截止时间", "next deadlines";
+    NoDeadlines, "没有可计算的截止时间", "no deadline can be computed";
+    In, "还有", "in";
+    RejectedDatasets, "未收行最多的数据集", "datasets with most rejected rows";
+    NoRejects, "没有被拒的行", "no row is rejected";
+    Local, "本地拦截", "here";
+    Refused, "省端拒收", "refused above";
+    Failed, "校验不通过", "failed above";
+    Share, "占应报", "of due";
+    Awaited, "在等什么", "what is awaited";
+    NothingAwaited, "没有在等的事项", "nothing is awaited";
+    What, "事项", "what";
+    Late, "已超时限", "past the deadline";
+    BatchQueued, "批次：待发", "batches to be sent";
+    BatchInFlight, "批次：等回执", "batches without a receipt";
+    BatchUnknown, "批次：答复丢失，正在询问", "batches whose answer was lost, being asked about";
+    BatchTaken, "批次：等校验结果", "batches without a verdict";
+    LinkQueued, "目录对象：待报", "catalogue objects to be sent";
+    LinkSent, "目录对象：等答复", "catalogue objects without an answer";
+    LinkAccepted, "目录对象：已接收，待审核", "catalogue objects accepted, to be reviewed";
+    LinkInReview, "目录对象：审核中", "catalogue objects in review";
+    LinkUnknown, "目录对象：答复丢失，正在询问", "catalogue objects whose answer was lost";
+    LinkStale, "目录对象：有变更待报", "catalogue objects changed since";
+    Room, "缓存", "spool";
+    RoomOf, "{} / {} MiB", "{} of {} MiB";
+    Paused, "抽取暂停：{}", "extraction waits: {}";
+    Footer, "cascaded {}，{} 启动，账本第 {} 代。本页只读，每半分钟自动刷新，不含数据内容。",
+        "cascaded {}, started {}, ledger incarnation {}. Read-only, reloads itself every half minute, \
+         shows no row content.";
+    Machine, "机器可读：", "for machines: ";
+    Days, "{} 天", "{} d";
+    Hours, "{} 小时", "{} h";
+    Minutes, "{} 分钟", "{} min";
+    Moments, "不到 1 分钟", "under a minute";
+    TroubleOverdue, "逾期", "overdue";
+    TroubleRejectedLocal, "本地拦截", "rejected here";
+    TroubleRejectedAbove, "省端退回", "rejected above";
+    TroubleDrift, "接口异动", "drift";
+    TroubleHeld, "停用", "held";
+    TroubleUnreachable, "源不可达", "source unreachable";
+    TroubleRefused, "目录被拒", "objects refused";
+    TroubleMismatched, "对账不符", "differs above";
+    TroubleFull, "空间不足", "no room";
+    TroubleLate, "超时限", "past its deadline";
+    TroubleUnusual, "整体异常", "unusual as a whole";
+    ReasonUnreached, "省平台没有应答", "the platform does not answer";
+    ReasonHeld, "通道停用，等人处理", "a channel is held";
+    ReasonSilent, "内部环节没有动静", "a part of the service is silent";
+    ReasonStarting, "正在启动", "starting";
+    ReasonFull, "空间已满", "no room is left";
+    ReasonLedger, "账本不能正常读写", "the ledger cannot be used";
+}
+
+impl Word {
+    /// What is said, with every `{}` filled from left to right.
+    pub(super) fn say(self, language: Language, fill: &[&str]) -> String {
+        let mut pieces = self.of(language).split("{}");
+        let mut text = pieces.next().unwrap_or_default().to_owned();
+        for (place, piece) in pieces.enumerate() {
+            text.push_str(fill.get(place).copied().unwrap_or_default());
+            text.push_str(piece);
+        }
+        text
+    }
+
+    /// The word for a kind of trouble.
+    pub(super) fn of_trouble(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Overdue => Self::TroubleOverdue,
+            Trouble::RejectedLocal => Self::TroubleRejectedLocal,
+            Trouble::RejectedAbove => Self::TroubleRejectedAbove,
+            Trouble::Drift => Self::TroubleDrift,
+            Trouble::Held => Self::TroubleHeld,
+            Trouble::Unreachable => Self::TroubleUnreachable,
+            Trouble::Refused => Self::TroubleRefused,
+            Trouble::Mismatched => Self::TroubleMismatched,
+            Trouble::Full => Self::TroubleFull,
+            Trouble::Late => Self::TroubleLate,
+            Trouble::Unusual => Self::TroubleUnusual,
+        }
+    }
+
+    /// The word for a grade.
+    pub(super) fn of_grade(grade: Evidence) -> Self {
+        match grade {
+            Evidence::RowVerdict => Self::GradeRowVerdict,
+            Evidence::Receipt => Self::GradeReceipt,
+            Evidence::Count => Self::GradeCount,
+            Evidence::ExportedLog => Self::GradeExportedLog,
+            Evidence::Placed => Self::GradePlaced,
+        }
+    }
+
+    /// The word for the code that a reason of readiness begins with.
+    pub(super) fn of_reason(code: &str) -> Self {
+        match code {
+            "channel-unreached" => Self::ReasonUnreached,
+            "held" => Self::ReasonHeld,
+            "office-silent" | "stage-silent" => Self::ReasonSilent,
+            "starting" => Self::ReasonStarting,
+            "disk-full" | "spool-full" => Self::ReasonFull,
+            _ => Self::ReasonLedger,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_languages_say_every_word_with_the_same_gaps() {
+        for word in Word::ALL {
+            let [zh, en] = Language::ALL.map(|language| word.of(language));
+            assert!(!zh.is_empty() && !en.is_empty(), "{word:?}");
+            assert_eq!(zh.matches("{}").count(), en.matches("{}").count(), "{word:?}");
+        }
+    }
+
+    #[test]
+    fn the_query_wins_then_the_browser_then_chinese() {
+        use Language::{Chinese, English};
+        for (query, accept, expected) in [
+            (None, None, Chinese),
+            (None, Some("de,fr;q=0.5"), Chinese),
+            (None, Some("en-US,en;q=0.9"), English),
+            (None, Some("zh-CN,zh;q=0.9,en;q=0.8"), Chinese),
+            (None, Some("en;q=0.7, zh;q=0.8"), Chinese),
+            (None, Some("zh;q=0,en;q=0.1"), English),
+            (None, Some("*;q=0.1,\u{0},,;;q=,zh;q=x,en;q=0.2"), English),
+            (Some("lang=en"), Some("zh-CN"), English),
+            (Some("a=b&lang=zh"), Some("en"), Chinese),
+            (Some("lang=<script>"), Some("en"), English),
+        ] {
+            assert_eq!(Language::negotiate(query, accept), expected, "{query:?} {accept:?}");
+        }
+    }
+}
