@@ -296,9 +296,9 @@ fn a_lost_answer_that_the_new_standard_cannot_ask_for_stays_unknown_until_its_de
         // The new standard has no question about a batch.
         let file = city.path().join("standards").join(NEW).join("standard.toml");
         let text = std::fs::read_to_string(&file).unwrap();
-        let from = text.find("[[operation]]\nname = \"batch.receipt\"").unwrap();
-        let length = text[from + 1..].find("[[operation]]").unwrap() + 1;
-        std::fs::write(&file, [&text[..from], &text[from + length..]].concat()).unwrap();
+        let (before, rest) = text.split_once("[[operation]]\nname = \"batch.receipt\"").unwrap();
+        let (_, rest) = rest.split_once("[[operation]]").unwrap();
+        std::fs::write(&file, format!("{before}[[operation]]{rest}")).unwrap();
         for table in ["messages/receipt.csv", "replies/receipt-query.csv"] {
             std::fs::remove_file(file.with_file_name(table)).unwrap();
         }
