@@ -116,7 +116,7 @@ fn blocks_writers(session: &Connection) -> rusqlite::Result<bool> {
 fn set_aside(session: &Connection, sql: &str, parameters: Vec<String>) -> rusqlite::Result<()> {
     // Sorting and the copy keep their pages on disk: scans wait for hours, several at once.
     session.pragma_update(None, "cache_size", -SORT_KIB)?;
-    session.pragma_update(Some(rusqlite::DatabaseName::Temp), "cache_size", -COPY_KIB)?;
+    session.pragma_update(Some("temp"), "cache_size", -COPY_KIB)?;
     session.pragma_update(None, "query_only", false)?;
     let sql = format!("CREATE TEMP TABLE set_aside AS {sql}");
     session.execute(&sql, params_from_iter(parameters))?;
