@@ -16,10 +16,10 @@ impl Office {
         let works = self.works();
         let look = self.look_at(&works).await?;
         self.read_through().await?;
-        Ok(self.status_of(&works, &look))
+        Ok(Status { attention: look.attention(), ..self.status_of(&works, &look) })
     }
 
-    /// The status of one look.
+    /// The status of one look, without what needs attention.
     pub(super) fn status_of(&self, works: &Works, look: &Look) -> Status {
         let identity = self.crew.ledger.identity();
         let local = look.flows.iter().map(|flow| flow.counts.rejected_local).sum();
@@ -39,7 +39,7 @@ impl Office {
             rejected_above: above,
             complete_pass: self.complete.load(Ordering::Acquire),
             channels: look.channels.iter().map(|channel| shown(look, channel)).collect(),
-            attention: look.attention(),
+            attention: Vec::new(),
             spool_bytes: look.spool.bytes,
             spool_limit_bytes: look.spool.bound_bytes,
             paused: look.paused().map(str::to_owned),
