@@ -24,8 +24,18 @@ pub const POINTS: [&str; 14] = [
     "run-named",
 ];
 
+/// The points of a cut-over, in the order it passes them.
+pub const CUT_OVER_POINTS: [&str; 6] = [
+    "cut-over-asked",
+    "cut-over-ready",
+    "cut-over-made",
+    "batches-superseded",
+    "objects-due-again",
+    "cut-over-through",
+];
+
 /// Every protection that can be taken away; the suite proves of each that it goes red without it.
-pub const SWITCHES: [&str; 15] = [
+pub const SWITCHES: [&str; 16] = [
     // The attempt is committed when the answer is there.
     "attempt-after-answer",
     // A lost answer is not asked for: the rows go again under another name.
@@ -56,6 +66,8 @@ pub const SWITCHES: [&str; 15] = [
     "bulk-deletion",
     // The past is read however much is under way.
     "endless-backlog",
+    // A standard comes in force in a transaction of its own, before what follows from it.
+    "standard-first",
 ];
 
 /// The process may end here, on purpose.

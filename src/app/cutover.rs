@@ -235,11 +235,13 @@ impl Task {
         }
         let Some(last) = last else { return self.finish(open, total).await };
         let progress = (last, seen, total.max(seen));
-        let any = !keys.is_empty();
+        // Nothing is waited for after the last part.
+        let waits = !keys.is_empty() && seen < total;
         self.crew.ledger.objects_due_again(open.number, keys, progress).await?;
+        crate::crash::point("objects-due-again");
         found.wake();
         let wait = Duration::from_mins(1) / PARTS_PER_MINUTE;
-        Ok(self.after(if any { wait } else { Duration::ZERO }))
+        Ok(self.after(if waits { wait } else { Duration::ZERO }))
     }
 
     /// Objects sent again at once.
@@ -264,6 +266,7 @@ impl Task {
                 "; what {from} brought stays above: {rows} rows sent, {objects} objects registered"
             ));
         }
+        crate::crash::point("cut-over-through");
         self.crew.ledger.cut_over_ended(open.number, Ok(said)).await?;
         Ok(self.after(IDLE))
     }

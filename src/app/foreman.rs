@@ -69,6 +69,8 @@ pub struct Foreman {
     parts: Parts,
     /// Raised when a cut-over was asked for.
     pub(super) cut_overs: Signal,
+    /// Raised when a shadow run was asked for.
+    pub(super) shadows: Signal,
     orders: mpsc::Sender<Asked>,
     waiting: Mutex<Option<mpsc::Receiver<Asked>>>,
 }
@@ -85,6 +87,7 @@ impl Foreman {
         Arc::new(Self {
             parts,
             cut_overs: Signal::default(),
+            shadows: Signal::default(),
             orders,
             waiting: Mutex::new(Some(waiting)),
         })
@@ -228,10 +231,12 @@ impl Foreman {
         let predecessor = retired.cut.is_empty().then_some(before);
         let opened = async {
             let works = plan.open(predecessor, catalogue.clone()).await?;
-            if let Some((number, new)) = turned
-                && !crew.ledger.cut_over_made(number, new).await?
-            {
-                anyhow::bail!("the cut-over was called off");
+            if let Some((number, new)) = turned {
+                crate::crash::point("cut-over-ready");
+                if !crew.ledger.cut_over_made(number, new).await? {
+                    anyhow::bail!("the cut-over was called off");
+                }
+                crate::crash::point("cut-over-made");
             }
             works.record_standards().await?;
             self.let_go(&works).await?;
@@ -282,6 +287,10 @@ impl Lent for Foreman {
 
     fn cut_over(&self) {
         self.cut_overs.raise();
+    }
+
+    fn shadow(&self) {
+        self.shadows.raise();
     }
 }
 

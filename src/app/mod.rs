@@ -13,9 +13,11 @@ mod examine;
 mod foreman;
 mod notify;
 pub mod office;
+mod overdue;
 mod ownership;
 mod pool;
 mod prove;
+mod shadow;
 mod webhook;
 mod works;
 
@@ -122,12 +124,20 @@ impl App {
         self.works().start();
         let foreman = Arc::clone(&self.foreman);
         self.supervisor.spawn("foreman", StopPolicy::Drain, foreman.serve());
+        let deadlines = overdue::serve(self.crew.clone(), Arc::clone(&self.current));
+        self.supervisor.spawn("deadlines", StopPolicy::Abort, deadlines);
         let cut_over = cutover::Task::new(
             self.crew.clone(),
             Arc::clone(&self.current),
             Arc::clone(&self.foreman),
         );
         self.supervisor.spawn("cut-over", StopPolicy::Drain, cut_over.serve());
+        let shadow = shadow::Task::new(
+            self.crew.clone(),
+            Arc::clone(&self.current),
+            Arc::clone(&self.foreman),
+        );
+        self.supervisor.spawn("shadow", StopPolicy::Drain, shadow.serve());
     }
 
     /// Waits for the stop, or for a task that ended by itself, and stops everything in order.

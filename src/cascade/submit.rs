@@ -141,6 +141,7 @@ impl Submit {
         }
         let names = outdated.iter().map(|waiting| waiting.batch.id).collect();
         self.crew.ledger.batches_superseded(names).await?;
+        crate::crash::point("batches-superseded");
         for waiting in &outdated {
             after(&self.crew, &self.channel, &waiting.batch, Vec::new()).await?;
         }

@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
+pub use super::score::{Score, ScoreGiven};
 pub use super::standard::{
-    RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardSupply,
+    RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardShadow,
+    StandardSupply,
 };
 
 /// Where the daemon's socket is unless told otherwise; the unit's `RuntimeDirectory`.
@@ -78,6 +80,9 @@ pub enum Command {
     Ledger(Ledger),
     /// Runs a stand-in for a provincial platform, driven by a standard (模拟省平台).
     Rehearsal(Rehearsal),
+    /// Scores a month by a scheme (考核得分).
+    #[command(subcommand)]
+    Score(Score),
 }
 
 /// How a reading command answers.
@@ -384,9 +389,19 @@ pub struct Rehearsal {
     /// Where province.sqlite and the certificates go.
     #[arg(long, value_name = "DIR", required = true)]
     pub dir: Option<PathBuf>,
+    /// The front-end tables that it announces (TOML); without a list, made-up ones.
+    #[arg(long, value_name = "FILE")]
+    pub tables: Option<PathBuf>,
     /// A script of faults (TOML).
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
+    /// The standard that it speaks next, and no other any more: from --at on, otherwise at a
+    /// SIGHUP. Again: the one after. The new upper ids go to DIR/upper-ids.csv.
+    #[arg(long, value_name = "DIR")]
+    pub then: Vec<PathBuf>,
+    /// When, as 2026-12-01T00:00:00 (Asia/Shanghai) or with an offset; again for the one after.
+    #[arg(long, value_name = "TIME", value_parser = since, requires = "then")]
+    pub at: Vec<Timestamp>,
 }
 
 /// `rehearsal …`.
@@ -402,8 +417,9 @@ pub struct Conformance {
     /// The standard's directory, for example config/standards/reference-xml/1.0.
     #[arg(long, value_name = "DIR")]
     pub standard: PathBuf,
-    /// A test endpoint; without one the stand-in is tried, which is started for it. What is
-    /// registered there stays where the standard has no cancellation.
+    /// A test endpoint or, for front-end tables, a database (`postgres://user@host/name`); without
+    /// one the stand-in is tried, which is started for it. What is registered there stays where
+    /// the standard has no cancellation; rows are taken back.
     #[arg(long, value_name = "URL")]
     pub against: Option<String>,
     /// Takes address, certificates and credentials from this channel of the configuration.
@@ -424,6 +440,9 @@ pub struct Conformance {
     /// A value to be used instead of a made-up one, for example organisation.region=510100.
     #[arg(long = "value", value_name = "WORD=TEXT", value_parser = pair)]
     pub values: Vec<(String, String)>,
+    /// The front-end tables that the province announced (TOML); made-up ones at the stand-in.
+    #[arg(long, value_name = "FILE")]
+    pub tables: Option<PathBuf>,
     /// Writes a report: HTML where the name ends in .html, otherwise Markdown.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -474,6 +493,7 @@ mod tests {
     fn a_rehearsal_plays_or_tries_a_platform() {
         for right in [
             "cascaded rehearsal --standard s --listen 127.0.0.1:1 --dir d --faults f",
+            "cascaded rehearsal --standard s --dir d --then t --then s --at 2026-12-01T00:00:00",
             "cascaded rehearsal conformance --standard s --channel province --config c",
             "cascaded rehearsal conformance --standard s --against https://h --ca c \
              --credential secret=f --value organisation.region=510100 --report r.html --seed 7",

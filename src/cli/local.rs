@@ -8,13 +8,11 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::arguments::{Demo, Rehearsal, Rehearse};
-use super::{Console, Exit, Local, Trouble, conformance, demonstration};
+use super::{Console, Exit, Local, Trouble, conformance, demonstration, rehearse};
 use crate::app::{App, Found};
 use crate::clock::Clock;
 use crate::config::{Configuration, Problem};
 use crate::control::protocol::{Failure, LedgerReport};
-use crate::rehearsal::certificates::Certificates;
-use crate::rehearsal::{Platform, Script, Settings};
 use crate::supervisor::{Ended, StopPolicy, Supervisor, TaskError};
 use crate::telemetry::logs;
 
@@ -76,7 +74,7 @@ impl Local for Assembly {
             return runtime()?.block_on(conformance::run(trial, config, console));
         }
         log(logs::Settings::default())?;
-        runtime()?.block_on(rehearse(rehearsal, console)).map_err(failed("E-REHEARSAL"))
+        runtime()?.block_on(rehearse::run(rehearsal, console)).map_err(failed("E-REHEARSAL"))
     }
 }
 
@@ -213,14 +211,14 @@ pub(super) fn outcome(ended: Ended) -> Result<(), Trouble> {
 }
 
 /// SIGTERM and SIGINT, caught from now on: one that comes early is not lost and kills nobody.
-struct Stops {
+pub(super) struct Stops {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Stops {
     /// Must be called within a runtime.
-    fn catch() -> std::io::Result<Self> {
+    pub(super) fn catch() -> std::io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
     }
@@ -234,7 +232,7 @@ impl Stops {
     }
 
     /// Has the supervisor stop in order at the first.
-    fn watch(mut self, supervisor: &Supervisor) {
+    pub(super) fn watch(mut self, supervisor: &Supervisor) {
         let stopping = supervisor.clone();
         supervisor.spawn("signals", StopPolicy::Abort, async move {
             self.raised().await;
@@ -248,35 +246,4 @@ impl Stops {
 pub(super) fn stop_on_signals(supervisor: &Supervisor) -> std::io::Result<()> {
     Stops::catch()?.watch(supervisor);
     Ok(())
-}
-
-async fn rehearse(rehearsal: &Rehearsal, console: &mut Console<'_>) -> anyhow::Result<()> {
-    let clock = Clock::system();
-    let supervisor = Supervisor::new(clock.clone(), 8);
-    let certificates = Certificates::generate()?;
-    // The command line demands both where no other command is named.
-    let (Some(standard), Some(folder)) = (rehearsal.standard.clone(), rehearsal.dir.clone()) else {
-        anyhow::bail!("name the standard and the folder: --standard DIR --dir DIR");
-    };
-    let credentials = crate::demo::write_keys(&folder, &certificates)?;
-    let mut settings =
-        Settings::new(standard, certificates.server.clone(), certificates.stranger.clone());
-    settings.listen = rehearsal.listen;
-    settings.database = Some(folder.join("province.sqlite"));
-    settings.client_authority = Some(certificates.authority.clone());
-    settings.credentials = credentials;
-    let platform = Platform::start(settings, clock.clone(), &supervisor).await?;
-    if let Some(path) = &rehearsal.faults {
-        let script = Script::parse(&std::fs::read_to_string(path)?)
-            .map_err(|problems| anyhow::anyhow!("{}: {problems}", path.display()))?;
-        script.perform(&platform, &clock, &supervisor);
-    }
-    console.data(&format!("{}\n", platform.url()));
-    stop_on_signals(&supervisor)?;
-    let ended = supervisor.run(Duration::from_secs(5)).await;
-    drop(Arc::new(platform));
-    match ended.cause {
-        Some((task, _)) => Err(anyhow::anyhow!("task {task} ended by itself")),
-        None => Ok(()),
-    }
 }

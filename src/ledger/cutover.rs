@@ -85,11 +85,17 @@ pub struct NewStandard {
 }
 
 impl Ledger {
-    /// An operator asked for a cut-over. One at a time on a channel.
+    /// An operator asked for a cut-over. One at a time on a channel; a rollback ends what is still
+    /// sent again under the standard that it leaves.
     pub async fn cut_over_asked(&self, asked: CutOver, by: String) -> Result<CutOverAsked> {
         self.write("ask for a cut-over", move |transaction, now| {
             for open in open(transaction)? {
                 if open.asked.channel == asked.channel {
+                    // A way back need not wait for what goes on under the standard it leaves.
+                    if asked.back && open.after.is_some() && asked.to == open.asked.from {
+                        overtaken(transaction, open.number, now)?;
+                        continue;
+                    }
                     let same = open.asked.to == asked.to && open.asked.back == asked.back;
                     let number = open.number;
                     return Ok(if same {
@@ -121,10 +127,22 @@ impl Ledger {
     }
 
     /// The other standard is in force from now on: recorded with the one before, upper ids mapped,
-    /// holds lifted,
-    /// refused objects to be tried again, what was odd under the old one forgotten. False, and
-    /// nothing changed, where the job was called off or is begun already.
-    pub async fn cut_over_made(&self, number: u64, new: NewStandard) -> Result<bool> {
+    /// holds lifted, refused objects to be tried again, what was odd under the old one forgotten.
+    /// False, and nothing changed, where the job was called off or is begun already.
+    pub async fn cut_over_made(&self, number: u64, mut new: NewStandard) -> Result<bool> {
+        if crate::crash::sabotaged("standard-first") {
+            let (channel, ids) = (new.channel.clone(), std::mem::take(&mut new.upper_ids));
+            let is_made = self.turned(number, new).await?;
+            crate::crash::point("cut-over-made");
+            let later = move |transaction: &Transaction<'_>, _now| {
+                renumber(transaction, &channel, &ids).map(|()| is_made)
+            };
+            return self.write("map upper ids", later).await;
+        }
+        self.turned(number, new).await
+    }
+
+    async fn turned(&self, number: u64, new: NewStandard) -> Result<bool> {
         self.write("put a standard in force", move |transaction, now| {
             let begun = transaction
                 .execute(
@@ -292,6 +310,18 @@ impl Ledger {
         })
         .await
     }
+}
+
+/// A cut-over whose standard is left again before everything was sent again.
+fn overtaken(transaction: &Transaction<'_>, number: u64, now: Timestamp) -> Result<()> {
+    transaction
+        .execute(
+            "UPDATE job SET state = 'cancelled', result = 'overtaken by a rollback',
+                finished_at = ?2 WHERE number = ?1",
+            params![number.cast_signed(), stored(now)],
+        )
+        .map_err(Error::engine("end a cut-over"))?;
+    noted(transaction, number, JobAct::Cancelled, now)
 }
 
 fn open(connection: &Connection) -> Result<Vec<OpenCutOver>> {

@@ -1,7 +1,7 @@
 //! What people and metrics ask: how each dataset, each kind of object and each batch stands.
 
 use jiff::Timestamp;
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::batches::{Waiting, read_batch};
 use super::passes::signed;
@@ -41,6 +41,8 @@ pub struct FlowState {
     pub last_reconciled_at: Option<Timestamp>,
     /// Why it cannot be read, and since when.
     pub trouble: Option<(String, Timestamp)>,
+    /// The deadline that passed without newer content, as history tells it.
+    pub overdue_since: Option<Timestamp>,
 }
 
 /// How many objects of a kind stand in a state.
@@ -80,7 +82,7 @@ impl Ledger {
                         placed, rejected_local, rejected_refused, rejected_failed, coalesced,
                         skipped, mismatched, newest_content_at, last_change_at,
                         last_confirmed_at, confirmed_content_at, last_observed_at,
-                        last_reconciled_at, trouble, trouble_since
+                        last_reconciled_at, trouble, trouble_since, overdue_since
                      FROM dataset ORDER BY channel, dataset",
                 )
                 .map_err(engine())?;
@@ -224,6 +226,19 @@ impl Ledger {
         .await
     }
 
+    /// Which deadline of each of these datasets has passed without newer content, `None` where
+    /// none has. What changed against what history tells becomes facts: overdue from the deadline
+    /// on, overdue until `ended`. Without a change nothing is written.
+    pub async fn overdue_seen(&self, seen: Vec<Overdue>) -> Result<()> {
+        self.write("record what is overdue", move |transaction, now| {
+            for it in &seen {
+                overdue(transaction, it, now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// City and province were compared over `compared` keys: on so many they disagree.
     pub async fn reconciled(&self, flow: Flow, compared: u64, mismatched: u64) -> Result<()> {
         self.write("record a comparison", move |transaction, now| {
@@ -239,6 +254,53 @@ impl Ledger {
         })
         .await
     }
+}
+
+/// Whether a dataset is overdue, see [`Ledger::overdue_seen`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Overdue {
+    /// Which.
+    pub flow: Flow,
+    /// The deadline that has passed.
+    pub since: Option<Timestamp>,
+    /// When newer content was confirmed, where it was.
+    pub ended: Option<Timestamp>,
+}
+
+fn overdue(transaction: &Transaction<'_>, seen: &Overdue, now: Timestamp) -> Result<()> {
+    let engine = || Error::engine("record what is overdue");
+    let flow = &seen.flow;
+    let told: Option<Option<i64>> = transaction
+        .prepare_cached("SELECT overdue_since FROM dataset WHERE channel = ?1 AND dataset = ?2")
+        .and_then(|mut statement| {
+            statement
+                .query_row(params![flow.channel.as_str(), flow.dataset], |row| row.get(0))
+                .optional()
+        })
+        .map_err(engine())?;
+    let Some(told) = told else { return Ok(()) };
+    if told == seen.since.map(stored) {
+        return Ok(());
+    }
+    let told = told.map(instant).transpose()?;
+    let record = |kind, occurred| {
+        let place = (Some(&flow.channel), flow.dataset.as_str());
+        history::record_at(transaction, place, kind, occurred, now)
+    };
+    if let Some(deadline) = told {
+        let ended = seen.ended.filter(|at| *at > deadline && *at <= now).unwrap_or(now);
+        record(Kind::OverdueUntil { deadline }, ended)?;
+    }
+    if let Some(deadline) = seen.since {
+        record(Kind::OverdueFrom { deadline }, deadline)?;
+    }
+    transaction
+        .execute(
+            "UPDATE dataset SET overdue_since = ?3 WHERE channel = ?1 AND dataset = ?2",
+            params![flow.channel.as_str(), flow.dataset, seen.since.map(stored)],
+        )
+        .map(drop)
+        .map_err(engine())
 }
 
 fn read_flow(row: &Row<'_>) -> Result<FlowState> {
@@ -269,5 +331,6 @@ fn read_flow(row: &Row<'_>) -> Result<FlowState> {
         last_observed_at: at(19)?,
         last_reconciled_at: at(20)?,
         trouble: trouble.zip(at(22)?),
+        overdue_since: at(23)?,
     })
 }

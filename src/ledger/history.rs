@@ -175,12 +175,23 @@ pub(super) fn begin(
     identity::put(connection, WRITER, format!("{short}-{incarnation}").as_bytes())
 }
 
-/// Writes one fact. `occurred` and `recorded` are both `now`.
+/// Writes one fact of something that happens now.
 pub(super) fn record(
     transaction: &Transaction<'_>,
     channel: Option<&ChannelId>,
     subject: &str,
     kind: Kind,
+    now: Timestamp,
+) -> Result<()> {
+    record_at(transaction, (channel, subject), kind, now, now)
+}
+
+/// Writes one fact of something that happened at `occurred` and is recorded `now`.
+pub(super) fn record_at(
+    transaction: &Transaction<'_>,
+    (channel, subject): (Option<&ChannelId>, &str),
+    kind: Kind,
+    occurred: Timestamp,
     now: Timestamp,
 ) -> Result<()> {
     let engine = || Error::engine("record a fact");
@@ -205,7 +216,7 @@ pub(super) fn record(
         channel: channel.cloned(),
         kind,
         subject: subject.to_owned(),
-        occurred: now,
+        occurred,
         recorded: now,
         cause: None,
         amends: None,
@@ -214,7 +225,7 @@ pub(super) fn record(
     transaction
         .prepare_cached(
             "INSERT INTO fact (writer, day, number, channel, kind, subject, occurred, recorded,
-                               body, chain) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)",
+                               body, chain) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -224,6 +235,7 @@ pub(super) fn record(
                 channel.map_or("", ChannelId::as_str),
                 fact.kind.as_str(),
                 subject,
+                stored(occurred),
                 stored(now),
                 fact.encode(),
                 digest.0

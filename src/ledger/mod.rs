@@ -47,6 +47,7 @@ mod runs;
 mod schema;
 pub mod seal;
 pub mod sent;
+mod shadow;
 pub mod sorting;
 pub mod spool;
 mod supersede;
@@ -63,7 +64,7 @@ pub use backup::restore;
 pub use batches::Waiting;
 pub use cutover::{Activation, CUT_OVER, CutOver, CutOverAsked, NewStandard, OpenCutOver};
 pub use error::Error;
-pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, UNREADABLE_KEY};
+pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, Overdue, UNREADABLE_KEY};
 pub use history::{Act, Actor};
 pub use holds::{Drift, Hold, MOST_DRIFT, Scope};
 pub use identity::Identity;
@@ -80,6 +81,7 @@ pub use rows::{
     Counts, Finding, Flow, LaneProgress, NewBatch, NewReject, Observation, Owner, Progress,
 };
 pub use runs::{Spooled, SpooledFate};
+pub use shadow::{SHADOW, Shadow, ShadowAsked, ShadowObject, ShadowRows, ShadowRun};
 pub use supplied::{Asking, NewValue};
 pub use unique::UniqueValue;
 pub use verdicts::Judged;

@@ -81,6 +81,8 @@ CREATE TABLE dataset (
     last_reconciled_at INTEGER,
     trouble            TEXT,
     trouble_since      INTEGER,
+    -- The deadline that passed without newer content, while none is confirmed.
+    overdue_since      INTEGER,
     PRIMARY KEY (channel, dataset)
 ) WITHOUT ROWID, STRICT;
 

@@ -9,10 +9,10 @@ use rusqlite::Transaction;
 use super::desk::Habits;
 use super::directory::{Operation, Place};
 use super::faults::Fault;
-use super::judge::{Message, hex, inner};
+use super::judge::{Message, hex};
 use super::reply::Says;
 use super::store::{self, Judged, Object, Said, Taken, Visibility};
-use super::{Error, rows};
+use super::{Error, raw, rows};
 
 /// What the platform makes of a request.
 #[derive(Clone, Debug)]
@@ -385,7 +385,7 @@ fn read_rows(
     let nodes = message.rows(&style.tag).ok_or("batch has no rows")?;
     let deleted = super::RowRules { fail_keys: rules.fail_keys.clone(), ..Default::default() };
     let rules = if action == "delete" { &deleted } else { rules };
-    let rows = rows::read(style, nodes, rules)?;
+    let rows = rows::read(style, message.value("dataset.columns"), nodes, rules)?;
     if rows.iter().any(|row| rules.refuse_keys.contains(&row.key)) {
         return Err("batch carries a row that is refused".to_owned());
     }
@@ -402,11 +402,12 @@ fn read_rows(
     if let (Some(declared), Some(field)) =
         (message.value("batch.digest"), message.operation.field("rows"))
         && let Place::Body(path) = &field.place
-        && let Some(step) = path.steps.iter().rfind(|step| !step.many && step.name != style.tag)
-        && let Some(raw) = inner(directory.media, scene.text, &step.name)
-        && !declared.eq_ignore_ascii_case(&hex(digest(&SHA256, raw.as_bytes()).as_ref()))
     {
-        return Err("batch's digest is not that of its rows".to_owned());
+        let raw = raw::rows(directory.media, scene.text, path, &style.tag);
+        let raw = raw.ok_or("batch's rows cannot be digested as they were sent")?;
+        if !declared.eq_ignore_ascii_case(&hex(digest(&SHA256, raw.as_bytes()).as_ref())) {
+            return Err("batch's digest is not that of its rows".to_owned());
+        }
     }
     Ok(rows)
 }

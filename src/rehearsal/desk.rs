@@ -1,6 +1,6 @@
 //! The desk: one request in, one answer out, and what was taken is committed in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::time::Duration;
 
@@ -91,14 +91,20 @@ impl Desk {
         Ok(&mut self.store)
     }
 
-    /// Another standard from now on; objects of these kinds get new ids.
+    /// Another standard from now on; objects of these kinds get new ids. Without kinds: of those
+    /// that the new one renumbers, and back again those that the present one renumbered.
     pub(super) fn speak(
         &mut self,
         directory: Directory,
-        renumbered: &[String],
+        renumbered: Option<Vec<String>>,
     ) -> Result<Vec<(String, String, String)>, Error> {
+        let renumbered = renumbered.unwrap_or_else(|| {
+            let both = self.directory.renumbers.iter().chain(&directory.renumbers);
+            let kinds: BTreeSet<&String> = both.collect();
+            kinds.into_iter().cloned().collect()
+        });
         let write = self.store.begin()?;
-        let ids = store::renumber(&write, renumbered)?;
+        let ids = store::renumber(&write, &renumbered)?;
         write.commit().map_err(store::failed("give new ids"))?;
         self.directory = directory;
         self.access.expire();

@@ -33,6 +33,8 @@ pub(super) struct Directory {
     pub(super) operations: Vec<Operation>,
     pub(super) rows: Option<Rows>,
     pub(super) limits: Limits,
+    /// Kinds whose objects get new ids when the platform goes over to it.
+    pub(super) renumbers: Vec<String>,
 }
 
 /// One operation.
@@ -145,6 +147,7 @@ struct Document {
     encrypt: Option<Encrypt>,
     reply: BTreeMap<String, Texts>,
     limits: RawLimits,
+    renumbers: Vec<String>,
     operation: Vec<RawOperation>,
     rows: Option<Rows>,
 }
@@ -321,6 +324,7 @@ impl Directory {
                 rows: document.limits.rows,
                 bytes: document.limits.bytes.as_deref().and_then(size),
             },
+            renumbers: document.renumbers,
         })
     }
 }

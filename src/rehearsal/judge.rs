@@ -363,23 +363,3 @@ fn feed(node: &Node, left_out: &[(*const Node, Option<&str>)], context: &mut Con
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-/// The bytes between the opening and the closing tag of an element, as they were sent.
-pub(super) fn inner<'a>(media: Media, body: &'a str, name: &str) -> Option<&'a str> {
-    if media == Media::Json {
-        return None;
-    }
-    let mut from = 0;
-    let begin = loop {
-        let at = from + body.get(from..)?.find('<')?;
-        let (tag, _) = body.get(at + 1..)?.split_once('>')?;
-        let local = tag.split([' ', '/', '\n', '\t']).next()?;
-        if local.rsplit(':').next() == Some(name) {
-            break at + 1 + tag.len() + 1;
-        }
-        from = at + 1;
-    };
-    let end = body.rfind(&format!("{name}>"))?;
-    let end = body.get(..end)?.rfind("</")?;
-    body.get(begin..end)
-}

@@ -157,14 +157,30 @@ impl Platform {
         standard: PathBuf,
         renumbered: &[&str],
     ) -> Result<Vec<(String, String, String)>, Error> {
-        let kinds: Vec<String> = renumbered.iter().map(|kind| (*kind).to_owned()).collect();
+        let kinds = renumbered.iter().map(|kind| (*kind).to_owned()).collect();
+        self.turn(standard, Some(kinds)).await
+    }
+
+    /// The same, with the kinds that the standards themselves renumber.
+    ///
+    /// # Errors
+    /// As [`Platform::speak`].
+    pub async fn go_over(&self, standard: PathBuf) -> Result<Vec<(String, String, String)>, Error> {
+        self.turn(standard, None).await
+    }
+
+    async fn turn(
+        &self,
+        standard: PathBuf,
+        kinds: Option<Vec<String>>,
+    ) -> Result<Vec<(String, String, String)>, Error> {
         let desk = Arc::clone(&self.desk);
         Pool::new(1)
             .run(move || {
                 let files = directory::files(&standard)?;
                 let directory =
                     Directory::read(&files).map_err(|problems| Error::Standard { problems })?;
-                desk.lock().unwrap_or_else(PoisonError::into_inner).speak(directory, &kinds)
+                desk.lock().unwrap_or_else(PoisonError::into_inner).speak(directory, kinds)
             })
             .await
     }

@@ -99,11 +99,15 @@ fn is_identity_number(text: &str) -> bool {
 }
 
 /// Reads the rows of a batch and judges each. An error is about the batch's form.
+///
+/// `columns` are the names of an array's cells, where the message says them.
 pub(super) fn read(
     style: &RowStyle,
+    columns: Option<&str>,
     nodes: &[Node],
     rules: &RowRules,
 ) -> Result<Vec<Judged>, String> {
+    let columns: Option<Vec<&str>> = columns.map(|names| names.split(',').collect());
     let mut keys = BTreeSet::new();
     let mut rows = Vec::with_capacity(nodes.len());
     for (at, node) in nodes.iter().enumerate() {
@@ -111,7 +115,11 @@ pub(super) fn read(
         if is_element && node.name != style.tag {
             return Err(format!("row {at}: another element than the rows'"));
         }
-        let (key, cells) = row(style, node);
+        let (key, cells) = match (&columns, style.style.as_str()) {
+            (_, "array") => array(style, columns.as_deref(), node)
+                .ok_or_else(|| format!("row {at}: another number of cells than columns"))?,
+            _ => row(style, node),
+        };
         let key = key.filter(|key| !key.is_empty()).ok_or_else(|| format!("row {at}: no key"))?;
         if !keys.insert(key.clone()) {
             return Err(format!("row {at}: its key stands in this batch twice"));
@@ -132,19 +140,32 @@ pub(super) fn read(
 
 type Cells = Vec<(String, Option<String>)>;
 
+/// The cells of an array under the names that the message gave them, or numbered where it gave
+/// none; `None` where there are more or fewer than names.
+fn array(
+    style: &RowStyle,
+    columns: Option<&[&str]>,
+    node: &Node,
+) -> Option<(Option<String>, Cells)> {
+    let has_key = !style.key.is_empty();
+    let key = node.children.first().filter(|_| has_key).and_then(|cell| cell.text.clone());
+    let cells = node.children.get(usize::from(has_key)..).unwrap_or_default();
+    if columns.is_some_and(|columns| columns.len() != cells.len()) {
+        return None;
+    }
+    let name = |at: usize| match columns.and_then(|columns| columns.get(at)) {
+        Some(name) => (*name).to_owned(),
+        None => format!("c{}", at + 1),
+    };
+    let empty = |text: &&String| style.null.as_deref() != Some("empty") || !text.is_empty();
+    let text = |cell: &Node| cell.text.as_ref().filter(empty).cloned();
+    Some((key, cells.iter().enumerate().map(|(at, cell)| (name(at), text(cell))).collect()))
+}
+
 fn row(style: &RowStyle, node: &Node) -> (Option<String>, Cells) {
     let mut cells = Cells::new();
     let mut key = None;
     let key_attribute = style.key.strip_prefix('@');
-    if style.style == "array" {
-        let mut children = node.children.iter();
-        if !style.key.is_empty() {
-            key = children.next().and_then(|cell| cell.text.clone());
-        }
-        for (at, cell) in children.enumerate() {
-            cells.push((format!("c{}", at + 1), cell.text.clone()));
-        }
-    }
     for (name, value) in &node.attributes {
         if key_attribute == Some(name.as_str()) {
             key = Some(value.clone());
@@ -225,7 +246,7 @@ mod tests {
         };
         let body = br#"<R><ROW k="1"><a>x</a><b/><c nil="true"/></ROW></R>"#;
         let node = super::super::tree::read(super::super::tree::Media::Xml, body).unwrap();
-        let rows = read(&style, &node.children[0].children, &RowRules::default()).unwrap();
+        let rows = read(&style, None, &node.children[0].children, &RowRules::default()).unwrap();
         assert_eq!(rows[0].key, "1");
         let expected = [("a", Some("x")), ("b", Some("")), ("c", None)]
             .map(|(name, text)| (name.to_owned(), text.map(str::to_owned)));

@@ -12,10 +12,12 @@ use quick_xml::name::ResolveResult;
 use quick_xml::reader::NsReader;
 use serde_json::Value as Json;
 
+use super::json;
+
 /// Deepest nesting that is read.
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 /// Elements, attributes not counted, that are read.
-const MAX_NODES: usize = 2_000_000;
+pub(super) const MAX_NODES: usize = 2_000_000;
 
 /// Prefix to namespace; the default namespace has the empty prefix.
 pub(super) type Spaces = BTreeMap<String, String>;
@@ -63,12 +65,7 @@ pub(super) fn read(media: Media, body: &[u8]) -> Result<Node, String> {
     match media {
         Media::Xml => read_xml(&text),
         Media::Json => {
-            let json = serde_json::from_str::<Json>(&text).map_err(|error| {
-                format!("JSON is broken at line {} column {}", error.line(), error.column())
-            })?;
-            let mut left = MAX_NODES;
-            let mut document = Node::default();
-            read_json("", &json, &mut document, 0, &mut left)?;
+            let mut document = json::read(&text)?;
             // An object's members are the document's children; so are an array's elements.
             match document.children.as_mut_slice() {
                 [only] if !only.many => Ok(std::mem::take(only)),
@@ -91,50 +88,6 @@ fn decoded(media: Media, body: &[u8]) -> Result<String, String> {
     }
     let text = std::str::from_utf8(body).map_err(|_error| "not UTF-8".to_owned())?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned())
-}
-
-fn read_json(
-    name: &str,
-    json: &Json,
-    into: &mut Node,
-    depth: usize,
-    left: &mut usize,
-) -> Result<(), String> {
-    if depth > MAX_DEPTH {
-        return Err(format!("nested deeper than {MAX_DEPTH}"));
-    }
-    *left = left.checked_sub(1).ok_or_else(|| format!("more than {MAX_NODES} values"))?;
-    let mut node = Node::named(name);
-    match json {
-        Json::Null => {}
-        Json::Bool(value) => node.text = Some(value.to_string()),
-        Json::Number(value) => node.text = Some(value.to_string()),
-        Json::String(value) => node.text = Some(value.clone()),
-        Json::Object(members) => {
-            for (name, member) in members {
-                read_json(name, member, &mut node, depth + 1, left)?;
-            }
-        }
-        Json::Array(elements) => {
-            for element in elements {
-                if element.is_array() {
-                    // An array in an array stays one element, of elements without a name.
-                    let mut inner = Node { many: true, ..Node::named(name) };
-                    read_json("", element, &mut inner, depth + 1, left)?;
-                    into.children.push(inner);
-                    continue;
-                }
-                read_json(name, element, into, depth + 1, left)?;
-                if let Some(last) = into.children.last_mut() {
-                    last.many = true;
-                }
-            }
-            return Ok(());
-        }
-    }
-    node.bare = matches!(json, Json::Bool(_) | Json::Number(_));
-    into.children.push(node);
-    Ok(())
 }
 
 fn read_xml(text: &str) -> Result<Node, String> {
@@ -244,7 +197,7 @@ pub(super) fn write(media: Media, document: &Node, spaces: &Spaces) -> String {
                 write_element(root, Some(spaces), &mut out);
             }
         }
-        Media::Json => out.push_str(&json(document).to_string()),
+        Media::Json => out.push_str(&as_json(document).to_string()),
     }
     out
 }
@@ -270,7 +223,7 @@ fn write_element(node: &Node, spaces: Option<&Spaces>, out: &mut String) {
     out.extend(["</", &node.name, ">"]);
 }
 
-fn json(node: &Node) -> Json {
+fn as_json(node: &Node) -> Json {
     if node.children.is_empty() {
         return match &node.text {
             Some(text) if node.bare => {
@@ -286,10 +239,10 @@ fn json(node: &Node) -> Json {
         if child.many {
             let list = members.entry(child.name.clone()).or_insert_with(|| Json::Array(Vec::new()));
             if let Json::Array(list) = list {
-                list.push(json(child));
+                list.push(as_json(child));
             }
         } else {
-            members.insert(child.name.clone(), json(child));
+            members.insert(child.name.clone(), as_json(child));
         }
     }
     // A top-level array's elements have no name.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::build::format_time;
 use super::problem::{Code, Problems};
+use super::template::{Piece, pieces};
 use crate::signing::{self, Encoding};
 use crate::wire::{Document, Namespaces, Path};
 
@@ -110,43 +111,39 @@ pub fn fill_template(
         match piece {
             Piece::Text(plain) => text.push_str(&plain),
             Piece::Word(name) => {
-                text.push_str(&word(&name, facts, credential).ok_or(name)?);
+                text.push_str(&word(name, facts, credential).ok_or_else(|| name.to_owned())?);
             }
         }
     }
     Ok(text)
 }
 
+/// A part of what `[sign]` covers.
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Piece {
+pub enum Covered {
+    /// [`AttemptFacts::body`], byte by byte: it may be compressed, and no text at all.
+    Body,
+    /// A text. May hold a secret.
     Text(String),
-    Word(String),
 }
 
-/// Text with `{word}`; `{{` and `}}` are braces. `None` for a brace that is not closed.
-fn pieces(template: &str) -> Option<Vec<Piece>> {
-    let mut pieces = Vec::new();
-    let mut plain = String::new();
-    let mut rest = template;
-    while let Some(at) = rest.find(['{', '}']) {
-        let (before, after) = rest.split_at(at);
-        plain.push_str(before);
-        if let Some(next) = after.strip_prefix("{{") {
-            plain.push('{');
-            rest = next;
-        } else if let Some(next) = after.strip_prefix("}}") {
-            plain.push('}');
-            rest = next;
-        } else {
-            let (name, next) = after.strip_prefix('{')?.split_once('}')?;
-            pieces.push(Piece::Text(std::mem::take(&mut plain)));
-            pieces.push(Piece::Word(name.trim().to_owned()));
-            rest = next;
-        }
-    }
-    plain.push_str(rest);
-    pieces.push(Piece::Text(plain));
-    Some(pieces)
+/// What one template of `sign.over` covers, in order; `Err` names the word that nothing fills.
+pub fn covered(
+    template: &str,
+    facts: &AttemptFacts<'_>,
+    credential: &impl Fn(&str) -> Option<String>,
+) -> Result<Vec<Covered>, String> {
+    let pieces = pieces(template).unwrap_or_default().into_iter();
+    pieces
+        .map(|piece| match piece {
+            Piece::Text(plain) => Ok(Covered::Text(plain)),
+            Piece::Word("body") => Ok(Covered::Body),
+            Piece::Word(name) => {
+                let text = word(name, facts, credential);
+                text.map(Covered::Text).ok_or_else(|| name.to_owned())
+            }
+        })
+        .collect()
 }
 
 /// Reports what is wrong with a template of `standard.toml`.
@@ -164,13 +161,13 @@ pub(super) fn check_template(template: &str, subject: &str, problems: &mut Probl
         // Its path is judged where the media is known.
         let is_field = subject == "sign.over" && name.starts_with("field ");
         // What `[sign]` makes of a request is at hand in `[auth]` alone.
-        let is_known = TEMPLATE_WORDS.contains(&name.as_str())
-            && (name != "signature" || subject.starts_with("auth."));
+        let is_known =
+            TEMPLATE_WORDS.contains(&name) && (name != "signature" || subject.starts_with("auth."));
         if is_time || is_credential || is_field || is_known {
             continue;
         }
         let what = format!("no such value `{name}` in a template");
-        problems.add_unknown(Code::Value, (None, subject), what, &name, TEMPLATE_WORDS);
+        problems.add_unknown(Code::Value, (None, subject), what, name, TEMPLATE_WORDS);
     }
 }
 
@@ -208,6 +205,18 @@ mod tests {
         assert_eq!(fill("{attempt.time ms}"), Ok("1700000000000".to_owned()));
         assert_eq!(fill("Bearer {token}"), Err("token".to_owned()));
         assert_eq!(fill("{credential.key}"), Err("credential.key".to_owned()));
+    }
+
+    #[test]
+    fn a_body_that_is_no_text_is_covered_as_its_bytes() {
+        let credential = |name: &str| (name == "id").then(|| "city-1".to_owned());
+        let facts = AttemptFacts { body: b"\xff\x00", ..facts() };
+        let text = |text: &str| Covered::Text(text.to_owned());
+        assert_eq!(
+            covered("{credential.id}~{body}", &facts, &credential).unwrap(),
+            [text("city-1"), text("~"), Covered::Body]
+        );
+        assert_eq!(covered("{body}{token}", &facts, &credential), Err("token".to_owned()));
     }
 
     #[test]

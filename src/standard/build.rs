@@ -464,6 +464,7 @@ impl Scope<'_> {
             ContextWord::BatchDigest => self.batch.digest.map(|it| Value::text(&it.to_string())),
             ContextWord::DatasetId => self.dataset.map(Value::text),
             ContextWord::DatasetKey => self.dataset_key.map(Value::text),
+            ContextWord::DatasetColumns => self.dataset_columns.map(Value::text),
             ContextWord::PageNumber => number(self.page.number),
             ContextWord::PageSize => number(self.page.size),
             ContextWord::PageCursor => self.page.cursor.map(Value::text),

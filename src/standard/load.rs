@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::attempt::check_template;
 use super::files::{self, Files};
-use super::message::{self, Codes, Message, Required, wanted_words};
+use super::message::{self, Codes, Field, Message, Required, wanted_words};
 use super::operation::{self, Operation, kind_of};
 use super::problem::{Code, Problem, Problems};
 use super::settings::{self, OperationSettings, Settings};
 use super::tables::{CodeRow, Tables, tables};
-use super::value::Source;
+use super::value::{ContextWord, Source};
 use super::{Standard, prove, reply};
 use crate::catalogue::Kind;
 use crate::delivery::{Evidence, StandardId};
@@ -368,7 +368,9 @@ fn check_message(
                     missing.join(", "),
                     field.value
                 );
-                Problems::new(list, &file).add(Code::Codes, None, &field.path, what);
+                // Below the last row it has.
+                let last = rows.last().map_or(1, |row| row.row);
+                Problems::new(list, &file).add(Code::Codes, Some(last), &field.path, what);
             }
         }
         if let (Source::Upper(kind), Required::Yes) = (&field.source, &field.required)
@@ -391,8 +393,35 @@ fn check_message(
         };
         Problems::new(list, &file).add(Code::Value, None, "", what);
     }
+    check_array(written, message, tables, &mut Problems::new(list, &file));
     if wants_rows && tables.settings.http.media == TABLES {
         check_places(message, &mut Problems::new(list, &file));
+    }
+}
+
+/// Cells of an array have no names of their own: the message says which column is which, or a column
+/// more in the catalogue would move every value that follows it into another.
+fn check_array(
+    written: &OperationSettings,
+    message: &Message,
+    tables: &Tables,
+    problems: &mut Problems<'_>,
+) {
+    let style = tables.settings.rows.as_ref().and_then(|rows| match written.name.as_str() {
+        "rows.upsert" => Some(&rows.upsert),
+        "rows.delete" => rows.delete.as_ref(),
+        _ => None,
+    });
+    let columns = Source::Context(ContextWord::DatasetColumns);
+    let is_named =
+        |field: &Field| field.source == columns && matches!(field.required, Required::Yes);
+    if style.is_some_and(|style| style.style == "array") && !message.fields.iter().any(is_named) {
+        let what = format!(
+            "`{}` sends rows as arrays, and no required field with the value `dataset.columns` \
+             says which column is which",
+            written.name
+        );
+        problems.add(Code::Value, None, "", what);
     }
 }
 

@@ -25,12 +25,13 @@ mod sample;
 mod scope;
 pub mod settings;
 mod tables;
+mod template;
 #[cfg(test)]
 mod tests;
 mod value;
 mod vocabulary;
 
-pub use attempt::{AttemptFacts, TEMPLATE_WORDS, fill_template, word};
+pub use attempt::{AttemptFacts, Covered, TEMPLATE_WORDS, covered, fill_template, word};
 pub use build::Parameter;
 pub use files::{Files, FilesError, MAX_FILE_BYTES, MAX_FILES, files};
 pub use inspect::{Asked, SuppliedField};

@@ -21,6 +21,9 @@ pub struct Scope<'a> {
     pub dataset: Option<&'a str>,
     /// The columns of its key as they are named above, separated by commas (`dataset.key`).
     pub dataset_key: Option<&'a str>,
+    /// The columns of a row in the order in which a batch's rows carry them, as they are named
+    /// above, separated by commas (`dataset.columns`).
+    pub dataset_columns: Option<&'a str>,
     /// The part of an answer that is asked for (`page.…`).
     pub page: PageScope<'a>,
     /// What an inventory is asked about (`inventory.kind`).

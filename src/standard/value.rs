@@ -3,6 +3,7 @@
 //! Every word that may stand there is in [`VALUE_FORMS`], in [`value_words`] or in the catalogue's
 //! [`words`](crate::catalogue::words()); the page for integrators lists the same and a test compares.
 
+use super::template;
 use crate::catalogue::{Kind, WordType, words};
 
 /// Where a value comes from.
@@ -88,6 +89,7 @@ closed! {
         BatchDigest = "batch.digest", Text;
         DatasetId = "dataset.id", Text;
         DatasetKey = "dataset.key", Text;
+        DatasetColumns = "dataset.columns", Text;
         PageNumber = "page.number", Integer;
         PageSize = "page.size", Integer;
         PageCursor = "page.cursor", Text;
@@ -269,37 +271,17 @@ impl Source {
     }
 }
 
-/// Reads a template: text with `{word}` in it; `{{` and `}}` are braces.
-pub(super) fn template_of(text: &str, around: &Surroundings) -> Result<Vec<Piece>, ValueError> {
-    let mut pieces = Vec::new();
-    let mut plain = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(['{', '}']) {
-        let (before, after) = rest.split_at(at);
-        plain.push_str(before);
-        if let Some(next) = after.strip_prefix("{{") {
-            plain.push('{');
-            rest = next;
-        } else if let Some(next) = after.strip_prefix("}}") {
-            plain.push('}');
-            rest = next;
-        } else {
-            let Some((inner, next)) = after.strip_prefix('{').and_then(|it| it.split_once('}'))
-            else {
-                return Err(ValueError::new(text, "a brace is not closed"));
-            };
-            if !plain.is_empty() {
-                pieces.push(Piece::Text(std::mem::take(&mut plain)));
-            }
-            pieces.push(Piece::Word(word(inner.trim(), around)?));
-            rest = next;
-        }
-    }
-    plain.push_str(rest);
-    if !plain.is_empty() {
-        pieces.push(Piece::Text(plain));
-    }
-    Ok(pieces)
+/// The template of a `format`, its words read.
+fn template_of(text: &str, around: &Surroundings) -> Result<Vec<Piece>, ValueError> {
+    let pieces = template::pieces(text)
+        .ok_or_else(|| ValueError::new(text, "a brace is not closed"))?
+        .into_iter();
+    pieces
+        .map(|piece| match piece {
+            template::Piece::Text(plain) => Ok(Piece::Text(plain)),
+            template::Piece::Word(inner) => word(inner, around).map(Piece::Word),
+        })
+        .collect()
 }
 
 /// Why a value cannot be read.

@@ -285,8 +285,19 @@ fn written_name(step: &Step) -> String {
 }
 
 impl Part {
+    /// Something says how many elements the list has.
+    fn is_counted(&self) -> bool {
+        self.counted_by.is_some() || self.rows.is_some()
+    }
+
+    /// The array that a whole message is, where nothing says what it repeats: of one element, which
+    /// is how a platform that takes objects by the dozen takes one.
+    fn is_single(&self) -> bool {
+        self.list && self.name.is_empty() && !self.is_counted() && !self.children.is_empty()
+    }
+
     fn check(&self, media: Media, problem: &mut impl FnMut(&Self, &'static str)) {
-        if self.list && self.counted_by.is_none() && self.rows.is_none() {
+        if self.list && !self.is_counted() && !self.is_single() {
             problem(self, "the list has no row of its own that says what it repeats");
         }
         let has_inner = !self.children.is_empty();
@@ -484,6 +495,9 @@ impl<L: Leaves> Writer<'_, L> {
         if let Some(field) = part.rows {
             self.rows(field);
             any = true;
+        }
+        if part.is_single() {
+            any |= self.object(part, false);
         }
         let count = part.counted_by.map_or(0, |list| self.leaves.count(list, &self.at));
         for position in 0..count {

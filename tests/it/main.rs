@@ -21,6 +21,8 @@ mod faults;
 mod inbox;
 mod kills;
 mod march;
+mod march_clock;
+mod march_kills;
 mod notify;
 mod package;
 mod page;
@@ -31,6 +33,7 @@ mod reload;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;
+mod shadow;
 mod sixth;
 mod support;
 mod tables;

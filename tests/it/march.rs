@@ -21,16 +21,16 @@ use cascaded::supervisor::Pool;
 use crate::support::daemon::{TestCity, TestDaemon, run};
 use crate::support::town::{BATCH_ROWS, copy, go_on, town, unannounced, wrong};
 
-const NOTHING: [String; 0] = [];
-const OLD: &str = "reference-xml/1.0";
-const NEW: &str = "reference-xml/2.0";
+pub(crate) const NOTHING: [String; 0] = [];
+pub(crate) const OLD: &str = "reference-xml/1.0";
+pub(crate) const NEW: &str = "reference-xml/2.0";
 
-async fn ask(daemon: &TestDaemon, request: Request) -> Response {
+pub(crate) async fn ask(daemon: &TestDaemon, request: Request) -> Response {
     daemon.app.office(None).handle(request, Peer { uid: 0, gid: 0, pid: None }).await
 }
 
 /// The new standard lies in the city's folder of standards, with small batches.
-fn delivered(city: &TestCity) -> PathBuf {
+pub(crate) fn delivered(city: &TestCity) -> PathBuf {
     let to = city.path().join("standards").join(NEW);
     copy(&standards_folder().unwrap().join(NEW), &to);
     let file = to.join("standard.toml");
@@ -42,10 +42,15 @@ fn delivered(city: &TestCity) -> PathBuf {
 }
 
 /// `[channel.candidate]` in the configuration, and read.
-async fn named(city: &TestCity, daemon: &TestDaemon) {
+pub(crate) async fn named(city: &TestCity, daemon: &TestDaemon) {
+    named_with(city, daemon, "").await;
+}
+
+/// The same with further settings of the candidate's.
+pub(crate) async fn named_with(city: &TestCity, daemon: &TestDaemon, more: &str) {
     let text = std::fs::read_to_string(city.configuration_file()).unwrap();
     let mark = "secret = \"keys/secret\"\n";
-    let candidate = format!("{mark}\n[channel.candidate]\nstandard = \"{NEW}\"\n");
+    let candidate = format!("{mark}\n[channel.candidate]\nstandard = \"{NEW}\"\n{more}");
     let after = text.replacen(mark, &candidate, 1);
     assert_ne!(text, after);
     std::fs::write(city.configuration_file(), after).unwrap();
@@ -53,7 +58,7 @@ async fn named(city: &TestCity, daemon: &TestDaemon) {
 }
 
 /// Every value that the candidate asks for is supplied; how many were missing.
-async fn supplied(daemon: &TestDaemon) -> usize {
+pub(crate) async fn supplied(daemon: &TestDaemon) -> usize {
     let paging = Paging { after: None, limit: 1_000 };
     let standard = NEW.to_owned();
     let query = WantedQuery { standard, channel: None, department: None, paging };
@@ -90,7 +95,7 @@ async fn supplied(daemon: &TestDaemon) -> usize {
 }
 
 /// The platform goes over at once, and hands over its map of entries' ids.
-async fn gone_over(city: &TestCity, directory: &std::path::Path) -> usize {
+pub(crate) async fn gone_over(city: &TestCity, directory: &std::path::Path) -> usize {
     let ids = city.platform.speak(directory.to_owned(), &["entry"]).await.unwrap();
     let mut text = "kind,old,new\n".to_owned();
     for (kind, old, new) in &ids {
@@ -100,7 +105,7 @@ async fn gone_over(city: &TestCity, directory: &std::path::Path) -> usize {
     ids.len()
 }
 
-fn activate(dry_run: bool) -> Request {
+pub(crate) fn activate(dry_run: bool) -> Request {
     Request::StandardActivate(Activate {
         standard: NEW.to_owned(),
         channel: None,
@@ -109,14 +114,14 @@ fn activate(dry_run: bool) -> Request {
     })
 }
 
-async fn cut_over(daemon: &TestDaemon, request: Request) -> CutOver {
+pub(crate) async fn cut_over(daemon: &TestDaemon, request: Request) -> CutOver {
     let answer = ask(daemon, request).await;
     let Response::CutOver(report) = answer else { panic!("{answer:?}") };
     report
 }
 
 /// The code of the failure that a request meets.
-async fn refused(daemon: &TestDaemon, request: Request) -> String {
+pub(crate) async fn refused(daemon: &TestDaemon, request: Request) -> String {
     let answer = ask(daemon, request).await;
     let Response::Failed(failure) = answer else { panic!("{answer:?}") };
     failure.code
@@ -128,7 +133,7 @@ async fn done(daemon: &TestDaemon, report: &CutOver) -> String {
     finished(daemon, number).await
 }
 
-async fn finished(daemon: &TestDaemon, number: u64) -> String {
+pub(crate) async fn finished(daemon: &TestDaemon, number: u64) -> String {
     let over = || async { daemon.job(number).await.state != JobState::Running };
     daemon.wait_until("the cut-over is over", over).await;
     let job = daemon.job(number).await;
@@ -137,7 +142,7 @@ async fn finished(daemon: &TestDaemon, number: u64) -> String {
 }
 
 /// Everything is above as the city has it, and nothing stands in the way.
-async fn assert_green(city: &TestCity, daemon: &TestDaemon, standard: &str) {
+pub(crate) async fn assert_green(city: &TestCity, daemon: &TestDaemon, standard: &str) {
     assert_eq!(daemon.channel("province").standard.id().as_str(), standard);
     assert_eq!(daemon.ledger().holds().await.unwrap(), []);
     assert_eq!(daemon.ledger().drift().await.unwrap(), []);
@@ -255,7 +260,7 @@ fn an_unprepared_city_hears_of_it_at_once_and_goes_over_and_back_without_a_resta
 }
 
 /// The ledger, while no daemon has it.
-fn opened(city: &TestCity, clock: &Clock) -> Ledger {
+pub(crate) fn opened(city: &TestCity, clock: &Clock) -> Ledger {
     let sealer = Sealer::from_key_file(&city.path().join("keys/ledger.key")).unwrap();
     Ledger::open(&city.path().join("ledger"), &sealer, clock.clone(), Pool::new(2)).unwrap()
 }
@@ -279,7 +284,7 @@ fn made(city: &TestCity) -> NewStandard {
 }
 
 /// What was asked for before a crash.
-async fn asked(ledger: &Ledger) -> u64 {
+pub(crate) async fn asked(ledger: &Ledger) -> u64 {
     let asked = ledger::CutOver {
         channel: "province".to_owned(),
         from: OLD.to_owned(),

@@ -75,6 +75,7 @@ impl Office {
                 return Err(failure("E-CUT-OVER", what, Some(next)));
             }
         }
+        crate::crash::point("cut-over-asked");
         self.lent.cut_over();
         Ok(report)
     }

@@ -186,7 +186,7 @@ fn dataset_looks(
 
 /// The three clocks against the declared cycle and the configured grace. What a province allows is
 /// its scoring scheme's business (facts §6.2); until a city knows it, no grace is given.
-fn freshness_of(
+pub(in crate::app) fn freshness_of(
     configuration: &Configuration,
     dataset: &Dataset,
     state: Option<&FlowState>,

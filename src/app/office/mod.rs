@@ -18,6 +18,7 @@ mod original;
 mod page;
 mod paging;
 mod resync;
+mod shadow;
 mod standing;
 mod status;
 mod watch;
@@ -26,6 +27,7 @@ mod watch;
 mod tests;
 
 pub use act::report_of;
+pub(in crate::app) use look::freshness_of;
 pub use watch::{FAILURE_CODES, Reach, Watch};
 
 use std::net::SocketAddr;
@@ -59,6 +61,8 @@ pub trait Lent: Send + Sync + 'static {
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>>;
     /// A cut-over was asked for.
     fn cut_over(&self);
+    /// A shadow run was asked for, or called off.
+    fn shadow(&self);
 }
 
 /// What an office is made of.
@@ -223,6 +227,13 @@ impl Office {
             Request::StandardCheck(it) => self.check(&it).await?,
             Request::StandardWanted(it) => Response::Wanted(self.wanted(&it).await?),
             Request::StandardSupply(it) => Response::Supplied(self.supply(&it, peer).await?),
+            Request::StandardShadow(it) => {
+                Response::Shadow(Box::new(self.shadow(&it, peer).await?))
+            }
+            Request::StandardShadowOnce(it) => {
+                Response::ShadowOnce(Box::new(self.shadow_once(&it).await?))
+            }
+            Request::StandardDrift {} => Response::Drift(self.drift().await?),
             Request::StandardActivate(it) => Response::CutOver(self.activate(&it, peer).await?),
             Request::StandardRollback(it) => Response::CutOver(self.roll_back(&it, peer).await?),
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),

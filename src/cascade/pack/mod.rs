@@ -282,12 +282,14 @@ impl Cutter<'_> {
             Action::Delete => "rows.delete",
         };
         let rows = u32::try_from(cut.ends.len()).unwrap_or(u32::MAX);
+        let columns = self.mount.columns(cut.action);
         let scope = Scope {
             object: Some(&self.mount.object),
             upper_id: self.mount.upper_id.as_deref(),
             upper: self.mount.upper.clone(),
             dataset: Some(&flow.dataset),
             dataset_key: Some(&self.mount.key).filter(|key| !key.is_empty()).map(String::as_str),
+            dataset_columns: Some(&columns),
             batch: BatchScope {
                 id: None,
                 rows: Some(rows),

@@ -14,9 +14,10 @@ pub(super) fn compare((from, to): (&Tables, &Tables), operation: &str, found: &m
     let (old_file, old) = rows(from, operation);
     let (new_file, new) = rows(to, operation);
     let pairs = pairs(&old, &new);
-    moves(&pairs, &new_file, operation, found);
+    let files = (old_file.as_str(), new_file.as_str());
+    moves(&pairs, files, operation, found);
     for (before, after) in &pairs {
-        let about = about(&new_file, after);
+        let about = both(files, before, after);
         for (change, texts) in changes(before, after) {
             found.add(change, about, texts, operation);
         }
@@ -35,7 +36,19 @@ pub(super) fn compare((from, to): (&Tables, &Tables), operation: &str, found: &m
 }
 
 fn about<'a>(file: &'a str, row: &'a FieldRow) -> About<'a> {
-    About { file, subject: &row.path, title: &row.title, clause: &row.clause, basis: &row.basis }
+    About {
+        file,
+        subject: &row.path,
+        title: &row.title,
+        clause: &row.clause,
+        basis: &row.basis,
+        other: ("", ""),
+    }
+}
+
+/// A field that both versions have, told by the newer one.
+fn both<'a>(files: (&'a str, &'a str), before: &'a FieldRow, after: &'a FieldRow) -> About<'a> {
+    About { other: (files.0, &before.path), ..about(files.1, after) }
 }
 
 /// The rows of an operation's message, and their file.
@@ -75,8 +88,15 @@ fn pairs<'t>(old: &[&'t FieldRow], new: &[&'t FieldRow]) -> Vec<Pair<'t>> {
             }
         }
     }
-    // The same order whichever version is the older one.
-    likely.sort_by_key(|(score, at, to)| (u32::MAX - score, at.abs_diff(*to), at + to, *at));
+    // The same order whichever version is the older one: by what two rows are together.
+    likely.sort_by_cached_key(|(score, at, to)| {
+        let texts = |row: Option<&&FieldRow>| {
+            row.map(|row| [&row.path, &row.value, &row.when, &row.required].map(Clone::clone))
+        };
+        let mut both = [texts(old.get(*at)), texts(new.get(*to))];
+        both.sort();
+        (u32::MAX - score, at.abs_diff(*to), at + to, both)
+    });
     let (mut used_left, mut used_right) = (Vec::new(), Vec::new());
     for (_, at, to) in likely {
         if used_left.contains(&at) || used_right.contains(&to) {
@@ -143,7 +163,7 @@ fn leaf(path: &str) -> String {
 }
 
 /// Tells fields that stand elsewhere: a branch that moved whole once, others one by one.
-fn moves(pairs: &[Pair<'_>], file: &str, operation: &str, found: &mut Found) {
+fn moves(pairs: &[Pair<'_>], files: (&str, &str), operation: &str, found: &mut Found) {
     let mut branches: BTreeMap<(String, String), Vec<Pair<'_>>> = BTreeMap::new();
     for (before, after) in pairs {
         if plain(&before.path) == plain(&after.path) {
@@ -158,25 +178,26 @@ fn moves(pairs: &[Pair<'_>], file: &str, operation: &str, found: &mut Found) {
         }
         let branch = (old.join("/"), new.join("/"));
         if shared == 0 {
-            rename(before, after, file, operation, found);
+            rename((before, after), files, operation, found);
         } else {
             branches.entry(branch).or_default().push((before, after));
         }
     }
     for ((old, new), moved) in branches {
         if let [(before, after)] = moved.as_slice() {
-            rename(before, after, file, operation, found);
+            rename((before, after), files, operation, found);
         } else if let Some((_, first)) = moved.first() {
-            let about = About { subject: &new, title: "", ..about(file, first) };
-            let texts = (Some(old), Some(new.clone()));
+            let other = (files.0, old.as_str());
+            let about = About { subject: &new, title: "", other, ..about(files.1, first) };
+            let texts = (Some(old.clone()), Some(new.clone()));
             found.add(Change::FieldsMoved, about, texts, operation);
         }
     }
 }
 
-fn rename(before: &FieldRow, after: &FieldRow, file: &str, operation: &str, found: &mut Found) {
+fn rename((before, after): Pair<'_>, files: (&str, &str), operation: &str, found: &mut Found) {
     let texts = (Some(before.path.clone()), Some(after.path.clone()));
-    found.add(Change::FieldRenamed, about(file, after), texts, operation);
+    found.add(Change::FieldRenamed, both(files, before, after), texts, operation);
 }
 
 type Texts = (Option<String>, Option<String>);

@@ -243,7 +243,7 @@ pub fn compare(from: &Tables, to: &Tables) -> Vec<Difference> {
 }
 
 /// What makes a difference the same one in another operation.
-type Known = (Change, String, String, Option<String>, Option<String>);
+type Known = (Change, [String; 4], Option<String>, Option<String>);
 
 /// Differences found so far; one that several operations share is kept once.
 #[derive(Debug, Default)]
@@ -262,6 +262,10 @@ struct About<'a> {
     title: &'a str,
     clause: &'a str,
     basis: &'a str,
+    /// File and subject in the older version, where it is there too. Two versions may be cut into
+    /// tables otherwise: only what is one thing on both sides is told once, and so the same is told
+    /// from either side.
+    other: (&'a str, &'a str),
 }
 
 impl Found {
@@ -272,13 +276,8 @@ impl Found {
         (before, after): (Option<String>, Option<String>),
         operation: &str,
     ) {
-        let key = (
-            change,
-            about.file.to_owned(),
-            about.subject.to_owned(),
-            before.clone(),
-            after.clone(),
-        );
+        let places = [about.file, about.subject, about.other.0, about.other.1];
+        let key = (change, places.map(str::to_owned), before.clone(), after.clone());
         if let Some(known) = self.known.get(&key).and_then(|at| self.list.get_mut(*at)) {
             if !operation.is_empty() && !known.operations.iter().any(|it| it == operation) {
                 known.operations.push(operation.to_owned());
@@ -327,12 +326,15 @@ impl Found {
                 Some(before) if before != code => Change::CodeChanged,
                 Some(_) => continue,
             };
-            let about = About { file: new_file, subject: word, title, ..about };
+            let other =
+                if before.is_some() { (old_file.as_str(), word.as_str()) } else { ("", "") };
+            let about = About { file: new_file, subject: word, title, other, ..about };
             self.add(change, about, (before.cloned(), Some(code.clone())), "");
         }
         for (word, code, title) in &old {
             if !new.iter().any(|(known, ..)| known == word) {
-                let about = About { file: old_file, subject: word, title, ..about };
+                let other = ("", "");
+                let about = About { file: old_file, subject: word, title, other, ..about };
                 self.add(Change::CodeRemoved, about, (Some(code.clone()), None), "");
             }
         }

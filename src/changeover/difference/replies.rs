@@ -9,11 +9,12 @@ pub(super) fn compare((from, to): (&Tables, &Tables), operation: &str, found: &m
     let new = rows(to, operation);
     for (file, after) in &new {
         let about = about(file, after);
-        let Some((_, before)) = counterpart(after, &new, &old) else {
+        let Some((old_file, before)) = counterpart(after, &new, &old) else {
             let texts = (None, Some(after.meaning.clone()));
             found.add(Change::ReplyAdded, about, texts, operation);
             continue;
         };
+        let about = About { other: (old_file, &before.path), ..about };
         if before.path != after.path {
             let texts = (Some(before.path.clone()), Some(after.path.clone()));
             found.add(Change::ReplyMoved, about, texts, operation);
@@ -41,7 +42,14 @@ pub(super) fn compare((from, to): (&Tables, &Tables), operation: &str, found: &m
 }
 
 fn about<'a>(file: &'a str, row: &'a ReplyRow) -> About<'a> {
-    About { file, subject: &row.path, title: &row.title, clause: &row.clause, basis: &row.basis }
+    About {
+        file,
+        subject: &row.path,
+        title: &row.title,
+        clause: &row.clause,
+        basis: &row.basis,
+        other: ("", ""),
+    }
 }
 
 /// The rows of the common reply and of the operation's own, each with its file.

@@ -44,7 +44,7 @@ pub(super) fn compare(from: &Tables, to: &Tables, found: &mut Found) {
 }
 
 const FILE: About<'static> =
-    About { file: "standard.toml", subject: "", title: "", clause: "", basis: "" };
+    About { file: "standard.toml", subject: "", title: "", clause: "", basis: "", other: ("", "") };
 
 fn clause(key: &str) -> String {
     format!("standard.toml {key}")

@@ -226,12 +226,25 @@ pub(super) fn escaped(text: &str) -> String {
         .collect()
 }
 
+/// How rows are written by an action, and whether by their key alone.
+fn style<'d>(directory: &'d Directory, action: &str) -> Option<(&'d RowStyle, bool)> {
+    let plan = directory.rows.as_ref()?;
+    let deleted = plan.delete.as_ref().filter(|_| action == "delete");
+    let only_key = deleted.is_some_and(|style| style.only.as_deref() == Some("key"));
+    Some((deleted.unwrap_or(&plan.upsert), only_key))
+}
+
+/// The names of the columns of [`rows`], separated by commas.
+pub(super) fn columns(directory: &Directory, action: &str) -> String {
+    let Some((style, only_key)) = style(directory, action) else { return String::new() };
+    let count = if only_key { 1 } else { 2 };
+    let names = (0..count).map(|item| format!("{}{}", style.prefix, column(item)));
+    names.collect::<Vec<_>>().join(",")
+}
+
 /// Rows of a batch, one for each pair of key and text, in the standard's style.
 pub(super) fn rows(directory: &Directory, action: &str, cells: &[(String, String)]) -> Vec<Node> {
-    let Some(plan) = &directory.rows else { return Vec::new() };
-    let deleted = plan.delete.as_ref().filter(|_| action == "delete");
-    let style = deleted.unwrap_or(&plan.upsert);
-    let only_key = deleted.is_some_and(|style| style.only.as_deref() == Some("key"));
+    let Some((style, only_key)) = style(directory, action) else { return Vec::new() };
     cells.iter().map(|(key, text)| row(style, key, (!only_key).then_some(text))).collect()
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::directory::{Directory, Field, Operation};
 use super::client::{Answer, Client, Prepared, Turn, shown, told};
-use super::compose::{Draft, Extent, rows, rows_digest};
+use super::compose::{Draft, Extent, columns, rows, rows_digest};
 use super::words::{City, Subject};
 use super::{Outcome, Titles};
 use crate::clock::Clock;
@@ -181,6 +181,7 @@ impl<'a> Exam<'a> {
         action.clone_into(&mut subject.action);
         subject.rows = rows(self.directory, action, cells);
         subject.digest = rows_digest(self.directory, &subject.rows);
+        subject.columns = columns(self.directory, action);
         if let Some(upper) = subject.upper.clone() {
             subject.parents.insert("resource".to_owned(), upper);
         }

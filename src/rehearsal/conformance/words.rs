@@ -27,6 +27,8 @@ pub(super) struct Subject {
     /// of an item hold for the last item.
     pub(super) choices: BTreeMap<String, Vec<String>>,
     pub(super) dataset: String,
+    /// The names of a row's columns, separated by commas.
+    pub(super) columns: String,
     pub(super) batch: String,
     pub(super) action: String,
     /// The rows as the table's rows say, ready to be written.
@@ -95,6 +97,8 @@ impl City {
             ("batch", "rows") => subject.rows.len().to_string(),
             ("batch", "digest") => return said(&subject.digest),
             ("dataset", "id") | ("resource", "dataset") => return said(&subject.dataset),
+            // What `compose` makes rows of: all of it, or the key alone.
+            ("dataset", "columns") => return said(&subject.columns),
             ("resource", "table") => format!("t_{}", subject.dataset.replace('-', "_")),
             ("page", "number") => subject.page.to_string(),
             ("page", "size") => subject.size.to_string(),

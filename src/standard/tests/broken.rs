@@ -1,6 +1,6 @@
 //! Broken directories: each is refused with file, row, reason and a stable code.
 
-use super::super::{Code, Files, Problem, load};
+use super::super::{Code, Files, Problem, files, load};
 use super::{shipped, told};
 
 /// The shipped directory with one text replaced in one file.
@@ -187,7 +187,7 @@ fn a_code_list_without_a_needed_word_is_refused() {
     } else {
         with("codes/entry.share_type.csv", "\nconditional,1,有条件共享", "")
     };
-    refused(&files, Code::Codes, "codes/entry.share_type.csv", None, "lacks conditional");
+    refused(&files, Code::Codes, "codes/entry.share_type.csv", Some(3), "lacks conditional");
     let files = with("codes/verdict.csv", "failed,2,不通过", "");
     refused(&files, Code::Codes, "replies/verdict.csv", Some(3), "no code for `failed`");
 }
@@ -302,4 +302,179 @@ fn a_dictionary_lists_refusals() {
     assert_eq!(problems(&listed("dictionary = [\"3012\", \"31*\"]")), []);
     let files = listed("dictionary = [\"0000\"]");
     refused(&files, Code::Reply, "standard.toml", None, "`0000` of `dictionary` is not `refused`");
+}
+
+/// A breakage: its name, the file and the texts that break it, what is told, and where: the file and
+/// a text of the row.
+struct Broken {
+    what: &'static str,
+    edit: (&'static str, &'static str, &'static str),
+    code: Code,
+    reason: &'static str,
+    at: (&'static str, &'static str),
+}
+
+const fn broken(
+    what: &'static str,
+    edit: (&'static str, &'static str, &'static str),
+    code: Code,
+    reason: &'static str,
+    at: (&'static str, &'static str),
+) -> Broken {
+    Broken { what, edit, code, reason, at }
+}
+
+const TOML: &str = "standard.toml";
+const WORK: &str = "messages/work.csv";
+const ENTRY: &str = "messages/entry.csv";
+
+const XML: [Broken; 7] = [
+    broken(
+        "missing file",
+        (TOML, "message = \"entry\"", "message = \"gone\""),
+        Code::File,
+        "messages/gone.csv",
+        (TOML, "name = \"entry.register\""),
+    ),
+    broken(
+        "unknown value",
+        (ENTRY, ",entry.title,", ",entry.titel,"),
+        Code::Value,
+        "no such value `entry.titel`",
+        (ENTRY, "entry.titel"),
+    ),
+    broken(
+        "path",
+        (ENTRY, "Catalog/Abstract", "Catalog/<Abstract"),
+        Code::Path,
+        "`<Abstract`",
+        (ENTRY, "<Abstract"),
+    ),
+    broken(
+        "no field",
+        (ENTRY, "entry.share_type != none", "entry.no_field != none"),
+        Code::Condition,
+        "entry.no_field",
+        (ENTRY, "entry.no_field"),
+    ),
+    broken(
+        "circle",
+        (TOML, "needs = [\"category\"]", "needs = [\"category\", \"resource\"]"),
+        Code::Cycle,
+        "category, entry, resource",
+        (TOML, "needs = [\"category\", \"resource\"]"),
+    ),
+    broken(
+        "outside",
+        (ENTRY, ",update_cycle,", ",../../update_cycle,"),
+        Code::Outside,
+        "leaves the folder `codes`",
+        (ENTRY, "../../update_cycle"),
+    ),
+    broken(
+        "word",
+        ("codes/resource.kind.csv", "\nfile,", "\nfiel,"),
+        Code::Codes,
+        "lacks file",
+        ("codes/resource.kind.csv", "api,"),
+    ),
+];
+
+const JSON: [Broken; 7] = [
+    broken(
+        "missing file",
+        (TOML, "reply = \"made\"", "reply = \"gone\""),
+        Code::File,
+        "replies/gone.csv",
+        (TOML, "name = \"entry.register\""),
+    ),
+    broken(
+        "unknown value",
+        (WORK, ",item.title,", ",item.titel,"),
+        Code::Value,
+        "no such value `item.titel`",
+        (WORK, "item.titel"),
+    ),
+    broken(
+        "path",
+        (WORK, "about.text", "about..text"),
+        Code::Path,
+        "empty step",
+        (WORK, "about..text"),
+    ),
+    broken(
+        "no field",
+        (WORK, "entry.share_type == conditional", "present entry.no_field"),
+        Code::Condition,
+        "entry.no_field",
+        (WORK, "entry.no_field"),
+    ),
+    broken(
+        "circle",
+        (
+            TOML,
+            "message = \"work\"\nreply = \"made\"",
+            "message = \"work\"\nreply = \"made\"\nneeds = [\"resource\"]",
+        ),
+        Code::Cycle,
+        "entry, resource",
+        (TOML, "needs = [\"resource\"]"),
+    ),
+    broken(
+        "outside",
+        (TOML, "path = \"/beat\"", "path = \"/../../beat\""),
+        Code::Outside,
+        "leaves the channel's address",
+        (TOML, "name = \"heartbeat\""),
+    ),
+    broken(
+        "word",
+        ("codes/verdict.csv", "\nfailed,-", ""),
+        Code::Codes,
+        "no code for `failed`",
+        ("replies/verdicts.csv", "row.verdict"),
+    ),
+];
+
+/// The seven ways to break a standard that a release is judged by, over XML and over JSON.
+#[test]
+fn a_broken_standard_is_refused_with_file_row_and_reason_whatever_it_speaks() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sixth = files(&root.join("tests/it/sixth/standards/river-json/1")).unwrap();
+    assert_eq!(told(&problems(&sixth)), "");
+    for (whole, all) in [(shipped(), XML), (sixth, JSON)] {
+        for Broken { what, edit: (file, from, to), code, reason, at: (place, row) } in all {
+            let mut files = whole.clone();
+            let text = text_of(&files, file);
+            assert!(text.contains(from), "{what}: {file} does not contain {from}");
+            files.insert(file.to_owned(), text.replacen(from, to, 1).into_bytes());
+            let found = problems(&files);
+            let line = text_of(&files, place).lines().position(|line| line.contains(row));
+            let is_it = |it: &&Problem| {
+                (it.code, it.file.as_str(), it.row) == (code, place, line.map(|at| at + 1))
+                    && it.what.contains(reason)
+            };
+            assert!(
+                line.is_some() && found.iter().any(|it| is_it(&it)),
+                "{what}:\n{}",
+                told(&found)
+            );
+        }
+    }
+}
+
+#[test]
+fn rows_as_arrays_must_say_which_column_is_which() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = files(&root.join("tests/it/sixth/standards/river-json/1")).unwrap();
+    let file = "messages/rows.csv";
+    let text = text_of(&files, file);
+    for (from, to) in [
+        ("dataset.columns", "dataset.id"),
+        ("dataset.columns,text,2000,yes", "dataset.columns,text,2000,no"),
+    ] {
+        assert!(text.contains(from));
+        files.insert(file.to_owned(), text.replace(from, to).into_bytes());
+        refused(&files, Code::Value, file, None, "which column is which");
+    }
 }

@@ -235,6 +235,11 @@ impl RowPlan {
         self.slots.iter().find(|slot| slot.index == index).map(|slot| slot.name.as_str())
     }
 
+    /// What the columns are called in the message, in the order in which a row carries them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().map(|slot| slot.name.as_str())
+    }
+
     fn write(&self, row: Row<'_>, key: &str, into: &mut Vec<u8>) -> Result<(), Unencodable> {
         if !into.is_empty() {
             into.extend_from_slice(self.separator);

@@ -156,6 +156,23 @@ fn a_message_may_be_an_array() {
     assert_eq!(shape.write(&mut Table::default(), None).unwrap().fixed().unwrap(), b"[]");
 }
 
+/// Where nothing says what the array repeats, it has one element.
+#[test]
+fn a_message_may_be_an_array_of_one() {
+    let none = Namespaces::default();
+    let fields = [("[].id", LEAF), ("[].of.name", LEAF), ("[].items[]", LIST), ("[].rows", ROWS)];
+    let shape = shape(Media::Json, &none, &fields).unwrap();
+    let mut table = Table::default()
+        .text(0, &[], "a")
+        .text(1, &[], "b")
+        .list(2, &[], 2)
+        .text(2, &[0], "c")
+        .text(2, &[1], "d");
+    let written = shape.write(&mut table, Some(b"[1],[2]")).unwrap().fixed().unwrap();
+    let expected = br#"[{"id":"a","of":{"name":"b"},"items":["c","d"],"rows":[[1],[2]]}]"#;
+    assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(expected));
+}
+
 #[test]
 fn rows_stand_in_their_place_as_they_were_encoded() {
     let none = Namespaces::default();

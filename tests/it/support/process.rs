@@ -102,6 +102,11 @@ impl Line {
         *self.shared.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
     }
 
+    /// So many bytes may pass from now on.
+    pub(crate) fn limit(&self, bytes: u64) {
+        self.shared.left.store(i64::try_from(bytes).unwrap(), Ordering::SeqCst);
+    }
+
     /// Waits until the bytes have passed, or for so long.
     pub(crate) fn killed_within(&self, patience: Duration) -> End {
         match self.killed.recv_timeout(patience) {

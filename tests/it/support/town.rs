@@ -197,7 +197,7 @@ pub(crate) async fn wrong(city: &TestCity) -> Vec<String> {
     let mut query = province
         .prepare(
             "SELECT dataset, group_concat(batch_id || ' at ' || received_at) FROM batch
-             WHERE action = 'upsert' GROUP BY dataset, declared_digest HAVING count(*) > 1",
+             WHERE action = 'upsert' AND declared_digest IS NOT NULL GROUP BY dataset, declared_digest HAVING count(*) > 1",
         )
         .unwrap();
     let doubled = query

@@ -1,0 +1,47 @@
+//! History of deadlines: when a dataset became overdue and when newer content ended it, recorded as
+//! facts while it happens. What a score is computed from later is what was known then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::office::freshness_of;
+use super::works::Current;
+use crate::cascade::Crew;
+use crate::indicator::freshness::State;
+use crate::ledger::{self, Overdue};
+use crate::supervisor::{TaskError, sleep};
+
+/// How often deadlines are looked at: a fact carries its deadline, so nothing is late by this.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Looks until it is aborted.
+pub(super) async fn serve(crew: Crew, current: Arc<Current>) -> Result<(), TaskError> {
+    loop {
+        if let Err(error) = look(&crew, &current).await {
+            tracing::warn!(error = %crate::telemetry::logs::Chain(&error), "deadlines are not recorded");
+        }
+        sleep(crew.supervisor.clock(), LOOK_EVERY).await;
+    }
+}
+
+async fn look(crew: &Crew, current: &Current) -> Result<(), ledger::Error> {
+    let (works, now) = (current.load(), crew.supervisor.clock().now());
+    let flows = crew.ledger.flows().await?;
+    let mut changed = Vec::new();
+    for carrier in works.carriers() {
+        let Some(state) = flows.iter().find(|it| it.flow == *carrier.flow()) else { continue };
+        let fresh = freshness_of(&works.configuration, carrier.dataset(), Some(state), now);
+        let since = match fresh.state {
+            // As exact as the ledger keeps it.
+            State::Overdue { since } => Timestamp::from_millisecond(since.as_millisecond()).ok(),
+            State::Fresh | State::DueSoon | State::NotComputable { .. } | State::Never => None,
+        };
+        if since != state.overdue_since {
+            let (flow, ended) = (state.flow.clone(), state.last_confirmed_at);
+            changed.push(Overdue { flow, since, ended });
+        }
+    }
+    if changed.is_empty() { Ok(()) } else { crew.ledger.overdue_seen(changed).await }
+}
