@@ -11,7 +11,8 @@ use jiff::tz::{Offset, TimeZone};
 
 pub use super::score::{Score, ScoreGiven};
 pub use super::standard::{
-    RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardSupply,
+    RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardShadow,
+    StandardSupply,
 };
 
 /// Where the daemon's socket is unless told otherwise; the unit's `RuntimeDirectory`.
@@ -388,6 +389,9 @@ pub struct Rehearsal {
     /// Where province.sqlite and the certificates go.
     #[arg(long, value_name = "DIR", required = true)]
     pub dir: Option<PathBuf>,
+    /// The front-end tables that it announces (TOML); without a list, made-up ones.
+    #[arg(long, value_name = "FILE")]
+    pub tables: Option<PathBuf>,
     /// A script of faults (TOML).
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
@@ -413,8 +417,9 @@ pub struct Conformance {
     /// The standard's directory, for example config/standards/reference-xml/1.0.
     #[arg(long, value_name = "DIR")]
     pub standard: PathBuf,
-    /// A test endpoint; without one the stand-in is tried, which is started for it. What is
-    /// registered there stays where the standard has no cancellation.
+    /// A test endpoint or, for front-end tables, a database (`postgres://user@host/name`); without
+    /// one the stand-in is tried, which is started for it. What is registered there stays where
+    /// the standard has no cancellation; rows are taken back.
     #[arg(long, value_name = "URL")]
     pub against: Option<String>,
     /// Takes address, certificates and credentials from this channel of the configuration.
@@ -435,6 +440,9 @@ pub struct Conformance {
     /// A value to be used instead of a made-up one, for example organisation.region=510100.
     #[arg(long = "value", value_name = "WORD=TEXT", value_parser = pair)]
     pub values: Vec<(String, String)>,
+    /// The front-end tables that the province announced (TOML); made-up ones at the stand-in.
+    #[arg(long, value_name = "FILE")]
+    pub tables: Option<PathBuf>,
     /// Writes a report: HTML where the name ends in .html, otherwise Markdown.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

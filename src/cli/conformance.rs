@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -12,9 +13,16 @@ use super::{Console, Exit, Trouble};
 use crate::clock::Clock;
 use crate::control::protocol::Failure;
 use crate::province::{self, Credentials};
+use crate::rehearsal::Table;
 use crate::rehearsal::certificates::Identity;
 use crate::rehearsal::conformance::{self, Outcome, Report, Target, Trial};
+use crate::sql::Address;
 use crate::supervisor::Supervisor;
+
+/// The credential that is a front database's password.
+const PASSWORD: &str = "password";
+/// In which times are written to a front database.
+const ZONE: &str = "Asia/Shanghai";
 
 /// Tries the platform, writes the report; [`Exit::Failure`] when a test failed.
 pub(super) async fn run(
@@ -88,7 +96,8 @@ async fn tried(
         let supervisor = Supervisor::new(clock.clone(), 2);
         let (standard, seed) = (&asked.standard, asked.seed.unwrap_or(1));
         let values = asked.values.iter().cloned().collect();
-        let with = conformance::Stage { clock: &clock, supervisor: &supervisor };
+        let tables = announced(asked.tables.as_ref())?;
+        let with = conformance::Stage { clock: &clock, supervisor: &supervisor, tables: &tables };
         let report = conformance::rehearse(standard, standard, (seed, values), with, &mut progress);
         return Ok(report.await?);
     };
@@ -96,11 +105,39 @@ async fn tried(
     let trial = Trial {
         standard: asked.standard.clone(),
         credentials: credentials(&way)?,
-        target: target(&way)?,
+        target: if is_database(&way.url) { None } else { Some(target(&way)?) },
+        front: front(&way),
+        tables: announced(asked.tables.as_ref())?,
         values: asked.values.iter().cloned().collect(),
         seed: asked.seed.unwrap_or_else(from_clock),
     };
     Ok(conformance::examine(trial, &clock, &mut progress).await?)
+}
+
+/// The announced front-end tables; none where no list is named.
+pub(super) fn announced(list: Option<&PathBuf>) -> anyhow::Result<Vec<Table>> {
+    let Some(path) = list else { return Ok(Vec::new()) };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("read the list of tables {}", path.display()))?;
+    Table::parse(&text)
+        .map_err(|problems| anyhow::anyhow!("{}: {}", path.display(), problems.join("; ")))
+}
+
+fn is_database(url: &str) -> bool {
+    !url.starts_with("http") && crate::sql::parse_url(url).is_ok()
+}
+
+/// The front database of a way: where its rows go, or where its down-link tables are.
+fn front(way: &province::Settings) -> Option<Address> {
+    let (url, password_file, ca_file) = match &way.inbox {
+        _ if is_database(&way.url) => {
+            (way.url.clone(), way.credentials.get(PASSWORD).cloned(), way.ca_file.clone())
+        }
+        Some(inbox) => (inbox.url.clone(), inbox.password_file.clone(), inbox.ca_file.clone()),
+        None => return None,
+    };
+    let statement_timeout = way.timeout.unwrap_or(Duration::from_mins(1));
+    Some(Address { url, password_file, ca_file, statement_timeout, zone: ZONE.to_owned() })
 }
 
 fn target(way: &province::Settings) -> anyhow::Result<Target> {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::control::protocol::{
     Accepted, Activate, BatchQuery, DatasetQuery, Extent, Failure, Job, JobName, JobQuery,
     LedgerBackup, LinkQuery, MAX_PAGE, Paging, Reconcile, RejectAct, RejectExport, RejectOriginal,
-    RejectQuery, RejectReplay, Request, Response, Resync, Rollback, StandardName,
+    RejectQuery, RejectReplay, Request, Response, Resync, Rollback, Shadow, ShadowAct, ShadowOnce,
+    StandardName,
 };
 
 use super::arguments::{self, Arguments, Command, Jobs, Ledger, RejectFilter, Rejects, Standard};
@@ -128,6 +129,8 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         Command::Standard(Standard::Show { standard, format }) => {
             (Request::StandardShow(StandardName { standard: standard.clone() }), format.json)
         }
+        Command::Standard(Standard::Shadow(it)) => shadow(it),
+        Command::Standard(Standard::Drift(format)) => (Request::StandardDrift {}, format.json),
         Command::Standard(Standard::Activate(it)) => activate(it),
         Command::Standard(Standard::Rollback(it)) => {
             let request = Rollback { channel: it.channel.clone(), dry_run: it.dry_run };
@@ -155,6 +158,25 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Rehearsal(_)
         | Command::Score(_) => return Ok(None),
     }))
+}
+
+fn shadow(it: &arguments::StandardShadow) -> (Request, bool) {
+    let (standard, channel) = (it.standard.clone(), it.channel.clone());
+    let request = match &it.once {
+        Some(operation) => {
+            let (operation, object) = (operation.clone(), it.object.clone());
+            Request::StandardShadowOnce(ShadowOnce { standard, channel, operation, object })
+        }
+        None => {
+            let act = match (it.start, it.stop) {
+                (true, _) => ShadowAct::Start { with_rows: it.with_rows },
+                (false, true) => ShadowAct::Stop {},
+                (false, false) => ShadowAct::Report {},
+            };
+            Request::StandardShadow(Shadow { standard, channel, act })
+        }
+    };
+    (request, it.format.json)
 }
 
 fn activate(it: &arguments::StandardActivate) -> (Request, bool) {

@@ -1,6 +1,6 @@
 //! The commands that start or open something themselves.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +8,12 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::arguments::{Demo, Rehearsal, Rehearse};
-use super::{Console, Exit, Local, Trouble, conformance, demonstration};
+use super::{Console, Exit, Local, Trouble, conformance, demonstration, rehearse};
 use crate::app::{App, Found};
 use crate::clock::Clock;
 use crate::config::{Configuration, Problem};
 use crate::control::protocol::{Failure, LedgerReport};
-use crate::rehearsal::certificates::Certificates;
-use crate::rehearsal::{Platform, Script, Settings};
-use crate::supervisor::{Ended, StopPolicy, Supervisor, TaskError, sleep_until};
+use crate::supervisor::{Ended, StopPolicy, Supervisor, TaskError};
 use crate::telemetry::logs;
 
 /// How long blocking jobs that outlived the stop may take to end.
@@ -76,7 +74,7 @@ impl Local for Assembly {
             return runtime()?.block_on(conformance::run(trial, config, console));
         }
         log(logs::Settings::default())?;
-        runtime()?.block_on(rehearse(rehearsal, console)).map_err(failed("E-REHEARSAL"))
+        runtime()?.block_on(rehearse::run(rehearsal, console)).map_err(failed("E-REHEARSAL"))
     }
 }
 
@@ -213,14 +211,14 @@ pub(super) fn outcome(ended: Ended) -> Result<(), Trouble> {
 }
 
 /// SIGTERM and SIGINT, caught from now on: one that comes early is not lost and kills nobody.
-struct Stops {
+pub(super) struct Stops {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Stops {
     /// Must be called within a runtime.
-    fn catch() -> std::io::Result<Self> {
+    pub(super) fn catch() -> std::io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
     }
@@ -234,7 +232,7 @@ impl Stops {
     }
 
     /// Has the supervisor stop in order at the first.
-    fn watch(mut self, supervisor: &Supervisor) {
+    pub(super) fn watch(mut self, supervisor: &Supervisor) {
         let stopping = supervisor.clone();
         supervisor.spawn("signals", StopPolicy::Abort, async move {
             self.raised().await;
@@ -247,79 +245,5 @@ impl Stops {
 /// SIGTERM and SIGINT stop in order.
 pub(super) fn stop_on_signals(supervisor: &Supervisor) -> std::io::Result<()> {
     Stops::catch()?.watch(supervisor);
-    Ok(())
-}
-
-async fn rehearse(rehearsal: &Rehearsal, console: &mut Console<'_>) -> anyhow::Result<()> {
-    let clock = Clock::system();
-    let supervisor = Supervisor::new(clock.clone(), 8);
-    let certificates = Certificates::generate()?;
-    // The command line demands both where no other command is named.
-    let (Some(standard), Some(folder)) = (rehearsal.standard.clone(), rehearsal.dir.clone()) else {
-        anyhow::bail!("name the standard and the folder: --standard DIR --dir DIR");
-    };
-    let credentials = crate::demo::write_keys(&folder, &certificates)?;
-    let mut settings =
-        Settings::new(standard, certificates.server.clone(), certificates.stranger.clone());
-    settings.listen = rehearsal.listen;
-    settings.database = Some(folder.join("province.sqlite"));
-    settings.client_authority = Some(certificates.authority.clone());
-    settings.credentials = credentials;
-    let platform = Platform::start(settings, clock.clone(), &supervisor).await?;
-    announced(rehearsal, folder, &platform, &supervisor)?;
-    if let Some(path) = &rehearsal.faults {
-        let script = Script::parse(&std::fs::read_to_string(path)?)
-            .map_err(|problems| anyhow::anyhow!("{}: {problems}", path.display()))?;
-        script.perform(&platform, &clock, &supervisor);
-    }
-    console.data(&format!("{}\n", platform.url()));
-    stop_on_signals(&supervisor)?;
-    let ended = supervisor.run(Duration::from_secs(5)).await;
-    drop(Arc::new(platform));
-    match ended.cause {
-        Some((task, _)) => Err(anyhow::anyhow!("task {task} ended by itself")),
-        None => Ok(()),
-    }
-}
-
-/// The standards that the platform goes over to one after the other, each at its time or signal.
-fn announced(
-    rehearsal: &Rehearsal,
-    folder: PathBuf,
-    platform: &Platform,
-    supervisor: &Supervisor,
-) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let (next, times) = (rehearsal.then.clone(), rehearsal.at.clone());
-    let times = times.into_iter().map(Some).chain(std::iter::repeat(None));
-    let (platform, clock) = (platform.clone(), supervisor.clock().clone());
-    supervisor.spawn_passing("rehearsal standards", StopPolicy::Abort, async move {
-        for (standard, at) in next.into_iter().zip(times) {
-            match at {
-                Some(at) => sleep_until(&clock, at).await,
-                None => drop(hangup.recv().await),
-            }
-            let shown = standard.display().to_string();
-            let gone = async {
-                let ids = platform.go_over(standard).await?;
-                let lines = ids.iter().map(|(kind, old, new)| format!("{kind},{old},{new}\n"));
-                let map: String =
-                    std::iter::once("kind,old,new\n".to_owned()).chain(lines).collect();
-                // It appears whole: who waits for it may read it at once.
-                let begun = folder.join("upper-ids.new");
-                std::fs::write(&begun, map)?;
-                std::fs::rename(begun, folder.join("upper-ids.csv"))?;
-                Ok::<_, anyhow::Error>(())
-            };
-            match gone.await {
-                Ok(()) => tracing::info!(standard = shown, "another standard is spoken"),
-                Err(error) => {
-                    tracing::error!(standard = shown, error = format!("{error:#}"), "not spoken");
-                }
-            }
-        }
-        // Further signals change nothing, and end nothing.
-        while hangup.recv().await.is_some() {}
-    });
     Ok(())
 }

@@ -45,7 +45,7 @@ mod tree;
 
 pub use error::Error;
 pub use faults::{Fault, Faults, Play};
-pub use front::{Front, FrontSettings, Parent, Table};
+pub use front::{Account, ColumnRule, Front, FrontSettings, Listen, Parent, Parts, Table};
 pub use platform::{Platform, Settings};
 pub use rows::{IdentityRule, RowRules};
 pub use script::Script;

@@ -40,6 +40,7 @@ impl Scene {
             tables: Vec::new(),
             every: None,
             rules: BTreeMap::new(),
+            ..FrontSettings::default()
         };
         let region = Front::start(front, clock.clone(), &above).await.unwrap();
         let text = std::fs::read_to_string(city.configuration_file()).unwrap();

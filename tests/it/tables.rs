@@ -75,6 +75,7 @@ impl Scene {
             tables: datasets.iter().map(announced).collect(),
             every: wishes.judges,
             rules: BTreeMap::from([("people".to_owned(), wishes.people)]),
+            ..FrontSettings::default()
         };
         let front = Front::start(front_settings, clock.clone(), &above).await.unwrap();
         let text = std::fs::read_to_string(city.configuration_file()).unwrap();
@@ -160,7 +161,7 @@ fn announced(table: &Table) -> FrontTable {
             .map(|(name, it)| ((*name).to_owned(), kind(name, it).to_owned()))
             .collect(),
         key: table.key.iter().map(|name| (*name).to_owned()).collect(),
-        parent: None,
+        ..FrontTable::default()
     }
 }
 

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::Request;
-use super::{CutOver, Listing, SupplyReport};
+use super::{CutOver, DriftLine, Listing, SupplyReport};
+use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
 
 /// Everything that can be answered.
@@ -46,6 +47,12 @@ pub enum Response {
     Wanted(Listing<Wanted>),
     /// To [`Request::StandardSupply`].
     Supplied(SupplyReport),
+    /// To [`Request::StandardShadow`].
+    Shadow(Box<ShadowReport>),
+    /// To [`Request::StandardShadowOnce`].
+    ShadowOnce(Box<Once>),
+    /// To [`Request::StandardDrift`].
+    Drift(Vec<DriftLine>),
     /// To [`Request::StandardActivate`] and [`Request::StandardRollback`].
     CutOver(CutOver),
     /// To [`Request::Reconcile`].

@@ -22,18 +22,22 @@ mod line;
 mod objects;
 mod proof;
 mod report;
+mod tables;
 mod words;
 
 pub use client::Target;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::certificates::Certificates;
 use super::directory::{self, Directory};
-use super::{Error, Platform, Settings};
+use super::front::directory::Rules;
+use super::{Error, Front, FrontSettings, Platform, Settings, Table};
 use crate::clock::Clock;
 use crate::signing::Encoding;
+use crate::sql::Address;
 use crate::supervisor::Supervisor;
 
 /// Chinese and English.
@@ -115,8 +119,12 @@ impl Report {
 pub struct Trial {
     /// The directory whose tables give the tests.
     pub standard: PathBuf,
-    /// The platform.
-    pub target: Target,
+    /// The platform; `None` tries no messages.
+    pub target: Option<Target>,
+    /// The front database; `None` tries no tables.
+    pub front: Option<Address>,
+    /// The front-end tables that the province announced.
+    pub tables: Vec<Table>,
     /// Name to text, as the standard's `credential.NAME`. Never in a report.
     pub credentials: BTreeMap<String, String>,
     /// Canonical words with a value to be used instead of a made-up one.
@@ -132,6 +140,8 @@ pub struct Stage<'s> {
     pub clock: &'s Clock,
     /// Owns its tasks.
     pub supervisor: &'s Supervisor,
+    /// Its front-end tables; made-up ones where there are none.
+    pub tables: &'s [Table],
 }
 
 /// What is told after each test.
@@ -139,41 +149,85 @@ pub type Progress<'p> = &'p mut dyn FnMut(&Outcome);
 
 /// Tries a platform by a standard's tables.
 pub async fn examine(trial: Trial, clock: &Clock, progress: Progress<'_>) -> Result<Report, Error> {
+    let Some(front) = trial.front.clone() else {
+        return tried(trial, clock, None, progress).await;
+    };
+    tried(trial, clock, Some((front, tables::Above::Real(clock))), progress).await
+}
+
+/// A front database, and who acts there as the province.
+type Above<'a> = (Address, tables::Above<'a>);
+
+async fn tried(
+    trial: Trial,
+    clock: &Clock,
+    above: Option<Above<'_>>,
+    progress: Progress<'_>,
+) -> Result<Report, Error> {
     let files = directory::files(&trial.standard)?;
     let directory = read(&files)?;
+    let rules = Rules::read(&files).map_err(|problems| Error::Standard { problems })?;
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     for (name, content) in &files {
         context.update(format!("{name}\n{}\n", content.len()).as_bytes());
         context.update(content);
     }
-    let began = clock.now();
+    let (began, seed) = (clock.now(), trial.seed);
+    let url = trial.target.as_ref().map(|target| target.url.clone());
+    let address = above.as_ref().map(|(address, _)| address.url.clone());
+    let (given, announced) = (trial.values.clone(), trial.tables.clone());
+    if above.is_some() && is_of_tables(&directory) && announced.is_empty() {
+        let reason = "no list of the tables that the province announced: --tables FILE".to_owned();
+        return Err(Error::Front { operation: "try the tables", reason });
+    }
+    let mut outcomes = match trial.target.clone().filter(|_| !is_of_tables(&directory)) {
+        Some(target) => messages(&directory, trial, &target, clock, &mut *progress).await?,
+        None => Vec::new(),
+    };
+    if let Some((address, above)) = above {
+        let (rules, tables, given) = (&rules, announced.as_slice(), &given);
+        let start = tables::Start { rules, tables, above, address, given, seed, outcomes };
+        outcomes = tables::examine(start, progress).await?;
+    }
+    Ok(Report {
+        standard: directory.name.clone(),
+        digest: super::judge::hex(context.finish().as_ref()),
+        target: [url, address].into_iter().flatten().collect::<Vec<_>>().join(" + "),
+        began,
+        seed,
+        outcomes,
+    })
+}
+
+/// Tries every message.
+async fn messages(
+    directory: &Directory,
+    trial: Trial,
+    target: &Target,
+    clock: &Clock,
+    progress: Progress<'_>,
+) -> Result<Vec<Outcome>, Error> {
     let city = words::City {
         zone: directory.zone.clone(),
-        now: began,
+        now: clock.now(),
         credentials: trial.credentials,
         given: trial.values,
         ..words::City::default()
     };
-    let mut client = client::Client::new(&trial.target)?;
+    let mut client = client::Client::new(target)?;
     let first = words::City { nonce: format!("ct{:08x}", trial.seed), ..city.clone() };
-    client.admit(&directory, &first).await.map_err(|problem| Error::Admission { problem })?;
-    let mut exam = exam::Exam::new(&directory, client, city, (clock.clone(), trial.seed), progress);
+    client.admit(directory, &first).await.map_err(|problem| Error::Admission { problem })?;
+    let mut exam = exam::Exam::new(directory, client, city, (clock.clone(), trial.seed), progress);
     exam.objects().await;
     exam.batches().await;
     exam.line().await;
     exam.endings().await;
-    Ok(Report {
-        standard: directory.name.clone(),
-        digest: super::judge::hex(context.finish().as_ref()),
-        target: trial.target.url,
-        began,
-        seed: trial.seed,
-        outcomes: exam.outcomes,
-    })
+    Ok(exam.outcomes)
 }
 
 /// Tries the stand-in, which is started for it: TLS on loopback, new certificates, everything in
-/// memory. `plays` is the directory that the stand-in plays.
+/// memory; for a standard of tables a private database. `plays` is the directory that the stand-in
+/// plays.
 pub async fn rehearse(
     standard: &Path,
     plays: &Path,
@@ -181,36 +235,82 @@ pub async fn rehearse(
     stage: Stage<'_>,
     progress: Progress<'_>,
 ) -> Result<Report, Error> {
-    let Stage { clock, supervisor } = stage;
+    let Stage { clock, supervisor, tables } = stage;
+    let files = directory::files(standard)?;
+    let directory = read(&files)?;
+    let rules = Rules::read(&files).map_err(|problems| Error::Standard { problems })?;
+    let credentials = credentials(&directory, &files, seed);
+    let mut trial = Trial {
+        standard: standard.to_owned(),
+        target: None,
+        front: None,
+        tables: Vec::new(),
+        credentials: credentials.clone(),
+        values,
+        seed,
+    };
+    let mut platform = None;
+    if !is_of_tables(&directory) {
+        let started = played(plays, (seed, credentials), clock, supervisor).await?;
+        trial.target = Some(started.1);
+        platform = Some(started.0);
+    }
+    let front = if is_of_tables(&directory) || !rules.down.is_empty() {
+        trial.tables = if tables.is_empty() { Table::made_up() } else { tables.to_vec() };
+        let tables = trial.tables.clone();
+        let settings =
+            FrontSettings { standard: plays.to_owned(), tables, ..FrontSettings::default() };
+        Some(Front::start(settings, clock.clone(), supervisor).await?)
+    } else {
+        None
+    };
+    let above = front.as_ref().map(|front| {
+        let account = front.city();
+        let address = Address {
+            url: account.url,
+            password_file: Some(account.password_file),
+            ca_file: None,
+            statement_timeout: Duration::from_mins(1),
+            zone: directory.zone.clone(),
+        };
+        (address, tables::Above::StandIn(front))
+    });
+    let report = tried(trial, clock, above, progress).await;
+    if let Some(platform) = platform {
+        platform.stop();
+    }
+    report
+}
+
+/// The stand-in of a platform of messages, and the way to it.
+async fn played(
+    plays: &Path,
+    (seed, credentials): (u64, BTreeMap<String, String>),
+    clock: &Clock,
+    supervisor: &Supervisor,
+) -> Result<(Platform, Target), Error> {
     let certificates = Certificates::generate()?;
     let mut settings =
         Settings::new(plays.to_owned(), certificates.server.clone(), certificates.stranger.clone());
     settings.client_authority = Some(certificates.authority.clone());
     settings.seed = seed;
-    let files = directory::files(standard)?;
-    let directory = read(&files)?;
-    settings.credentials = credentials(&directory, &files, seed);
-    let credentials = settings.credentials.clone();
+    settings.credentials = credentials;
     let platform = Platform::start(settings, clock.clone(), supervisor).await?;
     let target = Target {
         url: platform.url(),
         authority: Some(certificates.authority.clone()),
         client: Some(certificates.client.clone()),
     };
-    let trial = Trial { standard: standard.to_owned(), target, credentials, values, seed };
-    let report = examine(trial, clock, progress).await;
-    platform.stop();
-    report
+    Ok((platform, target))
 }
 
-/// Reads a directory whose messages can be tried.
 fn read(files: &directory::Files) -> Result<Directory, Error> {
-    let directory = Directory::read(files).map_err(|problems| Error::Standard { problems })?;
-    if directory.content_type == "tables" {
-        let problem = "a standard of front-end tables sends no message that the kit could try";
-        return Err(Error::Standard { problems: vec![problem.to_owned()] });
-    }
-    Ok(directory)
+    Directory::read(files).map_err(|problems| Error::Standard { problems })
+}
+
+/// Rows go into front-end tables, and there are no messages.
+fn is_of_tables(directory: &Directory) -> bool {
+    directory.content_type == "tables"
 }
 
 /// Made-up credentials for all that a directory's files speak of.

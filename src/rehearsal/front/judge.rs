@@ -1,9 +1,12 @@
 //! What the province does with the rows of a table: in the order in which they came, each once.
 //!
 //! A row that is invalid takes back the valid ones with its key. A valid one must have what the
-//! standard demands, must not stand beside another with its key, and its parent must stand.
+//! standard and the table demand, must not stand beside another with its key, and its parent must
+//! stand, if it names one. A transaction with more valid rows than the standard's limit fails as a
+//! whole.
 
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::directory::Rules;
 use super::{Office, Table};
@@ -27,7 +30,8 @@ pub(super) struct Judge<'a> {
 
 struct Seen {
     number: i64,
-    valid: bool,
+    /// `None` is neither of the standard's two words.
+    valid: Option<bool>,
     cells: Vec<(String, Option<String>)>,
 }
 
@@ -49,24 +53,50 @@ impl Judge<'_> {
         );
         let mut judged = 0;
         loop {
+            // What is too much and what is judged are seen at the same moment.
+            run(session, "BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+            judged += self.too_many(session, table).await?;
             let rows = session.wire.drive(session.client.query(&statement, &[&names.new])).await?;
-            if rows.is_empty() {
-                return Ok(judged);
-            }
-            run(session, "BEGIN").await?;
             for row in &rows {
                 let seen = self.seen(row, &columns)?;
-                let finding = if seen.valid {
-                    self.finding(session, table, &seen).await?
-                } else {
-                    self.take_back(session, table, &seen).await?;
-                    None
+                let finding = match seen.valid {
+                    Some(true) => self.finding(session, table, &seen).await?,
+                    Some(false) => {
+                        self.take_back(session, table, &seen).await?;
+                        None
+                    }
+                    None => Some(format!("{}: is in no list", names.validity)),
                 };
                 self.say(session, table, seen.number, finding.as_deref()).await?;
                 judged += 1;
             }
             run(session, "COMMIT").await?;
+            if rows.is_empty() {
+                return Ok(judged);
+            }
         }
+    }
+
+    /// Fails what came in transactions beyond the standard's limit; how many rows that were.
+    async fn too_many(&self, session: &mut Postgres, table: &Table) -> Result<u64, Error> {
+        let Some(limit) = self.rules.rows else { return Ok(0) };
+        let names = &self.rules.names;
+        let statement = format!(
+            "UPDATE {table} SET {status} = $1, {reason} = $2 WHERE {waits} AND xmin::text IN \
+             (SELECT xmin::text FROM {table} WHERE {waits} GROUP BY 1 HAVING count(*) > {limit})",
+            table = self.office.quoted_table(&table.name),
+            status = quoted(&names.status),
+            reason = quoted(&names.reason),
+            waits = format_args!(
+                "{}::text = $3 AND {}::text = $4",
+                quoted(&names.status),
+                quoted(&names.validity)
+            ),
+        );
+        let why = format!("超出单批上限：最多 {limit} 行");
+        let failed = names.failed();
+        let with: [&(dyn ToSql + Sync); 4] = [&failed, &why, &names.new, &names.valid];
+        session.wire.drive(session.client.execute(&statement, &with)).await
     }
 
     fn columns<'a>(&'a self, table: &'a Table) -> Vec<&'a str> {
@@ -80,7 +110,12 @@ impl Judge<'_> {
             cells.push(((*name).to_owned(), row.try_get(at + 2)?));
         }
         let validity: Option<String> = row.try_get(1)?;
-        let valid = validity.as_deref() == Some(&self.rules.names.valid);
+        let names = &self.rules.names;
+        let valid = match validity.as_deref() {
+            Some(word) if word == names.valid => Some(true),
+            Some(word) if word == names.invalid => Some(false),
+            _ => None,
+        };
         Ok(Seen { number: row.try_get(0)?, valid, cells })
     }
 
@@ -90,7 +125,7 @@ impl Judge<'_> {
         table: &Table,
         row: &Seen,
     ) -> Result<Finding, Error> {
-        if let Some(finding) = self.of_form(row) {
+        if let Some(finding) = self.of_form(table, row) {
             return Ok(Some(finding));
         }
         let key = row.key(&table.key);
@@ -111,6 +146,9 @@ impl Judge<'_> {
             return Ok(Some("违反唯一约束：同键有效数据已存在".to_owned()));
         }
         let Some(parent) = &table.parent else { return Ok(None) };
+        if parent.columns.iter().any(|name| row.text(name).is_none()) {
+            return Ok(None);
+        }
         let stands = format!(
             "SELECT count(*) FROM {} WHERE {} AND {}::text = $1 AND {}::text = $2",
             self.office.quoted_table(&parent.table),
@@ -122,21 +160,15 @@ impl Judge<'_> {
         Ok((!stands).then(|| "对应父表数据校验失败".to_owned()))
     }
 
-    /// By the standard's own tables: required, codes, length.
-    fn of_form(&self, row: &Seen) -> Finding {
-        self.rules.columns.iter().find_map(|column| {
-            let text = row.text(&column.name).filter(|text| !text.is_empty());
-            let Some(text) = text else {
-                return column.required.then(|| format!("{}: is required", column.name));
-            };
-            let count = text.chars().count();
-            let (least, most) = column.length;
-            if count < least || most.is_some_and(|most| count > most) {
-                return Some(format!("{}: has another length", column.name));
-            }
-            let listed =
-                column.codes.as_ref().is_none_or(|codes| codes.iter().any(|it| it == text));
-            (!listed).then(|| format!("{}: is in no list", column.name))
+    /// By the standard's own tables, then by the table's: required, length, codes.
+    fn of_form(&self, table: &Table, row: &Seen) -> Finding {
+        let of_standard = self.rules.columns.iter().find_map(|column| {
+            let codes = column.codes.as_deref().unwrap_or_default();
+            demand(row, (&column.name, column.required), column.length, codes)
+        });
+        of_standard.or_else(|| {
+            let mut rules = table.rules.iter();
+            rules.find_map(|it| demand(row, (&it.name, it.required), (0, None), &it.codes))
         })
     }
 
@@ -206,6 +238,24 @@ impl Judge<'_> {
             session.wire.drive(session.client.query_one(statement, &[&valid, &passed])).await?;
         Ok(row.try_get(0)?)
     }
+}
+
+/// What a column's demands find in a row.
+fn demand(
+    row: &Seen,
+    (name, required): (&str, bool),
+    (least, most): (usize, Option<usize>),
+    codes: &[String],
+) -> Finding {
+    let Some(text) = row.text(name).filter(|text| !text.is_empty()) else {
+        return required.then(|| format!("{name}: is required"));
+    };
+    let count = text.chars().count();
+    if count < least || most.is_some_and(|most| count > most) {
+        return Some(format!("{name}: has another length"));
+    }
+    let listed = codes.is_empty() || codes.iter().any(|code| code == text);
+    (!listed).then(|| format!("{name}: is in no list"))
 }
 
 impl Seen {

@@ -9,49 +9,32 @@
 //! columns of each table, which no public document gives). Rows keep what was said of them, so that
 //! a test asks the tables what arrived, how often, and what became of it.
 
-mod directory;
+mod accounts;
+mod announce;
+pub(super) mod directory;
 mod judge;
 mod server;
 
+pub use self::accounts::Account;
+pub use self::announce::{ColumnRule, Parent, Table};
+pub use self::server::Listen;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::directory::Rules;
 use self::judge::{Judge, quoted, run};
 use self::server::Server;
+use super::directory::Directory;
 use super::{Content, Error, RowRules};
 use crate::clock::Clock;
 use crate::sql::{self, Address, Postgres, connect_read_write};
 use crate::supervisor::{Pool, StopPolicy, Supervisor, sleep};
 
-/// A front-end table as the province announces it.
-#[derive(Clone, Debug, Default)]
-pub struct Table {
-    /// Its name.
-    pub name: String,
-    /// Its own columns and their types in SQL.
-    pub columns: Vec<(String, String)>,
-    /// The columns by which rows are told apart.
-    pub key: Vec<String>,
-    /// Where its rows have a parent.
-    pub parent: Option<Parent>,
-}
-
-/// A row stands only while its parent does.
-#[derive(Clone, Debug, Default)]
-pub struct Parent {
-    /// The columns of the child that name it.
-    pub columns: Vec<String>,
-    /// The parent's table.
-    pub table: String,
-    /// The parent's columns, in the same order.
-    pub key: Vec<String>,
-}
-
 /// What a province of tables is started with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FrontSettings {
     /// The standard's directory.
     pub standard: PathBuf,
@@ -61,6 +44,28 @@ pub struct FrontSettings {
     pub every: Option<Duration>,
     /// The province's own rules by table.
     pub rules: BTreeMap<String, RowRules>,
+    /// Where it listens for encrypted sessions; `None`: only on its unix socket.
+    pub listen: Option<Listen>,
+}
+
+/// What a province needs to play a standard.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Parts {
+    /// A platform that takes messages.
+    pub messages: bool,
+    /// A front database: the city writes rows into it, or reads down-link tables.
+    pub tables: bool,
+}
+
+impl Parts {
+    /// What a standard's directory speaks of.
+    pub fn of(standard: &Path) -> Result<Self, Error> {
+        let files = super::directory::files(standard)?;
+        let problems = |problems| Error::Standard { problems };
+        let messages = Directory::read(&files).map_err(problems)?.content_type != "tables";
+        let down = Rules::read(&files).map_err(problems)?.down;
+        Ok(Self { messages, tables: !messages || !down.is_empty() })
+    }
 }
 
 /// What the judge goes by; a script may change it.
@@ -111,18 +116,23 @@ impl Front {
             .run(move || -> Result<_, Error> {
                 let files = super::directory::files(&folder)?;
                 let rules = Rules::read(&files).map_err(|problems| Error::Standard { problems })?;
-                Ok((Server::start()?, rules))
+                Ok((Server::start(settings.listen.as_ref())?, rules))
             })
             .await?;
         let prefix = rules.names.prefix.clone();
+        // A standard of down-link tables alone takes no rows.
+        let takes_rows = !rules.names.own_key.is_empty();
+        let tables = if takes_rows { settings.tables } else { Vec::new() };
         let front = Self {
             server: Arc::new(server),
             office: Arc::new(Office { prefix, rules: Mutex::new(settings.rules) }),
             rules: Arc::new(rules),
-            tables: Arc::new(settings.tables),
+            tables: Arc::new(tables),
             pool,
         };
+        front.make_accounts().await?;
         front.make_tables().await?;
+        front.grant().await?;
         if let Some(every) = settings.every {
             let (judging, mut stop) = (front.clone(), supervisor.stop_signal());
             supervisor.spawn_passing("rehearsal judge", StopPolicy::Abort, async move {
@@ -142,6 +152,21 @@ impl Front {
     /// The channel's address.
     pub fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// How the city gets in: it reads everything and writes what waits to be judged.
+    pub fn city(&self) -> Account {
+        self.account(accounts::CITY)
+    }
+
+    /// How the province's own people get in: they write the down-link tables.
+    pub fn province(&self) -> Account {
+        self.account(accounts::PROVINCE)
+    }
+
+    fn account(&self, name: &str) -> Account {
+        let password_file = accounts::password_file(self.server.folder(), name);
+        Account { url: self.server.url_of(name), password_file }
     }
 
     /// The standard it plays, `id/version`.
@@ -273,16 +298,14 @@ impl Front {
             let statement = format!("CREATE SCHEMA {}", quoted(schema));
             run(&mut session, &statement).await.map_err(failed("make a schema"))?;
         }
-        for (name, columns) in &self.rules.down {
-            let columns: Vec<String> =
-                columns.iter().map(|(name, kind)| format!("{} {kind}", quoted(name))).collect();
-            let statement = format!("CREATE TABLE {} ({})", quoted(name), columns.join(", "));
+        for down in &self.rules.down {
+            let statement = down.made();
             run(&mut session, &statement).await.map_err(failed("make a down-link table"))?;
         }
         for table in self.tables.iter() {
             let mut columns = vec![
                 format!("{} varchar(36) PRIMARY KEY", quoted(&names.own_key)),
-                format!("{} bigserial", quoted(&names.upper_key)),
+                format!("{} bigint GENERATED ALWAYS AS IDENTITY", quoted(&names.upper_key)),
                 format!("{} varchar(2)", quoted(&names.validity)),
                 format!("{} text", quoted(&names.invalid_reason)),
                 format!("{} varchar(2)", quoted(&names.status)),
@@ -298,6 +321,26 @@ impl Front {
             run(&mut session, &statement).await.map_err(failed("make a table"))?;
         }
         Ok(())
+    }
+
+    async fn make_accounts(&self) -> Result<(), Error> {
+        let folder = self.server.folder().to_owned();
+        let made = self.pool.run(move || -> Result<_, Error> {
+            [accounts::CITY, accounts::PROVINCE]
+                .into_iter()
+                .map(|name| Ok((name, accounts::write_password(&folder, name)?)))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let passwords = made.await?;
+        let mut session = self.session().await?;
+        accounts::make(&mut session, &passwords).await.map_err(failed("make the accounts"))
+    }
+
+    async fn grant(&self) -> Result<(), Error> {
+        let mut session = self.session().await?;
+        accounts::grant(&mut session, &self.rules, &self.office, &self.tables)
+            .await
+            .map_err(failed("give the accounts their rights"))
     }
 
     async fn session(&self) -> Result<Postgres, Error> {

@@ -1,10 +1,13 @@
-//! A private PostgreSQL server: in a folder of its own, on a unix socket, gone at the end.
+//! A private PostgreSQL server: in a folder of its own, on a unix socket, gone at the end. Asked to,
+//! it also listens on an address, for encrypted sessions with a password and no others.
 //!
 //! The programs are those of Debian's packages. They refuse to run as root, so that as root they
 //! run as `postgres` or `nobody`, who then own the folder.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,11 +15,26 @@ use std::process::{Command, Stdio};
 use aws_lc_rs::rand;
 
 use crate::rehearsal::Error;
+use crate::rehearsal::certificates::Identity;
 
 /// Where Debian puts the programs of each version.
 const PROGRAMS: &str = "/usr/lib/postgresql";
-/// The server's own port; only the name of its socket tells it.
+/// The port of a server that does not listen; only the name of its socket tells it.
 const PORT: u16 = 5432;
+/// How often a free port is looked for: somebody else may take it first.
+const PORTS_TRIED: usize = 5;
+/// Who gets in how. The server's own people only through the socket, which nobody else can reach.
+const ENTRANCES: &str = "local all postgres trust\nlocal all all scram-sha-256\n\
+     hostssl all city all scram-sha-256\nhostssl all province all scram-sha-256\n";
+
+/// Where a server listens, and who it says it is.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// Port 0 is any free one.
+    pub address: SocketAddr,
+    /// Its certificate and key.
+    pub identity: Identity,
+}
 
 /// Who runs the programs, where we are root.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +49,9 @@ pub(super) struct Server {
     folder: PathBuf,
     programs: PathBuf,
     user: Option<User>,
+    /// The address it listens on, if any.
+    host: Option<IpAddr>,
+    port: u16,
 }
 
 fn failed(operation: &'static str, reason: impl ToString) -> Error {
@@ -39,27 +60,50 @@ fn failed(operation: &'static str, reason: impl ToString) -> Error {
 
 impl Server {
     /// Makes a database and starts a server on it. Blocking.
-    pub(super) fn start() -> Result<Self, Error> {
+    pub(super) fn start(listen: Option<&Listen>) -> Result<Self, Error> {
         let programs = programs()?;
         let folder = folder()?;
-        let server = Self { user: user(&folder)?, folder, programs };
-        if let Some(user) = server.user {
-            chown(&server.folder, Some(user.uid), Some(user.gid))
-                .map_err(|error| failed("own the folder", error))?;
-        }
+        let user = user(&folder)?;
+        let host = listen.map(|listen| listen.address.ip());
+        let mut server = Self { folder, programs, user, host, port: PORT };
+        server.own(&server.folder)?;
         let data = server.data();
         let initdb = ["-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"];
         server.run("initdb", &[&["-D", &data], &initdb[..]].concat())?;
-        server.begin()?;
-        Ok(server)
+        std::fs::write(Path::new(&data).join("pg_hba.conf"), ENTRANCES)
+            .map_err(|error| failed("say who gets in", error))?;
+        let Some(listen) = listen else {
+            server.begin()?;
+            return Ok(server);
+        };
+        server.keep("server.pem", &listen.identity.certificate)?;
+        server.keep("server.key", &listen.identity.key)?;
+        let wanted = listen.address.port();
+        let mut tries = if wanted == 0 { PORTS_TRIED } else { 1 };
+        loop {
+            server.port = if wanted == 0 { free_port(listen.address)? } else { wanted };
+            tries -= 1;
+            match server.begin() {
+                Err(_taken) if tries > 0 => {}
+                result => return result.map(|()| server),
+            }
+        }
     }
 
     /// Starts the server again after [`Server::halt`]; its data is as it was.
     pub(super) fn begin(&self) -> Result<(), Error> {
+        let folder = self.folder.display();
+        let listens = match self.host {
+            None => "-c listen_addresses=".to_owned(),
+            Some(host) => format!(
+                "-c listen_addresses={host} -c ssl=on -c ssl_cert_file={folder}/server.pem \
+                 -c ssl_key_file={folder}/server.key"
+            ),
+        };
         let options = format!(
-            "-c listen_addresses= -c port={PORT} -c unix_socket_directories={} -c fsync=off \
+            "{listens} -c port={} -c unix_socket_directories={folder} -c fsync=off \
              -c max_connections=40",
-            self.folder.display()
+            self.port
         );
         let log = self.folder.join("log");
         let (data, log) = (self.data(), log.display().to_string());
@@ -71,9 +115,43 @@ impl Server {
         self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"])
     }
 
-    /// How to connect.
+    /// How its own people connect.
     pub(super) fn url(&self) -> String {
-        format!("host={} user=postgres dbname=postgres", self.folder.display())
+        let (folder, port) = (self.folder.display(), self.port);
+        format!("host={folder} port={port} user=postgres dbname=postgres")
+    }
+
+    /// How an account connects: where the server listens, otherwise through the socket.
+    pub(super) fn url_of(&self, account: &str) -> String {
+        let port = self.port;
+        match self.host {
+            Some(host) => {
+                format!("postgres://{account}@{}/postgres", SocketAddr::new(host, port))
+            }
+            None => {
+                let folder = self.folder.display();
+                format!("host={folder} port={port} user={account} dbname=postgres")
+            }
+        }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A file that the server reads and nobody else does.
+    fn keep(&self, name: &str, text: &str) -> Result<(), Error> {
+        let path = self.folder.join(name);
+        let opened = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path);
+        let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|error| failed("keep a certificate", error))?;
+        self.own(&path)
+    }
+
+    /// Gives a path to whoever runs the programs.
+    fn own(&self, path: &Path) -> Result<(), Error> {
+        let Some(user) = self.user else { return Ok(()) };
+        chown(path, Some(user.uid), Some(user.gid)).map_err(|error| failed("own the folder", error))
     }
 
     fn data(&self) -> String {
@@ -99,6 +177,12 @@ impl Drop for Server {
         drop(self.halt());
         drop(std::fs::remove_dir_all(&self.folder));
     }
+}
+
+/// A port that nobody has at this moment.
+fn free_port(address: SocketAddr) -> Result<u16, Error> {
+    let listener = TcpListener::bind(address).and_then(|it| it.local_addr());
+    listener.map(|it| it.port()).map_err(|error| failed("find a free port", error))
 }
 
 /// A new folder that nobody else can look into.

@@ -5,4 +5,5 @@ mod canary;
 mod changeover;
 mod configuration;
 mod operators;
+mod rehearsal;
 mod standards;
