@@ -10,7 +10,7 @@ use std::time::Duration;
 use cascaded::clock::Clock;
 use cascaded::delivery::RejectKind;
 use cascaded::demo::standards_folder;
-use cascaded::ledger::{PassKind, Reject, RejectState};
+use cascaded::ledger::{PassKind, Reject, RejectState, Scope as HoldScope};
 use cascaded::rehearsal::{Front, FrontSettings, RowRules, Table as FrontTable};
 use cascaded::supervisor::{StopPolicy, Supervisor};
 use rusqlite::Connection;
@@ -341,6 +341,40 @@ fn a_front_database_that_is_away_loses_nothing() {
         scene.front.resume().await.unwrap();
         scene.daemon().wake();
         scene.daemon().settled().await;
+        scene.assert_equal(&[]).await;
+        scene.assert_nothing_twice().await;
+        scene.end().await;
+    });
+}
+
+#[test]
+fn a_table_that_is_missing_holds_its_dataset_alone_until_somebody_acts() {
+    run(async {
+        let scene = Scene::new(Wishes::default()).await;
+        scene.daemon().settled().await;
+        scene.front.act("ALTER TABLE people RENAME TO elsewhere").await.unwrap();
+        scene.sql(
+            "UPDATE people SET name = name || '改' WHERE id < 'p00050'; \
+             UPDATE visits SET note = '改' WHERE id < 'v00050'",
+        );
+        scene.daemon().resync("front", PassKind::Compare, false, None).await;
+        scene.daemon().wake();
+        let daemon = scene.daemon();
+        daemon
+            .wait_until("the dataset is held and the other goes on", || async {
+                let holds = daemon.ledger().holds().await.unwrap();
+                holds.iter().any(|hold| hold.code == "front-table-missing:people")
+                    && scene.count("visits", "note = '改' AND sjsczt = '1'").await == 50
+            })
+            .await;
+        let holds = daemon.ledger().holds().await.unwrap();
+        assert_eq!(holds.len(), 1, "{holds:?}");
+        assert_eq!(holds[0].scope, HoldScope::Subject("people".to_owned()));
+        assert_eq!(daemon.counts_on("front", "people").await.rejected(), 0);
+        scene.front.act("ALTER TABLE elsewhere RENAME TO people").await.unwrap();
+        daemon.app.foreman.reload().await.unwrap();
+        scene.daemon().settled().await;
+        assert!(daemon.ledger().holds().await.unwrap().is_empty());
         scene.assert_equal(&[]).await;
         scene.assert_nothing_twice().await;
         scene.end().await;
