@@ -16,6 +16,7 @@ mod local;
 mod rehearse;
 mod show;
 mod show_changeover;
+mod show_inbox;
 mod standard;
 mod table;
 mod text;

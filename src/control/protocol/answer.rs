@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::Request;
-use super::{CutOver, Listing, SupplyReport};
+use super::{CutOver, InboxEntry, InboxTable, Listing, SupplyReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
 
 /// Everything that can be answered.
@@ -20,6 +20,10 @@ pub enum Response {
     Links(Listing<Link>),
     /// To [`Request::Batches`].
     Batches(Listing<Batch>),
+    /// To [`Request::InboxList`].
+    Inbox(Listing<InboxTable>),
+    /// To [`Request::InboxShow`].
+    InboxLines(Listing<InboxEntry>),
     /// To [`Request::RejectsList`].
     Rejects(Listing<Reject>),
     /// To [`Request::RejectsShow`].
