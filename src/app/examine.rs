@@ -297,7 +297,9 @@ impl Spoken<'_> {
                 &code,
                 ["check network, proxy, certificates and address", "检查网络、代理、证书和地址"],
             ),
-            Outcome::Refused { code, .. } | Outcome::Unlisted { code } => {
+            Outcome::Refused { code, .. }
+            | Outcome::NoPlace { code }
+            | Outcome::Unlisted { code } => {
                 lacking(&code, ["compare the standard with the platform", "对照标准与省平台"])
             }
         }

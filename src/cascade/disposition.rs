@@ -20,6 +20,9 @@ pub enum Disposition {
     Split,
     /// This row or object is wrong and the next may be right: set it aside, tell its owner.
     Quarantine,
+    /// Everything of this dataset or object would fail the same way: stop there until an operator
+    /// acts.
+    HoldSubject,
     /// Everything through this operation would fail the same way: stop there until an operator
     /// acts.
     HoldOperation,
@@ -38,6 +41,7 @@ pub fn disposition(outcome: &Outcome, subject: &Subject, rows: u32, renewed: boo
             if rows > 1 { Disposition::Split } else { Disposition::Quarantine }
         }
         (Outcome::Unlisted { .. }, _) => Disposition::HoldOperation,
+        (Outcome::NoPlace { .. }, _) => Disposition::HoldSubject,
         (Outcome::Auth { .. }, _) if renewed => Disposition::HoldChannel,
         (Outcome::Auth { .. }, _) => Disposition::Renew,
         (Outcome::Refused { .. }, Subject::Rows { .. }) if rows > 1 => Disposition::Split,
@@ -58,6 +62,13 @@ mod tests {
         let rows = Subject::Rows { dataset: "d".to_owned(), action: Action::Upsert };
         assert_eq!(disposition(&refused, &rows, 2, false), Disposition::Split);
         assert_eq!(disposition(&refused, &rows, 1, false), Disposition::Quarantine);
+    }
+
+    #[test]
+    fn what_has_no_place_above_waits_alone_and_loses_nothing() {
+        let none = Outcome::NoPlace { code: "front-table-missing:t".to_owned() };
+        let rows = Subject::Rows { dataset: "d".to_owned(), action: Action::Upsert };
+        assert_eq!(disposition(&none, &rows, 500, false), Disposition::HoldSubject);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Each table is read in pages by date and key, from before where it stood by the standard's
 //! overlap, for rows may be committed late. Position and rows are one transaction, so a restart
-//! reads on and loses nothing; what is read again is known. The position never goes back.
+//! reads on and loses nothing; what is read again is known. The position never goes back. A row that
+//! has no date, though its standard demands one, is read by its key and told.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::stage::{Progress, Stage};
 use crate::ledger::Told;
 use crate::ledger::seal::Purpose;
 use crate::province::{DownPage, DownRow, Start};
+use crate::standard::Drift;
 use crate::standard::settings::InboxSettings;
 use crate::supervisor::{Heart, Signal};
 
@@ -31,6 +33,8 @@ pub struct Receive {
     channel: Arc<Channel>,
     /// Where the reading of a table goes on that was not at its end.
     open: BTreeMap<String, Start>,
+    /// The key of a row without a date after which the reading of a table goes on.
+    undated: BTreeMap<String, String>,
     failures: u32,
     /// The code of the last reading that failed, told once.
     trouble: Option<String>,
@@ -79,7 +83,14 @@ enum Read {
 impl Receive {
     /// The stage of a channel.
     pub fn new(crew: Crew, channel: Arc<Channel>) -> Self {
-        Self { crew, channel, open: BTreeMap::new(), failures: 0, trouble: None }
+        Self {
+            crew,
+            channel,
+            open: BTreeMap::new(),
+            undated: BTreeMap::new(),
+            failures: 0,
+            trouble: None,
+        }
     }
 
     async fn table(&mut self, inbox: &InboxSettings) -> Result<Read, Error> {
@@ -107,11 +118,46 @@ impl Receive {
             self.keep(inbox, page, stands.as_ref()).await?;
             match last {
                 Some((date, key)) if !is_last => from = Start::After(date, key),
-                Some(_) | None => return Ok(Read::All),
+                Some(_) | None => return self.undated(inbox).await,
             }
         }
         self.open.insert(inbox.table.clone(), from);
         Ok(Read::More)
+    }
+
+    /// Rows without a date, which no position can pass: all of them each time, a bounded part in a
+    /// step. They are kept like the others, and that there are some is told once for each.
+    async fn undated(&mut self, inbox: &InboxSettings) -> Result<Read, Error> {
+        let mut from = Start::Undated(self.undated.remove(&inbox.table));
+        for _ in 0..STEP_PAGES {
+            let asked = Box::pin(self.channel.client.down(inbox, &from, PAGE_ROWS));
+            let page = match self.crew.heart.outside(asked).await {
+                Ok(page) => page,
+                Err(code) => {
+                    self.silent(code);
+                    return Ok(Read::Nobody);
+                }
+            };
+            let is_last = page.rows.len() < PAGE_ROWS;
+            let last = page.rows.last().map(|row| row.key.clone());
+            if self.keep(inbox, page, None).await? > 0 {
+                let place = format!("{}.{}", inbox.table, inbox.date);
+                tracing::warn!(channel = %self.channel.id, place, "rows without a date were read");
+                self.crew.drifted(&self.channel, "inbox", &[Drift::MissingPath(place)]).await?;
+            }
+            match last {
+                Some(key) if !is_last => {
+                    self.undated.insert(inbox.table.clone(), key.clone());
+                    from = Start::Undated(Some(key));
+                }
+                Some(_) | None => {
+                    self.undated.remove(&inbox.table);
+                    return Ok(Read::All);
+                }
+            }
+        }
+        // More than a step may read: the next looking goes on from here.
+        Ok(Read::All)
     }
 
     /// One page into the ledger, with where the reading stands.
@@ -120,13 +166,14 @@ impl Receive {
         inbox: &InboxSettings,
         page: DownPage,
         stands: Option<&(String, String)>,
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
         let told: Vec<Told> =
             page.rows.iter().map(|row| self.told(inbox, row)).collect::<Result<_, Error>>()?;
         let position = stands.map(|stands| self.sealed_position(inbox, stands)).transpose()?;
         let (channel, source) = (self.channel.id.clone(), inbox.table.clone());
-        self.crew.ledger.inbox_taken(channel, source, told, position).await?;
-        self.crew.drifted(&self.channel, "inbox", &page.drift).await
+        let new = self.crew.ledger.inbox_taken(channel, source, told, position).await?;
+        self.crew.drifted(&self.channel, "inbox", &page.drift).await?;
+        Ok(new)
     }
 
     fn told(&self, inbox: &InboxSettings, row: &DownRow) -> Result<Told, Error> {

@@ -164,6 +164,7 @@ impl Settle {
             | Outcome::Retry { .. }
             | Outcome::Auth { .. }
             | Outcome::Unknown { .. }
+            | Outcome::NoPlace { .. }
             | Outcome::Unlisted { .. }) => Ended::Unknown {
                 code: outcome_code(&outcome),
                 at: self.crew.after(self.backoff(waiting)),

@@ -273,6 +273,7 @@ impl Submit {
                 | Outcome::Refused { .. }
                 | Outcome::Auth { .. }
                 | Outcome::Unknown { .. }
+                | Outcome::NoPlace { .. }
                 | Outcome::Unlisted { .. } => Duration::ZERO,
             };
             let spread = batch.id.0.first().copied().unwrap_or_default();
@@ -296,6 +297,9 @@ impl Submit {
             }
             Disposition::HoldOperation => {
                 Ended::Held { code, scope: HoldScope::Operation(batch.operation.clone()) }
+            }
+            Disposition::HoldSubject => {
+                Ended::Held { code, scope: HoldScope::Subject(batch.subject.name()) }
             }
             Disposition::HoldChannel => Ended::Held { code, scope: HoldScope::Channel },
             Disposition::Split => return self.split(batch, parcel, code).await,
@@ -463,6 +467,7 @@ pub(super) fn taken(outcome: &Outcome) -> Ended {
         | Outcome::Retry { .. }
         | Outcome::Auth { .. }
         | Outcome::Unknown { .. }
+        | Outcome::NoPlace { .. }
         | Outcome::Unlisted { .. } => {
             Ended::Taken { receipt: None, upper_id: None, adopted: false }
         }
@@ -477,6 +482,7 @@ pub(super) fn outcome_word(outcome: &Outcome) -> &'static str {
         Outcome::Retry { .. } => "retry",
         Outcome::Auth { .. } => "auth",
         Outcome::Unknown { .. } => "unknown",
+        Outcome::NoPlace { .. } => "nowhere",
         Outcome::Unlisted { .. } => "unlisted",
     }
 }
@@ -489,6 +495,7 @@ pub(super) fn outcome_code(outcome: &Outcome) -> String {
         | Outcome::Retry { code, .. }
         | Outcome::Auth { code }
         | Outcome::Unknown { code }
+        | Outcome::NoPlace { code }
         | Outcome::Unlisted { code } => code.clone(),
     }
 }

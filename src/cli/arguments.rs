@@ -62,6 +62,9 @@ pub enum Command {
     Links(Links),
     /// Batches (批次).
     Batches(Batches),
+    /// What the province wrote into its down-link tables (下行收件).
+    #[command(subcommand)]
+    Inbox(Inbox),
     /// Rows that were set aside, and why (拦截与退回).
     #[command(subcommand)]
     Rejects(Rejects),
@@ -291,6 +294,31 @@ pub struct Resync {
     /// Waits until the job has ended.
     #[arg(long)]
     pub wait: bool,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// `inbox …`.
+#[derive(Debug, Subcommand)]
+pub enum Inbox {
+    /// Counts what waits, by table and letter (汇总).
+    List(InboxFilter),
+    /// Lists the lines, without content (逐条).
+    Show(InboxFilter),
+}
+
+/// Which lines of the inbox.
+#[derive(Args, Debug)]
+pub struct InboxFilter {
+    /// Only this table's.
+    pub table: Option<String>,
+    /// Only this channel's.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Which page.
+    #[command(flatten)]
+    pub page: Page,
     /// How to answer.
     #[command(flatten)]
     pub format: Format,

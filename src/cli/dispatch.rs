@@ -7,12 +7,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::control::protocol::{
-    Activate, BatchQuery, DatasetQuery, Extent, Failure, Job, JobName, JobQuery, LedgerBackup,
-    LinkQuery, MAX_PAGE, Paging, Reconcile, RejectAct, RejectExport, RejectOriginal, RejectQuery,
-    RejectReplay, Request, Response, Resync, Rollback, Shadow, ShadowAct, ShadowOnce, StandardName,
+    Activate, BatchQuery, DatasetQuery, Extent, Failure, InboxQuery, Job, JobName, JobQuery,
+    LedgerBackup, LinkQuery, MAX_PAGE, Paging, Reconcile, RejectAct, RejectExport, RejectOriginal,
+    RejectQuery, RejectReplay, Request, Response, Resync, Rollback, Shadow, ShadowAct, ShadowOnce,
+    StandardName,
 };
 
-use super::arguments::{self, Arguments, Command, Jobs, Ledger, RejectFilter, Rejects, Standard};
+use super::arguments::{
+    self, Arguments, Command, Inbox, InboxFilter, Jobs, Ledger, RejectFilter, Rejects, Standard,
+};
 use super::client::ask;
 use super::text::Message;
 use super::{Console, Exit, Local, Trouble, changeover, doctor, judge};
@@ -62,6 +65,7 @@ pub(super) fn dispatch(
         | Command::Datasets(_)
         | Command::Links(_)
         | Command::Batches(_)
+        | Command::Inbox(_)
         | Command::Rejects(_)
         | Command::Resync(_)
         | Command::Jobs(_)
@@ -134,6 +138,7 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
             };
             (Request::Batches(query), it.format.json)
         }
+        Command::Inbox(it) => inbox(it),
         Command::Rejects(it) => return rejects(it),
         Command::Resync(it) => (Request::Resync(resync(it)?), it.format.json),
         Command::Jobs(it) => jobs(it),
@@ -220,6 +225,18 @@ fn rejects(command: &Rejects) -> Result<Option<(Request, bool)>, Trouble> {
         }
         Rejects::Export { .. } => return Ok(None),
     }))
+}
+
+fn inbox(command: &Inbox) -> (Request, bool) {
+    let query = |it: &InboxFilter| InboxQuery {
+        channel: it.channel.clone(),
+        table: it.table.clone(),
+        paging: paging(&it.page),
+    };
+    match command {
+        Inbox::List(it) => (Request::InboxList(query(it)), it.format.json),
+        Inbox::Show(it) => (Request::InboxShow(query(it)), it.format.json),
+    }
 }
 
 fn jobs(command: &Jobs) -> (Request, bool) {

@@ -18,6 +18,7 @@ mod rehearse;
 mod score;
 mod show;
 mod show_changeover;
+mod show_inbox;
 mod show_score;
 mod show_shadow;
 mod standard;

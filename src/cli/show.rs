@@ -54,7 +54,7 @@ impl View {
         table(&head, rows, numbers)
     }
 
-    fn listing<T>(
+    pub(super) fn listing<T>(
         &self,
         listing: &Listing<T>,
         head: &[Message],
@@ -77,6 +77,8 @@ impl View {
             Response::Datasets(it) => self.datasets(it),
             Response::Links(it) => self.links(it),
             Response::Batches(it) => self.batches(it),
+            Response::Inbox(it) => self.inbox(it),
+            Response::InboxLines(it) => self.inbox_lines(it),
             Response::Rejects(it) => self.rejects(it),
             Response::Reject(it) => self.original(it),
             Response::Originals(it) => it.entries.iter().map(|it| self.original(it)).collect(),

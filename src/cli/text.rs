@@ -140,6 +140,12 @@ messages! {
     Finding, "问题", "finding";
     Job, "任务", "job";
     What, "事项", "what";
+    InboxTable, "下行表", "table";
+    InboxAction, "操作", "letter";
+    InboxWaiting, "待处理", "waiting";
+    InboxUndated, "无时间", "undated";
+    InboxNewest, "操作时间", "operated";
+    InboxReceived, "读入", "read";
     Done, "已完成", "done";
     Asked, "提出", "asked";
     By, "提出人", "by";

@@ -91,6 +91,12 @@ pub enum Outcome {
         /// A word of ours such as `timed-out`.
         code: String,
     },
+    /// Where it should go is not there, or not open to us: everything about this dataset or object
+    /// would meet the same, and nothing else on the channel.
+    NoPlace {
+        /// A word of ours and what is missing, such as `front-table-missing:NAME`.
+        code: String,
+    },
     /// A code in no list of the standard: the operation is held on this channel, nothing is
     /// rejected by it, and drift is raised.
     Unlisted {

@@ -4,7 +4,8 @@
 //! changes nothing; a row that was changed again within the same instant replaces what was said
 //! of that instant. Keys are keyed digests, bodies and positions are sealed.
 
-use rusqlite::{OptionalExtension, params};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Error, Ledger, Result, stored};
 use crate::delivery::ChannelId;
@@ -54,7 +55,117 @@ pub struct InboxCount {
     pub waiting: u64,
 }
 
+/// What one table told with one letter.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InboxSum {
+    /// On which channel.
+    pub channel: ChannelId,
+    /// The table.
+    pub source: String,
+    /// What the province did, as said.
+    pub action: String,
+    /// Lines that nobody has handled.
+    pub waiting: u64,
+    /// Those of them without a date.
+    pub undated: u64,
+    /// The newest date, as said.
+    pub newest: Option<String>,
+    /// When the last of them was read.
+    pub received: Option<Timestamp>,
+}
+
+/// A line without its content.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InboxSight {
+    /// Its number.
+    pub number: u64,
+    /// On which channel.
+    pub channel: ChannelId,
+    /// The table.
+    pub source: String,
+    /// Keyed digest of the row's key.
+    pub key: String,
+    /// When the province touched it, as said; empty where it did not say.
+    pub operated: String,
+    /// What the province did, as said.
+    pub action: String,
+    /// When it was read.
+    pub received: Timestamp,
+}
+
 impl Ledger {
+    /// What waits in the inbox of every channel, by table and letter.
+    pub async fn inbox_sums(&self) -> Result<Vec<InboxSum>> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT channel, source, action, count(*), sum(operated = ''),
+                            max(nullif(operated, '')), max(received)
+                     FROM inbox WHERE handled_at IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+                )
+                .map_err(Error::engine("sum up the inbox"))?;
+            let rows = statement.query_map([], |row| {
+                let number = |at| Ok::<_, rusqlite::Error>(row.get::<_, i64>(at)?.cast_unsigned());
+                Ok(InboxSum {
+                    channel: ChannelId::from(row.get::<_, String>(0)?),
+                    source: row.get(1)?,
+                    action: row.get(2)?,
+                    waiting: number(3)?,
+                    undated: number(4)?,
+                    newest: row.get(5)?,
+                    received: Some(moment(row, 6)?),
+                })
+            });
+            let sums = rows.and_then(Iterator::collect);
+            sums.map_err(Error::engine("sum up the inbox"))
+        })
+        .await
+    }
+
+    /// Lines with higher numbers than `after`, in their order, and how many there are in all.
+    pub async fn inbox_page(
+        &self,
+        channel: Option<ChannelId>,
+        source: Option<String>,
+        after: u64,
+        limit: u32,
+    ) -> Result<(Vec<InboxSight>, u64)> {
+        self.read(move |connection| {
+            let channel = channel.as_ref().map(ChannelId::as_str);
+            let told = |error| Error::engine("list the inbox")(error);
+            let total: i64 = connection
+                .query_row(
+                    "SELECT count(*) FROM inbox WHERE handled_at IS NULL
+                     AND (?1 IS NULL OR channel = ?1) AND (?2 IS NULL OR source = ?2)",
+                    params![channel, source],
+                    |row| row.get(0),
+                )
+                .map_err(told)?;
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT id, channel, source, key, operated, action, received FROM inbox
+                     WHERE handled_at IS NULL AND (?1 IS NULL OR channel = ?1)
+                     AND (?2 IS NULL OR source = ?2) AND id > ?3 ORDER BY id LIMIT ?4",
+                )
+                .map_err(told)?;
+            let with = params![channel, source, after.cast_signed(), limit];
+            let lines = statement.query_map(with, |row| {
+                Ok(InboxSight {
+                    number: row.get::<_, i64>(0)?.cast_unsigned(),
+                    channel: ChannelId::from(row.get::<_, String>(1)?),
+                    source: row.get(2)?,
+                    key: row.get(3)?,
+                    operated: row.get(4)?,
+                    action: row.get(5)?,
+                    received: moment(row, 6)?,
+                })
+            });
+            let lines = lines.and_then(Iterator::collect).map_err(told)?;
+            Ok((lines, total.cast_unsigned()))
+        })
+        .await
+    }
+
     /// A page of a table was read; the position moves in the same transaction. Gives how many lines
     /// are new or say something else than before.
     pub async fn inbox_taken(
@@ -174,4 +285,11 @@ impl Ledger {
         })
         .await
     }
+}
+
+/// A stored instant of a row.
+fn moment(row: &Row<'_>, at: usize) -> rusqlite::Result<Timestamp> {
+    let stored: i64 = row.get(at)?;
+    Timestamp::from_millisecond(stored)
+        .map_err(|_out_of_range| rusqlite::Error::IntegralValueOutOfRange(at, stored))
 }

@@ -70,7 +70,7 @@ pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, Overdue, UNREA
 pub use history::{Act, Actor};
 pub use holds::{Drift, Hold, MOST_DRIFT, Scope};
 pub use identity::Identity;
-pub use inbox::{InboxCount, InboxLine, Told};
+pub use inbox::{InboxCount, InboxLine, InboxSight, InboxSum, Told};
 pub use inspect::{Report, verify_folder};
 pub use jobs::{Job, JobState, Resync};
 pub use lists::{BatchQuery, CatalogueRequest, Late, LateLinks, RejectQuery};

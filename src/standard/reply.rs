@@ -359,6 +359,7 @@ impl Reply {
                 | Outcome::Retry { .. }
                 | Outcome::Auth { .. }
                 | Outcome::Unknown { .. }
+                | Outcome::NoPlace { .. }
                 | Outcome::Unlisted { .. },
                 _,
             ) => {}

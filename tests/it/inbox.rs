@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cascaded::clock::Clock;
+use cascaded::control::protocol::{InboxQuery, Paging, Request, Response};
+use cascaded::control::{Handler as _, Peer};
 use cascaded::delivery::ChannelId;
 use cascaded::demo::standards_folder;
 use cascaded::ledger::InboxLine;
@@ -235,6 +237,62 @@ fn changes_deletions_and_late_commits_are_told_and_nothing_twice() {
             .await;
         let counts = daemon.ledger().inbox_counts(ChannelId::from(CHANNEL)).await.unwrap();
         assert_eq!((counts.len(), counts[0].waiting), (1, 6));
+        scene.end().await;
+    });
+}
+
+const PEER: Peer = Peer { uid: 0, gid: 0, pid: None };
+
+#[test]
+fn rows_without_a_date_are_kept_and_told_and_the_inbox_is_listed_without_content() {
+    run(async {
+        let scene = Scene::new().await;
+        let table = "catalog_category";
+        // More than a page of them, beside one that keeps to the rule.
+        scene
+            .act(
+                "ALTER TABLE catalog_category ALTER operate_date DROP NOT NULL; \
+                 INSERT INTO catalog_category (group_id, group_name, operate_date, operate_type) \
+                 VALUES ('g1', '一', '2026-03-02 08:00:00', 'I'); \
+                 INSERT INTO catalog_category (group_id, group_name, operate_type) \
+                 SELECT 'n' || n, '王五', 'U' FROM generate_series(1, 450) n",
+            )
+            .await;
+        scene.told(table, 451).await;
+        let drift = scene.daemon().ledger().drift().await.unwrap();
+        let told = drift.iter().find(|it| it.detail == "catalog_category.operate_date");
+        assert_eq!(told.map(|it| it.kind.as_str()), Some("reply-missing"), "{drift:?}");
+        // Read again and again they are the same lines.
+        scene.act("UPDATE catalog_category SET operate_date = now() WHERE group_id = 'n7'").await;
+        scene.told(table, 452).await;
+        let office = scene.daemon().app.office(None);
+        let query = InboxQuery { table: Some(table.to_owned()), ..InboxQuery::default() };
+        let answer = office.handle(Request::InboxList(query.clone()), PEER).await;
+        let Response::Inbox(list) = answer else { panic!("{answer:?}") };
+        let counts: Vec<_> =
+            list.entries.iter().map(|it| (it.action.as_str(), it.waiting, it.undated)).collect();
+        assert_eq!(counts, [("I", 1, 0), ("U", 451, 450)]);
+        assert_eq!(list.entries[0].newest.as_deref(), Some("2026-03-02 08:00:00"));
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let paging = Paging { after, limit: 200 };
+            let page = InboxQuery { paging, ..query.clone() };
+            let answer = office.handle(Request::InboxShow(page), PEER).await;
+            let Response::InboxLines(lines) = answer else { panic!("{answer:?}") };
+            assert_eq!(lines.total, 452);
+            let text = serde_json::to_string(&lines).unwrap();
+            assert!(!text.contains("王五") && !text.contains("\"n7\""), "content is listed");
+            seen.extend(lines.entries.into_iter().map(|line| line.number));
+            after = lines.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), 452);
+        assert!(seen.is_sorted());
+        let wrong = InboxQuery { channel: Some("nowhere".to_owned()), ..InboxQuery::default() };
+        let answer = office.handle(Request::InboxList(wrong), PEER).await;
+        assert!(matches!(answer, Response::Failed(it) if it.what.contains("nowhere")));
         scene.end().await;
     });
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,15 +11,16 @@ use std::time::Duration;
 use cascaded::clock::Clock;
 use cascaded::delivery::RejectKind;
 use cascaded::demo::standards_folder;
-use cascaded::ledger::{PassKind, Reject, RejectState};
+use cascaded::ledger::{PassKind, Reject, RejectState, Scope as HoldScope};
 use cascaded::rehearsal::{Front, FrontSettings, RowRules, Table as FrontTable};
-use cascaded::supervisor::{StopPolicy, Supervisor};
+use cascaded::supervisor::{StopPolicy, Supervisor, sleep};
 use rusqlite::Connection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::support::daemon::{PACE, TestCity, TestDaemon, assert_content, run};
 use crate::support::plain::{CITY, Table, people, settings, visits, write_catalogue, write_city};
+use crate::support::process::PROGRAM;
 
 const ROWS: u32 = 300;
 /// Nobody looks by itself during a test.
@@ -341,6 +343,89 @@ fn a_front_database_that_is_away_loses_nothing() {
         scene.front.resume().await.unwrap();
         scene.daemon().wake();
         scene.daemon().settled().await;
+        scene.assert_equal(&[]).await;
+        scene.assert_nothing_twice().await;
+        scene.end().await;
+    });
+}
+
+/// The real program, killed as soon as something new stands above: mostly between the end of its
+/// transaction and the line in its ledger.
+#[test]
+fn killed_when_something_new_stands_above_it_loses_nothing_and_doubles_nothing() {
+    run(async {
+        let mut scene = Scene::new(Wishes::default()).await;
+        scene.daemon().settled().await;
+        scene.daemon.take().unwrap().stop().await;
+        // Looks by itself, for nobody else does.
+        let file = scene.city.configuration_file();
+        let text = std::fs::read_to_string(file).unwrap();
+        std::fs::write(file, text.replace("poll = \"1h\"", "poll = \"1s\"")).unwrap();
+        for round in 0..6 {
+            scene.sql(&format!("UPDATE people SET name = '改{round}' WHERE id LIKE 'p%{round}'"));
+            // What is new: a row, or a verdict.
+            let new = if round % 2 == 0 { "true" } else { "sjsczt <> '0'" };
+            let before = scene.count("people", new).await;
+            let mut child = Command::new(PROGRAM)
+                .args(["run", "--config"])
+                .arg(scene.city.configuration_file())
+                .env("RUST_LOG", "error")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut looks = 0;
+            while scene.count("people", new).await == before {
+                looks += 1;
+                assert!(looks < 3_000, "round {round}: nothing new stands above");
+                assert!(child.try_wait().unwrap().is_none(), "round {round}: it ended by itself");
+                sleep(&scene.clock, Duration::from_millis(2)).await;
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        scene.daemon = Some(TestDaemon::start(scene.city.configuration(), &scene.clock).await);
+        scene.daemon().settled().await;
+        scene.compared().await;
+        scene.assert_equal(&[]).await;
+        scene.assert_nothing_twice().await;
+        // Each of the six changes took its 30 rows back once and wrote them anew once.
+        let corrected = scene.count("people", "sjwxyy = '数据更正'").await;
+        assert_eq!(corrected, 180);
+        assert_eq!(scene.count("people", "true").await, i64::from(ROWS) + 2 * corrected);
+        scene.end().await;
+    });
+}
+
+#[test]
+fn a_table_that_is_missing_holds_its_dataset_alone_until_somebody_acts() {
+    run(async {
+        let scene = Scene::new(Wishes::default()).await;
+        scene.daemon().settled().await;
+        scene.front.act("ALTER TABLE people RENAME TO elsewhere").await.unwrap();
+        scene.sql(
+            "UPDATE people SET name = name || '改' WHERE id < 'p00050'; \
+             UPDATE visits SET note = '改' WHERE id < 'v00050'",
+        );
+        scene.daemon().resync("front", PassKind::Compare, false, None).await;
+        scene.daemon().wake();
+        let daemon = scene.daemon();
+        daemon
+            .wait_until("the dataset is held and the other goes on", || async {
+                let holds = daemon.ledger().holds().await.unwrap();
+                holds.iter().any(|hold| hold.code == "front-table-missing:people")
+                    && scene.count("visits", "note = '改' AND sjsczt = '1'").await == 50
+            })
+            .await;
+        let holds = daemon.ledger().holds().await.unwrap();
+        assert_eq!(holds.len(), 1, "{holds:?}");
+        assert_eq!(holds[0].scope, HoldScope::Subject("people".to_owned()));
+        assert_eq!(daemon.counts_on("front", "people").await.rejected(), 0);
+        scene.front.act("ALTER TABLE elsewhere RENAME TO people").await.unwrap();
+        daemon.app.foreman.reload().await.unwrap();
+        scene.daemon().settled().await;
+        assert!(daemon.ledger().holds().await.unwrap().is_empty());
         scene.assert_equal(&[]).await;
         scene.assert_nothing_twice().await;
         scene.end().await;

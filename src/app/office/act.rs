@@ -74,6 +74,8 @@ fn detail(request: &Request) -> String {
         | Request::Datasets(_)
         | Request::Links(_)
         | Request::Batches(_)
+        | Request::InboxList(_)
+        | Request::InboxShow(_)
         | Request::RejectsList(_)
         | Request::JobsList(_)
         | Request::JobsShow(_)

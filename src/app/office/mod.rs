@@ -12,6 +12,7 @@ mod act;
 mod attention;
 mod changeover;
 mod cutover;
+mod inbox;
 mod list;
 mod look;
 mod original;
@@ -210,6 +211,8 @@ impl Office {
             Request::Datasets(query) => Response::Datasets(self.datasets(&query).await?),
             Request::Links(query) => Response::Links(self.links(&query).await?),
             Request::Batches(query) => Response::Batches(self.batches(&query).await?),
+            Request::InboxList(query) => Response::Inbox(self.inbox(&query).await?),
+            Request::InboxShow(query) => Response::InboxLines(self.inbox_lines(&query).await?),
             Request::RejectsList(query) => Response::Rejects(self.rejects(&query).await?),
             Request::RejectsShow(act) => {
                 Response::Reject(Box::new(self.original(act.reject, peer).await?))

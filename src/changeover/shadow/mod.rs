@@ -60,8 +60,9 @@ fn judged(outcome: &Outcome) -> (&'static str, String) {
         Outcome::Exists { code, .. } => (word::EXISTS, code.clone()),
         Outcome::Refused { code, .. } => (word::REFUSED, code.clone()),
         Outcome::Unlisted { code } => (word::UNLISTED, code.clone()),
-        Outcome::Retry { code, .. } | Outcome::Auth { code } | Outcome::Unknown { code } => {
-            (word::UNDECIDED, code.clone())
-        }
+        Outcome::Retry { code, .. }
+        | Outcome::Auth { code }
+        | Outcome::NoPlace { code }
+        | Outcome::Unknown { code } => (word::UNDECIDED, code.clone()),
     }
 }

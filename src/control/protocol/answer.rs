@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::Request;
-use super::{CutOver, DriftLine, Listing, SupplyReport};
+use super::{CutOver, DriftLine, InboxEntry, InboxTable, Listing, SupplyReport};
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
 
@@ -21,6 +21,10 @@ pub enum Response {
     Links(Listing<Link>),
     /// To [`Request::Batches`].
     Batches(Listing<Batch>),
+    /// To [`Request::InboxList`].
+    Inbox(Listing<InboxTable>),
+    /// To [`Request::InboxShow`].
+    InboxLines(Listing<InboxEntry>),
     /// To [`Request::RejectsList`].
     Rejects(Listing<Reject>),
     /// To [`Request::RejectsShow`].

@@ -7,6 +7,7 @@
 
 mod answer;
 mod changeover;
+mod inbox;
 
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job,
@@ -18,6 +19,8 @@ pub use changeover::{
     Activate, CutOver, DriftLine, Rollback, Shadow, ShadowAct, ShadowOnce, StandardCheck,
     StandardPair, Supply, SupplyReport, Trial, WantedQuery,
 };
+
+pub use inbox::{InboxEntry, InboxQuery, InboxTable};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -69,6 +72,10 @@ pub enum Request {
     Links(LinkQuery),
     /// Batches.
     Batches(BatchQuery),
+    /// What the province told by itself, counted.
+    InboxList(InboxQuery),
+    /// The same line by line, without content.
+    InboxShow(InboxQuery),
     /// Rejects, without content.
     RejectsList(RejectQuery),
     /// One reject with its original: a recorded act.
@@ -125,6 +132,8 @@ impl Request {
             Self::Datasets(_) => "datasets",
             Self::Links(_) => "links",
             Self::Batches(_) => "batches",
+            Self::InboxList(_) => "inbox_list",
+            Self::InboxShow(_) => "inbox_show",
             Self::RejectsList(_) => "rejects_list",
             Self::RejectsShow(_) => "rejects_show",
             Self::RejectsExport(_) => "rejects_export",
@@ -171,6 +180,8 @@ impl Request {
             | Self::Datasets(_)
             | Self::Links(_)
             | Self::Batches(_)
+            | Self::InboxList(_)
+            | Self::InboxShow(_)
             | Self::RejectsList(_)
             | Self::JobsList(_)
             | Self::JobsShow(_)

@@ -32,6 +32,8 @@ pub enum Start {
     Date(String),
     /// After the row with this date and key.
     After(String, String),
+    /// Rows that have no date, though the standard demands one: after the row with this key.
+    Undated(Option<String>),
 }
 
 impl std::fmt::Debug for Start {
@@ -41,6 +43,7 @@ impl std::fmt::Debug for Start {
             Self::Beginning => "Beginning",
             Self::Date(_) => "Date(***)",
             Self::After(..) => "After(***)",
+            Self::Undated(_) => "Undated(***)",
         })
     }
 }
@@ -245,6 +248,11 @@ fn select(inbox: &InboxSettings, from: &Start, rows: usize) -> (String, Option<S
                 (inbox.key.as_str(), last.as_str()),
             ]);
             (format!("(o.{date}, o.{key}) > (p.{date}, p.{key})"), Some(start))
+        }
+        Start::Undated(None) => (format!("o.{date} IS NULL"), None),
+        Start::Undated(Some(last)) => {
+            let start = BTreeMap::from([(inbox.key.as_str(), last.as_str())]);
+            (format!("o.{date} IS NULL AND o.{key} > p.{key}"), Some(start))
         }
     };
     let start = start.map(|start| serde_json::to_string(&start).unwrap_or_default());

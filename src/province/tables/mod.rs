@@ -128,6 +128,12 @@ impl Front {
             Err(_unreadable) => return replied(Err(Stop::Unreadable), None),
         };
         let placed = self.within(self.write(&load, about.operation)).await;
+        if let Err(Stop::Undone(error)) = &placed
+            && let Some(code) = no_place(error, &load.table)
+        {
+            let outcome = Outcome::NoPlace { code: code.clone() };
+            return Reply::answered(outcome, &code, sent);
+        }
         replied(placed.map(|receipt| accepted(Some(receipt))), sent)
     }
 
@@ -341,6 +347,18 @@ fn replied(found: Result<Outcomes, Stop>, sent: Option<DigestSha256>) -> Reply {
     }
 }
 
+/// Rows of this table have no place above until somebody makes one: the code, and the table.
+fn no_place(error: &sql::Error, table: &str) -> Option<String> {
+    let sql::Error::Server { code, .. } = error else { return None };
+    let what = match code.as_str() {
+        "42P01" | "3F000" => "front-table-missing",
+        "42703" => "front-column-missing",
+        "42501" => "front-table-forbidden",
+        _ => return None,
+    };
+    Some(format!("{what}:{table}"))
+}
+
 /// What it means that the database did not do it. The classes are SQL's own (ISO 9075).
 fn undone(error: &sql::Error) -> Reply {
     let code = match error {
@@ -362,7 +380,7 @@ fn undone(error: &sql::Error) -> Reply {
         "21" | "22" | "23" => Outcome::Refused { code: named.clone(), message: String::new() },
         // Who we are.
         "28" => Outcome::Auth { code: named.clone() },
-        // The world: busy, full, stopping, a table that is not there yet.
+        // The world: busy, full, stopping; a table that cannot be asked is asked again.
         _ => Outcome::Retry { code: named.clone(), after: None },
     };
     Reply::answered(outcome, &named, None)

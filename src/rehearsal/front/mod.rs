@@ -178,11 +178,21 @@ impl Front {
     pub async fn judge(&self) -> Result<u64, Error> {
         let mut session = self.session().await?;
         let judge = Judge { rules: &self.rules, office: &self.office };
-        let mut judged = 0;
+        let (mut judged, mut first) = (0, None);
         for table in self.tables.iter() {
-            judged += judge.judge(&mut session, table).await.map_err(failed("judge rows"))?;
+            match judge.judge(&mut session, table).await {
+                Ok(count) => judged += count,
+                Err(error) => {
+                    // One table's trouble stops no other's.
+                    run(&mut session, "ROLLBACK").await.map_err(failed("judge rows"))?;
+                    first.get_or_insert(error);
+                }
+            }
         }
-        Ok(judged)
+        match first {
+            None => Ok(judged),
+            Some(error) => Err(failed("judge rows")(error)),
+        }
     }
 
     /// Other rules for a table from now on.

@@ -59,19 +59,22 @@ pub enum AttemptOutcome {
     Auth,
     /// Nobody knows whether it arrived.
     Unknown,
+    /// Where it should go is not there.
+    NoPlace,
     /// Answered with a code that its standard does not list.
     Unlisted,
 }
 
 impl AttemptOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Accepted,
         Self::Exists,
         Self::Refused,
         Self::Retry,
         Self::Auth,
         Self::Unknown,
+        Self::NoPlace,
         Self::Unlisted,
     ];
 
@@ -84,6 +87,7 @@ impl AttemptOutcome {
             Self::Retry => "retry",
             Self::Auth => "auth",
             Self::Unknown => "unknown",
+            Self::NoPlace => "nowhere",
             Self::Unlisted => "unlisted",
         }
     }

@@ -148,6 +148,7 @@ pub(super) fn said(reply: &Reply) -> String {
         | Outcome::Refused { .. }
         | Outcome::Retry { .. }
         | Outcome::Unknown { .. }
+        | Outcome::NoPlace { .. }
         | Outcome::Unlisted { .. } => format!("{:?}", reply.reading),
     }
 }
