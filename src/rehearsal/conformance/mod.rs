@@ -217,7 +217,7 @@ async fn messages(
         given: trial.values,
         ..words::City::default()
     };
-    let mut client = client::Client::new(target)?;
+    let mut client = client::Client::new(target, city.credentials.clone())?;
     let first = words::City { nonce: format!("ct{:08x}", trial.seed), ..city.clone() };
     client.admit(directory, &first).await.map_err(|problem| Error::Admission { problem })?;
     let mut exam = exam::Exam::new(directory, client, city, (clock.clone(), trial.seed), progress);
