@@ -65,7 +65,7 @@ pub struct StandardShadow {
     #[arg(long, conflicts_with = "once")]
     pub stop: bool,
     /// Rows go, too, every cell masked.
-    #[arg(long, requires = "start")]
+    #[arg(long, requires = "start", conflicts_with_all = ["stop", "once"])]
     pub with_rows: bool,
     /// Sends one operation alone and shows what was said, without secrets: entry.register.
     #[arg(long, value_name = "OPERATION")]
@@ -210,6 +210,7 @@ mod tests {
             "--stop --once a.b",
             "--with-rows",
             "--stop --with-rows",
+            "--once a.b --with-rows",
             "--object x",
             "--url https://h",
             "--start https://h",
