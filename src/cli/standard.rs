@@ -186,3 +186,35 @@ fn period(text: &str) -> Result<u64, String> {
     let possible = 60..=366 * 86_400;
     seconds.filter(|it| possible.contains(it)).ok_or_else(|| "write 90m, 12h, 7d or 2w".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::super::arguments::Arguments;
+
+    #[test]
+    fn a_shadow_run_begins_ends_or_is_one_operation_and_no_address_is_typed() {
+        let parse = |rest: &str| {
+            let line = format!("cascaded standard shadow reference-xml/2.0 {rest}");
+            Arguments::try_parse_from(line.split_whitespace())
+        };
+        for right in
+            ["", "--json", "--start --with-rows --channel c", "--stop", "--once a.b --object x"]
+        {
+            assert!(parse(right).is_ok(), "{right}: {:?}", parse(right).err());
+        }
+        for wrong in [
+            "--start --stop",
+            "--start --once a.b",
+            "--stop --once a.b",
+            "--with-rows",
+            "--stop --with-rows",
+            "--object x",
+            "--url https://h",
+            "--start https://h",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -328,6 +328,16 @@ messages! {
     Rank, "名次", "rank";
     Up, "距上一名", "to the next better";
     Down, "领先下一名", "ahead of the next";
+    RecoverHead, "可挽回 {} 分（按计划全部办成）", "{} points can be recovered, if all that is planned is done";
+    Hours, "需时（小时）", "hours";
+    BeginBy, "最迟开始", "begin by";
+    TooLate, "来不及", "too late";
+    Command, "命令", "command";
+    DeedCase, "按期办结并留证明", "deal with it, with proof";
+    DeedEntry, "补正目录并上报", "set the entry right and register it";
+    DeedResource, "挂接资源", "mount a resource";
+    DeedData, "报送新数据", "deliver newer data";
+    DeedStandard, "切换到在用标准", "switch to the required standard";
     IfRepaired, "若 {} 不失分：{} 分，第 {} 名", "without the loss of {}: {} points, rank {}";
 }
 

@@ -18,14 +18,14 @@ impl Office {
         let look = self.look_at(&works).await?;
         self.read_through().await?;
         let edited = self.edited(&works, &look).await;
-        let mut status = self.status_of(&works, &look);
+        let mut status = Status { attention: look.attention(), ..self.status_of(&works, &look) };
         for it in &mut status.channels {
             it.edited = edited.contains(&it.channel);
         }
         Ok(status)
     }
 
-    /// The status of one look.
+    /// The status of one look, without what needs attention.
     pub(super) fn status_of(&self, works: &Works, look: &Look) -> Status {
         let identity = self.crew.ledger.identity();
         let local = look.flows.iter().map(|flow| flow.counts.rejected_local).sum();
@@ -45,7 +45,7 @@ impl Office {
             rejected_above: above,
             complete_pass: self.complete.load(Ordering::Acquire),
             channels: look.channels.iter().map(|channel| shown(look, channel)).collect(),
-            attention: look.attention(),
+            attention: Vec::new(),
             spool_bytes: look.spool.bytes,
             spool_limit_bytes: look.spool.bound_bytes,
             paused: look.paused().map(str::to_owned),
