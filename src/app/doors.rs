@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use super::office::{Office, OfficeParts};
 use super::ownership::Owner;
+use super::webhook::Webhook;
 use super::{App, notify};
 use crate::clock::Clock;
 use crate::config::Configuration;
@@ -21,7 +22,7 @@ use crate::supervisor::{StopPolicy, Supervisor, TaskError, sleep};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Tasks that end last.
-const DOORS: [&str; 4] = ["http", "control", "office", "watchdog"];
+const DOORS: [&str; 5] = ["http", "control", "office", "webhook", "watchdog"];
 
 impl App {
     /// Opens the doors and tells systemd that the daemon is ready. The address is that of HTTP,
@@ -62,6 +63,16 @@ impl App {
                 sleep(&clock, LOOK_EVERY).await;
                 looking.refresh().await;
             }
+        });
+        let webhook = Webhook {
+            office: Arc::clone(&office),
+            current: Arc::clone(&self.current),
+            metrics: Arc::clone(&self.metrics),
+            supervisor: supervisor.clone(),
+        };
+        supervisor.spawn("webhook", StopPolicy::Abort, async move {
+            webhook.serve().await;
+            Ok(())
         });
         let (watched, under) = (Arc::clone(&office), supervisor.clone());
         supervisor.spawn("watchdog", StopPolicy::Abort, async move {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::shadow::test_way;
 use crate::city::{Source, SourceSettings};
 use crate::clock::Clock;
 use crate::config::{Configuration, LedgerSettings};
@@ -108,10 +109,12 @@ async fn sources(configuration: &Configuration, clock: &Clock) -> Vec<Found> {
 /// The ways on which a candidate would be spoken, and on which it is tried.
 async fn prepared(configuration: &Configuration, candidate: &str, clock: &Clock) -> Vec<Found> {
     let mut found = Vec::new();
-    let standard = configuration.standards.get(candidate);
+    let Some(standard) = configuration.standards.get(candidate) else {
+        return vec![unknown(configuration, candidate)];
+    };
     for channel in &configuration.channels {
         let prepared = channel.settings.candidate.as_ref().filter(|it| it.standard == candidate);
-        let (Some(prepared), Some(standard)) = (prepared, standard) else { continue };
+        let Some(prepared) = prepared else { continue };
         let id = &channel.settings.id;
         let real = prepared.province.as_ref().map(|it| (it, "province", "", ""));
         let test = prepared.test.as_ref().map(|it| (it, "test", " (test)", "（测试）"));
@@ -128,7 +131,20 @@ async fn prepared(configuration: &Configuration, candidate: &str, clock: &Clock)
             let spoken = Spoken { names, place, settings, standard };
             found.extend(spoken.examine(clock).await);
         }
-        if prepared.test.is_none() {
+        let test = prepared.test.as_ref();
+        let wrong = test.and_then(|_| test_way(configuration, id, candidate).err());
+        if let Some(why) = wrong {
+            let what = format!("{} ({})", why.what, why.code);
+            found.push(Found::new(
+                false,
+                [what.clone(), what],
+                [
+                    "a test platform has an address and secrets of its own",
+                    "测试平台须用单独的地址与凭据",
+                ],
+            ));
+        }
+        if test.is_none() {
             found.push(Found::new(
                 false,
                 [
@@ -143,18 +159,62 @@ async fn prepared(configuration: &Configuration, candidate: &str, clock: &Clock)
         }
     }
     if found.is_empty() {
-        found.push(Found::new(
-            false,
-            [
-                format!("no channel is prepared for {candidate}"),
-                format!("没有通道以 {candidate} 为候选标准"),
-            ],
-            [
-                "name it in [channel.candidate]; `cascaded standard list` lists the standards",
-                "写入 [channel.candidate]；`cascaded standard list` 列出已有标准",
-            ],
-        ));
+        for channel in &configuration.channels {
+            found.extend(unprepared(channel, standard, clock).await);
+        }
     }
+    found
+}
+
+/// There is no such standard to look at.
+fn unknown(configuration: &Configuration, candidate: &str) -> Found {
+    let known: Vec<&str> = configuration.standards.keys().map(String::as_str).collect();
+    let known = known.join(", ");
+    Found::new(
+        false,
+        [
+            format!("there is no standard `{candidate}`; there are: {known}"),
+            format!("没有标准 `{candidate}`；已有：{known}"),
+        ],
+        [
+            "put its directory beside the others; `cascaded standard list` lists them",
+            "把它的目录放在其他标准旁边；`cascaded standard list` 列出已有标准",
+        ],
+    )
+}
+
+/// A channel that does not name the candidate: it speaks it already, or could only go over by the
+/// address and the credentials that it has.
+async fn unprepared(
+    channel: &crate::config::Channel,
+    standard: &Arc<Standard>,
+    clock: &Clock,
+) -> Vec<Found> {
+    let (id, name) = (&channel.settings.id, standard.id());
+    let spoken = channel.standard.id() == name;
+    if !spoken && channel.standard.settings().id != standard.settings().id {
+        return Vec::new();
+    }
+    let texts = if spoken {
+        [format!("channel {id}: {name} is in force"), format!("通道 {id}：{name} 已在用")]
+    } else {
+        [
+            format!("channel {id} does not name {name} in [channel.candidate]"),
+            format!("通道 {id} 未在 [channel.candidate] 写明 {name}"),
+        ]
+    };
+    let advice = [
+        "name it there: until then it has no test platform, and would go over by the way below",
+        "写明以前没有测试平台，切换时沿用下列地址与凭据",
+    ];
+    let mut found = vec![Found::new(spoken, texts, advice)];
+    let way = Spoken {
+        names: [format!("channel {id}, {name}"), format!("通道 {id}，{name}")],
+        place: format!("channel.{id}.province"),
+        settings: &channel.settings.province,
+        standard,
+    };
+    found.extend(way.examine(clock).await);
     found
 }
 

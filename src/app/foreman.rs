@@ -69,6 +69,8 @@ pub struct Foreman {
     parts: Parts,
     /// Raised when a cut-over was asked for.
     pub(super) cut_overs: Signal,
+    /// Raised when a shadow run was asked for.
+    pub(super) shadows: Signal,
     orders: mpsc::Sender<Asked>,
     waiting: Mutex<Option<mpsc::Receiver<Asked>>>,
 }
@@ -85,6 +87,7 @@ impl Foreman {
         Arc::new(Self {
             parts,
             cut_overs: Signal::default(),
+            shadows: Signal::default(),
             orders,
             waiting: Mutex::new(Some(waiting)),
         })
@@ -284,6 +287,10 @@ impl Lent for Foreman {
 
     fn cut_over(&self) {
         self.cut_overs.raise();
+    }
+
+    fn shadow(&self) {
+        self.shadows.raise();
     }
 }
 

@@ -17,6 +17,8 @@ mod overdue;
 mod ownership;
 mod pool;
 mod prove;
+mod shadow;
+mod webhook;
 mod works;
 
 pub use cutover::upper_ids;
@@ -130,6 +132,12 @@ impl App {
             Arc::clone(&self.foreman),
         );
         self.supervisor.spawn("cut-over", StopPolicy::Drain, cut_over.serve());
+        let shadow = shadow::Task::new(
+            self.crew.clone(),
+            Arc::clone(&self.current),
+            Arc::clone(&self.foreman),
+        );
+        self.supervisor.spawn("shadow", StopPolicy::Drain, shadow.serve());
     }
 
     /// Waits for the stop, or for a task that ended by itself, and stops everything in order.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::city::Source;
 use crate::clock::Clock;
 use crate::config::{Configuration, Problem};
+use crate::control::webhook::Sender;
 use crate::province::Way;
 use crate::supervisor::Supervisor;
 use crate::telemetry::logs::Chain;
@@ -37,6 +38,10 @@ pub async fn prove(configuration: &Configuration, clock: &Clock) -> Vec<Problem>
             problems.push(Problem::new(&place, &Chain(&error).to_string()));
         }
         problems.extend(candidate(configuration, channel, clock));
+    }
+    let told = configuration.notify.as_ref().map(Sender::new);
+    if let Some(Err(error)) = told {
+        problems.push(Problem::new("notify", &Chain(&error).to_string()));
     }
     let supervisor = Supervisor::new(clock.clone(), 2);
     let pool = super::pool::CityPool::shared(supervisor.clone());

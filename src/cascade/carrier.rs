@@ -172,6 +172,23 @@ impl Carrier {
         Ok((place, self.source.0.scan(&self.dataset, city::Scan::Full).await?))
     }
 
+    /// As [`Carrier::read_all`], of the rows that changed since then, where the dataset has a column
+    /// that tells; otherwise of all.
+    pub async fn read_changed(
+        &self,
+        readers: &Readers,
+        since: Option<jiff::Timestamp>,
+    ) -> Result<(Option<OwnedSemaphorePermit>, city::Cursor), Error> {
+        let (Some(since), city::Change::TimeColumn { .. }) = (since, &self.dataset.change) else {
+            return self.read_all(readers).await;
+        };
+        let place = Arc::clone(&readers.past).acquire_owned().await.ok();
+        let from = self.dataset.zone.to_datetime(since);
+        let after = Some(city::Position::at(from));
+        let scan = city::Scan::Since { after, until: None };
+        Ok((place, self.source.0.scan(&self.dataset, scan).await?))
+    }
+
     /// Locks what is known of the province's holdings. Blocking work: only on the pool, never
     /// across an await.
     pub(super) fn index(&self) -> MutexGuard<'_, Index> {

@@ -315,7 +315,7 @@ pub(super) fn scope<'a>(object: &'a Object, upper_id: Option<&'a str>) -> Scope<
 }
 
 /// Everything that would have the object's message refused by our own rules.
-fn lacks(
+pub(super) fn lacks(
     standard: &Standard,
     operation: &str,
     object: &Object,
@@ -345,7 +345,7 @@ fn lacks(
 }
 
 /// `Item[3]/Name` as the table has it: `Item[]/Name`.
-fn without_places(path: &str) -> String {
+pub(super) fn without_places(path: &str) -> String {
     let mut text = String::with_capacity(path.len());
     let mut inside = false;
     for letter in path.chars() {

@@ -12,6 +12,7 @@ pub mod check;
 pub mod difference;
 mod effect;
 pub mod rows;
+pub mod shadow;
 pub mod sheet;
 #[cfg(test)]
 mod tests;

@@ -101,7 +101,7 @@ pub async fn check_rows(
 }
 
 /// How the candidate writes the dataset's rows, or why it cannot.
-async fn plan(
+pub(super) async fn plan(
     crew: &Crew,
     carrier: &Carrier,
     standard: &Standard,

@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
+pub use super::score::{Score, ScoreGiven};
 pub use super::standard::{
-    RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardSupply,
+    RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardShadow,
+    StandardSupply,
 };
 
 /// Where the daemon's socket is unless told otherwise; the unit's `RuntimeDirectory`.
@@ -81,6 +83,9 @@ pub enum Command {
     Ledger(Ledger),
     /// Runs a stand-in for a provincial platform, driven by a standard (模拟省平台).
     Rehearsal(Rehearsal),
+    /// Scores a month by a scheme (考核得分).
+    #[command(subcommand)]
+    Score(Score),
 }
 
 /// How a reading command answers.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::control::protocol::{
     Accepted, Activate, BatchQuery, DatasetQuery, Extent, Failure, InboxQuery, Job, JobName,
     JobQuery, LedgerBackup, LinkQuery, MAX_PAGE, Paging, Reconcile, RejectAct, RejectExport,
-    RejectOriginal, RejectQuery, RejectReplay, Request, Response, Resync, Rollback, StandardName,
+    RejectOriginal, RejectQuery, RejectReplay, Request, Response, Resync, Rollback, Shadow,
+    ShadowAct, ShadowOnce, StandardName,
 };
 
 use super::arguments::{
@@ -17,7 +18,7 @@ use super::arguments::{
 };
 use super::client::ask;
 use super::text::Message;
-use super::{Console, Exit, Local, Trouble, changeover, doctor};
+use super::{Console, Exit, Local, Trouble, changeover, doctor, judge};
 
 /// How often a waiting command looks at its job.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -40,6 +41,7 @@ pub(super) fn dispatch(
             Ok(())
         }
         Command::Doctor(it) => doctor::doctor(arguments, it, local, console),
+        Command::Score(it) => judge::score(it, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
             local.ledger_restore(config, directory, console)
@@ -131,6 +133,8 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         Command::Standard(Standard::Show { standard, format }) => {
             (Request::StandardShow(StandardName { standard: standard.clone() }), format.json)
         }
+        Command::Standard(Standard::Shadow(it)) => shadow(it),
+        Command::Standard(Standard::Drift(format)) => (Request::StandardDrift {}, format.json),
         Command::Standard(Standard::Activate(it)) => activate(it),
         Command::Standard(Standard::Rollback(it)) => {
             let request = Rollback { channel: it.channel.clone(), dry_run: it.dry_run };
@@ -155,8 +159,28 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Run
         | Command::Check
         | Command::Doctor(_)
-        | Command::Rehearsal(_) => return Ok(None),
+        | Command::Rehearsal(_)
+        | Command::Score(_) => return Ok(None),
     }))
+}
+
+fn shadow(it: &arguments::StandardShadow) -> (Request, bool) {
+    let (standard, channel) = (it.standard.clone(), it.channel.clone());
+    let request = match &it.once {
+        Some(operation) => {
+            let (operation, object) = (operation.clone(), it.object.clone());
+            Request::StandardShadowOnce(ShadowOnce { standard, channel, operation, object })
+        }
+        None => {
+            let act = match (it.start, it.stop) {
+                (true, _) => ShadowAct::Start { with_rows: it.with_rows },
+                (false, true) => ShadowAct::Stop {},
+                (false, false) => ShadowAct::Report {},
+            };
+            Request::StandardShadow(Shadow { standard, channel, act })
+        }
+    };
+    (request, it.format.json)
 }
 
 fn activate(it: &arguments::StandardActivate) -> (Request, bool) {

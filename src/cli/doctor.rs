@@ -4,15 +4,18 @@
 //! known to a running daemon alone.
 
 use clap::Args;
+use jiff::tz::TimeZone;
 
 use crate::app::Found;
 use crate::changeover::{DepartmentCount, KindCount};
 use crate::control::protocol::{
-    LinkQuery, Paging, Request, Response, StandardCheck, Trial, Trouble as Awaited,
+    LinkQuery, Paging, Request, Response, Shadow, ShadowAct, StandardCheck, Trial,
+    Trouble as Awaited,
 };
 
 use super::arguments::{Arguments, Format};
 use super::client::ask;
+use super::show::View;
 use super::text::Language;
 use super::{Console, Exit, Local, Trouble};
 
@@ -104,8 +107,29 @@ fn awaited(arguments: &Arguments, candidate: Option<&str>, language: Language) -
     found
 }
 
-/// What the candidate still waits for within the city: values, and objects that it would refuse.
+/// What the candidate still waits for: where it was tried, as the test platform says it; otherwise
+/// within the city.
 fn readiness(arguments: &Arguments, candidate: &str, language: Language) -> Found {
+    let (standard, act) = (candidate.to_owned(), ShadowAct::Report {});
+    let request = Request::StandardShadow(Shadow { standard, channel: None, act });
+    match ask(&arguments.socket, language, request) {
+        Ok(Response::Shadow(report)) if report.job.is_some() => {
+            let texts = [Language::English, Language::Chinese].map(|language| {
+                let view = View { language, zone: TimeZone::UTC };
+                let (head, except) = view.readiness(&report);
+                format!("{head}; {except}")
+            });
+            let ok = report.readiness.percent == 100 && report.readiness.values == 0;
+            let advice =
+                ["`cascaded standard shadow` says more", "详见 `cascaded standard shadow`"];
+            Found::new(ok, texts, advice)
+        }
+        Ok(_) | Err(_) => reckoned(arguments, candidate, language),
+    }
+}
+
+/// What the candidate still waits for within the city: values, and objects that it would refuse.
+fn reckoned(arguments: &Arguments, candidate: &str, language: Language) -> Found {
     let check =
         StandardCheck { standard: candidate.to_owned(), channel: None, trial: Trial::Catalogue {} };
     match ask(&arguments.socket, language, Request::StandardCheck(check)) {

@@ -39,10 +39,43 @@ pub enum Standard {
     /// Takes in workbooks that departments filled in, whole or in parts; 1 if any value is not
     /// taken (收回填报).
     Supply(StandardSupply),
+    /// Tries a candidate at the province's test platform while the standard in force goes on; says
+    /// how ready the city is (试运行).
+    Shadow(StandardShadow),
+    /// Lists what the province does that the standard in force does not say (接口异动).
+    Drift(Format),
     /// Puts a prepared candidate in force while everything runs (切换).
     Activate(StandardActivate),
     /// Puts the standard in force before in force again (退回).
     Rollback(StandardRollback),
+}
+
+/// `standard shadow`.
+#[derive(Args, Debug)]
+pub struct StandardShadow {
+    /// The candidate: id/version.
+    pub standard: String,
+    /// Beside which channel.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// Begins a run: a durable job, and recorded. The address is the one in the configuration.
+    #[arg(long, conflicts_with_all = ["stop", "once"])]
+    pub start: bool,
+    /// Ends the run; what it found is kept.
+    #[arg(long, conflicts_with = "once")]
+    pub stop: bool,
+    /// Rows go, too, every cell masked.
+    #[arg(long, requires = "start")]
+    pub with_rows: bool,
+    /// Sends one operation alone and shows what was said, without secrets: entry.register.
+    #[arg(long, value_name = "OPERATION")]
+    pub once: Option<String>,
+    /// The object that the operation is about, by its id.
+    #[arg(long, value_name = "ID", requires = "once")]
+    pub object: Option<String>,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
 }
 
 /// `standard activate`.

@@ -259,6 +259,47 @@ messages! {
     CutOverDry, "仅试算：通道 {} 由 {} 切换到 {}，不早于 {}", "only tried: channel {} would go over from {} to {}, not before {}";
     CutOverScope, "待发批次 {} 个将重新切分，目录对象 {} 个将重报，上级编号对照 {} 个，对照表中没有 {} 个", "{} waiting batches are cut again, {} objects are sent again, {} upper ids are mapped, {} are not in the map";
     CutOverAbove, "留在上级的：{} 行、新注册对象 {} 个", "what stays above: {} rows, {} objects registered";
+    ShadowHead, "候选 {}（通道 {}，在用 {}）：就绪 {} %（{}/{}）",
+        "candidate {} (channel {}, in force {}): ready {} % ({} of {})";
+    ShadowExcept, "尚缺：{}", "except {}";
+    ShadowNothing, "一无所缺", "nothing is missing";
+    ShadowApprovals, "审批 {} 项", "{} approvals";
+    ShadowValues, "补值 {} 个", "{} values";
+    ShadowLacking, "本地规则拦下 {} 个对象", "{} objects that our own rules turn away";
+    ShadowRefused, "测试平台退回 {} 个对象", "{} objects that the test platform refuses";
+    ShadowWaiting, "受上级牵连 {} 个对象", "{} objects below those";
+    ShadowUndecided, "未得答复 {} 个对象", "{} objects without an answer";
+    ShadowUntried, "尚未试报 {} 个对象", "{} objects not tried yet";
+    ShadowRun, "试运行 {}，自 {}；测试平台 {}；{}", "run {} since {}; test platform {}; {}";
+    ShadowStopped, "试运行 {}（自 {}）已结束；测试平台 {}；{}",
+        "run {} (since {}) has ended; test platform {}; {}";
+    ShadowCatalogueOnly, "只报目录", "catalogue only";
+    ShadowWithRows, "目录与脱敏数据行", "catalogue and masked rows";
+    ShadowNever, "未曾试运行：--start 开始", "no run yet: --start begins one";
+    ShadowTrouble, "受阻：{}", "it waits: {}";
+    ShadowOwing, "待补值：{}", "values owed by {}";
+    ShadowLive, "在用标准", "in force";
+    ShadowCandidate, "候选标准", "candidate";
+    ShadowStandIns, "注意：测试平台尚未给出上级编号，以占位值代替",
+        "note: ids that the test platform has not given yet were stood in for";
+    ShadowSilent, "没有应答：{}", "no answer: {}";
+    ShadowAnswer, "按候选标准判读：{} {}", "as the candidate reads it: {} {}";
+    Code, "代码", "code";
+    DriftNone, "没有接口异动", "nothing drifted";
+    DriftCode, "向省端问清此代码，写入标准的 [reply] 后 cascaded reload；该操作停用中",
+        "ask the province what the code means, class it under [reply] of the standard, then cascaded reload; the operation is held";
+    DriftField, "对照省端文本，在 replies/ 表中登记此字段；多半是改版前兆",
+        "compare with the province's text and put the field into the table under replies/; often the first sign of a new version";
+    DriftValue, "代码表变了：在 codes/ 补上新代码，或登记候选标准后 cascaded standard diff",
+        "a code list changed: complete it under codes/, or prepare a candidate and see cascaded standard diff";
+    DriftMissing, "省端不再返回此字段：对照文本；受影响的应答按未知处理，会先查询再重发",
+        "the province leaves the field out: compare with its text; such answers are doubted and asked about";
+    DriftRefusals, "退回突增：cascaded rejects list --rule 查看该代码，再核对省端是否改了规则",
+        "refusals jumped: see cascaded rejects list --rule with this code, then ask whether the province changed its rules";
+    DriftVerdict, "校验结果与所报不符：cascaded reconcile 对账，再请省端核对",
+        "verdicts do not fit what was sent: cascaded reconcile, then ask the province";
+    Operation, "操作", "operation";
+    Times, "次数", "times";
     NotTakenObject, "目录中没有此对象或信息项", "no such object or item in the catalogue";
     NotTakenValue, "标准不要求此值", "the standard asks for no such value here";
     NotTakenLength, "长度不符", "too long or too short";
@@ -270,6 +311,27 @@ messages! {
     DueSoon, "将到期", "due soon";
     Overdue, "逾期", "overdue";
     NotComputable, "无法计算", "not computable";
+    ExampleThen, "当时（{}；* 为讲话所说，其余为设定）", "as it was ({}; * told by the speech, the rest is a model)";
+    ExampleWith, "同样的月份，使用守护进程（{}；设定）", "the same months with the daemon ({}; a model)";
+    Month, "月份", "month";
+    Lost, "扣分", "lost";
+    ScoreTotal, "总分", "total";
+    OverallRank, "总名次", "overall rank";
+    IndicatorRank, "数据开放共享名次", "rank of data sharing";
+    LossLine, "{} {} 得分 {}：{}", "{} {} {}: {}";
+    ScoreHead, "{} {} {}：{} 分（已知项占 {} % 分值）", "{} {} {}: {} points ({} % of the points are known)";
+    Item, "项", "item";
+    Points, "得分", "points";
+    Worth, "分值", "worth";
+    KnownAs, "依据状态", "known as";
+    KnownPublished, "已公布", "published";
+    KnownEstimated, "估算", "estimated";
+    KnownOutside, "外部填报", "outside";
+    KnownUnknown, "未知", "unknown";
+    Rank, "名次", "rank";
+    Up, "距上一名", "to the next better";
+    Down, "领先下一名", "ahead of the next";
+    IfRepaired, "若 {} 不失分：{} 分，第 {} 名", "without the loss of {}: {} points, rank {}";
 }
 
 impl Message {

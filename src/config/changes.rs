@@ -32,6 +32,7 @@ impl Configuration {
                 "ledger.deletion_percent",
                 self.ledger.deletion_percent != other.ledger.deletion_percent,
             ),
+            ("notify", self.notify != other.notify),
             ("pace", shown(&self.pace) != shown(&other.pace)),
             ("catalogue", shown(&self.catalogue) != shown(&other.catalogue)),
             ("calendar", self.calendar != other.calendar),

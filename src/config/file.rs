@@ -14,7 +14,7 @@ use super::Problem;
 use crate::calendar::Grace;
 use crate::catalogue::Kind;
 use crate::city::{CatalogueSettings, DatasetSettings, SourceSettings};
-use crate::control::socket;
+use crate::control::{socket, webhook};
 use crate::expression::nearest;
 use crate::ledger::spool;
 use crate::province;
@@ -24,11 +24,12 @@ use crate::telemetry::logs;
 pub const ROWS: &str = "rows";
 
 /// Every section.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "city",
     "ledger",
     "logs",
     "control",
+    "notify",
     "pace",
     "standards",
     "calendar",
@@ -47,6 +48,7 @@ pub(super) struct File {
     pub(super) ledger: LedgerSettings,
     pub(super) logs: logs::Settings,
     pub(super) control: ControlSettings,
+    pub(super) notify: Option<webhook::Settings>,
     pub(super) pace: PaceSettings,
     pub(super) standards: Vec<PathBuf>,
     pub(super) calendar: Option<PathBuf>,
@@ -197,6 +199,7 @@ impl File {
             ledger: ledger.unwrap_or_else(LedgerSettings::nowhere),
             logs: one(&mut table, "logs", problems).unwrap_or_default(),
             control: one(&mut table, "control", problems).unwrap_or_default(),
+            notify: one(&mut table, "notify", problems),
             pace: one(&mut table, "pace", problems).unwrap_or_default(),
             standards: one(&mut table, "standards", problems)
                 .unwrap_or_else(|| vec![PathBuf::from("/usr/share/cascaded/standards")]),
@@ -219,6 +222,9 @@ impl File {
         self.calendar = self.calendar.take().map(|path| base.join(path));
         if let Some(socket) = &mut self.control.socket {
             socket.path = base.join(&socket.path);
+        }
+        if let Some(notify) = &mut self.notify {
+            notify.resolve(base);
         }
         for channel in &mut self.channels {
             channel.province.resolve(base);

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use crate::calendar::{Calendar, Grace};
 use crate::checks::{CodeTable, Rules, Watch};
 use crate::city::{self, CatalogueSettings, Dataset, SourceSettings};
+use crate::control::webhook;
 use crate::delivery::DigestSha256;
 use crate::standard::{self, Standard};
 use crate::telemetry::logs;
@@ -67,6 +68,8 @@ pub struct Configuration {
     pub logs: logs::Settings,
     /// Where operators and Prometheus reach it.
     pub control: ControlSettings,
+    /// Whom it tells what began and what ended.
+    pub notify: Option<webhook::Settings>,
     /// How often it looks.
     pub pace: PaceSettings,
     /// Where standards are looked for.
@@ -135,6 +138,7 @@ impl Configuration {
             ledger: file.ledger,
             logs: file.logs,
             control: file.control,
+            notify: file.notify,
             pace: file.pace,
             standard_folders: file.standards,
             standards,

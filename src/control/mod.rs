@@ -2,7 +2,8 @@
 //!
 //! Two doors, both bounded, neither of them holding state of its own: a unix socket whose file
 //! mode is its access control ([`socket`]), speaking the closed language of [`protocol`] to the
-//! command line; and an HTTP listener for Prometheus, for probes ([`http`]) and for people ([`page`]). What they answer
+//! command line; and an HTTP listener for Prometheus, for probes ([`http`]) and for people ([`page`]). And one way out: what began
+//! and what ended is told to an address of the city's ([`webhook`]). What they answer
 //! comes from a [`Handler`] and a [`Health`], which `app` implements over the ledger: a door never
 //! looks into a stage.
 
@@ -10,6 +11,7 @@ pub mod http;
 pub mod page;
 pub mod protocol;
 pub mod socket;
+pub mod webhook;
 
 use std::future::Future;
 use std::sync::Arc;

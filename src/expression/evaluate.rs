@@ -89,6 +89,8 @@ pub(super) fn evaluate<'a>(node: &'a Node, slots: &'a dyn Slots) -> Result<Value
             let away = RoundingStrategy::MidpointAwayFromZero;
             Value::Number(n.round_dp_with_strategy(*digits, away))
         }),
+        Node::Floor(of) => number(of, slots)?.map_or(Value::Absent, |n| Value::Number(n.floor())),
+        Node::Ceiling(of) => number(of, slots)?.map_or(Value::Absent, |n| Value::Number(n.ceil())),
         Node::Both(left, right) => junction(left, right, slots, false)?,
         Node::Either(left, right) => junction(left, right, slots, true)?,
         Node::Arithmetic(sign, left, right) => arithmetic(*sign, left, right, slots)?,

@@ -18,6 +18,7 @@
 //! | `and`, `or`, `not` | of three values: see below |
 //! | `present(x)` | `x` has a value |
 //! | `min(…)`, `max(…)`, `abs(x)`, `round(x, 2)`, `length(x)` | numbers; `round` is half away from zero, `length` in characters |
+//! | `floor(x)`, `ceiling(x)` | the whole number below or at `x`, above or at `x` |
 //! | `if(condition, a, b)` | one of two values of one type |
 //!
 //! A word that names nothing is a code word where it stands beside a name of type [`Type::Code`].
@@ -239,6 +240,8 @@ enum Node {
     Absolute(Box<Node>),
     Length(Box<Node>),
     Round(Box<Node>, u32),
+    Floor(Box<Node>),
+    Ceiling(Box<Node>),
     Both(Box<Node>, Box<Node>),
     Either(Box<Node>, Box<Node>),
     Arithmetic(Arithmetic, Box<Node>, Box<Node>),

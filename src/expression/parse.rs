@@ -327,10 +327,15 @@ impl Parser<'_> {
                 };
                 Ok(Term::new(Node::Present(slot), Type::Boolean, at))
             }
-            ("abs", 1) => {
+            ("abs" | "floor" | "ceiling", 1) => {
                 let of = take()?;
-                let of = self.of_type(of, Type::Number);
-                Ok(Term::new(Node::Absolute(Box::new(of)), Type::Number, at))
+                let of = Box::new(self.of_type(of, Type::Number));
+                let node = match function {
+                    "abs" => Node::Absolute(of),
+                    "floor" => Node::Floor(of),
+                    _ => Node::Ceiling(of),
+                };
+                Ok(Term::new(node, Type::Number, at))
             }
             ("length", 1) => {
                 let of = take()?;
@@ -366,7 +371,7 @@ impl Parser<'_> {
                 let (condition, yes, no) = (take()?, take()?, take()?);
                 Ok(self.choice(condition, yes, no, at))
             }
-            ("present" | "abs" | "length", _) => {
+            ("present" | "abs" | "floor" | "ceiling" | "length", _) => {
                 Err(at.problem(format!("`{function}` takes one argument, not {count}")))
             }
             ("round", _) => Err(at.problem(format!("`round` takes two arguments, not {count}"))),
@@ -498,7 +503,8 @@ const RELATIONS: [(&str, Relation); 6] = [
     (">=", Relation::AtLeast),
 ];
 const KEYWORDS: [&str; 4] = ["and", "or", "not", "in"];
-const FUNCTIONS: [&str; 7] = ["present", "min", "max", "abs", "round", "length", "if"];
+const FUNCTIONS: [&str; 9] =
+    ["present", "min", "max", "abs", "floor", "ceiling", "round", "length", "if"];
 
 fn comparable(left: Type, right: Type) -> bool {
     let class = |of| match of {

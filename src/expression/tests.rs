@@ -60,6 +60,9 @@ fn arithmetic_is_decimal_and_binds_as_at_school() {
     check("1 / 0", "division by zero");
     check("79228162514264337593543950335 * 10", "number too large");
     check("round(2.345, 2)", "2.35");
+    check("floor(12.5 / 5) + ceiling(12.5 / 5) * 10", "32");
+    check("floor(-0.5)", "-1");
+    check("floor(limit)", "absent");
     check("min(3, amount, 4) + max(1, 2) + abs(-1)", "6");
     check("if(amount > 12, 1, 2)", "1");
     check("length(名称)", "2");

@@ -1,6 +1,7 @@
 //! What can happen: a closed list, so that nothing new is counted by accident.
 
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 
 use crate::delivery::{Evidence, Lane, LinkState, RejectKind, StandardId};
 
@@ -119,6 +120,45 @@ pub enum Kind {
         /// Which.
         incarnation: u64,
     },
+    /// The province gave notice: from when it occurred on, this standard is wanted.
+    StandardRequired {
+        /// Which.
+        standard: StandardId,
+    },
+    /// An interface was asked whether it answers.
+    Probed {
+        /// How often it did.
+        succeeded: u64,
+        /// How often it did not.
+        failed: u64,
+    },
+    /// Something with a deadline was laid before the city; the subject is its number on its list.
+    CaseOpened {
+        /// The list: requests, objections, what the province found to be mended, ….
+        list: String,
+        /// The department that has to deal with it.
+        owner: String,
+        /// By when.
+        deadline: Timestamp,
+    },
+    /// It was dealt with.
+    CaseClosed {
+        /// The list.
+        list: String,
+        /// What proves it: never empty, never content.
+        proof: String,
+    },
+    /// A value that the daemon cannot see was stated by somebody; the subject is who it is about.
+    Stated {
+        /// Which value, as schemes name it.
+        name: String,
+        /// The month that it is about, `2022-03`.
+        month: String,
+        /// The value.
+        value: Decimal,
+        /// Who said so and where.
+        source: String,
+    },
 }
 
 /// What was done with a job.
@@ -178,6 +218,11 @@ impl Kind {
             Self::Job { .. } => "job",
             Self::OriginalOpened { .. } => "original-opened",
             Self::IncarnationBegun { .. } => "incarnation-begun",
+            Self::StandardRequired { .. } => "standard-required",
+            Self::Probed { .. } => "probed",
+            Self::CaseOpened { .. } => "case-opened",
+            Self::CaseClosed { .. } => "case-closed",
+            Self::Stated { .. } => "stated",
         }
     }
 
@@ -205,7 +250,9 @@ impl Kind {
                 fields.extend(code.iter().map(|code| ("code", code.clone())));
                 fields
             }
-            Self::StandardInForce { standard } => vec![("standard", standard.to_string())],
+            Self::StandardInForce { standard } | Self::StandardRequired { standard } => {
+                vec![("standard", standard.to_string())]
+            }
             Self::Drift { operation, code } => {
                 vec![("operation", operation.clone()), ("code", code.clone())]
             }
@@ -230,6 +277,23 @@ impl Kind {
             Self::IncarnationBegun { incarnation } => {
                 vec![("incarnation", incarnation.to_string())]
             }
+            Self::Probed { succeeded, failed } => {
+                vec![("succeeded", succeeded.to_string()), ("failed", failed.to_string())]
+            }
+            Self::CaseOpened { list, owner, deadline } => vec![
+                ("list", list.clone()),
+                ("owner", owner.clone()),
+                ("deadline", deadline.to_string()),
+            ],
+            Self::CaseClosed { list, proof } => {
+                vec![("list", list.clone()), ("proof", proof.clone())]
+            }
+            Self::Stated { name, month, value, source } => vec![
+                ("name", name.clone()),
+                ("month", month.clone()),
+                ("value", value.to_string()),
+                ("source", source.clone()),
+            ],
         }
     }
 
@@ -282,6 +346,34 @@ impl Kind {
             "job" => Self::Job { act: JobAct::parse(found("act")?)?, by: text("by")? },
             "original-opened" => Self::OriginalOpened { by: text("by")?, key: text("key")? },
             "incarnation-begun" => Self::IncarnationBegun { incarnation: count("incarnation")? },
+            _ => return Self::of_the_score(word, &found),
+        })
+    }
+
+    /// The kinds that only the score asks about.
+    fn of_the_score<'f>(word: &str, found: &impl Fn(&str) -> Option<&'f str>) -> Option<Self> {
+        let text = |name| found(name).map(ToOwned::to_owned);
+        let count = |name| found(name)?.parse::<u64>().ok();
+        Some(match word {
+            "standard-required" => {
+                Self::StandardRequired { standard: StandardId::from(found("standard")?) }
+            }
+            "probed" => Self::Probed { succeeded: count("succeeded")?, failed: count("failed")? },
+            "case-opened" => Self::CaseOpened {
+                list: text("list")?,
+                owner: text("owner")?,
+                deadline: found("deadline")?.parse().ok()?,
+            },
+            "case-closed" => Self::CaseClosed {
+                list: text("list")?,
+                proof: text("proof").filter(|proof| !proof.is_empty())?,
+            },
+            "stated" => Self::Stated {
+                name: text("name")?,
+                month: text("month")?,
+                value: Decimal::from_str_exact(found("value")?).ok()?,
+                source: text("source")?,
+            },
             _ => return None,
         })
     }

@@ -1,3 +1,19 @@
-//! Measures that the province marks: freshness today, the score later.
+//! What the province marks, from facts alone: freshness, measures, schemes and the score.
+//!
+//! Facts are tallied against the lists that the city keeps ([`tally`]), which gives figures by the
+//! names of [`measures`]; a [`scheme`] makes points of figures ([`score`]); with the other cities'
+//! published scores a total has a rank ([`field`]). All of it is pure: the same facts and the same
+//! scheme give the same score, bit for bit, in whatever order the facts come.
 
+pub mod example;
+pub mod field;
 pub mod freshness;
+pub mod history;
+pub mod lists;
+pub mod measures;
+pub mod replay;
+pub mod scheme;
+pub mod score;
+pub mod sheet;
+pub mod stated;
+pub mod tally;

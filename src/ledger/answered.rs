@@ -48,7 +48,12 @@ impl Answered {
             | Kind::Reconciled { .. }
             | Kind::Job { .. }
             | Kind::OriginalOpened { .. }
-            | Kind::IncarnationBegun { .. } => {}
+            | Kind::IncarnationBegun { .. }
+            | Kind::StandardRequired { .. }
+            | Kind::Probed { .. }
+            | Kind::CaseOpened { .. }
+            | Kind::CaseClosed { .. }
+            | Kind::Stated { .. } => {}
         }
     }
 }

@@ -47,6 +47,7 @@ mod runs;
 mod schema;
 pub mod seal;
 pub mod sent;
+mod shadow;
 pub mod sorting;
 pub mod spool;
 mod supersede;
@@ -80,6 +81,7 @@ pub use rows::{
     Counts, Finding, Flow, LaneProgress, NewBatch, NewReject, Observation, Owner, Progress,
 };
 pub use runs::{Spooled, SpooledFate};
+pub use shadow::{SHADOW, Shadow, ShadowAsked, ShadowObject, ShadowRows, ShadowRun};
 pub use supplied::{Asking, NewValue};
 pub use unique::UniqueValue;
 pub use verdicts::Judged;

@@ -12,7 +12,7 @@ use super::{Error, Result, identity, stored};
 const APPLICATION_ID: i32 = 0x6361_7363;
 
 /// Each schema's step from the one before, oldest first.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
 
 /// The newest schema this program knows.
 fn known() -> u32 {

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::credentials::Credentials;
 use super::error::{Error, Failure};
 use super::needs;
+use super::request::Moment;
 use super::seal::Sealer;
 use super::settings::Settings;
 use super::signer::Signers;
@@ -73,7 +74,7 @@ impl std::fmt::Debug for Reply {
 
 impl Reply {
     /// Nothing came back, or nothing went out.
-    fn without_answer(outcome: Outcome, code: &str, sent: Option<DigestSha256>) -> Self {
+    pub(super) fn without_answer(outcome: Outcome, code: &str, sent: Option<DigestSha256>) -> Self {
         let reading = Reading {
             outcome,
             code: code.to_owned(),
@@ -131,7 +132,7 @@ pub struct Client {
     standard: Arc<Standard>,
     clock: Clock,
     bounds: Bounds,
-    open: ArcSwap<Open>,
+    pub(super) open: ArcSwap<Open>,
     in_flight: usize,
     permits: Semaphore,
     pub(super) token: Mutex<Option<Token>>,
@@ -250,7 +251,9 @@ impl Client {
             Ok(token) => token,
             Err(failure) => return (Reply::failed(&failure, None), None),
         };
-        let made = Box::pin(self.request(operation, placement, &open, token.as_ref())).await;
+        let moment = Moment::of(self, placement);
+        let made =
+            Box::pin(self.request(operation, placement, (&moment, &open), token.as_ref())).await;
         let request = match made {
             Ok(request) => request,
             Err(failure) => return (Reply::failed(&failure, None), token),
@@ -263,7 +266,7 @@ impl Client {
         (reply, token)
     }
 
-    fn judge(&self, operation: &Operation, answer: Answer, sent: DigestSha256) -> Reply {
+    pub(super) fn judge(&self, operation: &Operation, answer: Answer, sent: DigestSha256) -> Reply {
         let after = answer.retry_after.as_deref().and_then(retry_after);
         let http =
             HttpAnswer { status: answer.status, retry_after: after, headers: &answer.headers };

@@ -33,6 +33,11 @@ impl Credentials {
     pub fn get(&self, name: &str) -> Option<&Secret> {
         self.0.get(name)
     }
+
+    /// Every credential with its name.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.0.iter().map(|(name, secret)| (name.as_str(), secret))
+    }
 }
 
 /// A secret of one line.

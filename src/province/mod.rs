@@ -26,6 +26,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod token;
+mod transcript;
 mod transport;
 mod way;
 
@@ -35,4 +36,5 @@ pub use credentials::Credentials;
 pub use error::Error;
 pub use settings::{InboxAddress, ParentSettings, Settings, SignerSettings};
 pub use tables::{About, DownPage, DownRow, PARENT_FAILED, Start};
+pub use transcript::Transcript;
 pub use way::Way;

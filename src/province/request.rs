@@ -18,6 +18,49 @@ use crate::standard::settings::{Auth, Sign};
 use crate::standard::{AttemptFacts, Covered, Operation, covered, fill_template, word};
 use crate::wire::{Compression, Document, HIDDEN, Limits, Payload, read};
 
+/// When a request is made, and what makes it this one.
+pub(super) struct Moment {
+    time: jiff::Timestamp,
+    nonce: String,
+    id: String,
+}
+
+impl Moment {
+    pub(super) fn of(client: &Client, placement: &Placement<'_>) -> Self {
+        let nonce = nonce();
+        let id = match placement.attempt {
+            0 => nonce.clone(),
+            number => format!("{}-{number}", placement.batch),
+        };
+        Self { time: client.now(), nonce, id }
+    }
+}
+
+/// Where a request's secrets come from: the channel's files, or words that stand for them where
+/// people look on.
+#[derive(Clone, Copy)]
+enum Secrets<'a> {
+    Open(&'a Open),
+    Shown,
+}
+
+impl Secrets<'_> {
+    fn credential(self, name: &str) -> Option<String> {
+        match self {
+            Self::Open(open) => open.credential(name),
+            Self::Shown => Some(format!("[credential.{name}]")),
+        }
+    }
+
+    /// A text of the message that the standard encrypts.
+    fn hidden(self, text: &str) -> Option<String> {
+        match self {
+            Self::Open(open) => Some(open.sealer.as_ref()?.seal_text(text)),
+            Self::Shown => Some("[encrypted]".to_owned()),
+        }
+    }
+}
+
 /// What a message says outside its body, and the body before anybody hides it.
 struct Parts {
     path: String,
@@ -33,35 +76,17 @@ impl Client {
         &self,
         operation: &Operation,
         placement: &Placement<'_>,
-        open: &Open,
+        (moment, open): (&Moment, &Open),
         token: Option<&Secret>,
     ) -> Result<Request, Failure> {
         let settings = self.standard().settings();
-        let nonce = nonce();
-        let id = match placement.attempt {
-            0 => nonce.clone(),
-            number => format!("{}-{number}", placement.batch),
-        };
-        let mut facts = AttemptFacts {
-            id: &id,
-            number: placement.attempt,
-            time: self.now(),
-            nonce: &nonce,
-            batch: placement.batch,
-            operation: &operation.name,
-            method: &operation.method,
-            path: "",
-            body: b"",
-            body_sha256: "",
-            token: token.and_then(Secret::expose_text),
-            signature: None,
-            document: None,
-            zone: &settings.zone,
-        };
+        let secrets = Secrets::Open(open);
+        let mut facts = self.facts(operation, placement, moment);
+        facts.token = token.and_then(Secret::expose_text);
         let inside = settings.sign.as_ref().filter(|sign| sign.into == "body");
         // Signed is the body in which the signature is empty.
         facts.signature = inside.map(|_| "");
-        let mut parts = self.parts(operation, placement, &facts, open)?;
+        let mut parts = self.parts(operation, placement, &facts, secrets)?;
         let document = self.fields(&parts.plain, settings.sign.as_ref())?;
         let namespaces = self.standard().namespaces();
         facts.document = document.as_ref().map(|document| (document, namespaces));
@@ -77,7 +102,7 @@ impl Client {
             };
             signed = self.signature(sign, &sign.key, &own, open, token).await?;
             facts.signature = Some(&signed);
-            parts = self.parts(operation, placement, &facts, open)?;
+            parts = self.parts(operation, placement, &facts, secrets)?;
         }
         let Parts { path, mut query, mut headers, plain } = parts;
         let body = sent_form(operation, open, plain);
@@ -85,7 +110,7 @@ impl Client {
         let (digest, sent_path) = (DigestSha256::of(&body).to_string(), url.path().to_owned());
         (facts.body, facts.body_sha256, facts.path) = (&body, &digest, &sent_path);
         self.content_headers(operation, !body.is_empty(), &mut headers);
-        self.own_headers(&facts, open, &mut headers)?;
+        self.own_headers(&facts, secrets, &mut headers)?;
         if let Some(sign) = settings.sign.as_ref().filter(|sign| sign.into != "body") {
             let signature = self.signature(sign, &sign.key, &facts, open, token).await?;
             match sign.into.split_once(':') {
@@ -102,17 +127,75 @@ impl Client {
         Ok(Request { method, url, headers, body })
     }
 
+    /// The request as people may see it: words stand for credentials, token and signature. Made
+    /// from the same message at the same moment, so that no secret was ever in it. `sent` is the
+    /// digest of the body that goes out.
+    pub(super) fn shown(
+        &self,
+        operation: &Operation,
+        placement: &Placement<'_>,
+        moment: &Moment,
+        sent: &DigestSha256,
+    ) -> Result<Request, Failure> {
+        let sign = self.standard().settings().sign.as_ref();
+        let mut facts = self.facts(operation, placement, moment);
+        (facts.token, facts.signature) = (Some("[token]"), Some("[signature]"));
+        let Parts { path, mut query, mut headers, plain } =
+            self.parts(operation, placement, &facts, Secrets::Shown)?;
+        let mut url = self.url(&path)?;
+        let (digest, sent_path) = (sent.to_string(), url.path().to_owned());
+        (facts.body, facts.body_sha256, facts.path) = (&plain, &digest, &sent_path);
+        self.content_headers(operation, !plain.is_empty(), &mut headers);
+        self.own_headers(&facts, Secrets::Shown, &mut headers)?;
+        match sign.and_then(|sign| sign.into.split_once(':')) {
+            Some(("header", name)) => add(&mut headers, name, "[signature]")?,
+            Some((_, name)) => query.push((name.to_owned(), "[signature]".to_owned())),
+            None => {}
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let method = Method::from_bytes(operation.method.as_bytes())
+            .map_err(|_method| incomplete("method", &operation.method))?;
+        Ok(Request { method, url, headers, body: plain })
+    }
+
+    /// What a request is made of, before its body is.
+    fn facts<'a>(
+        &'a self,
+        operation: &'a Operation,
+        placement: &Placement<'a>,
+        moment: &'a Moment,
+    ) -> AttemptFacts<'a> {
+        AttemptFacts {
+            id: &moment.id,
+            number: placement.attempt,
+            time: moment.time,
+            nonce: &moment.nonce,
+            batch: placement.batch,
+            operation: &operation.name,
+            method: &operation.method,
+            path: "",
+            body: b"",
+            body_sha256: "",
+            token: None,
+            signature: None,
+            document: None,
+            zone: &self.standard().settings().zone,
+        }
+    }
+
     /// Fills every slot of the message.
     fn parts(
         &self,
         operation: &Operation,
         placement: &Placement<'_>,
         facts: &AttemptFacts<'_>,
-        open: &Open,
+        secrets: Secrets<'_>,
     ) -> Result<Parts, Failure> {
-        let credential = |name: &str| open.credential(name);
+        let credential = |name: &str| secrets.credential(name);
         let slot = |name: &str| match name.strip_prefix(HIDDEN) {
-            Some(text) => Some(open.sealer.as_ref()?.seal_text(text)),
+            Some(text) => secrets.hidden(text),
             None => word(name, facts, &credential),
         };
         let fill = |payload: &Payload| {
@@ -172,11 +255,11 @@ impl Client {
     fn own_headers(
         &self,
         facts: &AttemptFacts<'_>,
-        open: &Open,
+        secrets: Secrets<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(), Failure> {
         let settings = self.standard().settings();
-        let credential = |name: &str| open.credential(name);
+        let credential = |name: &str| secrets.credential(name);
         let carried = settings.auth.iter().flat_map(|auth| &auth.headers);
         for (name, template) in settings.http.headers.iter().chain(carried) {
             let value = fill_template(template, facts, &credential)
@@ -184,7 +267,7 @@ impl Client {
             add(headers, name, &value)?;
         }
         if let Some(auth) = settings.auth.as_ref().filter(|auth| auth.kind == "basic") {
-            headers.insert(AUTHORIZATION, basic(auth, open)?);
+            headers.insert(AUTHORIZATION, basic(auth, secrets)?);
         }
         Ok(())
     }
@@ -302,10 +385,13 @@ fn sent_form(operation: &Operation, open: &Open, plain: Vec<u8>) -> Vec<u8> {
 }
 
 /// RFC 7617.
-fn basic(auth: &Auth, open: &Open) -> Result<HeaderValue, Failure> {
+fn basic(auth: &Auth, secrets: Secrets<'_>) -> Result<HeaderValue, Failure> {
+    if matches!(secrets, Secrets::Shown) {
+        return Ok(HeaderValue::from_static("Basic [credentials]"));
+    }
     let part = |word: &str| {
         let name = word.strip_prefix("credential.").unwrap_or_default();
-        open.credential(name).ok_or_else(|| incomplete("header", word))
+        secrets.credential(name).ok_or_else(|| incomplete("header", word))
     };
     let pair = Zeroizing::new(format!("{}:{}", part(&auth.user)?, part(&auth.password)?));
     let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));

@@ -173,6 +173,36 @@ impl Settings {
 }
 
 impl Settings {
+    /// Whether both lead to one address: the same scheme, host, port and prefix, however written.
+    pub fn is_same_address(&self, other: &Self) -> bool {
+        let plain = |text: &str| match reqwest::Url::parse(text.trim()) {
+            Ok(url) => {
+                let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_owned();
+                let path = url.path().trim_end_matches('/').to_owned();
+                format!("{}://{host}:{:?}{path}", url.scheme(), url.port_or_known_default())
+            }
+            Err(_) => text.trim().trim_end_matches('/').to_lowercase(),
+        };
+        plain(&self.url) == plain(&other.url)
+    }
+
+    /// The first file of secrets that both name: what one platform is told, the other learns.
+    pub fn shared_secret<'a>(&'a self, other: &Self) -> Option<&'a Path> {
+        let files = |it: &'a Self| {
+            let password = it.inbox.as_ref().and_then(|inbox| inbox.password_file.as_ref());
+            it.credentials.values().chain(password)
+        };
+        let theirs: Vec<&Path> = (other.credentials.values())
+            .chain(other.inbox.as_ref().and_then(|inbox| inbox.password_file.as_ref()))
+            .map(PathBuf::as_path)
+            .collect();
+        let same = |path: &Path| {
+            let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+            theirs.iter().any(|known| *known == path || real(known) == real(path))
+        };
+        files(self).map(PathBuf::as_path).find(|path| same(path))
+    }
+
     /// Makes relative paths relative to `base`, the configuration's folder.
     pub fn resolve(&mut self, base: &Path) {
         let files = [
@@ -225,6 +255,43 @@ fn optional_duration<'de, D: Deserializer<'de>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_address_is_recognised_however_it_is_written() {
+        let is_same =
+            |one: &str, other: &str| Settings::new(one).is_same_address(&Settings::new(other));
+        for (one, other) in [
+            ("https://a.gov.cn/x", "https://A.gov.cn:443/x/"),
+            ("https://a.gov.cn", "https://a.gov.cn./"),
+            ("http://127.0.0.1:80/", " http://127.0.0.1 "),
+            ("host=a dbname=b", "HOST=a dbname=b "),
+        ] {
+            assert!(is_same(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("https://a.gov.cn/x", "https://a.gov.cn/test"),
+            ("https://a.gov.cn", "https://a.gov.cn:8443"),
+            ("https://a.gov.cn", "http://a.gov.cn"),
+        ] {
+            assert!(!is_same(one, other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_secrets_that_two_ways_name_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        std::fs::write(&real, "secret").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let with = |path: &Path| {
+            let mut settings = Settings::new("https://a");
+            settings.credentials.insert("secret".to_owned(), path.to_owned());
+            settings
+        };
+        let other = folder.path().join("other");
+        assert_eq!(with(&link).shared_secret(&with(&real)), Some(link.as_path()));
+        assert_eq!(with(&other).shared_secret(&with(&real)), None);
+    }
 
     #[test]
     fn settings_are_read_and_unknown_keys_refused() {

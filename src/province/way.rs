@@ -6,6 +6,7 @@ use super::client::{Client, Placement, Reply};
 use super::error::Error;
 use super::settings::Settings;
 use super::tables::{About, Down, DownPage, Front, Start};
+use super::transcript::Transcript;
 use crate::clock::Clock;
 use crate::standard::settings::InboxSettings;
 use crate::standard::{Message, Standard};
@@ -110,6 +111,15 @@ impl Way {
         match &self.kind {
             Kind::Http(client) => Box::pin(client.place(placement)).await,
             Kind::Tables(front) => Box::pin(front.place(&placement)).await,
+        }
+    }
+
+    /// As [`Way::place`], with what was said on both sides as people may see it; `None` where
+    /// nothing is said, but written into tables. Never sent a second time.
+    pub async fn show(&self, placement: Placement<'_>) -> Option<(Reply, Transcript)> {
+        match &self.kind {
+            Kind::Http(client) => Some(Box::pin(client.show(placement)).await),
+            Kind::Tables(_) => None,
         }
     }
 

@@ -93,6 +93,12 @@ fn a_jump_in_refusals_and_a_refused_code_are_told_within_a_polling_period() {
         assert_eq!(jump.detail, "3077");
         assert!(jump.count >= 10, "{jump:?}");
         let said = told(&office).await;
+        let listed = office.handle(Request::StandardDrift {}, PEER).await;
+        let Response::Drift(listed) = listed else { panic!("{listed:?}") };
+        let line = listed.iter().find(|it| it.kind == "refused-more").unwrap();
+        assert_eq!((line.what.as_str(), line.channel.as_str()), ("3077", "province"));
+        assert!(line.standard == "reference-xml/1.0" && line.count >= 10, "{line:?}");
+        assert_eq!(line.since, jump.since);
         for expected in ["dictionary 3077", "refused-more 3077"] {
             assert!(said.iter().any(|line| line == expected), "{said:?}");
         }

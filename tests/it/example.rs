@@ -45,6 +45,7 @@ fn furnish(base: &Path) {
     for name in ["province-ca.pem", "client.pem", "city-ca.pem"] {
         write(&format!("etc/cascaded/{name}"), "");
     }
+    write("run/credentials/cascaded.service/notify.url", "https://hook.example/key");
     write("etc/cascaded/codes/divisions.csv", "code,title,from,until\n515102,示例市临江区,,\n");
     write("srv/exchange/county.sqlite", "");
     write("srv/exchange/catalogue.xlsx", "");

@@ -23,6 +23,7 @@ mod kills;
 mod march;
 mod march_clock;
 mod march_kills;
+mod notify;
 mod package;
 mod page;
 mod prometheus;
@@ -32,6 +33,7 @@ mod reload;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod service;
+mod shadow;
 mod sixth;
 mod support;
 mod tables;

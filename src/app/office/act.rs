@@ -11,7 +11,7 @@ use super::{Office, failed, failure, told};
 use crate::cascade::{Comparison, Mismatch, ObjectMismatch};
 use crate::control::Peer;
 use crate::control::protocol::{
-    Difference, Failure, Job, LedgerReport, Listing, Reconcile, Reconciled, Request,
+    Difference, Failure, Job, LedgerReport, Listing, Reconcile, Reconciled, Request, ShadowAct,
 };
 use crate::ledger::{self, Actor};
 
@@ -56,6 +56,19 @@ fn detail(request: &Request) -> String {
             let at = it.at.map(|at| format!(" at {at}")).unwrap_or_default();
             format!("{}{at} on {}", it.standard, it.channel.as_deref().unwrap_or("its channel"))
         }
+        Request::StandardShadow(it) => {
+            let act = match it.act {
+                ShadowAct::Report {} => "report",
+                ShadowAct::Start { with_rows: false } => "start",
+                ShadowAct::Start { with_rows: true } => "start with masked rows",
+                ShadowAct::Stop {} => "stop",
+            };
+            format!("{act} {} on {}", it.standard, it.channel.as_deref().unwrap_or("its channel"))
+        }
+        Request::StandardShadowOnce(it) => {
+            let object = it.object.as_deref().unwrap_or("the first");
+            format!("{} of {object} to the test platform of {}", it.operation, it.standard)
+        }
         Request::StandardRollback(it) => it.channel.clone().unwrap_or_default(),
         Request::Status {}
         | Request::Datasets(_)
@@ -71,6 +84,7 @@ fn detail(request: &Request) -> String {
         | Request::StandardDiff(_)
         | Request::StandardCheck(_)
         | Request::StandardWanted(_)
+        | Request::StandardDrift {}
         | Request::LedgerVerify {}
         | Request::Reload {} => String::new(),
     }

@@ -12,8 +12,8 @@ use crate::changeover::{self, Difference, Part, Wanted, catalogue};
 use crate::config;
 use crate::control::Peer;
 use crate::control::protocol::{
-    Failure, Listing, Response, StandardCheck, StandardPair, Supply, SupplyReport, Trial,
-    WantedQuery,
+    DriftLine, Failure, Listing, Response, StandardCheck, StandardPair, Supply, SupplyReport,
+    Trial, WantedQuery,
 };
 use crate::delivery::ChannelId;
 use crate::standard::Standard;
@@ -112,6 +112,26 @@ impl Office {
         Ok(SupplyReport { changed, unchanged, refused })
     }
 
+    /// What the province does that the standards in force do not say.
+    pub(super) async fn drift(&self) -> Result<Vec<DriftLine>, Failure> {
+        let seen = self.crew.ledger.drift().await.map_err(told)?;
+        let works = self.works();
+        let spoken = |id: &ChannelId| {
+            let channel = works.channels.iter().find(|channel| channel.id == *id);
+            channel.map(|channel| channel.standard.id().to_string()).unwrap_or_default()
+        };
+        let lines = seen.into_iter().map(|it| DriftLine {
+            standard: spoken(&it.channel),
+            channel: it.channel.to_string(),
+            kind: it.kind,
+            operation: it.subject,
+            what: it.detail,
+            count: it.count,
+            since: it.since,
+        });
+        Ok(lines.collect())
+    }
+
     /// The standard of this name, as its directory is now.
     pub(super) async fn candidate(&self, name: &str) -> Result<Arc<Standard>, Failure> {
         let folders = self.works().configuration.standard_folders.clone();
@@ -139,7 +159,7 @@ impl Office {
     }
 
     fn part(&self, channel: Option<&str>, of: &[&Standard]) -> Result<Part, Failure> {
-        Ok(part(&self.meant(channel, of)?))
+        Ok(part(&*self.meant(channel, of)?))
     }
 
     /// The channel that is named; else the only one, or the only one that speaks a version of the
@@ -174,7 +194,7 @@ impl Office {
     }
 }
 
-fn part(channel: &Arc<Channel>) -> Part {
+pub(super) fn part(channel: &Channel) -> Part {
     Part {
         channel: channel.id.clone(),
         kinds: channel.kinds.clone(),

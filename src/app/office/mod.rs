@@ -19,6 +19,8 @@ mod original;
 mod page;
 mod paging;
 mod resync;
+mod shadow;
+mod standing;
 mod status;
 mod watch;
 
@@ -42,6 +44,7 @@ use crate::app::{Current, Works};
 use crate::cascade::{self, Crew};
 use crate::control::page::Page;
 use crate::control::protocol::{Failure, Reloaded, Request, Response, Summary};
+use crate::control::webhook::Standing;
 use crate::control::{Handler, Health, Peer};
 use crate::ledger;
 use crate::supervisor::Signal;
@@ -59,6 +62,8 @@ pub trait Lent: Send + Sync + 'static {
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>>;
     /// A cut-over was asked for.
     fn cut_over(&self);
+    /// A shadow run was asked for, or called off.
+    fn shadow(&self);
 }
 
 /// What an office is made of.
@@ -108,6 +113,7 @@ struct Known {
     not_ready: Vec<String>,
     page: Option<Arc<Page>>,
     certificates: Arc<Certificates>,
+    standing: Vec<Standing>,
 }
 
 impl std::fmt::Debug for Office {
@@ -160,12 +166,17 @@ impl Office {
         let known = match self.look_at(&works).await {
             Ok(look) => {
                 self.look_for_completion(certificates.at == now).await;
-                let snapshot = look.snapshot(&self.watch.reach(), &certificates);
+                let reach = self.watch.reach();
+                let snapshot = look.snapshot(&reach, &certificates);
+                let standing = match works.configuration.notify {
+                    Some(_) => look.standing(&reach, &certificates),
+                    None => Vec::new(),
+                };
                 self.current.show(&works, || self.metrics.show(&snapshot));
                 let not_ready = self.not_ready_by(&look, writable.as_ref().err());
                 let page = self.page_of(&works, &look, not_ready.clone(), &certificates);
                 let (summary, page) = (Some(look.summary()), Some(Arc::new(page)));
-                Known { at: now, summary, not_ready, page, certificates }
+                Known { at: now, summary, not_ready, page, certificates, standing }
             }
             Err(error) => {
                 let not_ready = vec![format!("{}: the ledger cannot be read", error.code())];
@@ -174,7 +185,9 @@ impl Office {
                 let page = last.map(|page| {
                     Arc::new(Page { not_ready: not_ready.clone(), ..Page::clone(&page) })
                 });
-                Known { at: now, summary: None, not_ready, page, certificates }
+                // What stood still does, as far as anybody knows.
+                let standing = self.standing();
+                Known { at: now, summary: None, not_ready, page, certificates, standing }
             }
         };
         self.last.store(Some(Arc::new(known)));
@@ -217,6 +230,13 @@ impl Office {
             Request::StandardCheck(it) => self.check(&it).await?,
             Request::StandardWanted(it) => Response::Wanted(self.wanted(&it).await?),
             Request::StandardSupply(it) => Response::Supplied(self.supply(&it, peer).await?),
+            Request::StandardShadow(it) => {
+                Response::Shadow(Box::new(self.shadow(&it, peer).await?))
+            }
+            Request::StandardShadowOnce(it) => {
+                Response::ShadowOnce(Box::new(self.shadow_once(&it).await?))
+            }
+            Request::StandardDrift {} => Response::Drift(self.drift().await?),
             Request::StandardActivate(it) => Response::CutOver(self.activate(&it, peer).await?),
             Request::StandardRollback(it) => Response::CutOver(self.roll_back(&it, peer).await?),
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),

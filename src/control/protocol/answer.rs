@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::Request;
-use super::{CutOver, InboxEntry, InboxTable, Listing, SupplyReport};
+use super::{CutOver, DriftLine, InboxEntry, InboxTable, Listing, SupplyReport};
+use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
 
 /// Everything that can be answered.
@@ -50,6 +51,12 @@ pub enum Response {
     Wanted(Listing<Wanted>),
     /// To [`Request::StandardSupply`].
     Supplied(SupplyReport),
+    /// To [`Request::StandardShadow`].
+    Shadow(Box<ShadowReport>),
+    /// To [`Request::StandardShadowOnce`].
+    ShadowOnce(Box<Once>),
+    /// To [`Request::StandardDrift`].
+    Drift(Vec<DriftLine>),
     /// To [`Request::StandardActivate`] and [`Request::StandardRollback`].
     CutOver(CutOver),
     /// To [`Request::Reconcile`].

@@ -85,6 +85,67 @@ pub struct SupplyReport {
     pub refused: Vec<(usize, NotTaken)>,
 }
 
+/// Something the province does that the standard in force does not say.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DriftLine {
+    /// On which channel.
+    pub channel: String,
+    /// The standard in force there.
+    pub standard: String,
+    /// `reply-code`, `reply-field`, `reply-value`, `reply-missing`, `dictionary`, `refused-more`.
+    pub kind: String,
+    /// Which operation.
+    pub operation: String,
+    /// What was seen: a code or a path, never content.
+    pub what: String,
+    /// How often.
+    pub count: u64,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What a shadow run shall do.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ShadowAct {
+    /// Only says what it found.
+    Report {},
+    /// Begins: a recorded act, and a durable job.
+    Start {
+        /// Masked rows go, too.
+        with_rows: bool,
+    },
+    /// Ends where it stands; what was found is kept.
+    Stop {},
+}
+
+/// A candidate at its test platform.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shadow {
+    /// `id/version`.
+    pub standard: String,
+    /// On this channel.
+    pub channel: Option<String>,
+    /// What.
+    pub act: ShadowAct,
+}
+
+/// One operation alone at a candidate's test platform: a recorded act.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShadowOnce {
+    /// `id/version`.
+    pub standard: String,
+    /// On this channel.
+    pub channel: Option<String>,
+    /// For example `entry.register`.
+    pub operation: String,
+    /// About this object, by the city's id; otherwise about the first that has a message.
+    pub object: Option<String>,
+}
+
 /// A candidate to put in force.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -16,8 +16,8 @@ pub use answer::{
 };
 
 pub use changeover::{
-    Activate, CutOver, Rollback, StandardCheck, StandardPair, Supply, SupplyReport, Trial,
-    WantedQuery,
+    Activate, CutOver, DriftLine, Rollback, Shadow, ShadowAct, ShadowOnce, StandardCheck,
+    StandardPair, Supply, SupplyReport, Trial, WantedQuery,
 };
 
 pub use inbox::{InboxEntry, InboxQuery, InboxTable};
@@ -104,6 +104,12 @@ pub enum Request {
     StandardWanted(WantedQuery),
     /// Values that departments supply.
     StandardSupply(Supply),
+    /// A candidate at its test platform: what a run found, or that it shall begin or end.
+    StandardShadow(Shadow),
+    /// One operation alone at a candidate's test platform.
+    StandardShadowOnce(ShadowOnce),
+    /// What drifted: what the province does that the standards in force do not say.
+    StandardDrift {},
     /// Puts a candidate in force: becomes a durable job.
     StandardActivate(Activate),
     /// Puts the standard before in force again: becomes a durable job.
@@ -142,6 +148,9 @@ impl Request {
             Self::StandardCheck(_) => "standard_check",
             Self::StandardWanted(_) => "standard_wanted",
             Self::StandardSupply(_) => "standard_supply",
+            Self::StandardShadow(_) => "standard_shadow",
+            Self::StandardShadowOnce(_) => "standard_shadow_once",
+            Self::StandardDrift {} => "standard_drift",
             Self::StandardActivate(_) => "standard_activate",
             Self::StandardRollback(_) => "standard_rollback",
             Self::Reconcile(_) => "reconcile",
@@ -158,11 +167,13 @@ impl Request {
             | Self::RejectsExport(_)
             | Self::RejectsReplay(_)
             | Self::JobsCancel(_)
+            | Self::StandardShadowOnce(_)
             | Self::LedgerBackup(_)
             | Self::Reload {} => true,
             Self::Resync(it) => !it.dry_run,
             Self::Reconcile(it) => it.repair,
             Self::StandardSupply(it) => !it.dry_run,
+            Self::StandardShadow(it) => it.act != ShadowAct::Report {},
             Self::StandardActivate(it) => !it.dry_run,
             Self::StandardRollback(it) => !it.dry_run,
             Self::Status {}
@@ -179,6 +190,7 @@ impl Request {
             | Self::StandardDiff(_)
             | Self::StandardCheck(_)
             | Self::StandardWanted(_)
+            | Self::StandardDrift {}
             | Self::LedgerVerify {} => false,
         }
     }

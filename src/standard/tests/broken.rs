@@ -314,123 +314,135 @@ struct Broken {
     at: (&'static str, &'static str),
 }
 
+const fn broken(
+    what: &'static str,
+    edit: (&'static str, &'static str, &'static str),
+    code: Code,
+    reason: &'static str,
+    at: (&'static str, &'static str),
+) -> Broken {
+    Broken { what, edit, code, reason, at }
+}
+
+const TOML: &str = "standard.toml";
+const WORK: &str = "messages/work.csv";
+const ENTRY: &str = "messages/entry.csv";
+
+const XML: [Broken; 7] = [
+    broken(
+        "missing file",
+        (TOML, "message = \"entry\"", "message = \"gone\""),
+        Code::File,
+        "messages/gone.csv",
+        (TOML, "name = \"entry.register\""),
+    ),
+    broken(
+        "unknown value",
+        (ENTRY, ",entry.title,", ",entry.titel,"),
+        Code::Value,
+        "no such value `entry.titel`",
+        (ENTRY, "entry.titel"),
+    ),
+    broken(
+        "path",
+        (ENTRY, "Catalog/Abstract", "Catalog/<Abstract"),
+        Code::Path,
+        "`<Abstract`",
+        (ENTRY, "<Abstract"),
+    ),
+    broken(
+        "no field",
+        (ENTRY, "entry.share_type != none", "entry.no_field != none"),
+        Code::Condition,
+        "entry.no_field",
+        (ENTRY, "entry.no_field"),
+    ),
+    broken(
+        "circle",
+        (TOML, "needs = [\"category\"]", "needs = [\"category\", \"resource\"]"),
+        Code::Cycle,
+        "category, entry, resource",
+        (TOML, "needs = [\"category\", \"resource\"]"),
+    ),
+    broken(
+        "outside",
+        (ENTRY, ",update_cycle,", ",../../update_cycle,"),
+        Code::Outside,
+        "leaves the folder `codes`",
+        (ENTRY, "../../update_cycle"),
+    ),
+    broken(
+        "word",
+        ("codes/resource.kind.csv", "\nfile,", "\nfiel,"),
+        Code::Codes,
+        "lacks file",
+        ("codes/resource.kind.csv", "api,"),
+    ),
+];
+
+const JSON: [Broken; 7] = [
+    broken(
+        "missing file",
+        (TOML, "reply = \"made\"", "reply = \"gone\""),
+        Code::File,
+        "replies/gone.csv",
+        (TOML, "name = \"entry.register\""),
+    ),
+    broken(
+        "unknown value",
+        (WORK, ",item.title,", ",item.titel,"),
+        Code::Value,
+        "no such value `item.titel`",
+        (WORK, "item.titel"),
+    ),
+    broken(
+        "path",
+        (WORK, "about.text", "about..text"),
+        Code::Path,
+        "empty step",
+        (WORK, "about..text"),
+    ),
+    broken(
+        "no field",
+        (WORK, "entry.share_type == conditional", "present entry.no_field"),
+        Code::Condition,
+        "entry.no_field",
+        (WORK, "entry.no_field"),
+    ),
+    broken(
+        "circle",
+        (
+            TOML,
+            "message = \"work\"\nreply = \"made\"",
+            "message = \"work\"\nreply = \"made\"\nneeds = [\"resource\"]",
+        ),
+        Code::Cycle,
+        "entry, resource",
+        (TOML, "needs = [\"resource\"]"),
+    ),
+    broken(
+        "outside",
+        (TOML, "path = \"/beat\"", "path = \"/../../beat\""),
+        Code::Outside,
+        "leaves the channel's address",
+        (TOML, "name = \"heartbeat\""),
+    ),
+    broken(
+        "word",
+        ("codes/verdict.csv", "\nfailed,-", ""),
+        Code::Codes,
+        "no code for `failed`",
+        ("replies/verdicts.csv", "row.verdict"),
+    ),
+];
+
 /// The seven ways to break a standard that a release is judged by, over XML and over JSON.
 #[test]
 fn a_broken_standard_is_refused_with_file_row_and_reason_whatever_it_speaks() {
-    let broken = |what, edit, code, reason, at| Broken { what, edit, code, reason, at };
-    let toml = "standard.toml";
-    let entry = "messages/entry.csv";
-    let xml = [
-        broken(
-            "missing file",
-            (toml, "message = \"entry\"", "message = \"gone\""),
-            Code::File,
-            "messages/gone.csv",
-            (toml, "name = \"entry.register\""),
-        ),
-        broken(
-            "unknown value",
-            (entry, ",entry.title,", ",entry.titel,"),
-            Code::Value,
-            "no such value `entry.titel`",
-            (entry, "entry.titel"),
-        ),
-        broken(
-            "path",
-            (entry, "Catalog/Abstract", "Catalog/<Abstract"),
-            Code::Path,
-            "`<Abstract`",
-            (entry, "<Abstract"),
-        ),
-        broken(
-            "no field",
-            (entry, "entry.share_type != none", "entry.no_field != none"),
-            Code::Condition,
-            "entry.no_field",
-            (entry, "entry.no_field"),
-        ),
-        broken(
-            "circle",
-            (toml, "needs = [\"category\"]", "needs = [\"category\", \"resource\"]"),
-            Code::Cycle,
-            "category, entry, resource",
-            (toml, "needs = [\"category\", \"resource\"]"),
-        ),
-        broken(
-            "outside",
-            (entry, ",update_cycle,", ",../../update_cycle,"),
-            Code::Outside,
-            "leaves the folder `codes`",
-            (entry, "../../update_cycle"),
-        ),
-        broken(
-            "word",
-            ("codes/resource.kind.csv", "\nfile,", "\nfiel,"),
-            Code::Codes,
-            "lacks file",
-            ("codes/resource.kind.csv", "api,"),
-        ),
-    ];
-    let work = "messages/work.csv";
-    let json = [
-        broken(
-            "missing file",
-            (toml, "reply = \"made\"", "reply = \"gone\""),
-            Code::File,
-            "replies/gone.csv",
-            (toml, "name = \"entry.register\""),
-        ),
-        broken(
-            "unknown value",
-            (work, ",item.title,", ",item.titel,"),
-            Code::Value,
-            "no such value `item.titel`",
-            (work, "item.titel"),
-        ),
-        broken(
-            "path",
-            (work, "about.text", "about..text"),
-            Code::Path,
-            "empty step",
-            (work, "about..text"),
-        ),
-        broken(
-            "no field",
-            (work, "entry.share_type == conditional", "present entry.no_field"),
-            Code::Condition,
-            "entry.no_field",
-            (work, "entry.no_field"),
-        ),
-        broken(
-            "circle",
-            (
-                toml,
-                "message = \"work\"\nreply = \"made\"",
-                "message = \"work\"\nreply = \"made\"\nneeds = [\"resource\"]",
-            ),
-            Code::Cycle,
-            "entry, resource",
-            (toml, "needs = [\"resource\"]"),
-        ),
-        broken(
-            "outside",
-            (toml, "path = \"/beat\"", "path = \"/../../beat\""),
-            Code::Outside,
-            "leaves the channel's address",
-            (toml, "name = \"heartbeat\""),
-        ),
-        broken(
-            "word",
-            ("codes/verdict.csv", "\nfailed,-", ""),
-            Code::Codes,
-            "no code for `failed`",
-            ("replies/verdicts.csv", "row.verdict"),
-        ),
-    ];
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let sixth = files(&root.join("tests/it/sixth/standards/river-json/1")).unwrap();
     assert_eq!(told(&problems(&sixth)), "");
-    for (whole, all) in [(shipped(), xml), (sixth, json)] {
+    for (whole, all) in [(shipped(), XML), (sixth, JSON)] {
         for Broken { what, edit: (file, from, to), code, reason, at: (place, row) } in all {
             let mut files = whole.clone();
             let text = text_of(&files, file);
@@ -448,5 +460,21 @@ fn a_broken_standard_is_refused_with_file_row_and_reason_whatever_it_speaks() {
                 told(&found)
             );
         }
+    }
+}
+
+#[test]
+fn rows_as_arrays_must_say_which_column_is_which() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = files(&root.join("tests/it/sixth/standards/river-json/1")).unwrap();
+    let file = "messages/rows.csv";
+    let text = text_of(&files, file);
+    for (from, to) in [
+        ("dataset.columns", "dataset.id"),
+        ("dataset.columns,text,2000,yes", "dataset.columns,text,2000,no"),
+    ] {
+        assert!(text.contains(from));
+        files.insert(file.to_owned(), text.replace(from, to).into_bytes());
+        refused(&files, Code::Value, file, None, "which column is which");
     }
 }

@@ -48,6 +48,25 @@ fn the_keys_on_the_page_are_the_keys_that_are_read() {
     assert_eq!(on_page, read);
 }
 
+/// A table of names tells nobody what to write: what each key means stands beside it in words.
+#[test]
+fn every_key_that_is_read_is_explained_on_the_page() {
+    let page = page();
+    let (_, text) = page.split_once("| section | keys |").unwrap();
+    let (_table, prose) = text.split_once("\n\n").unwrap();
+    let prose = prose.split("\n## Errors").next().unwrap();
+    let mut explained = BTreeSet::new();
+    for quoted in prose.lines().flat_map(quoted) {
+        let name = quoted.split(" = ").next().unwrap();
+        explained.extend([name, name.rsplit('.').next().unwrap()]);
+    }
+    for (section, keys) in KEYS {
+        for key in keys.iter().filter(|key| **key != "*") {
+            assert!(explained.contains(key), "nothing says what `{key}` of [{section}] means");
+        }
+    }
+}
+
 #[test]
 fn the_values_on_the_page_are_the_values_that_are_read() {
     let page = page();

@@ -28,6 +28,7 @@ pub(super) struct Families {
     pub(super) attempts: IntCounterVec,
     pub(super) answer_seconds: HistogramVec,
     pub(super) failures: IntCounterVec,
+    pub(super) notifications: IntCounterVec,
     // States.
     pub(super) dataset_confirmed: Gauges,
     pub(super) dataset_deadline: Gauges,
@@ -110,6 +111,11 @@ impl Families {
                 "cascade_failures_total",
                 "Failures by code; the operators' manual has a line of advice for each.",
                 &["code"],
+            ),
+            notifications: new.counter(
+                "cascade_notifications_total",
+                "Messages to the address of [notify], by whether they were taken.",
+                &["outcome"],
             ),
             dataset_confirmed: new.gauge(
                 "cascade_dataset_confirmed_timestamp_seconds",

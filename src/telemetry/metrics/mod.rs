@@ -131,6 +131,9 @@ impl Metrics {
         failure_codes
             .iter()
             .for_each(|code| self.families.failures.with_label_values(&[*code]).inc_by(0));
+        for outcome in [NOTIFIED, NOT_NOTIFIED] {
+            self.families.notifications.with_label_values(&[outcome]).inc_by(0);
+        }
         self.show(&Snapshot::default());
     }
 
@@ -267,6 +270,12 @@ impl Metrics {
     /// Something failed. `code` is a constant of the source, which is what bounds the label.
     pub fn failed(&self, code: &'static str) {
         self.families.failures.with_label_values(&[code]).inc();
+    }
+
+    /// A message to the configured address was taken, or not.
+    pub fn notified(&self, taken: bool) {
+        let outcome = if taken { NOTIFIED } else { NOT_NOTIFIED };
+        self.families.notifications.with_label_values(&[outcome]).inc();
     }
 
     /// Shows what the ledger says now.
@@ -408,6 +417,10 @@ impl Metrics {
         named.datasets.label(dataset)
     }
 }
+
+/// What became of a notification.
+const NOTIFIED: &str = "delivered";
+const NOT_NOTIFIED: &str = "failed";
 
 /// What waits past its deadline.
 const BATCH: &str = "batch";

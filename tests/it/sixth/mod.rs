@@ -37,10 +37,8 @@ pub(crate) fn standard() -> PathBuf {
 /// What the province handed out; the key is that of the example of GB/T 32918.5, annex A.2.
 fn credentials() -> [(&'static str, String); 3] {
     let scalar = "3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8";
-    let bytes: Vec<u8> = (0..scalar.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&scalar[at..at + 2], 16).unwrap())
-        .collect();
+    let pairs = scalar.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
+    let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
     let key = SecretKey::from_slice(&bytes).unwrap().to_pkcs8_pem(LineEnding::LF).unwrap();
     [("who", "city".to_owned()), ("word", "a pass word".to_owned()), ("key", key.to_string())]
 }

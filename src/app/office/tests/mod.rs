@@ -87,6 +87,7 @@ impl Lent for Nothing {
     }
 
     fn cut_over(&self) {}
+    fn shadow(&self) {}
 }
 
 fn office(app: &App) -> Office {

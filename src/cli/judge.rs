@@ -1,0 +1,334 @@
+//! `score …`: reads what is judged and has it scored.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::score::{Score, ScoreGiven};
+use super::{Console, Exit, Trouble, show_score};
+use crate::control::protocol::Failure;
+use crate::fact::Fact;
+use crate::indicator::field::Field;
+use crate::indicator::lists::{self, Lists};
+use crate::indicator::replay::Given;
+use crate::indicator::scheme::{self, Scheme};
+use crate::indicator::{example, history, sheet, stated};
+
+/// The largest table that is read, in bytes.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Does what `score …` says.
+pub(super) fn score(command: &Score, console: &mut Console<'_>) -> Result<(), Trouble> {
+    match command {
+        Score::Example(format) => {
+            let example = example::example().map_err(|broken| {
+                Trouble::one(Exit::Failure, failure("E-SCORE-EXAMPLE", broken.to_string(), None))
+            })?;
+            if format.json {
+                return console.json(&show_score::example_as_json(&example));
+            }
+            let text = show_score::example(&console.view, &example);
+            console.data(&text);
+            Ok(())
+        }
+        Score::Check { schemes } => {
+            let mut failures = Vec::new();
+            for path in schemes {
+                failures.extend(load(path).err().into_iter().flatten());
+            }
+            if failures.is_empty() { Ok(()) } else { Err(wrong(failures)) }
+        }
+        Score::Replay { given, item, format } => {
+            let (scheme, month) = (scheme(given)?, given.month);
+            let all = tables(given, &scheme)?;
+            let score = all.given().score(&scheme, month, &given.body, Timestamp::MAX);
+            if let Some(item) = item
+                && !score.items.iter().any(|known| known.id == *item)
+            {
+                let what = format!("no item `{item}` of {} marks this body", scheme.id);
+                return Err(Trouble::one(Exit::Usage, failure("E-SCORE-ITEM", what, None)));
+            }
+            if format.json {
+                return console.json(&show_score::score_as_json(&score));
+            }
+            let text = show_score::score(&console.view, &scheme, &score, item.as_deref());
+            console.data(&text);
+            Ok(())
+        }
+        Score::Rank { given, format } => {
+            let scheme = scheme(given)?;
+            let all = tables(given, &scheme)?;
+            let score = all.given().score(&scheme, given.month, &given.body, Timestamp::MAX);
+            if format.json {
+                return console.json(&show_score::rank_as_json(&score, &all.field));
+            }
+            let text = show_score::rank(&console.view, &scheme, &score, &all.field);
+            console.data(&text);
+            Ok(())
+        }
+    }
+}
+
+/// The scheme, if it holds in the month.
+fn scheme(given: &ScoreGiven) -> Result<Scheme, Trouble> {
+    let scheme = load(&given.scheme).map_err(wrong)?;
+    if scheme.period.holds_in(given.month) {
+        return Ok(scheme);
+    }
+    let until = scheme.period.to.map_or(String::new(), |to| to.to_string());
+    let what = format!(
+        "{} holds from {} to {until}, not in {}",
+        scheme.id, scheme.period.from, given.month
+    );
+    let place = Some(given.scheme.display().to_string());
+    Err(Trouble::one(Exit::Usage, failure("E-SCORE-MONTH", what, place)))
+}
+
+/// What was read.
+struct Tables {
+    facts: Vec<Fact>,
+    lists: Lists,
+    field: Field,
+}
+
+impl Tables {
+    fn given(&self) -> Given<'_> {
+        Given { facts: &self.facts, lists: &self.lists, field: &self.field }
+    }
+}
+
+/// Reads every table; the problems of all of them at once.
+fn tables(given: &ScoreGiven, scheme: &Scheme) -> Result<Tables, Trouble> {
+    let mut failures = Vec::new();
+    let mut facts = Vec::new();
+    for (number, path) in given.facts.iter().enumerate() {
+        let writer = format!("table-{}", number + 1);
+        let read = table(path, |file, text| history::parse(file, text, &writer));
+        facts.extend(noted(read, &mut failures).unwrap_or_default());
+    }
+    for (number, path) in given.values.iter().enumerate() {
+        let writer = format!("values-{}", number + 1);
+        let read = table(path, stated::parse);
+        let rows = noted(read, &mut failures).unwrap_or_default();
+        facts.extend(stated::facts(&rows, &writer, &scheme.period.zone));
+    }
+    let cities = given.cities.as_deref().map(|path| table(path, Field::parse));
+    let field = cities.and_then(|read| noted(read, &mut failures)).unwrap_or_default();
+    let mut lists = Lists::default();
+    if let Some(folder) = &given.lists {
+        lists.obligations = list(folder, "obligations.csv", lists::obligations, &mut failures);
+        lists.exemptions = list(folder, "exemptions.csv", lists::exemptions, &mut failures);
+        lists.bodies = list(folder, "bodies.csv", lists::bodies, &mut failures);
+        lists.cases = list(folder, "kept.csv", lists::kept, &mut failures);
+        if lists == Lists::default() && failures.is_empty() {
+            let what = "there is none of the lists in this folder".to_owned();
+            failures.push(failure("E-SCORE-FILE", what, Some(folder.display().to_string())));
+        }
+    }
+    if failures.is_empty() { Ok(Tables { facts, lists, field }) } else { Err(wrong(failures)) }
+}
+
+/// One of the lists; empty where it is not there.
+fn list<T>(
+    folder: &Path,
+    name: &str,
+    parse: impl Fn(&str, &str) -> Result<Vec<T>, Vec<sheet::Problem>>,
+    failures: &mut Vec<Failure>,
+) -> Vec<T> {
+    let path = folder.join(name);
+    if !path.exists() {
+        return Vec::new();
+    }
+    noted(table(&path, parse), failures).unwrap_or_default()
+}
+
+fn noted<T>(read: Result<T, Vec<Failure>>, failures: &mut Vec<Failure>) -> Option<T> {
+    match read {
+        Ok(read) => Some(read),
+        Err(more) => {
+            failures.extend(more);
+            None
+        }
+    }
+}
+
+fn table<T>(
+    path: &Path,
+    parse: impl Fn(&str, &str) -> Result<T, Vec<sheet::Problem>>,
+) -> Result<T, Vec<Failure>> {
+    let text = text(path, MAX_BYTES)?;
+    parse(&path.display().to_string(), &text).map_err(|problems| {
+        let told =
+            |it: &sheet::Problem| failure(sheet::Problem::CODE, it.what.clone(), Some(it.place()));
+        problems.iter().map(told).collect()
+    })
+}
+
+/// Reads a scheme; every problem at once.
+fn load(path: &Path) -> Result<Scheme, Vec<Failure>> {
+    let most = u64::try_from(Scheme::MAX_BYTES).unwrap_or(u64::MAX);
+    let text = text(path, most.saturating_add(1))?;
+    Scheme::parse(&path.display().to_string(), &text).map_err(|problems| {
+        let told = |it: &scheme::Problem| failure(it.code.as_str(), it.told(), Some(it.place()));
+        problems.iter().map(told).collect()
+    })
+}
+
+fn text(path: &Path, most: u64) -> Result<String, Vec<Failure>> {
+    let told = |what: String| vec![failure("E-SCORE-FILE", what, Some(path.display().to_string()))];
+    let file = File::open(path).map_err(|error| told(error.to_string()))?;
+    let mut bytes = Vec::new();
+    let read = file.take(most.saturating_add(1)).read_to_end(&mut bytes);
+    read.map_err(|error| told(error.to_string()))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
+        return Err(told(format!("is larger than {most} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_binary| told("is not UTF-8".to_owned()))
+}
+
+fn failure(code: &str, what: String, place: Option<String>) -> Failure {
+    Failure { code: code.to_owned(), what, place, next: None, temporary: false }
+}
+
+fn wrong(failures: Vec<Failure>) -> Trouble {
+    Trouble { exit: Exit::Configuration, failures }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::cli::arguments::{Arguments, Command};
+    use crate::cli::{Language, View};
+
+    /// What `cascaded score …` prints, or how it fails.
+    fn run(line: &str, language: Language) -> Result<String, Trouble> {
+        let words = ["cascaded", "score"].into_iter().chain(line.split_whitespace());
+        let arguments = Arguments::try_parse_from(words).unwrap();
+        let Command::Score(command) = &arguments.command else { panic!("{line}") };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let view = View { language, zone: TimeZone::fixed(jiff::tz::offset(8)) };
+        let mut console = Console::new(view, false, &mut out, &mut err);
+        score(command, &mut console)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    fn path(name: &str) -> String {
+        format!("{}/config/schemes/{name}", env!("CARGO_MANIFEST_DIR"))
+    }
+
+    /// The arguments that judge a month of the example.
+    fn month(month: &str) -> String {
+        format!(
+            "--scheme {} --month {month} --facts {} --facts {} --values {} --values {} --cities {}",
+            path("model-2022.toml"),
+            path("example-2022/province.csv"),
+            path("example-2022/then.csv"),
+            path("example-2022/outside.csv"),
+            path("example-2022/published.csv"),
+            path("example-2022/cities.csv"),
+        )
+    }
+
+    #[test]
+    fn the_example_gives_scripts_the_losses_and_both_falls() {
+        let text = run("example --json", Language::English).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let months = json["months"].as_array().unwrap();
+        let lost: Vec<f64> = months.iter().map(|it| it["lost"].as_f64().unwrap()).collect();
+        assert_eq!(lost, [0.0, -2.6, -2.0, -1.8]);
+        assert!(
+            text.contains("\"lost\": -2.6,") && text.contains("\"lost\": -1.8,"),
+            "no digits added"
+        );
+        let ranks =
+            |key: &str| -> Vec<u64> { months.iter().map(|it| it[key].as_u64().unwrap()).collect() };
+        assert_eq!(ranks("overall_rank")[..2], [1, 15]);
+        assert_eq!(ranks("indicator_rank"), [1, 1, 21, 21]);
+        assert_eq!(months[1]["month"], "2022-02");
+        for month in json["with_daemon"].as_array().unwrap() {
+            assert_eq!(
+                (month["lost"].as_f64(), month["overall_rank"].as_u64()),
+                (Some(0.0), Some(1))
+            );
+        }
+    }
+
+    #[test]
+    fn the_example_is_told_in_both_languages_with_what_is_modelled() {
+        let zh = run("example", Language::Chinese).unwrap();
+        let en = run("example", Language::English).unwrap();
+        for text in [&zh, &en] {
+            assert!(text.contains("-2.6 *") && text.contains("15/21 *"), "{text}");
+            assert!(text.contains("cases.guides.late 13"), "{text}");
+        }
+        assert!(zh.contains("讲话所说") && zh.contains("使用守护进程"), "{zh}");
+        assert!(en.contains("the rest is a model"), "{en}");
+    }
+
+    #[test]
+    fn a_month_is_replayed_from_tables_and_looked_at_closely() {
+        let text = run(&format!("replay {}", month("2022-03")), Language::Chinese).unwrap();
+        assert!(text.contains("2022-03 city：88 分（已知项占 100 % 分值）"), "{text}");
+        let closer = format!("replay {} --item guides", month("2022-02"));
+        let text = run(&closer, Language::Chinese).unwrap();
+        assert!(text.contains("cases.guides.late 13"), "{text}");
+        assert!(text.contains("部门1   guide-01   02-25 18:00"), "{text}");
+        let json = run(&format!("replay {} --json", month("2022-04")), Language::English).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["total"].as_f64(), Some(88.2));
+    }
+
+    #[test]
+    fn a_rank_says_what_each_repair_would_bring() {
+        let text = run(&format!("rank {}", month("2022-02")), Language::English).unwrap();
+        assert!(text.contains("15/21"), "{text}");
+        assert!(
+            text.contains("without the loss of guides not repaired in time: 90 points, rank 1"),
+            "{text}"
+        );
+        let json = run(&format!("rank {} --json", month("2022-02")), Language::English).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["total"]["rank"], 15);
+        assert_eq!(json["if_repaired"][1]["rank"], 1);
+    }
+
+    #[test]
+    fn every_mistake_of_every_file_is_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let facts =
+            file("facts.csv", "occurred,kind,subject,fields,basis\nsoon,confirmed,d,rows=1,told\n");
+        let values =
+            file("values.csv", "name,month,value,source,date\nv,2022-03,two,s,2022-04-01\n");
+        let scheme = path("model-2022.toml");
+        let line =
+            format!("replay --scheme {scheme} --month 2022-03 --facts {facts} --values {values}");
+        let trouble = run(&line, Language::English).unwrap_err();
+        assert_eq!(trouble.exit, Exit::Configuration);
+        let told: Vec<&str> = trouble.failures.iter().map(|it| it.what.as_str()).collect();
+        assert_eq!(
+            told,
+            [
+                "`soon` is no time (`2022-02-25T17:30`)",
+                "are not those of a fact `confirmed`",
+                "`two` is no decimal number",
+            ]
+        );
+        let bad = file("bad.toml", "id = \"a\"\n");
+        let trouble = run(&format!("check {bad} {scheme} {facts}"), Language::English).unwrap_err();
+        assert!(trouble.failures.len() > 5);
+        let codes: Vec<&str> = trouble.failures.iter().map(|it| it.code.as_str()).collect();
+        assert!(codes.contains(&"E-SCHEME-KEY") && codes.contains(&"E-SCHEME-FORMAT"), "{codes:?}");
+        let trouble = run(&format!("replay --scheme {scheme} --month 2023-01"), Language::English);
+        assert_eq!(trouble.unwrap_err().failures[0].code, "E-SCORE-MONTH");
+    }
+}

@@ -1,0 +1,178 @@
+//! Drift and shadow runs as people read them.
+
+use super::show::View;
+use super::table::{count, printable};
+use super::text::{Language, Message};
+use crate::changeover::shadow::{Once, Ready, ShadowCount, ShadowReport};
+use crate::control::protocol::DriftLine;
+
+/// The most departments that are named in a line; all are in the JSON.
+const MOST_OWING: usize = 5;
+/// The most lines of outcomes that a person is shown.
+const MOST_OUTCOMES: usize = 60;
+
+impl View {
+    /// How ready the city is and what it waits for, in words; then what either standard said.
+    pub(super) fn shadow(&self, it: &ShadowReport) -> String {
+        let (head, except) = self.readiness(it);
+        let mut lines = vec![head, except];
+        if !it.owing.is_empty() {
+            let named = it.owing.iter().take(MOST_OWING).map(|it| {
+                let name = if it.title.is_empty() { &it.department } else { &it.title };
+                format!("{name} {}", count(it.values))
+            });
+            let mut text = named.collect::<Vec<_>>().join(", ");
+            if it.owing.len() > MOST_OWING {
+                text.push_str(", …");
+            }
+            lines.push(self.say(Message::ShadowOwing, &[&text]));
+        }
+        lines.push(self.run(it));
+        if let Some(trouble) = &it.trouble {
+            lines.push(format!("✗ {}", self.say(Message::ShadowTrouble, &[trouble])));
+        }
+        let mut text: String = lines.into_iter().map(|line| printable(line) + "\n").collect();
+        text.push_str(&self.outcomes(&it.outcomes));
+        if !it.rows.is_empty() {
+            text.push_str(&self.outcomes(&it.rows));
+        }
+        text
+    }
+
+    /// How ready, and the critical path in words.
+    pub(super) fn readiness(&self, it: &ShadowReport) -> (String, String) {
+        let ready = &it.readiness;
+        let numbers = [ready.percent, ready.ready, ready.objects].map(count);
+        let [percent, done, all] = numbers.each_ref().map(String::as_str);
+        let head = [it.standard.as_str(), &it.channel, &it.in_force, percent, done, all];
+        (self.say(Message::ShadowHead, &head), self.except(ready))
+    }
+
+    fn run(&self, it: &ShadowReport) -> String {
+        let Some(job) = &it.job else { return self.word(Message::ShadowNever) };
+        let what =
+            if it.with_rows { Message::ShadowWithRows } else { Message::ShadowCatalogueOnly };
+        let endpoint = if it.endpoint.is_empty() { "-" } else { &it.endpoint };
+        let fill = [job.as_str(), &self.time(it.since), endpoint, &self.word(what)];
+        self.say(if it.running { Message::ShadowRun } else { Message::ShadowStopped }, &fill)
+    }
+
+    /// The critical path in words.
+    fn except(&self, it: &Ready) -> String {
+        let parts: Vec<String> = [
+            (Message::ShadowApprovals, it.approvals),
+            (Message::ShadowValues, it.values),
+            (Message::ShadowLacking, it.lacking),
+            (Message::ShadowRefused, it.refused),
+            (Message::ShadowWaiting, it.waiting),
+            (Message::ShadowUndecided, it.undecided),
+            (Message::ShadowUntried, it.untried),
+        ]
+        .into_iter()
+        .filter(|(_, number)| *number > 0)
+        .map(|(message, number)| self.say(message, &[&count(number)]))
+        .collect();
+        if parts.is_empty() {
+            return self.word(Message::ShadowNothing);
+        }
+        let between = if self.language == Language::Chinese { "、" } else { ", " };
+        self.say(Message::ShadowExcept, &[&parts.join(between)])
+    }
+
+    fn outcomes(&self, list: &[ShadowCount]) -> String {
+        let head = [
+            Message::Kind,
+            Message::ShadowLive,
+            Message::ShadowCandidate,
+            Message::Code,
+            Message::Field,
+            Message::Objects,
+        ];
+        let rows = list.iter().take(MOST_OUTCOMES).map(|it| {
+            vec![
+                it.subject.clone(),
+                it.live.clone(),
+                it.candidate.clone(),
+                it.code.clone(),
+                it.field.clone(),
+                count(it.count),
+            ]
+        });
+        self.table(&head, rows.collect(), &[5])
+    }
+
+    /// What was said on both sides.
+    pub(super) fn once(&self, it: &Once) -> String {
+        let header = |(name, value): &(String, String)| format!("{name}: {value}");
+        let mut lines = Vec::new();
+        if it.stand_ins {
+            lines.push(self.word(Message::ShadowStandIns));
+        }
+        lines.push(format!("> {} {}", it.method, it.url));
+        lines.extend(it.headers.iter().map(|it| format!("> {}", header(it))));
+        lines.push(String::new());
+        lines.extend(it.body.lines().map(str::to_owned));
+        lines.push(String::new());
+        match it.status {
+            Some(status) => {
+                lines.push(format!("< {status}"));
+                lines.extend(it.reply_headers.iter().map(|it| format!("< {}", header(it))));
+                lines.push(String::new());
+                lines.extend(it.reply.lines().map(str::to_owned));
+                lines.push(String::new());
+            }
+            None => lines.push(self.say(Message::ShadowSilent, &[&it.code])),
+        }
+        lines.push(self.say(Message::ShadowAnswer, &[&it.outcome, &it.code]));
+        lines.into_iter().map(|line| printable(line) + "\n").collect()
+    }
+
+    /// What drifted, and below it what to do about each kind.
+    pub(super) fn drift(&self, list: &[DriftLine]) -> String {
+        if list.is_empty() {
+            return self.word(Message::DriftNone) + "\n";
+        }
+        let head = [
+            Message::Channel,
+            Message::Standard,
+            Message::Drift,
+            Message::Operation,
+            Message::What,
+            Message::Times,
+            Message::Since,
+        ];
+        let rows = list.iter().map(|it| {
+            vec![
+                it.channel.clone(),
+                it.standard.clone(),
+                it.kind.clone(),
+                it.operation.clone(),
+                it.what.clone(),
+                count(it.count),
+                self.time(Some(it.since)),
+            ]
+        });
+        let mut text = self.table(&head, rows.collect(), &[5]);
+        let mut told: Vec<&str> = Vec::new();
+        for it in list {
+            if !told.contains(&it.kind.as_str()) {
+                told.push(&it.kind);
+                let next = self.word(of_drift(&it.kind));
+                text.push_str(&(printable(format!("{}: {next}", it.kind)) + "\n"));
+            }
+        }
+        text
+    }
+}
+
+/// What to do about a kind of drift.
+fn of_drift(kind: &str) -> Message {
+    match kind {
+        "reply-code" => Message::DriftCode,
+        "reply-value" | "dictionary" => Message::DriftValue,
+        "reply-missing" => Message::DriftMissing,
+        "refused-more" | "failed-more" => Message::DriftRefusals,
+        "verdict-foreign" | "verdict-contradiction" => Message::DriftVerdict,
+        _ => Message::DriftField,
+    }
+}

@@ -1,0 +1,212 @@
+//! The lists that a city keeps (责任清单, 重点数据, 豁免, 考核对象): what measures are taken over.
+//!
+//! A denominator is what the city is obliged to, not whatever happens to be in its catalogue. Each
+//! list is a CSV table with a head; `config/schemes/README.md` says what its columns mean.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+
+use super::measures::MEASURES;
+use super::scheme::Month;
+use super::sheet::{Problem, Sheet};
+use crate::calendar::Cycle;
+
+/// An entry that the city has to cascade, with its resources and rows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Obligation {
+    /// The catalogue entry.
+    pub entry: String,
+    /// Its resources.
+    pub resources: Vec<String>,
+    /// The dataset that carries its rows; empty where it has none.
+    pub dataset: String,
+    /// What it is called.
+    pub title: String,
+    /// Whose it is.
+    pub department: String,
+    /// Where.
+    pub region: String,
+    /// How often it must be new.
+    pub cycle: Cycle,
+    /// It is shared among offices.
+    pub is_shared: bool,
+    /// It is open to the public.
+    pub is_open: bool,
+    /// It is on the list of key data.
+    pub is_key: bool,
+}
+
+/// Something that a measure leaves out, and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Exemption {
+    /// The catalogue entry.
+    pub entry: String,
+    /// The measure; `*` for all of them.
+    pub measure: String,
+    /// From this day …
+    pub from: Date,
+    /// … until this day, if it ends.
+    pub until: Option<Date>,
+    /// Why: for example that the data lives in a national vertical system.
+    pub reason: String,
+    /// Who approved it, and where that is written.
+    pub approval: String,
+}
+
+/// An assessed body.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Assessed {
+    /// Its name: a region or a department.
+    pub id: String,
+    /// Its class (县区, 市级A, 市级B).
+    pub class: String,
+}
+
+/// A list of cases that is kept here, so that none on it means none.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Kept {
+    /// The list.
+    pub list: String,
+    /// From which month on it is complete.
+    pub since: Month,
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Lists {
+    /// 责任清单.
+    pub obligations: Vec<Obligation>,
+    /// 豁免.
+    pub exemptions: Vec<Exemption>,
+    /// 考核对象.
+    pub bodies: Vec<Assessed>,
+    /// Which lists of cases are kept.
+    pub cases: Vec<Kept>,
+}
+
+impl Lists {
+    /// Whether an entry is left out of a measure on a day.
+    pub fn is_exempt(&self, entry: &str, measure: &str, day: Date) -> bool {
+        self.exemptions.iter().any(|it| {
+            it.entry == entry
+                && (it.measure == "*" || it.measure == measure)
+                && it.from <= day
+                && it.until.is_none_or(|until| day <= until)
+        })
+    }
+}
+
+const OBLIGATION: [&str; 10] = [
+    "entry",
+    "resources",
+    "dataset",
+    "title",
+    "department",
+    "region",
+    "cycle",
+    "shared",
+    "open",
+    "key",
+];
+
+/// Reads the list of obligations. `resources` are separated by blanks; `shared`, `open` and `key`
+/// are `yes` or `no` (是, 否).
+pub fn obligations(file: &str, text: &str) -> Result<Vec<Obligation>, Vec<Problem>> {
+    let mut seen = BTreeSet::new();
+    let sheet = Sheet::read(file, text, &OBLIGATION, &["resources", "dataset", "title", "region"]);
+    sheet.map(|row, problem| {
+        for column in ["entry", "department"] {
+            if row.get(column).is_empty() {
+                problem(column, "is empty".to_owned());
+            }
+        }
+        if !seen.insert(row.get("entry").to_owned()) {
+            problem("entry", format!("`{}` stands twice", row.get("entry")));
+        }
+        let mut yes = |column| {
+            let told = is_yes(row.get(column));
+            if told.is_none() {
+                problem(column, format!("`{}` is neither `yes` nor `no`", row.get(column)));
+            }
+            told
+        };
+        let (shared, open, key) = (yes("shared"), yes("open"), yes("key"));
+        Some(Obligation {
+            entry: row.get("entry").to_owned(),
+            resources: row.get("resources").split_whitespace().map(str::to_owned).collect(),
+            dataset: row.get("dataset").to_owned(),
+            title: row.get("title").to_owned(),
+            department: row.get("department").to_owned(),
+            region: row.get("region").to_owned(),
+            cycle: Cycle::parse(row.get("cycle")),
+            is_shared: shared?,
+            is_open: open?,
+            is_key: key?,
+        })
+    })
+}
+
+fn is_yes(text: &str) -> Option<bool> {
+    match text {
+        "yes" | "是" => Some(true),
+        "no" | "否" => Some(false),
+        _ => None,
+    }
+}
+
+/// Reads the list of exemptions. None is taken without a reason and an approval.
+pub fn exemptions(file: &str, text: &str) -> Result<Vec<Exemption>, Vec<Problem>> {
+    let columns = ["entry", "measure", "from", "until", "reason", "approval"];
+    Sheet::read(file, text, &columns, &["until"]).map(|row, problem| {
+        for column in ["entry", "reason", "approval"] {
+            if row.get(column).is_empty() {
+                problem(column, "is empty".to_owned());
+            }
+        }
+        let measure = row.get("measure");
+        if measure != "*" && !MEASURES.iter().any(|known| known.name == measure) {
+            problem("measure", format!("there is no measure `{measure}`"));
+        }
+        let mut day = |column| {
+            let told = row.get(column).parse::<Date>().ok();
+            if told.is_none() {
+                problem(column, format!("`{}` is no date (`2026-11-01`)", row.get(column)));
+            }
+            told
+        };
+        let from = day("from");
+        let until = if row.get("until").is_empty() { None } else { Some(day("until")?) };
+        Some(Exemption {
+            entry: row.get("entry").to_owned(),
+            measure: measure.to_owned(),
+            from: from?,
+            until,
+            reason: row.get("reason").to_owned(),
+            approval: row.get("approval").to_owned(),
+        })
+    })
+}
+
+/// Reads the list of assessed bodies.
+pub fn bodies(file: &str, text: &str) -> Result<Vec<Assessed>, Vec<Problem>> {
+    Sheet::read(file, text, &["body", "class"], &[]).map(|row, problem| {
+        for column in ["body", "class"] {
+            if row.get(column).is_empty() {
+                problem(column, "is empty".to_owned());
+            }
+        }
+        Some(Assessed { id: row.get("body").to_owned(), class: row.get("class").to_owned() })
+    })
+}
+
+/// Reads which lists of cases are kept.
+pub fn kept(file: &str, text: &str) -> Result<Vec<Kept>, Vec<Problem>> {
+    Sheet::read(file, text, &["list", "since"], &[]).map(|row, problem| {
+        let since = Month::parse(row.get("since"));
+        if since.is_none() {
+            problem("since", format!("`{}` is no month (`2026-11`)", row.get("since")));
+        }
+        Some(Kept { list: row.get("list").to_owned(), since: since? })
+    })
+}

@@ -1,0 +1,323 @@
+//! From what a tally holds to the figures of one body.
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+
+use super::{Body, Case, Known, Links, Overdue, Tally};
+use crate::calendar::Cycle;
+use crate::delivery::LinkState;
+use crate::indicator::lists::Obligation;
+use crate::indicator::measures::{Figure, Figures, Finding};
+
+/// The lists of cases that measures of their own count.
+const MEASURED_LISTS: [(&str, &str); 2] =
+    [("request.timely_rate", "requests"), ("objection.timely_rate", "objections")];
+
+/// An obligation with what is known of it.
+type Listed<'t> = (&'t Obligation, &'t Known);
+
+impl Tally<'_> {
+    /// The figures of a body. What a body cannot have is absent: a department has no standard.
+    pub fn figures(&self, body: &Body) -> Figures {
+        let mut figures = Figures::new();
+        self.of_objects(body, &mut figures);
+        self.of_rows(body, &mut figures);
+        self.of_cases(body, &mut figures);
+        if *body == Body::City {
+            self.of_standards(&mut figures);
+        }
+        for ((name, who), stated) in &self.stated {
+            if who == body.id() {
+                let finding = Finding {
+                    subject: who.clone(),
+                    owner: String::new(),
+                    from: None,
+                    until: None,
+                    evidence: format!("{} · {}", stated.source, stated.stamp.2),
+                };
+                let figure = Figure::number(stated.value).with(vec![finding]);
+                figures.insert(format!("value.{name}"), figure);
+            }
+        }
+        figures
+    }
+
+    fn listed<'t>(&'t self, body: &'t Body) -> impl Iterator<Item = Listed<'t>> + 't {
+        self.lists.obligations.iter().zip(&self.known).filter(move |(it, _)| match body {
+            Body::City => true,
+            Body::Region(id) => it.region == *id,
+            Body::Department(id) => it.department == *id,
+            Body::Dataset(id) => it.dataset == *id,
+        })
+    }
+
+    /// A rate over the obligations for which `counts`; those that fail are its findings.
+    fn rate(
+        &self,
+        body: &Body,
+        name: &str,
+        counts: impl Fn(&Obligation) -> bool,
+        holds: impl Fn(Listed<'_>) -> Result<(), Finding>,
+    ) -> Figure {
+        let (mut of, mut all, mut exempt) = (0, 0, 0);
+        let mut findings = Vec::new();
+        for (obligation, known) in self.listed(body).filter(|(it, _)| counts(it)) {
+            if self.lists.is_exempt(&obligation.entry, name, self.span.day) {
+                exempt += 1;
+                continue;
+            }
+            all += 1;
+            match holds((obligation, known)) {
+                Ok(()) => of += 1,
+                Err(finding) => findings.push(finding),
+            }
+        }
+        Figure { exempt, ..Figure::rate(of, all) }.with(findings)
+    }
+
+    fn of_objects(&self, body: &Body, figures: &mut Figures) {
+        let mut put = |name: &str, figure| figures.insert(name.to_owned(), figure);
+        let all = |_: &Obligation| true;
+        let shared = |it: &Obligation| it.is_shared;
+        let open = |it: &Obligation| it.is_open;
+        let cyclic =
+            |it: &Obligation| !it.dataset.is_empty() && matches!(it.cycle, Cycle::Every(..));
+        let open_and_cyclic = |it: &Obligation| open(it) && cyclic(it);
+        let key = |it: &Obligation| it.is_key;
+        let name = "catalogue.complete_rate";
+        put(name, self.rate(body, name, all, complete));
+        for (name, counts) in [
+            ("catalogue.cascaded_rate", &all as &dyn Fn(&Obligation) -> bool),
+            ("open.cascaded_rate", &open),
+        ] {
+            put(name, self.rate(body, name, counts, cascaded));
+        }
+        for (name, counts) in [
+            ("resource.mounted_rate", &shared as &dyn Fn(&Obligation) -> bool),
+            ("open.mounted_rate", &open),
+        ] {
+            put(name, self.rate(body, name, counts, mounted));
+        }
+        for (name, counts) in [
+            ("data.timely_rate", &cyclic as &dyn Fn(&Obligation) -> bool),
+            ("open.timely_rate", &open_and_cyclic),
+        ] {
+            put(name, self.rate(body, name, counts, timely));
+        }
+        let covered = |listed: Listed<'_>| cascaded(listed).and_then(|()| timely(listed));
+        let name = "key.covered_rate";
+        put(name, self.rate(body, name, key, covered));
+        let is_key =
+            |listed: Listed<'_>| if listed.0.is_key { Ok(()) } else { Err(lack(listed.0)) };
+        let share = self.rate(body, "key.share", all, is_key);
+        put("key.share", Figure { findings: Vec::new(), more: 0, ..share });
+    }
+
+    fn of_rows(&self, body: &Body, figures: &mut Figures) {
+        let mut sum = |name: &str, of: &dyn Fn(&Known) -> (u64, u64)| {
+            let (mut whole, mut exempt) = ((0_u64, 0_u64), 0);
+            let mut findings = Vec::new();
+            for (obligation, known) in self.listed(body) {
+                let (good, bad) = of(known);
+                if good == 0 && bad == 0 {
+                    continue;
+                }
+                if self.lists.is_exempt(&obligation.entry, name, self.span.day) {
+                    exempt += 1;
+                    continue;
+                }
+                whole = (whole.0.saturating_add(good), whole.1.saturating_add(bad));
+                if bad > 0 {
+                    findings.push(Finding { evidence: format!("{bad}"), ..lack(obligation) });
+                }
+            }
+            let figure = Figure::rate(whole.0, whole.0.saturating_add(whole.1));
+            figures.insert(name.to_owned(), Figure { exempt, ..figure }.with(findings));
+        };
+        sum("data.passed_rate", &|it| {
+            (it.seen.saturating_sub(it.set_aside), it.set_aside.min(it.seen))
+        });
+        sum("receipt.passed_rate", &|it| (it.passed, it.failed));
+        sum("interface.available_rate", &|it| (it.answered, it.unanswered));
+        sum("reconcile.agreed_rate", &|it| {
+            let compared = it.compared.as_ref().map_or((0, 0), |(_, all, bad)| (*all, *bad));
+            (compared.0.saturating_sub(compared.1), compared.1.min(compared.0))
+        });
+        figures.insert("data.overdue_hours".to_owned(), self.overdue_hours(body));
+    }
+
+    /// Whole hours past a deadline within the span, over all datasets; absent where none is listed.
+    fn overdue_hours(&self, body: &Body) -> Figure {
+        let name = "data.overdue_hours";
+        let (mut seconds, mut exempt, mut is_listed) = (0_i64, 0, false);
+        let mut findings = Vec::new();
+        for (obligation, known) in self.listed(body).filter(|(it, _)| !it.dataset.is_empty()) {
+            if self.lists.is_exempt(&obligation.entry, name, self.span.day) {
+                exempt += 1;
+                continue;
+            }
+            is_listed = true;
+            for (deadline, overdue) in &known.overdue {
+                let from = (*deadline).max(self.span.from);
+                let to = overdue.until.unwrap_or(self.span.to).min(self.span.to);
+                if from < to {
+                    seconds = seconds.saturating_add(to.duration_since(from).as_secs());
+                    findings.push(late(obligation, *deadline, overdue));
+                }
+            }
+        }
+        if !is_listed {
+            return Figure { exempt, ..Figure::default() };
+        }
+        Figure { exempt, ..Figure::number(Decimal::from(seconds / 3600)) }.with(findings)
+    }
+
+    fn of_cases(&self, body: &Body, figures: &mut Figures) {
+        let declared = self.lists.cases.iter().filter(|kept| kept.since <= self.span.month);
+        let mut lists: Vec<&str> = declared.map(|kept| kept.list.as_str()).collect();
+        lists.extend(self.cases.keys().map(|(list, _)| list.as_str()));
+        lists.sort_unstable();
+        lists.dedup();
+        for list in lists {
+            let (mut due, mut late, mut open) = (0_u64, Vec::new(), Vec::new());
+            for ((of, subject), case) in &self.cases {
+                let Some((stamp, owner, deadline)) = &case.opened else { continue };
+                let is_ours = match body {
+                    Body::City => true,
+                    Body::Department(id) => owner == id,
+                    Body::Region(_) | Body::Dataset(_) => false,
+                };
+                if of != list || !is_ours {
+                    continue;
+                }
+                let finding = || Finding {
+                    subject: subject.clone(),
+                    owner: owner.clone(),
+                    from: Some(*deadline),
+                    until: closed_at(case),
+                    evidence: stamp.2.to_string(),
+                };
+                if *deadline > self.span.from && *deadline <= self.span.to {
+                    due += 1;
+                    if closed_at(case).is_none_or(|closed| closed > *deadline) {
+                        late.push(finding());
+                    }
+                }
+                if closed_at(case).is_none() {
+                    open.push(finding());
+                }
+            }
+            let count = |findings: Vec<Finding>| {
+                Figure::number(Decimal::from(findings.len())).with(findings)
+            };
+            let in_time = due.saturating_sub(u64::try_from(late.len()).unwrap_or(u64::MAX));
+            let timely = Figure::rate(in_time, due).with(late.clone());
+            if let Some((measure, _)) = MEASURED_LISTS.iter().find(|(_, known)| *known == list) {
+                figures.insert((*measure).to_owned(), timely.clone());
+            }
+            figures.insert(format!("cases.{list}.timely_rate"), timely);
+            figures.insert(format!("cases.{list}.due"), Figure::number(Decimal::from(due)));
+            figures.insert(format!("cases.{list}.late"), count(late));
+            figures.insert(format!("cases.{list}.open"), count(open));
+        }
+    }
+
+    fn of_standards(&self, figures: &mut Figures) {
+        let (mut seconds, mut is_current, mut is_known) = (0_i64, true, false);
+        let mut findings = Vec::new();
+        for (channel, standing) in &self.channels {
+            let Some(lapses) = standing.lapses(self.span) else { continue };
+            is_known = true;
+            let required = standing.required.keys().next_back();
+            for lapse in lapses {
+                seconds = seconds.saturating_add(lapse.to.duration_since(lapse.from).as_secs());
+                is_current &= lapse.to < self.span.to;
+                findings.push(Finding {
+                    subject: channel.as_ref().map_or("", |it| it.as_str()).to_owned(),
+                    owner: String::new(),
+                    from: Some(lapse.from),
+                    until: (lapse.to < self.span.to).then_some(lapse.to),
+                    evidence: required.map_or(String::new(), |stamp| stamp.2.to_string()),
+                });
+            }
+        }
+        if is_known {
+            let current = Figure::number(Decimal::from(u8::from(is_current)));
+            figures.insert("cascade.current".to_owned(), current.with(findings.clone()));
+            let hours = Figure::number(Decimal::from(seconds / 3600)).with(findings);
+            figures.insert("cascade.lapsed_hours".to_owned(), hours);
+        }
+    }
+}
+
+fn closed_at(case: &Case) -> Option<Timestamp> {
+    case.closed.as_ref().map(|(stamp, _)| stamp.0)
+}
+
+/// That something is not there.
+fn lack(obligation: &Obligation) -> Finding {
+    Finding {
+        subject: format!("entry:{}", obligation.entry),
+        owner: obligation.department.clone(),
+        from: None,
+        until: None,
+        evidence: String::new(),
+    }
+}
+
+fn late(obligation: &Obligation, deadline: Timestamp, overdue: &Overdue) -> Finding {
+    Finding {
+        subject: obligation.dataset.clone(),
+        owner: obligation.department.clone(),
+        from: Some(deadline),
+        until: overdue.until,
+        evidence: overdue.evidence.as_ref().map_or(String::new(), |stamp| stamp.2.to_string()),
+    }
+}
+
+/// The latest state, for a finding; `Ok` where a state on any channel will do.
+fn stands(
+    links: &Links,
+    will_do: impl Fn(LinkState) -> bool,
+    lack: Finding,
+) -> Result<(), Finding> {
+    if links.values().any(|(_, state)| will_do(*state)) {
+        return Ok(());
+    }
+    let latest = links.values().max_by_key(|(stamp, _)| stamp);
+    Err(latest.map_or(lack.clone(), |(stamp, _)| Finding {
+        from: Some(stamp.0),
+        evidence: stamp.2.to_string(),
+        ..lack
+    }))
+}
+
+fn complete((obligation, known): Listed<'_>) -> Result<(), Finding> {
+    let refused = |state| matches!(state, LinkState::Refused | LinkState::Unmapped);
+    stands(&known.entry, |state| !refused(state), lack(obligation))
+}
+
+fn cascaded((obligation, known): Listed<'_>) -> Result<(), Finding> {
+    stands(&known.entry, LinkState::is_held_above, lack(obligation))
+}
+
+fn mounted((obligation, known): Listed<'_>) -> Result<(), Finding> {
+    let mut states = known.resources.values().flat_map(Links::values);
+    if states.any(|(_, state)| state.is_held_above()) {
+        return Ok(());
+    }
+    let links = known.resources.values().next();
+    links.map_or(Err(lack(obligation)), |links| {
+        stands(links, LinkState::is_held_above, lack(obligation))
+    })
+}
+
+fn timely((obligation, known): Listed<'_>) -> Result<(), Finding> {
+    let open = known.overdue.iter().find(|(_, overdue)| overdue.until.is_none());
+    match open {
+        Some((deadline, overdue)) => Err(late(obligation, *deadline, overdue)),
+        // An entry without rows cannot be late; one with rows must have been confirmed once.
+        None if known.is_confirmed || obligation.dataset.is_empty() => Ok(()),
+        None => Err(Finding { subject: obligation.dataset.clone(), ..lack(obligation) }),
+    }
+}

@@ -1,0 +1,335 @@
+//! Facts to figures: a tally that takes facts one by one, in any order, against the city's lists.
+//!
+//! What a tally holds is bounded by the lists, the cases and the changes of standard, not by the
+//! number of facts. A state ("stands above") is that of the latest fact by when it occurred, when
+//! it was recorded and its id; a count is a sum; so the order in which facts come changes nothing.
+//!
+//! Facts that a later one sets right do not count: they are found first ([`amended`]), over the
+//! same facts, because a sum cannot be taken back by a fact that comes before its mistake.
+
+mod cascade;
+mod figures;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+
+use super::lists::Lists;
+use super::scheme::Month;
+use crate::delivery::{ChannelId, LinkState, StandardId};
+use crate::fact::{Fact, FactId, Kind};
+
+/// What is tallied: a month, a week or a day, as it was known at some time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Span {
+    /// From here …
+    pub from: Timestamp,
+    /// … until here, which is the cut-off: the first instant that no longer counts.
+    pub to: Timestamp,
+    /// The last day of it, where it is: exemptions hold by day.
+    pub day: Date,
+    /// The month that stated values are about.
+    pub month: Month,
+    /// Only what was recorded by then counts.
+    pub known_by: Timestamp,
+}
+
+/// Who is assessed.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Body {
+    /// The city as a whole.
+    City,
+    /// A region.
+    Region(String),
+    /// A department.
+    Department(String),
+    /// One dataset: for looking closer, no scheme marks it.
+    Dataset(String),
+}
+
+impl Body {
+    /// How stated values and scores name it.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::City => "city",
+            Self::Region(id) | Self::Department(id) | Self::Dataset(id) => id,
+        }
+    }
+}
+
+/// When something happened, for telling which of two facts is the later one.
+type Stamp = (Timestamp, Timestamp, FactId);
+
+fn stamp(fact: &Fact) -> Stamp {
+    (fact.occurred, fact.recorded, fact.id.clone())
+}
+
+/// The facts that later ones, known by then, set right.
+pub fn amended<'f>(
+    facts: impl IntoIterator<Item = &'f Fact>,
+    known_by: Timestamp,
+) -> BTreeSet<FactId> {
+    let known = facts.into_iter().filter(|fact| fact.recorded <= known_by);
+    known.filter_map(|fact| fact.amends.clone()).collect()
+}
+
+/// A link's latest state on each channel.
+type Links = BTreeMap<Option<ChannelId>, (Stamp, LinkState)>;
+
+/// What is known of one obligation.
+#[derive(Debug, Default)]
+struct Known {
+    entry: Links,
+    /// By resource.
+    resources: BTreeMap<String, Links>,
+    is_confirmed: bool,
+    seen: u64,
+    set_aside: u64,
+    passed: u64,
+    failed: u64,
+    answered: u64,
+    unanswered: u64,
+    compared: Option<(Stamp, u64, u64)>,
+    /// Times past a deadline, by the deadline.
+    overdue: BTreeMap<Timestamp, Overdue>,
+}
+
+/// A time past a deadline.
+#[derive(Debug, Default)]
+struct Overdue {
+    until: Option<Timestamp>,
+    evidence: Option<Stamp>,
+}
+
+/// A case.
+#[derive(Debug, Default)]
+struct Case {
+    opened: Option<(Stamp, String, Timestamp)>,
+    closed: Option<(Stamp, String)>,
+}
+
+/// A stated value.
+#[derive(Debug)]
+struct Stated {
+    stamp: Stamp,
+    value: Decimal,
+    source: String,
+}
+
+/// Which part of an obligation a fact's subject names.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Entry,
+    Resource,
+    Dataset,
+}
+
+/// Facts against lists.
+#[derive(Debug)]
+pub struct Tally<'l> {
+    lists: &'l Lists,
+    amended: &'l BTreeSet<FactId>,
+    span: Span,
+    places: HashMap<String, Vec<(usize, Part)>>,
+    known: Vec<Known>,
+    cases: BTreeMap<(String, String), Case>,
+    channels: BTreeMap<Option<ChannelId>, cascade::Channel>,
+    /// By name and body.
+    stated: BTreeMap<(String, String), Stated>,
+}
+
+impl<'l> Tally<'l> {
+    /// Before the first fact.
+    pub fn new(lists: &'l Lists, span: Span, amended: &'l BTreeSet<FactId>) -> Self {
+        let mut places: HashMap<String, Vec<(usize, Part)>> = HashMap::new();
+        for (at, obligation) in lists.obligations.iter().enumerate() {
+            let mut add = |subject: String, part| {
+                places.entry(subject).or_default().push((at, part));
+            };
+            add(format!("entry:{}", obligation.entry), Part::Entry);
+            for resource in &obligation.resources {
+                add(format!("resource:{resource}"), Part::Resource);
+            }
+            if !obligation.dataset.is_empty() {
+                add(obligation.dataset.clone(), Part::Dataset);
+            }
+        }
+        let known = lists.obligations.iter().map(|_| Known::default()).collect();
+        Self {
+            lists,
+            amended,
+            span,
+            places,
+            known,
+            cases: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            stated: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a fact; one that was recorded too late or set right by another changes nothing.
+    pub fn add(&mut self, fact: &Fact) {
+        if fact.recorded > self.span.known_by || self.amended.contains(&fact.id) {
+            return;
+        }
+        match &fact.kind {
+            Kind::Stated { name, month, value, source } => {
+                let stated = Stated { stamp: stamp(fact), value: *value, source: source.clone() };
+                self.add_stated(name, month, &fact.subject, stated);
+            }
+            Kind::CaseOpened { list, owner, deadline } => {
+                self.add_opened(fact, list, (owner, *deadline));
+            }
+            Kind::CaseClosed { list, proof } => self.add_closed(fact, list, proof),
+            Kind::StandardRequired { standard } => self.add_standard(fact, standard, true),
+            Kind::StandardInForce { standard } => self.add_standard(fact, standard, false),
+            Kind::Confirmed { .. }
+            | Kind::Placed { .. }
+            | Kind::Verdict { .. }
+            | Kind::Rejected { .. }
+            | Kind::OverdueFrom { .. }
+            | Kind::OverdueUntil { .. }
+            | Kind::Link { .. }
+            | Kind::PassCompleted { .. }
+            | Kind::RuleCounted { .. }
+            | Kind::Reconciled { .. }
+            | Kind::Probed { .. } => self.add_of_a_subject(fact),
+            Kind::Drift { .. }
+            | Kind::DriftSettled { .. }
+            | Kind::Job { .. }
+            | Kind::OriginalOpened { .. }
+            | Kind::IncarnationBegun { .. } => {}
+        }
+    }
+
+    /// The province publishes a month after its cut-off: a value's month says where it counts.
+    fn add_stated(&mut self, name: &str, month: &str, body: &str, stated: Stated) {
+        if month != self.span.month.to_string() {
+            return;
+        }
+        let key = (name.to_owned(), body.to_owned());
+        if self.stated.get(&key).is_none_or(|known| known.stamp < stated.stamp) {
+            self.stated.insert(key, stated);
+        }
+    }
+
+    /// The province may set another deadline: the last one it named before the cut-off counts.
+    fn add_opened(&mut self, fact: &Fact, list: &str, (owner, deadline): (&str, Timestamp)) {
+        if fact.occurred >= self.span.to {
+            return;
+        }
+        let case = self.cases.entry((list.to_owned(), fact.subject.clone())).or_default();
+        let stamp = stamp(fact);
+        if case.opened.as_ref().is_none_or(|known| known.0 < stamp) {
+            case.opened = Some((stamp, owner.to_owned(), deadline));
+        }
+    }
+
+    /// On the cut-off itself is still in time for a deadline that is the cut-off.
+    fn add_closed(&mut self, fact: &Fact, list: &str, proof: &str) {
+        if fact.occurred > self.span.to {
+            return;
+        }
+        let case = self.cases.entry((list.to_owned(), fact.subject.clone())).or_default();
+        let stamp = stamp(fact);
+        if case.closed.as_ref().is_none_or(|known| stamp < known.0) {
+            case.closed = Some((stamp, proof.to_owned()));
+        }
+    }
+
+    fn add_standard(&mut self, fact: &Fact, standard: &StandardId, is_required: bool) {
+        if fact.occurred >= self.span.to {
+            return;
+        }
+        let channel = self.channels.entry(fact.channel.clone()).or_default();
+        let line = if is_required {
+            &mut channel.required
+        } else {
+            channel.spoken.entry(fact.subject.clone()).or_default()
+        };
+        line.insert(stamp(fact), standard.clone());
+    }
+
+    /// A fact about an entry, a resource or a dataset of the lists.
+    fn add_of_a_subject(&mut self, fact: &Fact) {
+        if fact.occurred >= self.span.to {
+            return;
+        }
+        let Some(places) = self.places.get(&fact.subject) else { return };
+        let is_within = fact.occurred >= self.span.from;
+        for (at, part) in places {
+            if let Some(known) = self.known.get_mut(*at) {
+                known.add(fact, *part, is_within);
+            }
+        }
+    }
+}
+
+impl Known {
+    fn add(&mut self, fact: &Fact, part: Part, is_within: bool) {
+        let stamp = || stamp(fact);
+        match &fact.kind {
+            Kind::Link { to, .. } => {
+                let links = match part {
+                    Part::Entry => &mut self.entry,
+                    Part::Resource => self.resources.entry(fact.subject.clone()).or_default(),
+                    Part::Dataset => return,
+                };
+                let known = links.get(&fact.channel);
+                if known.is_none_or(|known| known.0 < stamp()) {
+                    links.insert(fact.channel.clone(), (stamp(), *to));
+                }
+            }
+            Kind::Confirmed { rows, .. } => self.is_confirmed |= *rows > 0,
+            Kind::OverdueFrom { deadline } => {
+                let overdue = self.overdue.entry(*deadline).or_default();
+                if overdue.evidence.as_ref().is_none_or(|known| stamp() < *known) {
+                    overdue.evidence = Some(stamp());
+                }
+            }
+            Kind::OverdueUntil { deadline } => {
+                let overdue = self.overdue.entry(*deadline).or_default();
+                let until = overdue.until.map_or(fact.occurred, |known| known.min(fact.occurred));
+                overdue.until = Some(until);
+            }
+            Kind::Reconciled { compared, mismatched } => {
+                if self.compared.as_ref().is_none_or(|known| known.0 < stamp()) {
+                    self.compared = Some((stamp(), *compared, *mismatched));
+                }
+            }
+            Kind::PassCompleted { seen, rejected, .. } if is_within => {
+                self.seen = self.seen.saturating_add(*seen);
+                self.set_aside = self.set_aside.saturating_add(*rejected);
+            }
+            Kind::Verdict { passed, failed } if is_within => {
+                self.passed = self.passed.saturating_add(*passed);
+                self.failed = self.failed.saturating_add(*failed);
+            }
+            Kind::Probed { succeeded, failed } if is_within => {
+                self.answered = self.answered.saturating_add(*succeeded);
+                self.unanswered = self.unanswered.saturating_add(*failed);
+            }
+            Kind::PassCompleted { .. }
+            | Kind::Verdict { .. }
+            | Kind::Probed { .. }
+            | Kind::Placed { .. }
+            | Kind::Rejected { .. }
+            | Kind::StandardInForce { .. }
+            | Kind::Drift { .. }
+            | Kind::DriftSettled { .. }
+            | Kind::RuleCounted { .. }
+            | Kind::Job { .. }
+            | Kind::OriginalOpened { .. }
+            | Kind::IncarnationBegun { .. }
+            | Kind::StandardRequired { .. }
+            | Kind::CaseOpened { .. }
+            | Kind::CaseClosed { .. }
+            | Kind::Stated { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
