@@ -22,7 +22,9 @@ use crate::catalogue::{Kind, ObjectKey};
 use crate::changeover::says_more;
 use crate::config::{self, Configuration, Problem};
 use crate::delivery::ChannelId;
-use crate::ledger::{CutOver, Ledger, Link, LinkFilter, NewStandard, OpenCutOver};
+use crate::ledger::{
+    Crossing, CutOver, Ledger, Link, LinkFilter, NewStandard, OpenCutOver, PassKind, Resync,
+};
 use crate::standard::{Standard, UPPER_IDS_FILE, UpperIds};
 use crate::supervisor::{TaskError, sleep_until};
 
@@ -41,7 +43,8 @@ pub(super) async fn in_force(
     mut read: Configuration,
     ledger: &Ledger,
 ) -> anyhow::Result<(Configuration, Vec<Problem>)> {
-    let mut problems = Vec::new();
+    let (besides, mut problems) = super::beside::in_force(read, ledger).await?;
+    read = besides;
     for it in ledger.activations().await? {
         let channel = it.channel.as_str();
         let Some(found) = read.channels.iter().find(|found| found.settings.id == channel) else {
@@ -150,10 +153,11 @@ impl Task {
         let mut next = self.after(IDLE);
         for open in self.crew.ledger.open_cut_overs().await? {
             let now = self.crew.supervisor.clock().now();
-            let again = match &open.after {
-                None if now < open.asked.at => open.asked.at,
-                None => self.begin(&open).await?,
-                Some(after) => self.send_again(&open, after).await?,
+            let again = match (&open.after, open.asked.beside) {
+                (None, _) if now < open.asked.at => open.asked.at,
+                (None, _) => self.begin(&open).await?,
+                (Some(until), Some(_)) => self.side_by_side(&open, until).await?,
+                (Some(after), None) => self.send_again(&open, after).await?,
             };
             next = next.min(again);
         }
@@ -166,7 +170,53 @@ impl Task {
         let configuration = Arc::clone(&self.current.load().configuration);
         let pool = self.crew.supervisor.pool();
         let number = open.number;
-        let prepared = pool.run(move || prepare(number, &asked, &configuration)).await;
+        let prepared = pool.run(move || match asked.beside {
+            None => prepare(number, &asked, &configuration),
+            Some(seconds) => super::beside::prepare(number, &asked, seconds, &configuration),
+        });
+        self.turned(open, prepared.await).await
+    }
+
+    /// Two channels carry the same until the period is over, and the new one is not held.
+    async fn side_by_side(&self, open: &OpenCutOver, until: &str) -> anyhow::Result<Timestamp> {
+        let CutOver { channel, from, to, back, .. } = &open.asked;
+        let Ok(until) = until.parse::<Timestamp>() else {
+            let said = if *back {
+                let further = super::further_channel(channel, from);
+                let of = ChannelId::from(further.as_str());
+                let (rows, objects) =
+                    self.crew.ledger.delivered_under(of, from.as_str().into()).await?;
+                format!(
+                    "{further} is given up, {channel} goes on with {to}; what it brought stays \
+                     above: {rows} rows sent, {objects} objects registered"
+                )
+            } else {
+                let further = super::further_channel(channel, to);
+                format!("{further} goes on alone with {to}; {channel} is retired")
+            };
+            self.crew.ledger.cut_over_ended(open.number, Ok(said)).await?;
+            return Ok(self.after(IDLE));
+        };
+        if self.crew.supervisor.clock().now() < until {
+            return Ok(until);
+        }
+        let further = super::further_channel(channel, to);
+        let holds = self.crew.ledger.holds().await?;
+        if holds.iter().any(|it| it.channel.as_str() == further) {
+            tracing::warn!(channel.id = further, "held: the old channel is not retired yet");
+            return Ok(self.after(IDLE));
+        }
+        let configuration = Arc::clone(&self.current.load().configuration);
+        let turn = super::beside::over(open.number, &open.asked, &configuration);
+        self.turned(open, Ok(turn)).await
+    }
+
+    /// The works are turned, or the job says why not.
+    async fn turned(
+        &self,
+        open: &OpenCutOver,
+        prepared: Result<Turn, String>,
+    ) -> anyhow::Result<Timestamp> {
         let outcome = match prepared {
             Ok(turn) => self.foreman.turn(turn).await.map_err(|failures| {
                 let temporary = failures.iter().any(|it| it.temporary);
@@ -244,6 +294,31 @@ impl Task {
         Ok(self.after(if waits { wait } else { Duration::ZERO }))
     }
 
+    /// Where the province wants its rows again in the new format: a resync of everything, behind
+    /// live traffic and once for each cut-over.
+    async fn rows_again(&self, number: u64, channel: &str) -> anyhow::Result<Option<String>> {
+        let works = self.current.load();
+        let known = works.configuration.channels.iter().find(|it| it.settings.id == channel);
+        let candidate = known.and_then(|it| it.written.candidate.as_ref());
+        let spoken = known.map(|it| it.standard.id().as_str());
+        let wants = candidate.is_some_and(|it| it.rows_again && Some(&*it.standard) == spoken);
+        let found = works.channels.iter().find(|it| it.id.as_str() == channel);
+        let (true, Some(found)) = (wants, found) else { return Ok(None) };
+        let flows = found.carriers().map(|it| (it.flow().clone(), it.owner().clone())).collect();
+        let resync = Resync {
+            flows,
+            kind: PassKind::Resend,
+            since: None,
+            approved: false,
+            request: format!("rows again, cut-over {}", super::office::job_name(number)),
+            idempotency: Some(format!("cut-over-{number}")),
+            asked_by: super::office::job_name(number),
+        };
+        let (job, _is_new) = self.crew.ledger.resync_asked(resync).await?;
+        found.wake_observers();
+        Ok(Some(super::office::job_name(job)))
+    }
+
     /// Objects sent again at once.
     fn part(&self, configuration: &Configuration, channel: &str) -> usize {
         let known = configuration.channels.iter().find(|it| it.settings.id == channel);
@@ -266,6 +341,9 @@ impl Task {
                 "; what {from} brought stays above: {rows} rows sent, {objects} objects registered"
             ));
         }
+        if !*back && let Some(job) = self.rows_again(open.number, channel).await? {
+            said.push_str(&format!("; every row is sent again: job {job}"));
+        }
         crate::crash::point("cut-over-through");
         self.crew.ledger.cut_over_ended(open.number, Ok(said)).await?;
         Ok(self.after(IDLE))
@@ -284,15 +362,7 @@ fn prepare(
     configuration: &Arc<Configuration>,
 ) -> Result<Turn, String> {
     let CutOver { channel, from, to, back, .. } = asked;
-    let load = |name: &str| match config::standard_now(&configuration.standard_folders, name) {
-        Some(Ok(standard)) => Ok(Arc::new(standard)),
-        Some(Err(problems)) => {
-            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Err(lines.join("; "))
-        }
-        None => Err(format!("there is no standard `{name}` (E-NO-SUCH-STANDARD)")),
-    };
-    let standard = load(to)?;
+    let standard = loaded(configuration, to)?;
     let spoken = configuration.channels.iter().find(|it| it.settings.id == *channel);
     let Some(spoken) = spoken else {
         return Err(format!("there is no channel `{channel}` (E-NO-SUCH-CHANNEL)"));
@@ -313,7 +383,20 @@ fn prepare(
     };
     let turned = configuration.turned(channel, &standard);
     let turned = turned.ok_or_else(|| "the channel is gone".to_owned())?;
-    Ok(Turn { number, of: Arc::clone(configuration), configuration: turned, new })
+    let crossing = Crossing::Turned(new);
+    Ok(Turn { number, of: Arc::clone(configuration), configuration: turned, crossing })
+}
+
+/// The standard as its directory is now. Blocking.
+pub(super) fn loaded(configuration: &Configuration, name: &str) -> Result<Arc<Standard>, String> {
+    match config::standard_now(&configuration.standard_folders, name) {
+        Some(Ok(standard)) => Ok(Arc::new(standard)),
+        Some(Err(problems)) => {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Err(lines.join("; "))
+        }
+        None => Err(format!("there is no standard `{name}` (E-NO-SUCH-STANDARD)")),
+    }
 }
 
 impl std::fmt::Debug for Task {

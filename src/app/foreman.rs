@@ -16,7 +16,7 @@ use super::works::{Current, Plan, Works};
 use crate::cascade::Crew;
 use crate::config::{Configuration, Problem};
 use crate::control::protocol::{Failure, Reloaded};
-use crate::ledger::NewStandard;
+use crate::ledger::Crossing;
 use crate::supervisor::{Signal, TaskError};
 use crate::telemetry::logs::Chain;
 
@@ -47,7 +47,7 @@ pub(super) struct Turn {
     /// The channel turned to the other standard.
     pub(super) configuration: Configuration,
     /// What the ledger does in the same moment.
-    pub(super) new: NewStandard,
+    pub(super) crossing: Crossing,
 }
 
 struct Asked {
@@ -168,7 +168,7 @@ impl Foreman {
                 return Ok(Err(vec![Failure { temporary: true, ..failed(what) }]));
             }
             Order::Turn(turn) => {
-                turned = Some((turn.number, turn.new));
+                turned = Some((turn.number, turn.crossing));
                 (turn.configuration, Vec::new())
             }
         };
@@ -221,7 +221,7 @@ impl Foreman {
         &self,
         plan: Plan,
         before: &Works,
-        turned: Option<(u64, NewStandard)>,
+        turned: Option<(u64, Crossing)>,
     ) -> anyhow::Result<anyhow::Result<()>> {
         let Parts { crew, current, watch, catalogue } = &self.parts;
         let retired = before.retire(before.configuration.pace.grace).await?;
@@ -231,9 +231,9 @@ impl Foreman {
         let predecessor = retired.cut.is_empty().then_some(before);
         let opened = async {
             let works = plan.open(predecessor, catalogue.clone()).await?;
-            if let Some((number, new)) = turned {
+            if let Some((number, crossing)) = turned {
                 crate::crash::point("cut-over-ready");
-                if !crew.ledger.cut_over_made(number, new).await? {
+                if !crew.ledger.crossed(number, crossing).await? {
                     anyhow::bail!("the cut-over was called off");
                 }
                 crate::crash::point("cut-over-made");

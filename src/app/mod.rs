@@ -7,6 +7,7 @@
 //! the step they are in (a running upload reaches its end or its timeout), the doors close last,
 //! so that `status` answers during the drain.
 
+mod beside;
 mod cutover;
 mod doors;
 mod examine;
@@ -21,6 +22,7 @@ mod shadow;
 mod webhook;
 mod works;
 
+pub use beside::{further_channel, names_candidate};
 pub use cutover::upper_ids;
 pub use doors::{restore, verify_offline};
 pub use examine::{Found, doctor};

@@ -38,7 +38,9 @@ async fn look(crew: &Crew, current: &Current) -> Result<(), ledger::Error> {
             State::Overdue { since } => Timestamp::from_millisecond(since.as_millisecond()).ok(),
             State::Fresh | State::DueSoon | State::NotComputable { .. } | State::Never => None,
         };
-        if since != state.overdue_since {
+        // While it stays overdue the first deadline counts: content that is observed and not yet
+        // confirmed moves the deadline, and ends nothing.
+        if since.is_some() != state.overdue_since.is_some() {
             let (flow, ended) = (state.flow.clone(), state.last_confirmed_at);
             changed.push(Overdue { flow, since, ended });
         }

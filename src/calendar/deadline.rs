@@ -174,6 +174,51 @@ mod tests {
     }
 
     #[test]
+    fn every_cycle_word_of_real_catalogues_has_its_deadline_or_a_reason() {
+        let (calendar, zone) = (shipped(), shanghai());
+        let working_day = Grace { percent: 0, working_days: 1 };
+        for (word, last, wanted, at, is_provisional) in [
+            // Into a year whose calendar nobody has published: hours count no working days.
+            ("实时", "2026-12-31T23:30", "2027-01-01T00:30", "2027-01-01T00:30", false),
+            ("每日", "2026-02-27T08:00", "2026-02-28T08:00", "2026-03-03T00:00", false),
+            ("每天", "2028-02-28T08:00", "2028-02-29T08:00", "2028-03-02T00:00", true),
+            // Wanted on a Saturday on which people work; the next working day is Monday.
+            ("每周", "2026-02-21T08:00", "2026-02-28T08:00", "2026-03-03T00:00", false),
+            // Wanted on the eve of it: Saturday the 28th is the working day of grace.
+            ("每 2 日", "2026-02-25T08:00", "2026-02-27T08:00", "2026-03-01T00:00", false),
+            // Month ends, one of them before a holiday of seven days.
+            ("每月", "2026-01-31T08:00", "2026-02-28T08:00", "2026-03-03T00:00", false),
+            ("每月", "2026-08-31T08:00", "2026-09-30T08:00", "2026-10-09T00:00", false),
+            ("每 3 月", "2026-11-30T08:00", "2027-02-28T08:00", "2027-03-02T00:00", true),
+            ("每季度", "2025-11-30T08:00", "2026-02-28T08:00", "2026-03-03T00:00", false),
+            ("每半年", "2025-08-31T08:00", "2026-02-28T08:00", "2026-03-03T00:00", false),
+            ("每 121 日", "2026-01-01T00:00", "2026-05-02T00:00", "2026-05-07T00:00", false),
+            ("每年", "2024-02-29T08:00", "2025-02-28T08:00", "2025-03-04T00:00", false),
+            ("每年", "2026-02-10T08:00", "2027-02-10T08:00", "2027-02-12T00:00", true),
+            ("每工作日", "2026-02-27T08:00", "2026-03-01T00:00", "2026-03-03T00:00", false),
+            ("每3个工作日", "2026-12-30T08:00", "2027-01-05T00:00", "2027-01-07T00:00", true),
+        ] {
+            let cycle = Cycle::parse(word);
+            let local = |text: &str| instant(&format!("{text}:00"));
+            let deadline = calendar.deadline_after(local(last), cycle, working_day, &zone);
+            let deadline = deadline.unwrap_or_else(|why| panic!("{word}: {why:?}"));
+            assert_eq!(deadline.wanted, local(wanted), "{word} after {last}");
+            assert_eq!(deadline.at, local(at), "{word} after {last}");
+            assert_eq!(deadline.is_provisional, is_provisional, "{word} after {last}");
+        }
+        for (word, why) in [
+            ("不定期", NotComputable::Irregular),
+            ("自定义", NotComputable::Custom),
+            ("每 null null", NotComputable::Unreadable),
+            ("", NotComputable::Missing),
+        ] {
+            let cycle = Cycle::parse(word);
+            let at = instant("2026-03-01T08:00:00");
+            assert_eq!(calendar.deadline_after(at, cycle, working_day, &zone), Err(why), "{word}");
+        }
+    }
+
+    #[test]
     fn no_deadline_follows_from_a_cycle_without_one() {
         let calendar = shipped();
         let deadline = |text| {

@@ -15,7 +15,7 @@ use super::stage::{Progress, Stage};
 use super::submit::{after, manifest, outcome_code, taken};
 use super::{Carrier, Error, above};
 use crate::catalogue::Kind;
-use crate::delivery::{Batch, LinkState, Outcome, RejectKind, Subject, Verdict};
+use crate::delivery::{Batch, Evidence, LinkState, Outcome, RejectKind, Subject, Verdict};
 use crate::ledger::manifest::ManifestRow;
 use crate::ledger::sent;
 use crate::ledger::{Ended, Finding, Flow, Judged, LinkFilter, NewReject, PassKind, Waiting};
@@ -125,7 +125,14 @@ impl Settle {
     async fn inquire(&self, waiting: &Waiting) -> Result<Ended, Error> {
         let again =
             |code: &str| Ended::Again { code: code.to_owned(), at: self.crew.now(), auth: false };
-        if self.channel.standard.operation("batch.receipt").is_none() {
+        let (standard, batch) = (&self.channel.standard, &waiting.batch);
+        if standard.operation("batch.receipt").is_none() {
+            let patience = super::deadline(standard, Evidence::Receipt, batch.packed_at);
+            if batch.standard != *standard.id() && self.crew.now() < patience {
+                // It cannot go again under its name, and under another it might come twice: it
+                // stays visible as unknown as long as an answer could have been expected.
+                return Ok(Ended::Unknown { code: "cannot-be-asked".to_owned(), at: patience });
+            }
             // The standard cannot be asked; the name stays the same, so a second arrival shows.
             return Ok(again("asked-by-sending"));
         }

@@ -25,6 +25,11 @@ use super::value::{self, TimeFormat};
 use crate::row::{ColumnType, Page};
 use crate::sql;
 
+/// Memory that a scan sorts in.
+const SORT_KIB: i64 = 1_024;
+/// Memory for the pages of a scan's rows that are set aside.
+const COPY_KIB: i64 = 128;
+
 /// Asks for the columns and lets SQLite prepare the scan.
 pub(crate) async fn probe(
     it: &SqliteSettings,
@@ -109,6 +114,9 @@ fn blocks_writers(session: &Connection) -> rusqlite::Result<bool> {
 /// Copies what `sql` finds into `temp.set_aside`. The session stays unable to write to the file: it
 /// was opened so.
 fn set_aside(session: &Connection, sql: &str, parameters: Vec<String>) -> rusqlite::Result<()> {
+    // Sorting and the copy keep their pages on disk: scans wait for hours, several at once.
+    session.pragma_update(None, "cache_size", -SORT_KIB)?;
+    session.pragma_update(Some("temp"), "cache_size", -COPY_KIB)?;
     session.pragma_update(None, "query_only", false)?;
     let sql = format!("CREATE TEMP TABLE set_aside AS {sql}");
     session.execute(&sql, params_from_iter(parameters))?;

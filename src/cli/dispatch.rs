@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::control::protocol::{
-    Accepted, Activate, BatchQuery, DatasetQuery, Extent, Failure, InboxQuery, Job, JobName,
-    JobQuery, LedgerBackup, LinkQuery, MAX_PAGE, Paging, Reconcile, RejectAct, RejectExport,
-    RejectOriginal, RejectQuery, RejectReplay, Request, Response, Resync, Rollback, Shadow,
-    ShadowAct, ShadowOnce, StandardName,
+    Activate, BatchQuery, DatasetQuery, Extent, Failure, InboxQuery, Job, JobName, JobQuery,
+    LedgerBackup, LinkQuery, MAX_PAGE, Paging, Reconcile, RejectAct, RejectExport, RejectOriginal,
+    RejectQuery, RejectReplay, Request, Response, Resync, Rollback, Shadow, ShadowAct, ShadowOnce,
+    StandardName,
 };
 
 use super::arguments::{
@@ -75,11 +75,9 @@ pub(super) fn dispatch(
             let Some((request, json)) = request(&arguments.command)? else { return Ok(()) };
             let response = ask(&arguments.socket, console.view.language, request)?;
             answer(&response, json, console)?;
-            match (&response, waits(&arguments.command)) {
-                (Response::Accepted(accepted), true) => {
-                    wait(&arguments.socket, accepted, json, console)
-                }
-                _ => Ok(()),
+            match job_of(&response).filter(|_| waits(&arguments.command)) {
+                Some(job) => wait(&arguments.socket, job, json, console),
+                None => Ok(()),
             }
         }
     }
@@ -88,8 +86,23 @@ pub(super) fn dispatch(
 fn waits(command: &Command) -> bool {
     if let Command::Resync(it) = command {
         it.wait
+    } else if let Command::Standard(Standard::Activate(it)) = command {
+        it.wait
+    } else if let Command::Standard(Standard::Rollback(it)) = command {
+        it.wait
     } else {
         matches!(command, Command::Rejects(Rejects::Replay { wait: true, .. }))
+    }
+}
+
+/// The job that an answer speaks of.
+fn job_of(response: &Response) -> Option<&str> {
+    if let Response::Accepted(it) = response {
+        it.job.as_deref()
+    } else if let Response::CutOver(it) = response {
+        it.job.as_deref()
+    } else {
+        None
     }
 }
 
@@ -188,6 +201,7 @@ fn activate(it: &arguments::StandardActivate) -> (Request, bool) {
         standard: it.standard.clone(),
         channel: it.channel.clone(),
         at: it.at,
+        parallel_seconds: it.parallel,
         dry_run: it.dry_run,
     };
     (Request::StandardActivate(request), it.format.json)
@@ -320,15 +334,9 @@ fn inner(response: &Response) -> Result<serde_json::Value, Trouble> {
 }
 
 /// Looks at a job until it has ended, and shows how.
-fn wait(
-    socket: &Path,
-    accepted: &Accepted,
-    json: bool,
-    console: &mut Console<'_>,
-) -> Result<(), Trouble> {
-    let Some(name) = &accepted.job else { return Ok(()) };
+fn wait(socket: &Path, name: &str, json: bool, console: &mut Console<'_>) -> Result<(), Trouble> {
     let job: Box<Job> = loop {
-        let request = Request::JobsShow(JobName { job: name.clone() });
+        let request = Request::JobsShow(JobName { job: name.to_owned() });
         let response = ask(socket, console.view.language, request)?;
         let Response::Job(job) = response else { return Ok(()) };
         if job.has_ended() {

@@ -8,13 +8,14 @@ use jiff::Timestamp;
 
 use super::score::{Score, ScoreGiven};
 use super::{Console, Exit, Trouble, show_score};
+use crate::clock::Clock;
 use crate::control::protocol::Failure;
 use crate::fact::Fact;
 use crate::indicator::field::Field;
 use crate::indicator::lists::{self, Lists};
 use crate::indicator::replay::Given;
 use crate::indicator::scheme::{self, Scheme};
-use crate::indicator::{example, history, sheet, stated};
+use crate::indicator::{example, history, recover, sheet, stated};
 
 /// The largest table that is read, in bytes.
 const MAX_BYTES: u64 = 256 << 20;
@@ -54,6 +55,18 @@ pub(super) fn score(command: &Score, console: &mut Console<'_>) -> Result<(), Tr
                 return console.json(&show_score::score_as_json(&score));
             }
             let text = show_score::score(&console.view, &scheme, &score, item.as_deref());
+            console.data(&text);
+            Ok(())
+        }
+        Score::Recover { given, at, format } => {
+            let scheme = scheme(given)?;
+            let all = tables(given, &scheme)?;
+            let now = at.unwrap_or_else(|| Clock::system().now());
+            let plan = recover::recover(all.given(), &scheme, given.month, &given.body, now);
+            if format.json {
+                return console.json(&show_score::plan_as_json(&plan));
+            }
+            let text = show_score::plan(&console.view, &plan);
             console.data(&text);
             Ok(())
         }
@@ -122,6 +135,7 @@ fn tables(given: &ScoreGiven, scheme: &Scheme) -> Result<Tables, Trouble> {
         lists.exemptions = list(folder, "exemptions.csv", lists::exemptions, &mut failures);
         lists.bodies = list(folder, "bodies.csv", lists::bodies, &mut failures);
         lists.cases = list(folder, "kept.csv", lists::kept, &mut failures);
+        lists.leads = list(folder, "leads.csv", lists::leads, &mut failures);
         if lists == Lists::default() && failures.is_empty() {
             let what = "there is none of the lists in this folder".to_owned();
             failures.push(failure("E-SCORE-FILE", what, Some(folder.display().to_string())));
@@ -295,6 +309,25 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["total"]["rank"], 15);
         assert_eq!(json["if_repaired"][1]["rank"], 1);
+    }
+
+    #[test]
+    fn what_can_be_recovered_says_who_until_when_and_how() {
+        let given = format!(
+            "recover --scheme {} --month 2022-02 --facts {} --values {}",
+            path("model-2022.toml"),
+            path("example-2022/province.csv"),
+            path("example-2022/outside.csv"),
+        );
+        let text = run(&format!("{given} --at 2022-02-21T09:00:00"), Language::Chinese).unwrap();
+        assert!(text.contains("可挽回 2.6 分"), "{text}");
+        let first = text.lines().nth(2).unwrap();
+        for part in ["部门1", "guide-01", "0.2", "02-25 18:00"] {
+            assert!(first.contains(part), "{first}");
+        }
+        let json = run(&format!("{given} --at 2022-02-26T09:00:00 --json"), Language::English);
+        let json: serde_json::Value = serde_json::from_str(&json.unwrap()).unwrap();
+        assert_eq!(json["together"].as_f64(), Some(0.0));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 
 use super::arguments::Format;
 use crate::indicator::scheme::Month;
@@ -41,6 +42,19 @@ pub enum Score {
         #[command(flatten)]
         format: Format,
     },
+    /// What can still be recovered: by whom, until when, in which order (可挽回).
+    Recover {
+        /// What is judged.
+        #[command(flatten)]
+        given: ScoreGiven,
+        /// As of when: 2026-11-22T09:00:00 (Asia/Shanghai) or with an offset; now where it is left
+        /// out.
+        #[arg(long, value_name = "TIME", value_parser = super::arguments::since)]
+        at: Option<Timestamp>,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
 }
 
 /// What is judged, and by which scheme.
@@ -58,8 +72,8 @@ pub struct ScoreGiven {
     /// Values that the daemon cannot see (CSV); as often as there are tables.
     #[arg(long, value_name = "FILE")]
     pub values: Vec<PathBuf>,
-    /// The lists that the city keeps: obligations.csv, exemptions.csv, bodies.csv and kept.csv, as
-    /// far as they are there.
+    /// The lists that the city keeps: obligations.csv, exemptions.csv, bodies.csv, kept.csv and
+    /// leads.csv, as far as they are there.
     #[arg(long, value_name = "DIR")]
     pub lists: Option<PathBuf>,
     /// The other cities' scores (CSV).

@@ -172,6 +172,10 @@ impl View {
                     None => it.standard.clone(),
                     Some(written) => self.say(Message::NotWritten, &[&it.standard, written]),
                 };
+                let standard = match it.edited {
+                    true => self.say(Message::Edited, &[&standard]),
+                    false => standard,
+                };
                 let mut row = vec![it.title.clone(), standard, it.evidence.clone()];
                 row.extend(sums(it.rows));
                 row.push(held.unwrap_or_else(|| self.time(it.oldest_unacknowledged)));

@@ -30,6 +30,13 @@ impl View {
             }
             None => self.say(Message::CutOverDry, &way),
         };
+        if let Some(further) = &it.beside {
+            text.push('\n');
+            text.push_str(&match it.until {
+                Some(until) => self.say(Message::CutOverBeside, &[further, &until.to_string()]),
+                None => self.say(Message::CutOverGivenUp, &[further]),
+            });
+        }
         let scope = [it.batches, it.objects, it.upper_ids, it.unmapped].map(count);
         let scope = scope.each_ref().map(String::as_str);
         text.push('\n');

@@ -1,8 +1,9 @@
 //! Scores as people and scripts read them.
 //!
 //! In JSON, points are numbers with the digits of the decimal; a consumer that adds them up reads
-//! them as decimals.
+//! them as decimals. Figures are rounded to twelve digits, their parts are exact.
 
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
@@ -12,8 +13,10 @@ use super::text::{Language, Message};
 use crate::indicator::example::{Example, MonthTold};
 use crate::indicator::field::{Field, Standing, TOTAL};
 use crate::indicator::measures::{Figure, Finding};
+use crate::indicator::recover::{Action, Plan};
 use crate::indicator::scheme::{Known, Scheme, Title};
 use crate::indicator::score::{ItemScore, Lack, Score};
+use crate::indicator::tally::{Act, Deed};
 
 /// A decimal with its own digits: its shortest form has fewer than 16, so it survives the trip.
 fn number(points: Decimal) -> Value {
@@ -103,7 +106,8 @@ fn lines_of_losses(view: &View, month: &MonthTold) -> String {
 }
 
 fn used(name: &str, figure: &Figure) -> String {
-    figure.value.map_or_else(|| format!("{name} ?"), |value| format!("{name} {value}"))
+    let shown = |value: Decimal| format!("{name} {}", value.round_dp(6).normalize());
+    figure.value.map_or_else(|| format!("{name} ?"), shown)
 }
 
 /// `score example --json`.
@@ -160,7 +164,7 @@ fn figure_as_json(name: &str, figure: &Figure) -> Value {
     };
     json!({
         "name": name,
-        "value": maybe(figure.value),
+        "value": maybe(figure.value.map(|value| value.round_dp(12))),
         "parts": figure.parts.map(|(of, all)| [of, all]),
         "exempt": figure.exempt,
         "findings": figure.findings.iter().map(finding).collect::<Vec<_>>(),
@@ -242,8 +246,8 @@ fn closer(view: &View, scheme: &Scheme, item: &ItemScore) -> String {
     for (name, figure) in &item.used {
         let parts = figure.parts.map_or(String::new(), |(of, all)| format!("   {of}/{all}"));
         text.push_str(&format!("  {}{parts}\n", used(name, figure)));
-        let moment = |at: Option<jiff::Timestamp>| {
-            let local = |at: jiff::Timestamp| view.zone.to_datetime(at).strftime("%m-%d %H:%M");
+        let moment = |at: Option<Timestamp>| {
+            let local = |at: Timestamp| view.zone.to_datetime(at).strftime("%m-%d %H:%M");
             at.map_or(String::new(), |at| local(at).to_string())
         };
         for it in &figure.findings {
@@ -327,5 +331,83 @@ pub(super) fn rank_as_json(score: &Score, field: &Field) -> Value {
         "total": of(TOTAL, score.total),
         "classes": score.classes.iter().map(|it| of(&it.id, it.points)).collect::<Vec<_>>(),
         "if_repaired": repaired,
+    })
+}
+
+fn of_deed(view: &View, deed: Deed) -> String {
+    let message = match deed {
+        Deed::CloseCase => Message::DeedCase,
+        Deed::CascadeEntry => Message::DeedEntry,
+        Deed::MountResource => Message::DeedResource,
+        Deed::DeliverData => Message::DeedData,
+        Deed::SwitchStandard => Message::DeedStandard,
+    };
+    view.say(message, &[])
+}
+
+/// The command that helps, where one does.
+fn command(act: &Act) -> String {
+    match act.deed {
+        Deed::CloseCase => String::new(),
+        Deed::CascadeEntry | Deed::MountResource => "cascaded resync --catalogue".to_owned(),
+        Deed::DeliverData => format!("cascaded resync {}", act.subject),
+        Deed::SwitchStandard => "cascaded standard activate".to_owned(),
+    }
+}
+
+/// `score recover`.
+pub(super) fn plan(view: &View, plan: &Plan) -> String {
+    let mut text = view.say(Message::RecoverHead, &[&plan.together.to_string()]) + "\n";
+    let heads = [
+        Message::Owner,
+        Message::What,
+        Message::Subject,
+        Message::Points,
+        Message::Hours,
+        Message::BeginBy,
+        Message::Deadline,
+        Message::Command,
+    ]
+    .map(|head| view.say(head, &[]));
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let moment = |at: Timestamp| view.zone.to_datetime(at).strftime("%m-%d %H:%M").to_string();
+    let row = |action: &Action, begin_by: Option<Timestamp>| {
+        vec![
+            action.owner.clone(),
+            of_deed(view, action.act.deed),
+            action.act.subject.clone(),
+            action.points.to_string(),
+            action.hours.map_or_else(|| "?".to_owned(), |hours| hours.to_string()),
+            begin_by.map_or_else(|| view.say(Message::TooLate, &[]), moment),
+            moment(action.until),
+            command(&action.act),
+        ]
+    };
+    let planned = plan.planned.iter().map(|it| row(&it.action, Some(it.begin_by)));
+    let late = plan.too_late.iter().map(|action| row(action, None));
+    text.push_str(&table(&heads, planned.chain(late).collect(), &[3, 4]));
+    text
+}
+
+/// `score recover --json`.
+pub(super) fn plan_as_json(plan: &Plan) -> Value {
+    let action = |it: &Action, begin_by: Option<Timestamp>| {
+        json!({
+            "deed": it.act.deed.as_str(),
+            "list": it.act.list,
+            "subject": it.act.subject,
+            "owner": it.owner,
+            "points": number(it.points),
+            "hours": it.hours,
+            "begin_by": begin_by.map(|at| at.to_string()),
+            "until": it.until.to_string(),
+            "command": command(&it.act),
+        })
+    };
+    let planned = plan.planned.iter().map(|it| action(&it.action, Some(it.begin_by)));
+    json!({
+        "together": number(plan.together),
+        "planned": planned.collect::<Vec<_>>(),
+        "too_late": plan.too_late.iter().map(|it| action(it, None)).collect::<Vec<_>>(),
     })
 }

@@ -176,3 +176,95 @@ fn of_drift(kind: &str) -> Message {
         _ => Message::DriftField,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::changeover::shadow::Owing;
+
+    fn view(language: Language) -> View {
+        View { language, zone: TimeZone::UTC }
+    }
+
+    fn report() -> ShadowReport {
+        let readiness = Ready {
+            objects: 1_300,
+            ready: 1_186,
+            percent: 91,
+            approvals: 3,
+            values: 1_170,
+            ..Ready::default()
+        };
+        ShadowReport {
+            standard: "x/2.0".to_owned(),
+            channel: "province".to_owned(),
+            in_force: "x/1.0".to_owned(),
+            readiness,
+            owing: vec![Owing {
+                department: "d1".to_owned(),
+                title: "市住建局".to_owned(),
+                values: 1_170,
+            }],
+            ..ShadowReport::default()
+        }
+    }
+
+    #[test]
+    fn the_critical_path_is_said_in_words() {
+        let said = view(Language::English).shadow(&report());
+        let expected = "candidate x/2.0 (channel province, in force x/1.0): ready 91 % \
+                        (1,186 of 1,300)\nexcept 3 approvals, 1,170 values\n";
+        assert!(said.starts_with(expected), "{said}");
+        let said = view(Language::Chinese).shadow(&report());
+        assert!(
+            said.contains("就绪 91 %（1,186/1,300）\n尚缺：审批 3 项、补值 1,170 个\n"),
+            "{said}"
+        );
+        assert!(said.contains("市住建局 1,170") && said.contains("未曾试运行"), "{said}");
+        let mut whole = report();
+        (whole.readiness, whole.owing) = (Ready::default(), Vec::new());
+        assert!(view(Language::English).shadow(&whole).contains("nothing is missing"));
+    }
+
+    #[test]
+    fn a_transcript_shows_both_sides_and_no_control_character() {
+        let once = Once {
+            method: "POST".to_owned(),
+            url: "https://h/a".to_owned(),
+            headers: vec![("x-sign".to_owned(), "[signature]".to_owned())],
+            body: "<a>\u{1b}[31m</a>".to_owned(),
+            status: Some(200),
+            reply: "<ok/>".to_owned(),
+            outcome: "accepted".to_owned(),
+            stand_ins: true,
+            ..Once::default()
+        };
+        let said = view(Language::English).once(&once);
+        for line in ["> POST https://h/a", "> x-sign: [signature]", "< 200", "<ok/>"] {
+            assert!(said.lines().any(|it| it == line), "{line}: {said}");
+        }
+        assert!(said.starts_with("note:") && !said.contains('\u{1b}'), "{said:?}");
+        let silent = Once { status: None, code: "connect-failed".to_owned(), ..once };
+        assert!(view(Language::Chinese).once(&silent).contains("没有应答：connect-failed"));
+    }
+
+    #[test]
+    fn each_kind_of_drift_is_followed_by_what_to_do() {
+        let line = |kind: &str, what: &str| DriftLine {
+            channel: "province".to_owned(),
+            standard: "x/1.0".to_owned(),
+            kind: kind.to_owned(),
+            operation: "entry.modify".to_owned(),
+            what: what.to_owned(),
+            count: 18,
+            since: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let list =
+            [line("reply-code", "C-47"), line("reply-code", "C-48"), line("reply-field", "a")];
+        let said = view(Language::English).drift(&list);
+        assert_eq!(said.matches("reply-code: ask the province").count(), 1, "{said}");
+        assert!(said.contains("C-48") && said.contains("reply-field: compare"), "{said}");
+    }
+}

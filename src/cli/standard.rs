@@ -65,7 +65,7 @@ pub struct StandardShadow {
     #[arg(long, conflicts_with = "once")]
     pub stop: bool,
     /// Rows go, too, every cell masked.
-    #[arg(long, requires = "start")]
+    #[arg(long, requires = "start", conflicts_with_all = ["stop", "once"])]
     pub with_rows: bool,
     /// Sends one operation alone and shows what was said, without secrets: entry.register.
     #[arg(long, value_name = "OPERATION")]
@@ -89,9 +89,16 @@ pub struct StandardActivate {
     /// Not before: 2026-12-01T08:00:00 (Asia/Shanghai) or with an offset.
     #[arg(long, value_name = "TIME", value_parser = super::arguments::since)]
     pub at: Option<Timestamp>,
+    /// Not instead but beside it for so long, 7d or 12h, on a further channel with acknowledgements
+    /// of its own; alone then.
+    #[arg(long, value_name = "PERIOD", value_parser = period)]
+    pub parallel: Option<u64>,
     /// Only says what would be done.
     #[arg(long)]
     pub dry_run: bool,
+    /// Shows progress until all is done.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub wait: bool,
     /// How to answer.
     #[command(flatten)]
     pub format: Format,
@@ -106,6 +113,9 @@ pub struct StandardRollback {
     /// Only says what would be done.
     #[arg(long)]
     pub dry_run: bool,
+    /// Shows progress until all is done.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub wait: bool,
     /// How to answer.
     #[command(flatten)]
     pub format: Format,
@@ -160,4 +170,52 @@ pub struct StandardSupply {
     /// How to answer.
     #[command(flatten)]
     pub format: Format,
+}
+
+/// Reads a period of at least a minute and at most a year; its seconds.
+fn period(text: &str) -> Result<u64, String> {
+    let (number, unit) = text.trim().split_at(text.trim().find(char::is_alphabetic).unwrap_or(0));
+    let unit = match unit {
+        "m" | "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        _ => 0,
+    };
+    let seconds = number.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    let possible = 60..=366 * 86_400;
+    seconds.filter(|it| possible.contains(it)).ok_or_else(|| "write 90m, 12h, 7d or 2w".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::super::arguments::Arguments;
+
+    #[test]
+    fn a_shadow_run_begins_ends_or_is_one_operation_and_no_address_is_typed() {
+        let parse = |rest: &str| {
+            let line = format!("cascaded standard shadow reference-xml/2.0 {rest}");
+            Arguments::try_parse_from(line.split_whitespace())
+        };
+        for right in
+            ["", "--json", "--start --with-rows --channel c", "--stop", "--once a.b --object x"]
+        {
+            assert!(parse(right).is_ok(), "{right}: {:?}", parse(right).err());
+        }
+        for wrong in [
+            "--start --stop",
+            "--start --once a.b",
+            "--stop --once a.b",
+            "--with-rows",
+            "--stop --with-rows",
+            "--once a.b --with-rows",
+            "--object x",
+            "--url https://h",
+            "--start https://h",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
 }

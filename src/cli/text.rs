@@ -254,9 +254,12 @@ messages! {
     SheetUnreadableNext, "请用 cascaded standard check --xlsx 写出的工作簿", "use a workbook that cascaded standard check --xlsx wrote";
     SupplyDone, "已记录 {} 处，未变 {} 处，未收 {} 处", "{} values recorded, {} unchanged, {} not taken";
     SupplyDry, "仅试算：可收 {} 处，未变 {} 处，不可收 {} 处", "only tried: {} values would be recorded, {} are unchanged, {} would not be taken";
+    Edited, "{}（目录已改动，尚未 reload）", "{} (its directory was edited: not reloaded yet)";
     NotWritten, "{}（配置仍写 {}，请改）", "{} (the file says {}: edit it)";
     CutOverJob, "作业 {}：通道 {} 由 {} 切换到 {}，不早于 {}", "job {}: channel {} goes over from {} to {}, not before {}";
     CutOverDry, "仅试算：通道 {} 由 {} 切换到 {}，不早于 {}", "only tried: channel {} would go over from {} to {}, not before {}";
+    CutOverBeside, "并行：通道 {} 另行承载相同内容，回执分开，至 {}；期满后旧通道停用，由它单独承载", "in parallel: channel {} carries the same with acknowledgements of its own until {}; then the old one is retired and it goes on alone";
+    CutOverGivenUp, "并行通道 {} 停用", "the further channel {} is given up";
     CutOverScope, "待发批次 {} 个将重新切分，目录对象 {} 个将重报，上级编号对照 {} 个，对照表中没有 {} 个", "{} waiting batches are cut again, {} objects are sent again, {} upper ids are mapped, {} are not in the map";
     CutOverAbove, "留在上级的：{} 行、新注册对象 {} 个", "what stays above: {} rows, {} objects registered";
     ShadowHead, "候选 {}（通道 {}，在用 {}）：就绪 {} %（{}/{}）",
@@ -331,6 +334,16 @@ messages! {
     Rank, "名次", "rank";
     Up, "距上一名", "to the next better";
     Down, "领先下一名", "ahead of the next";
+    RecoverHead, "可挽回 {} 分（按计划全部办成）", "{} points can be recovered, if all that is planned is done";
+    Hours, "需时（小时）", "hours";
+    BeginBy, "最迟开始", "begin by";
+    TooLate, "来不及", "too late";
+    Command, "命令", "command";
+    DeedCase, "按期办结并留证明", "deal with it, with proof";
+    DeedEntry, "补正目录并上报", "set the entry right and register it";
+    DeedResource, "挂接资源", "mount a resource";
+    DeedData, "报送新数据", "deliver newer data";
+    DeedStandard, "切换到在用标准", "switch to the required standard";
     IfRepaired, "若 {} 不失分：{} 分，第 {} 名", "without the loss of {}: {} points, rank {}";
 }
 

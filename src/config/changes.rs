@@ -99,6 +99,51 @@ impl Configuration {
     }
 }
 
+impl Configuration {
+    /// This configuration with a further channel beside one: it carries the same under another
+    /// standard, on the candidate's address and credentials. `None`: the one is not there, or the
+    /// other is.
+    #[must_use]
+    pub fn beside(&self, (origin, id): (&str, &str), standard: &Arc<Standard>) -> Option<Self> {
+        let mut other = self.clone();
+        if other.channels.iter().any(|it| it.settings.id == id) {
+            return None;
+        }
+        let found = other.channels.iter().find(|it| it.settings.id == origin)?;
+        let mut settings = found.written.clone();
+        settings.province = settings.way_of(standard.id().as_str()).clone();
+        id.clone_into(&mut settings.id);
+        standard.id().as_str().clone_into(&mut settings.standard);
+        settings.candidate = None;
+        let written = settings.clone();
+        other.channels.push(Channel { settings, standard: Arc::clone(standard), written });
+        other.standards.insert(standard.id().as_str().to_owned(), Arc::clone(standard));
+        Some(other)
+    }
+
+    /// This configuration with a channel retired.
+    #[must_use]
+    pub fn alone(mut self, origin: &str) -> Self {
+        let (retired, channels) =
+            self.channels.into_iter().partition(|it| it.settings.id == origin);
+        self.channels = channels;
+        self.retired.extend::<Vec<Channel>>(retired);
+        self
+    }
+
+    /// This configuration without a further channel; the one beside which it ran is there.
+    #[must_use]
+    pub fn without_beside(&self, (origin, id): (&str, &str)) -> Self {
+        let mut other = self.clone();
+        other.channels.retain(|it| it.settings.id != id);
+        let back = other.retired.iter().position(|it| it.settings.id == origin);
+        if let Some(at) = back {
+            other.channels.push(other.retired.remove(at));
+        }
+        other
+    }
+}
+
 /// Settings as text that is the same when they are the same. Secrets are only ever paths.
 fn shown(settings: &impl std::fmt::Debug) -> String {
     format!("{settings:?}")

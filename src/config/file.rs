@@ -160,6 +160,10 @@ pub struct CandidateSettings {
     /// The most objects that a cut-over sends again in a minute. Default 600.
     #[serde(default = "objects_per_minute")]
     pub objects_per_minute: NonZeroU32,
+    /// Whether a cut-over to it sends every confirmed row again, behind live traffic. Default not:
+    /// what the province holds it keeps, unless it says otherwise.
+    #[serde(default)]
+    pub rows_again: bool,
     /// The way to the platform from the cut-over on; as before where it is absent.
     #[serde(default)]
     pub province: Option<province::Settings>,

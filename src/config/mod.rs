@@ -78,6 +78,8 @@ pub struct Configuration {
     pub standards: BTreeMap<String, Arc<Standard>>,
     /// The channels.
     pub channels: Vec<Channel>,
+    /// Channels of the file in whose place a further one goes on alone after a parallel period.
+    pub retired: Vec<Channel>,
     /// The city's sources.
     pub sources: Vec<SourceSettings>,
     /// The city's catalogue.
@@ -143,6 +145,7 @@ impl Configuration {
             standard_folders: file.standards,
             standards,
             channels,
+            retired: Vec::new(),
             sources: file.sources,
             catalogue: file.catalogue,
             datasets,
@@ -174,6 +177,13 @@ pub fn standard_directory(folders: &[PathBuf], name: &str) -> Option<PathBuf> {
         .iter()
         .map(|folder| folder.join(id).join(version))
         .find(|directory| directory.join("standard.toml").is_file())
+}
+
+/// The digest of the standard of this name as its directory is now; `None` where no folder has
+/// one that can be read. Reads files: blocking work.
+pub fn digest_now(folders: &[PathBuf], name: &str) -> Option<DigestSha256> {
+    let files = standard::files(&standard_directory(folders, name)?).ok()?;
+    Some(standard::digest(&files))
 }
 
 /// Loads the standard of a directory. Reads files: blocking work.

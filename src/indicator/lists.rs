@@ -10,6 +10,7 @@ use jiff::civil::Date;
 use super::measures::MEASURES;
 use super::scheme::Month;
 use super::sheet::{Problem, Sheet};
+use super::tally::Deed;
 use crate::calendar::Cycle;
 
 /// An entry that the city has to cascade, with its resources and rows.
@@ -72,6 +73,15 @@ pub struct Kept {
     pub since: Month,
 }
 
+/// How long a deed takes until it counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Lead {
+    /// Which.
+    pub deed: Deed,
+    /// Hours, the province's review among them.
+    pub hours: u32,
+}
+
 /// All of them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Lists {
@@ -83,9 +93,16 @@ pub struct Lists {
     pub bodies: Vec<Assessed>,
     /// Which lists of cases are kept.
     pub cases: Vec<Kept>,
+    /// How long deeds take.
+    pub leads: Vec<Lead>,
 }
 
 impl Lists {
+    /// How many hours a deed takes, where the city says so.
+    pub fn hours(&self, deed: Deed) -> Option<u32> {
+        self.leads.iter().find(|lead| lead.deed == deed).map(|lead| lead.hours)
+    }
+
     /// Whether an entry is left out of a measure on a day.
     pub fn is_exempt(&self, entry: &str, measure: &str, day: Date) -> bool {
         self.exemptions.iter().any(|it| {
@@ -209,4 +226,106 @@ pub fn kept(file: &str, text: &str) -> Result<Vec<Kept>, Vec<Problem>> {
         }
         Some(Kept { list: row.get("list").to_owned(), since: since? })
     })
+}
+
+/// Reads how long deeds take, in whole hours up to two months.
+pub fn leads(file: &str, text: &str) -> Result<Vec<Lead>, Vec<Problem>> {
+    Sheet::read(file, text, &["deed", "hours"], &[]).map(|row, problem| {
+        let deed = Deed::parse(row.get("deed"));
+        if deed.is_none() {
+            let words: Vec<&str> = Deed::ALL.iter().map(|deed| deed.as_str()).collect();
+            problem("deed", format!("`{}` is none of {}", row.get("deed"), words.join(", ")));
+        }
+        let hours = row.get("hours").parse::<u32>().ok().filter(|hours| *hours <= 1488);
+        if hours.is_none() {
+            problem("hours", format!("`{}` is no number of hours up to 1488", row.get("hours")));
+        }
+        Some(Lead { deed: deed?, hours: hours? })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn told<T: std::fmt::Debug>(read: Result<T, Vec<Problem>>) -> Vec<String> {
+        read.unwrap_err()
+            .iter()
+            .map(|it| format!("{} {}: {}", it.line, it.column, it.what))
+            .collect()
+    }
+
+    #[test]
+    fn lists_are_read_by_their_heads_in_any_order_with_remarks() {
+        let text = "\u{feff}# 责任清单\nkey,open,shared,cycle,department,entry\n是,否,yes,每 2 日,住建局, e1 \n";
+        let read = obligations("o.csv", text).unwrap();
+        assert_eq!((read[0].entry.as_str(), read[0].department.as_str()), ("e1", "住建局"));
+        assert_eq!((read[0].is_key, read[0].is_open, read[0].is_shared), (true, false, true));
+        assert!(matches!(read[0].cycle, Cycle::Every(..)));
+    }
+
+    #[test]
+    fn every_mistake_of_a_list_is_told() {
+        let text =
+            "entry,department,cycle,shared,open,key\ne1,,每日,yes,maybe,no\ne1,a,每日,yes,no,no\n";
+        assert_eq!(
+            told(obligations("o.csv", text)),
+            [
+                "2 department: is empty",
+                "2 open: `maybe` is neither `yes` nor `no`",
+                "3 entry: `e1` stands twice",
+            ]
+        );
+        assert_eq!(
+            told(obligations("o.csv", "entry,entry,departmnt\n")),
+            [
+                "1 department: this column is missing",
+                "1 cycle: this column is missing",
+                "1 shared: this column is missing",
+                "1 open: this column is missing",
+                "1 key: this column is missing",
+                "1 entry: this column stands twice",
+                "1 departmnt: nobody knows this column",
+            ]
+        );
+        let text = "entry,measure,from,until,reason,approval\ne1,data.timly_rate,2026-02-30,,,\n";
+        assert_eq!(
+            told(exemptions("e.csv", text)),
+            [
+                "2 reason: is empty",
+                "2 approval: is empty",
+                "2 measure: there is no measure `data.timly_rate`",
+                "2 from: `2026-02-30` is no date (`2026-11-01`)",
+            ]
+        );
+        assert_eq!(
+            told(leads("l.csv", "deed,hours\nexempt,1\n")),
+            [
+                "2 deed: `exempt` is none of close-case, cascade-entry, mount-resource, deliver-data, switch-standard"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_exemption_holds_for_its_measure_and_its_days() {
+        let text = "entry,measure,from,until,reason,approval\n\
+                    e1,data.timely_rate,2026-03-01,2026-03-31,检修,批 1\ne2,*,2026-03-01,,垂管,批 2\n";
+        let lists = Lists { exemptions: exemptions("e.csv", text).unwrap(), ..Lists::default() };
+        let is = |entry, measure, day: &str| lists.is_exempt(entry, measure, day.parse().unwrap());
+        assert!(is("e1", "data.timely_rate", "2026-03-31"));
+        assert!(!is("e1", "data.timely_rate", "2026-04-01"));
+        assert!(!is("e1", "key.covered_rate", "2026-03-31"));
+        assert!(is("e2", "key.covered_rate", "2030-01-01"));
+        assert!(!is("e2", "key.covered_rate", "2026-02-28"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_table_panics(text in "\\PC{0,60}|(entry|department|cycle|shared|open|key|\"|,|\n|yes|#){0,40}") {
+            drop(obligations("o.csv", &text).map(|it| it.len()));
+            drop(kept("k.csv", &text).map(|it| it.len()));
+        }
+    }
 }

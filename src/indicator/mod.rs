@@ -11,6 +11,7 @@ pub mod freshness;
 pub mod history;
 pub mod lists;
 pub mod measures;
+pub mod recover;
 pub mod replay;
 pub mod scheme;
 pub mod score;

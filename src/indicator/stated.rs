@@ -86,3 +86,35 @@ pub fn facts(rows: &[Stated], writer: &str, zone: &TimeZone) -> Vec<Fact> {
     };
     (1..).zip(rows).map(fact).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_exactly_with_source_and_date() {
+        let text = "name,month,value,source,date,body\nx,2022-03,1.80,省通报,2022-04-08,\nx,2022-03,2,更正,2022-04-09,住建局\n";
+        let rows = parse("v.csv", text).unwrap();
+        assert_eq!((rows[0].body.as_str(), rows[1].body.as_str()), ("city", "住建局"));
+        assert_eq!(rows[0].value.to_string(), "1.80");
+        let facts = facts(&rows, "w", &TimeZone::UTC);
+        assert_eq!(facts[1].id.to_string(), "w/2022-04-09/2");
+        assert_eq!(Fact::decode(&facts[0].encode()), Ok(facts[0].clone()));
+    }
+
+    #[test]
+    fn a_value_without_source_month_or_number_is_refused() {
+        let text = "name,month,value,source,date\nx,2022-13,1e3,,soon\n";
+        let problems = parse("v.csv", text).unwrap_err();
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "v.csv:2 (source): is empty [E-SCORE-TABLE]",
+                "v.csv:2 (month): `2022-13` is no month (`2022-03`) [E-SCORE-TABLE]",
+                "v.csv:2 (value): `1e3` is no decimal number [E-SCORE-TABLE]",
+                "v.csv:2 (date): `soon` is no date (`2022-04-08`) [E-SCORE-TABLE]",
+            ]
+        );
+    }
+}

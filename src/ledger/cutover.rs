@@ -32,6 +32,10 @@ pub struct CutOver {
     pub back: bool,
     /// Not before.
     pub at: Timestamp,
+    /// Not in its place but beside it, on a further channel, for so many seconds; with `back`:
+    /// that channel is given up.
+    #[serde(default)]
+    pub beside: Option<u64>,
 }
 
 /// A cut-over that is not over.
@@ -41,7 +45,8 @@ pub struct OpenCutOver {
     pub number: u64,
     /// What was asked.
     pub asked: CutOver,
-    /// The other standard is in force, and objects up to here were looked at; `None`: not begun.
+    /// The other standard is in force, and objects up to here were looked at; in a parallel period
+    /// until when it lasts, or nothing once it is over. `None`: not begun.
     pub after: Option<String>,
     /// Objects sent again so far.
     pub again: u64,
@@ -96,7 +101,9 @@ impl Ledger {
                         overtaken(transaction, open.number, now)?;
                         continue;
                     }
-                    let same = open.asked.to == asked.to && open.asked.back == asked.back;
+                    let same = open.asked.to == asked.to
+                        && open.asked.back == asked.back
+                        && open.asked.beside.is_some() == asked.beside.is_some();
                     let number = open.number;
                     return Ok(if same {
                         CutOverAsked::Known(number)

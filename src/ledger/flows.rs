@@ -228,7 +228,8 @@ impl Ledger {
 
     /// Which deadline of each of these datasets has passed without newer content, `None` where
     /// none has. What changed against what history tells becomes facts: overdue from the deadline
-    /// on, overdue until `ended`. Without a change nothing is written.
+    /// on, overdue until `ended`. Without a change nothing is written; a dataset that is overdue
+    /// stays so by its first deadline.
     pub async fn overdue_seen(&self, seen: Vec<Overdue>) -> Result<()> {
         self.write("record what is overdue", move |transaction, now| {
             for it in &seen {
@@ -279,7 +280,7 @@ fn overdue(transaction: &Transaction<'_>, seen: &Overdue, now: Timestamp) -> Res
         })
         .map_err(engine())?;
     let Some(told) = told else { return Ok(()) };
-    if told == seen.since.map(stored) {
+    if told.is_some() == seen.since.is_some() {
         return Ok(());
     }
     let told = told.map(instant).transpose()?;

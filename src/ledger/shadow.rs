@@ -102,6 +102,14 @@ impl Ledger {
             if last.is_some_and(|run| run.asked.standard != asked.standard) {
                 forget(transaction, &asked.channel)?;
             }
+            transaction
+                .execute(
+                    "DELETE FROM shadow WHERE channel = ?1 AND NOT EXISTS (
+                        SELECT 1 FROM object WHERE object.kind = shadow.kind
+                        AND object.id = shadow.id AND object.present = 1)",
+                    [&asked.channel],
+                )
+                .map_err(Error::engine("forget what left the catalogue"))?;
             let request = serde_json::to_string(&asked)
                 .map_err(|_unserializable| Error::Unreadable { what: "shadow run" })?;
             transaction

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, params};
 use super::batches::{Waiting, finish, flow_of, step, waiting};
 use super::passes::{self, Asked, PassKind};
 use super::rows::Flow;
-use super::{Error, Ledger, Result, objects, rows};
+use super::{Error, Ledger, Result, objects, rows, stored};
 use crate::delivery::{Batch, BatchId, BatchState, ChannelId, LinkState, StandardId, Subject};
 
 impl Ledger {
@@ -77,10 +77,26 @@ fn supersede(transaction: &Transaction<'_>, found: &Waiting, now: Timestamp) -> 
         Subject::Rows { .. } => {
             let (flow, _owner) = flow_of(transaction, batch)?;
             replaced(transaction, &flow, i64::from(found.rows_open))?;
-            let again = Asked { kind: PassKind::Compare, since: None, job: None, approved: false };
+            let approved = batch.operation == "rows.delete" && approved(transaction, found)?;
+            let again = Asked { kind: PassKind::Compare, since: None, job: None, approved };
             passes::ask(transaction, &flow, &again, now).map(drop)
         }
     }
+}
+
+/// Whether somebody approved of deleting in bulk in the reading that cut this batch: what was
+/// allowed once and never sent is not asked for again.
+fn approved(transaction: &Transaction<'_>, found: &Waiting) -> Result<bool> {
+    let batch = &found.batch;
+    let (flow, _owner) = flow_of(transaction, batch)?;
+    transaction
+        .query_row(
+            "SELECT EXISTS (SELECT 1 FROM pass WHERE channel = ?1 AND dataset = ?2 AND approved = 1
+             AND created_at <= ?3 AND (finished_at IS NULL OR finished_at >= ?3))",
+            params![flow.channel.as_str(), flow.dataset, stored(batch.packed_at)],
+            |row| row.get(0),
+        )
+        .map_err(Error::engine("look for an approval"))
 }
 
 /// Versions replaced before they were sent are not counted as due.

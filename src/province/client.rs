@@ -260,17 +260,29 @@ impl Client {
         };
         let sent = DigestSha256::of(&request.body);
         let reply = match open.transport.exchange(request).await {
-            Ok(answer) => self.judge(operation, answer, sent),
+            Ok(answer) => self.judge(operation, answer, sent, &open),
             Err(failure) => Reply::failed(&failure, Some(sent)),
         };
         (reply, token)
     }
 
-    pub(super) fn judge(&self, operation: &Operation, answer: Answer, sent: DigestSha256) -> Reply {
+    pub(super) fn judge(
+        &self,
+        operation: &Operation,
+        answer: Answer,
+        sent: DigestSha256,
+        open: &Open,
+    ) -> Reply {
         let after = answer.retry_after.as_deref().and_then(retry_after);
         let http =
             HttpAnswer { status: answer.status, retry_after: after, headers: &answer.headers };
-        let document = self.document(&answer);
+        let document = match open.sealer.as_ref().filter(|sealer| sealer.opens_answers()) {
+            None => self.document(&answer, &answer.body),
+            // What cannot be opened is no answer of the standard's, and read as one without a body.
+            Some(sealer) => {
+                sealer.open_body(&answer.body).and_then(|body| self.document(&answer, &body))
+            }
+        };
         let mut reading = self.standard.read_reply(&operation.name, &http, document.as_ref());
         // Said in HTTP's own words (RFC 6585 §4, RFC 9110 §15.6.4), whatever the standard lists.
         let is_later = answer.status == 429 || (answer.status == 503 && after.is_some());
@@ -292,11 +304,12 @@ impl Client {
         }
     }
 
-    pub(super) fn document(&self, answer: &Answer) -> Option<crate::wire::Document> {
+    /// A body of an answer, read in the media that the answer says.
+    pub(super) fn document(&self, answer: &Answer, body: &[u8]) -> Option<crate::wire::Document> {
         let of_type = answer.headers.iter().find(|(name, _)| name == "content-type");
         let media = of_type.and_then(|(_, value)| Media::of_content_type(value));
         let limits = Limits { bytes: self.bounds.reply_bytes, ..Limits::default() };
-        read(media.unwrap_or(self.standard.media()), &answer.body, &limits).ok()
+        read(media.unwrap_or(self.standard.media()), body, &limits).ok()
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -29,6 +29,7 @@ pub(super) struct Sealer {
     /// `None`: as bytes.
     encoding: Option<Encoding>,
     is_over_body: bool,
+    opens_answers: bool,
 }
 
 impl Sealer {
@@ -46,12 +47,40 @@ impl Sealer {
             vector,
             encoding: Encoding::parse(&encrypt.encode),
             is_over_body: encrypt.over == "body",
+            opens_answers: encrypt.answers,
         })
     }
 
     /// Whether it hides whole bodies rather than fields.
     pub(super) fn is_over_body(&self) -> bool {
         self.is_over_body
+    }
+
+    /// Whether answers come hidden, too.
+    pub(super) fn opens_answers(&self) -> bool {
+        self.opens_answers
+    }
+
+    /// What a body hides; `None` where it is not hidden as the standard says. Nothing tells more:
+    /// neither cipher nor padding vouch for what they hide.
+    pub(super) fn open_body(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+        let decoded;
+        let bytes = match self.encoding {
+            None => sealed,
+            Some(encoding) => {
+                decoded = encoding.decode(str::from_utf8(sealed).ok()?.trim())?;
+                decoded.as_slice()
+            }
+        };
+        let (mode, blocks) = match self.vector {
+            Vector::None => (Sm4Mode::Ecb, bytes),
+            Vector::Agreed(vector) => (Sm4Mode::Cbc(vector), bytes),
+            Vector::Drawn => {
+                let (vector, blocks) = bytes.split_first_chunk::<BLOCK>()?;
+                (Sm4Mode::Cbc(*vector), blocks)
+            }
+        };
+        self.key.decrypt(mode, blocks)
     }
 
     /// Hides and encodes.

@@ -99,7 +99,7 @@ impl Client {
             429 | 500..600 => return Err(Failure::NotSent { code: "token-not-given" }),
             _ => return Err(incomplete("token", "refused")),
         }
-        self.document(&answer).ok_or_else(|| incomplete("token", "unreadable"))
+        self.document(&answer, &answer.body).ok_or_else(|| incomplete("token", "unreadable"))
     }
 
     async fn token_request(&self, auth: &Auth, open: &Open) -> Result<Request, Failure> {

@@ -85,7 +85,7 @@ impl Client {
         let told = answer.headers.iter().filter(|(name, _)| is_shown(name));
         transcript.reply_headers = told.map(|(name, value)| (name.clone(), clean(value))).collect();
         transcript.reply = clean(&text(&answer.body));
-        (self.judge(operation, answer, sent), transcript)
+        (self.judge(operation, answer, sent, &open), transcript)
     }
 }
 

@@ -137,7 +137,8 @@ impl Desk {
             payload_digest: None,
             code: String::new(),
         };
-        if let Some(answer) = instead(directory, operation, fault.as_ref()) {
+        if let Some(mut answer) = instead(directory, operation, fault.as_ref()) {
+            hide(directory, habits, &mut answer);
             note.code = fault.as_ref().map_or("", Fault::kind).to_owned();
             let write = store.begin()?;
             store::note(&write, &note)?;
@@ -161,7 +162,8 @@ impl Desk {
                 case.ruling(&message, &write, &mut note)?
             }
         };
-        let answer = spoken(directory, operation, &ruling, fault);
+        let mut answer = spoken(directory, operation, &ruling, fault);
+        hide(directory, habits, &mut answer);
         note.code = ruling.code(operation).unwrap_or_else(|| answer.status.to_string());
         store::note(&write, &note)?;
         write.commit().map_err(store::failed("commit what was taken"))?;
@@ -233,6 +235,16 @@ impl Case<'_> {
             now: self.now,
         };
         act::act(&scene, write)
+    }
+}
+
+/// Hides the body of an operation's answer, where the standard wants that; what a gateway says in
+/// its own words is no such answer.
+fn hide(directory: &Directory, habits: &Habits, answer: &mut Answer) {
+    let is_ours = answer.headers.iter().any(|(_, value)| *value == directory.content_type);
+    let how = directory.encrypt.as_ref().filter(|how| how.answers && is_ours);
+    if let Some(hidden) = how.and_then(|how| how.hide(&answer.body, &habits.credentials)) {
+        answer.body = hidden;
     }
 }
 

@@ -124,6 +124,10 @@ impl Message<'_> {
             match self.list_of(field) {
                 None => self.judge(field, None, &mut findings),
                 Some(list) => {
+                    if !self.is_counted(&list) && list.nodes(self.document, self.spaces()).len() > 1
+                    {
+                        findings.push(format!("{}: is given more than once", field.path));
+                    }
                     for element in list.nodes(self.document, self.spaces()) {
                         self.judge(field, Some((&list, element)), &mut findings);
                     }
@@ -143,6 +147,15 @@ impl Message<'_> {
             around.steps.pop();
         }
         around.list()
+    }
+
+    /// Whether something says how many elements a list has; the array that a whole message is has
+    /// one otherwise.
+    fn is_counted(&self, list: &Path) -> bool {
+        self.operation.fields.iter().any(|field| {
+            let is_list = field.value == "rows" || field.value.starts_with("each ");
+            is_list && matches!(&field.place, Place::Body(path) if path == list)
+        })
     }
 
     fn judge(&self, field: &Field, inside: Option<(&Path, &Node)>, findings: &mut Vec<String>) {

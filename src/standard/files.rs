@@ -116,7 +116,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FilesError> {
 
 /// The digest of what a standard says: every file that is part of it with its name. Samples and
 /// pages for people beside the tables are not part of it.
-pub(super) fn digest(files: &Files) -> DigestSha256 {
+pub fn digest(files: &Files) -> DigestSha256 {
     let parts = files
         .iter()
         .filter(|(name, _)| is_part(name))

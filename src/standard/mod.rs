@@ -33,7 +33,7 @@ mod vocabulary;
 
 pub use attempt::{AttemptFacts, Covered, TEMPLATE_WORDS, covered, fill_template, word};
 pub use build::Parameter;
-pub use files::{Files, FilesError, MAX_FILE_BYTES, MAX_FILES, files};
+pub use files::{Files, FilesError, MAX_FILE_BYTES, MAX_FILES, digest, files};
 pub use inspect::{Asked, SuppliedField};
 pub use load::load;
 pub use message::{FIELD_TYPES, PLACES};

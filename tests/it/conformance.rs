@@ -219,9 +219,11 @@ async fn a_standard_that_is_different_in_every_way_is_tried_as_well() {
     assert!(report.outcomes.len() >= 40, "only {}", report.outcomes.len());
     let has = |name: &str| report.outcomes.iter().any(|outcome| outcome.name == name);
     for name in [
-        "resource.register/missing/set",
-        "resource.register/misplaced/set",
-        "resource.register/type/open",
+        "resource.register/missing/[].set",
+        "resource.register/misplaced/[].set",
+        "resource.register/type/[].open",
+        "resource.register/unknown/[].work",
+        "rows.verdict/least",
         "entry.register/signature/wrong",
         "resource.state/nobody",
         "resource.state/gone",

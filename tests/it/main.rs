@@ -21,6 +21,7 @@ mod faults;
 mod inbox;
 mod kills;
 mod march;
+mod march_beside;
 mod march_clock;
 mod march_kills;
 mod notify;

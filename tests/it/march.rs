@@ -110,6 +110,7 @@ pub(crate) fn activate(dry_run: bool) -> Request {
         standard: NEW.to_owned(),
         channel: None,
         at: None,
+        parallel_seconds: None,
         dry_run,
     })
 }
@@ -291,6 +292,7 @@ pub(crate) async fn asked(ledger: &Ledger) -> u64 {
         to: NEW.to_owned(),
         back: false,
         at: ledger.clock().now(),
+        beside: None,
     };
     let answer = ledger.cut_over_asked(asked, "a test".to_owned()).await.unwrap();
     let CutOverAsked::Made(number) = answer else { panic!("it is known or busy") };

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cascaded::clock::Clock;
-use cascaded::control::protocol::{Activate, CutOver, Request, Response, Rollback, Trouble};
-use cascaded::ledger::JobState;
+use cascaded::control::protocol::{self, Activate, CutOver, Request, Response, Rollback, Trouble};
+use cascaded::ledger::{JobState, PassKind};
+use cascaded::rehearsal::{Fault, Play};
 use jiff::Timestamp;
 
 use crate::march::{
@@ -18,7 +19,7 @@ use crate::march::{
     named_with, supplied,
 };
 use crate::support::daemon::{TestCity, TestDaemon, run};
-use crate::support::town::{go_on, town};
+use crate::support::town::{go_on, open, town};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -35,7 +36,11 @@ fn after(at: Timestamp, wait: Duration) -> Timestamp {
 
 /// A settled city under 1.0; its clock stands still afterwards.
 async fn settled(clock: &Clock, seed: u64) -> (TestCity, TestDaemon) {
-    let city = town(120, clock, |plan| plan.seed = seed).await;
+    settled_with(120, clock, seed).await
+}
+
+async fn settled_with(rows: usize, clock: &Clock, seed: u64) -> (TestCity, TestDaemon) {
+    let city = town(rows, clock, |plan| plan.seed = seed).await;
     delivered(&city);
     let mut daemon = TestDaemon::start(city.configuration(), clock).await;
     daemon.step = STEP;
@@ -91,9 +96,11 @@ async fn taken(city: &TestCity, daemon: &TestDaemon, since: usize, must: &[&str]
         .filter(|it| it.mandatory)
         .map(|it| it.name.as_str())
         .collect();
+    if channel.standard.id().as_str() != NEW {
+        return false;
+    }
     assert!(must.iter().all(|it| mandatory.contains(it)), "{mandatory:?}");
-    channel.standard.id().as_str() == NEW
-        && must.iter().all(|name| taken(name))
+    must.iter().all(|name| taken(name))
         && mandatory.iter().all(|name| !asked.contains_key(*name) || taken(name))
         && daemon.ledger().holds().await.unwrap().is_empty()
         && daemon.ledger().drift().await.unwrap().is_empty()
@@ -104,11 +111,12 @@ fn at(time: Timestamp) -> Request {
         standard: NEW.to_owned(),
         channel: None,
         at: Some(time),
+        parallel_seconds: None,
         dry_run: false,
     })
 }
 
-async fn speaks(daemon: &TestDaemon, standard: &str) -> bool {
+fn speaks(daemon: &TestDaemon, standard: &str) -> bool {
     daemon.channel("province").standard.id().as_str() == standard
 }
 
@@ -155,14 +163,15 @@ fn a_cut_over_comes_at_its_time_through_a_restart_and_not_once_called_off() {
         // The next one, asked for and then the program ends.
         let time = after(clock.now(), HOUR);
         let report = cut_over(&daemon, at(time)).await;
-        assert!(speaks(&daemon, OLD).await, "what was called off came");
+        assert!(speaks(&daemon, OLD), "what was called off came");
         daemon.stop().await;
         clock.advance(HOUR.saturating_sub(MINUTE));
         let daemon = TestDaemon::start(city.configuration(), &clock).await;
         let again = cut_over(&daemon, at(time)).await;
         assert!(again.existed && again.job == report.job, "{again:?}");
         by((&daemon, &clock), after(time, Duration::ZERO), "it is in force", || {
-            speaks(&daemon, NEW)
+            let speaks = speaks(&daemon, NEW);
+            async move { speaks }
         })
         .await;
         assert_eq!(clock.now(), time, "it came before its time");
@@ -220,6 +229,142 @@ fn what_says_something_else_is_sent_again_at_the_pace_and_a_way_back_need_not_wa
         daemon.step = Duration::ZERO;
         go_on(&city, 10, "退回");
         is_green(&city, daemon, OLD).await.stop().await;
+        city.close().await;
+    });
+}
+
+async fn channel(daemon: &TestDaemon) -> protocol::Channel {
+    let Response::Status(status) = ask(daemon, Request::Status {}).await else {
+        panic!("no status");
+    };
+    status.channels.into_iter().next().unwrap()
+}
+
+#[test]
+fn rows_go_again_where_the_province_wants_them_and_an_edited_directory_is_told() {
+    run(async {
+        let clock = manual();
+        let (city, mut daemon) = settled(&clock, 95).await;
+        supplied(&daemon).await;
+        named_with(&city, &daemon, "rows_again = true\n").await;
+
+        let file = city.path().join("standards").join(OLD).join("standard.toml");
+        let sound = std::fs::read_to_string(&file).unwrap();
+        let loaded = channel(&daemon).await;
+        assert!(!loaded.edited);
+        std::fs::write(&file, format!("{sound}\n# edited\n")).unwrap();
+        let edited = channel(&daemon).await;
+        assert!(edited.edited, "nobody is told");
+        assert_eq!(edited.digest, loaded.digest, "it is not in force");
+        std::fs::write(&file, &sound).unwrap();
+        assert!(!channel(&daemon).await.edited);
+
+        gone_over(&city, &city.path().join("standards").join(NEW)).await;
+        let report = cut_over(&daemon, activate(false)).await;
+        daemon.step = STEP;
+        let said = finished(&daemon, number(&report)).await;
+        let (_, job) = said.split_once("every row is sent again: job r-").unwrap();
+        let job: u64 = job.parse().unwrap();
+        let over = || async { daemon.job(job).await.state == JobState::Done };
+        daemon.wait_until("every row was read again", over).await;
+        daemon.step = Duration::ZERO;
+        let daemon = is_green(&city, daemon, NEW).await;
+        // What is confirmed is the first load and the same once more.
+        let again = daemon.ledger().delivered_under("province".into(), NEW.into()).await.unwrap();
+        let flows = daemon.ledger().flows().await.unwrap();
+        let confirmed: u64 = flows.iter().map(|it| it.counts.confirmed).sum();
+        assert!(again.0 > 0 && again.0 * 2 >= confirmed, "{again:?} of {confirmed}");
+        daemon.stop().await;
+        city.close().await;
+    });
+}
+
+/// The batches in a state, with the time at which each is looked at again.
+fn batches(daemon: &TestDaemon, state: &str) -> BTreeMap<Vec<u8>, i64> {
+    let ledger = open(&daemon.ledger().folder().join("ledger.sqlite"));
+    let mut query =
+        ledger.prepare("SELECT id, next_attempt_at FROM batch WHERE state = ?1").unwrap();
+    let rows = query.query_map([state], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_lost_answer_that_the_new_standard_cannot_ask_for_stays_unknown_until_its_deadline() {
+    run(async {
+        let clock = manual();
+        let (city, daemon) = settled(&clock, 96).await;
+        // The new standard has no question about a batch.
+        let file = city.path().join("standards").join(NEW).join("standard.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let (before, rest) = text.split_once("[[operation]]\nname = \"batch.receipt\"").unwrap();
+        let (_, rest) = rest.split_once("[[operation]]").unwrap();
+        std::fs::write(&file, format!("{before}[[operation]]{rest}")).unwrap();
+        for table in ["messages/receipt.csv", "replies/receipt-query.csv"] {
+            std::fs::remove_file(file.with_file_name(table)).unwrap();
+        }
+        supplied(&daemon).await;
+        named(&city, &daemon).await;
+
+        let faults = city.platform.faults();
+        faults.play(Play::next("rows.upsert", 1, Fault::LoseAnswer));
+        // Nor is the question answered under the old one.
+        faults.play(Play::always("batch.receipt", Fault::ServerError { status: 503 }));
+        go_on(&city, 10, "丢失");
+        clock.advance(Duration::from_secs(2));
+        let unknown = || batches(&daemon, "unknown");
+        daemon.wait_until("an answer is lost", || async { unknown().len() == 1 }).await;
+        let lost = unknown().into_keys().next().unwrap();
+        gone_over(&city, &city.path().join("standards").join(NEW)).await;
+        faults.clear();
+        let report = cut_over(&daemon, activate(false)).await;
+        finished(&daemon, number(&report)).await;
+
+        // Nobody can be asked: it is neither sent under another name nor forgotten.
+        clock.advance(MINUTE);
+        daemon.wake();
+        let soon = after(clock.now(), 5 * MINUTE).as_millisecond();
+        let postponed = || async { unknown().get(&lost).is_some_and(|at| *at > soon) };
+        daemon.wait_until("it stays unknown", postponed).await;
+        // As long as an answer could have been expected.
+        clock.advance(10 * MINUTE);
+        daemon.wake();
+        let let_go = || async { batches(&daemon, "superseded").contains_key(&lost) };
+        daemon.wait_until("it is cut again", let_go).await;
+        is_green(&city, daemon, NEW).await.stop().await;
+        city.close().await;
+    });
+}
+
+#[test]
+fn a_deletion_that_was_approved_and_not_sent_keeps_its_approval() {
+    run(async {
+        let clock = manual();
+        let (city, mut daemon) = settled_with(300, &clock, 97).await;
+        supplied(&daemon).await;
+        named(&city, &daemon).await;
+        let held = city.platform.content("5151-0401").unwrap().len();
+        // Most of a table goes, while the province speaks another standard already.
+        gone_over(&city, &city.path().join("standards").join(NEW)).await;
+        let database = open(&city.path().join("city.sqlite"));
+        let sql = "DELETE FROM house_contract_515100 WHERE rowid % 5 <> 0";
+        assert!(database.execute(sql, []).unwrap() > 20);
+        drop(database);
+        daemon.resync("province", PassKind::Compare, true, None).await;
+        daemon.wake();
+        let ledger = open(&daemon.ledger().folder().join("ledger.sqlite"));
+        let waits = || async {
+            let sql = "SELECT count(*) FROM batch
+                       WHERE operation = 'rows.delete' AND state = 'queued'";
+            ledger.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() > 0
+        };
+        daemon.step = STEP;
+        daemon.wait_until("the deletion waits", waits).await;
+        let report = cut_over(&daemon, activate(false)).await;
+        finished(&daemon, number(&report)).await;
+        let gone = || async { city.platform.content("5151-0401").unwrap().len() + 20 < held };
+        daemon.wait_until("they are deleted above", gone).await;
+        daemon.step = Duration::ZERO;
+        is_green(&city, daemon, NEW).await.stop().await;
         city.close().await;
     });
 }

@@ -235,7 +235,8 @@ fn the_script_that_people_watch_ends_well() {
     let program = crate::support::process::PROGRAM;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/march");
     let mut command = std::process::Command::new(script);
-    let ended = command.args(["--rows", "1000", "--program", program]).output().unwrap();
+    let ended =
+        command.args(["--rows", "1000", "--program", program, "--within", "600"]).output().unwrap();
     let shown = String::from_utf8_lossy(&ended.stdout);
     println!("{shown}");
     assert!(ended.status.success(), "{shown}\n{}", String::from_utf8_lossy(&ended.stderr));

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::daemon::{PACE, TestCity, run};
-use crate::support::operator::{Service, Speech, wait_for};
+use crate::support::operator::{Service, Speech, command, get, wait_for};
 
 const KEY: &str = "key-4711-of-the-address";
 const TOKEN: &str = "Bearer token-0815";
@@ -147,7 +147,7 @@ fn what_begins_and_what_ends_is_told_once_over_tls_without_content_or_secrets() 
         wait_for(
             "a failure is counted",
             || {
-                let (_, page) = crate::support::operator::get(metrics, "/metrics")?;
+                let (_, page) = get(metrics, "/metrics")?;
                 let failed = "cascade_notifications_total{outcome=\"failed\"} ";
                 let line = page.lines().find_map(|line| line.strip_prefix(failed))?;
                 (line != "0").then_some(())
@@ -160,8 +160,14 @@ fn what_begins_and_what_ends_is_told_once_over_tls_without_content_or_secrets() 
         let asked = service.asked(Speech::English, &["resync", "--all", "--full"]);
         assert_eq!(asked.code, Some(0), "{asked:?}");
         receiver.wait_for("channel-down", "began", &service);
+        // Page and gauge say the same.
+        let body = |path: &str| get(metrics, path).map(|(_, body)| body).unwrap_or_default();
+        assert!(body("/?lang=en").contains("does not answer"), "{}", body("/?lang=en"));
+        let silent = "cascade_channel_silent_seconds{channel=\"province\"} ";
+        assert!(!body("/metrics").contains(&format!("{silent}0\n")), "it is silent");
         city.platform.faults().end_outage();
         receiver.wait_for("channel-down", "ended", &service);
+        assert!(body("/metrics").contains(&format!("{silent}0\n")), "it answers again");
         // Each overdue dataset is told of once.
         let mut overdue = receiver.changes();
         overdue.retain(|(event, state, _)| event == "overdue" && state == "began");
@@ -218,8 +224,7 @@ fn an_address_that_others_can_read_is_told_by_check() {
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
         let path = city.configuration_file().to_str().unwrap().to_owned();
-        let said =
-            crate::support::operator::command(Speech::English, &["check", "--config", &path]);
+        let said = command(Speech::English, &["check", "--config", &path]);
         assert_eq!(said.code, Some(78), "{said:?}");
         assert!(said.err.contains("notify") && !said.err.contains(KEY), "{said:?}");
         receiver.supervisor.stop();

@@ -45,7 +45,7 @@ impl TestPlatform {
         settings.review = REVIEW;
         let database = city.path().join("test.sqlite");
         settings.database = Some(database.clone());
-        let secret = settings.credentials["secret"].clone();
+        let secret = settings.credentials.get("secret").unwrap().clone();
         let supervisor = Supervisor::new(city.clock.clone(), 4);
         let platform = Platform::start(settings, city.clock.clone(), &supervisor).await.unwrap();
         Self { platform, supervisor, secret, database }
@@ -98,7 +98,9 @@ impl TestPlatform {
                         rusqlite::types::Value::Blob(it) => {
                             text.push_str(&String::from_utf8_lossy(&it));
                         }
-                        _ => {}
+                        rusqlite::types::Value::Null
+                        | rusqlite::types::Value::Integer(_)
+                        | rusqlite::types::Value::Real(_) => {}
                     }
                     text.push('\n');
                 }
@@ -329,7 +331,9 @@ async fn masked_rows(city: &TestCity, test: &TestPlatform, daemon: &TestDaemon) 
         }
     }
     assert!(searched > 200, "{searched} cells searched");
-    assert!(test.platform.content(&masked[0]).unwrap().values().any(|row| !row.is_empty()));
+    assert!(
+        test.platform.content(masked.first().unwrap()).unwrap().values().any(|row| !row.is_empty())
+    );
 }
 
 #[test]
@@ -468,6 +472,50 @@ fn a_test_platform_that_is_silent_is_waited_for() {
         let after = tried(&daemon).await;
         assert!(after.ready > 0 && after.lacking > 0, "{after:?}");
         assert_eq!(report(&daemon, ShadowAct::Report {}).await.trouble, None);
+        daemon.stop().await;
+        test.close().await;
+        city.close().await;
+    });
+}
+
+#[test]
+fn what_only_the_candidate_refuses_is_told_and_tried_once_more_by_the_next_run() {
+    run(async {
+        let clock = Clock::system();
+        let city = town_of(&clock, 85).await;
+        let test = TestPlatform::start(&city).await;
+        test.named(&city, &test.platform.url(), "test/keys/secret");
+        let daemon = TestDaemon::start(city.configuration(), &clock).await;
+        daemon.settled().await;
+        supplied(&daemon).await;
+        let faults = test.platform.faults();
+        let refuse = Fault::Refuse { code: "3077".to_owned() };
+        faults.play(Play::always("organisation.register", refuse));
+        report(&daemon, ShadowAct::Start { with_rows: false }).await;
+        let found = tried(&daemon).await;
+        assert!(found.refused > 0 && found.waiting > 0 && found.values == 0, "{found:?}");
+        let told = report(&daemon, ShadowAct::Report {}).await;
+        let line = told.outcomes.iter().find(|it| it.candidate == "refused").unwrap();
+        assert_eq!((line.subject.as_str(), line.code.as_str()), ("organisation", "3077"));
+        assert_eq!((line.live.as_str(), line.count), ("accepted", found.refused));
+        assert!(told.outcomes.iter().any(|it| it.candidate == "waiting"), "{told:?}");
+        assert_eq!(daemon.ledger().drift().await.unwrap(), [], "it is no drift of the channel");
+
+        // The province has mended its test platform: what was refused is tried by the next run.
+        faults.clear();
+        let heard = test.platform.deliveries().unwrap().len();
+        daemon.looked_again().await;
+        assert_eq!(ready(&daemon).await.refused, found.refused, "and not before");
+        assert_eq!(test.platform.deliveries().unwrap().len(), heard);
+        report(&daemon, ShadowAct::Stop {}).await;
+        report(&daemon, ShadowAct::Start { with_rows: false }).await;
+        daemon
+            .wait_until("what was refused is taken", || async {
+                let ready = ready(&daemon).await;
+                ready.refused + ready.waiting == 0
+            })
+            .await;
+        assert_eq!(wrong(&city).await, NOTHING);
         daemon.stop().await;
         test.close().await;
         city.close().await;

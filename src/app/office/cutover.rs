@@ -9,7 +9,8 @@ use crate::cascade::Channel;
 use crate::changeover::says_more;
 use crate::control::Peer;
 use crate::control::protocol::{Activate, CutOver, Failure, Rollback};
-use crate::ledger::{self, CutOverAsked, LinkFilter};
+use crate::delivery::ChannelId;
+use crate::ledger::{self, Beside, CutOverAsked, LinkFilter};
 use crate::province::Way;
 use crate::standard::Standard;
 use crate::telemetry::logs::Chain;
@@ -20,6 +21,8 @@ struct Wanted {
     to: Arc<Standard>,
     back: bool,
     at: Option<jiff::Timestamp>,
+    /// Beside the standard in force, for so many seconds; or its further channel is given up.
+    beside: Option<u64>,
     dry_run: bool,
 }
 
@@ -27,11 +30,55 @@ impl Office {
     pub(super) async fn activate(&self, asked: &Activate, peer: Peer) -> Result<CutOver, Failure> {
         let to = self.candidate(&asked.standard).await?;
         let channel = self.meant(asked.channel.as_deref(), &[&to])?;
-        let (at, dry_run) = (asked.at, asked.dry_run);
-        self.turn(Wanted { channel, to, back: false, at, dry_run }, peer).await
+        let (at, beside, dry_run) = (asked.at, asked.parallel_seconds, asked.dry_run);
+        let besides = self.crew.ledger.besides().await.map_err(told)?;
+        if besides.iter().any(|it| it.origin == channel.id || it.channel == channel.id) {
+            let what = format!("{} is in a parallel period", channel.id);
+            let next = "wait for its end, or `cascaded standard rollback`; after it, name the \
+                        further channel in the configuration";
+            return Err(failure("E-CUT-OVER", what, Some(next)));
+        }
+        self.turn(Wanted { channel, to, back: false, at, beside, dry_run }, peer).await
+    }
+
+    /// The further channel of a parallel period goes, whether the period is over or not; the
+    /// channel beside which it ran goes on from where it is.
+    async fn give_up(&self, it: &Beside, dry_run: bool, peer: Peer) -> Result<CutOver, Failure> {
+        let configuration = Arc::clone(&self.works().configuration);
+        let mut known = configuration.channels.iter().chain(&configuration.retired);
+        let origin = known.find(|known| known.settings.id == it.origin.as_str());
+        let to = origin.map_or_else(String::new, |origin| origin.standard.id().to_string());
+        let ledger = &self.crew.ledger;
+        let (rows_above, objects_above) =
+            ledger.delivered_under(it.channel.clone(), it.standard.clone()).await.map_err(told)?;
+        let mut report = CutOver {
+            rows_above,
+            objects_above,
+            ..nothing(&it.origin, it.standard.as_str(), &to, self.now())
+        };
+        report.beside = Some(it.channel.to_string());
+        let asked = ledger::CutOver {
+            channel: report.channel.clone(),
+            from: report.from.clone(),
+            to,
+            back: true,
+            at: report.at,
+            beside: Some(0),
+        };
+        if !dry_run {
+            self.ask_for(asked, &mut report, peer).await?;
+        }
+        Ok(report)
     }
 
     pub(super) async fn roll_back(&self, asked: &Rollback, peer: Peer) -> Result<CutOver, Failure> {
+        let besides = self.crew.ledger.besides().await.map_err(told)?;
+        let is_named =
+            |id: &ChannelId| asked.channel.as_deref().is_none_or(|named| named == id.as_str());
+        let mut found = besides.iter().filter(|it| is_named(&it.origin) || is_named(&it.channel));
+        if let (Some(it), None) = (found.next(), found.next()) {
+            return self.give_up(it, asked.dry_run, peer).await;
+        }
         let channel = self.meant(asked.channel.as_deref(), &[])?;
         let before = self.crew.ledger.standard_before(channel.id.clone()).await.map_err(told)?;
         let Some(before) = before else {
@@ -40,18 +87,26 @@ impl Office {
         };
         let to = self.candidate(before.as_str()).await?;
         let dry_run = asked.dry_run;
-        self.turn(Wanted { channel, to, back: true, at: None, dry_run }, peer).await
+        let wanted = Wanted { channel, to, back: true, at: None, beside: None, dry_run };
+        self.turn(wanted, peer).await
     }
 
     async fn turn(&self, wanted: Wanted, peer: Peer) -> Result<CutOver, Failure> {
-        let Wanted { channel, to, back, at, dry_run } = wanted;
+        let Wanted { channel, to, back, at, beside, dry_run } = wanted;
         if channel.standard.id() == to.id() {
             let what = format!("{} is in force on {} already", to.id(), channel.id);
             return Err(failure("E-STANDARD-IN-FORCE", what, Some("see `cascaded status`")));
         }
         self.reachable(&channel, &to)?;
-        let mut report = self.scope(&channel, &to, back).await?;
+        let mut report = match beside {
+            None => self.scope(&channel, &to, back).await?,
+            Some(_) => self.scope_beside(&channel, &to).await?,
+        };
         report.at = at.unwrap_or_else(|| self.now());
+        if let Some(seconds) = beside {
+            let period = std::time::Duration::from_secs(seconds);
+            report.until = report.at.saturating_add(period).ok();
+        }
         if dry_run {
             return Ok(report);
         }
@@ -61,7 +116,20 @@ impl Office {
             to: report.to.clone(),
             back,
             at: report.at,
+            beside,
         };
+        self.ask_for(asked, &mut report, peer).await?;
+        Ok(report)
+    }
+
+    /// The durable job.
+    async fn ask_for(
+        &self,
+        asked: ledger::CutOver,
+        report: &mut CutOver,
+        peer: Peer,
+    ) -> Result<(), Failure> {
+        let channel = asked.channel.clone();
         let answer = self.crew.ledger.cut_over_asked(asked, asker(peer)).await.map_err(told)?;
         match answer {
             CutOverAsked::Made(number) => report.job = Some(job_name(number)),
@@ -70,14 +138,14 @@ impl Office {
                 report.existed = true;
             }
             CutOverAsked::Busy(number) => {
-                let what = format!("{} already goes over: job {}", channel.id, job_name(number));
+                let what = format!("{channel} already goes over: job {}", job_name(number));
                 let next = "wait for it, or `cascaded jobs cancel` it before it begins";
                 return Err(failure("E-CUT-OVER", what, Some(next)));
             }
         }
         crate::crash::point("cut-over-asked");
         self.lent.cut_over();
-        Ok(report)
+        Ok(())
     }
 
     /// The address, the certificates and every credential that the other standard needs are there.
@@ -97,6 +165,40 @@ impl Office {
                 Err(told)
             }
         }
+    }
+
+    /// What a parallel period would do: everything is sent on the further channel, from the start.
+    async fn scope_beside(
+        &self,
+        channel: &Arc<Channel>,
+        to: &Arc<Standard>,
+    ) -> Result<CutOver, Failure> {
+        let configuration = Arc::clone(&self.works().configuration);
+        let further = crate::app::further_channel(channel.id.as_str(), to.id().as_str());
+        if !crate::app::names_candidate(&configuration, channel.id.as_str(), to.id().as_str()) {
+            let what = "a parallel period needs the address of the candidate";
+            let next = "name it in [channel.candidate] and reload";
+            let mut told = failure("E-CANDIDATE", what, Some(next));
+            told.place = Some(format!("channel.{}.candidate", channel.id));
+            return Err(told);
+        }
+        let known = configuration.channels.iter().chain(&configuration.retired);
+        if known.into_iter().any(|it| it.settings.id == further) {
+            let what = format!("the configuration has a channel `{further}` already");
+            return Err(failure(
+                "E-CUT-OVER",
+                what,
+                Some("rename it; the further channel is called so"),
+            ));
+        }
+        let links = self.crew.ledger.links(channel.id.clone(), LinkFilter::default()).await;
+        let wanted = links.map_err(told)?.iter().filter(|it| it.wanted.is_some()).count();
+        let from = channel.standard.id().as_str();
+        Ok(CutOver {
+            beside: Some(further),
+            objects: wanted as u64,
+            ..nothing(&channel.id, from, to.id().as_str(), self.now())
+        })
     }
 
     /// What it would do.
@@ -139,18 +241,33 @@ impl Office {
             false => (0, 0),
         };
         Ok(CutOver {
-            job: None,
-            existed: false,
-            channel: channel.id.to_string(),
-            from: from.id().to_string(),
-            to: to.id().to_string(),
-            at: self.now(),
             batches: batches.len() as u64,
             objects,
             upper_ids: mapped,
             unmapped,
             rows_above,
             objects_above,
+            ..nothing(&channel.id, from.id().as_str(), to.id().as_str(), self.now())
         })
+    }
+}
+
+/// A cut-over that does nothing yet.
+fn nothing(channel: &ChannelId, from: &str, to: &str, at: jiff::Timestamp) -> CutOver {
+    CutOver {
+        job: None,
+        existed: false,
+        channel: channel.to_string(),
+        from: from.to_owned(),
+        to: to.to_owned(),
+        at,
+        beside: None,
+        until: None,
+        batches: 0,
+        objects: 0,
+        upper_ids: 0,
+        unmapped: 0,
+        rows_above: 0,
+        objects_above: 0,
     }
 }

@@ -286,7 +286,7 @@ pub(super) fn reject(it: &ledger::Reject, departments: &BTreeMap<String, String>
 }
 
 /// How a job is called.
-pub(super) fn job_name(number: u64) -> String {
+pub(in crate::app) fn job_name(number: u64) -> String {
     format!("r-{number:04}")
 }
 
@@ -324,8 +324,12 @@ pub(super) fn job(it: &ledger::Job) -> Job {
 fn cut_over(it: &ledger::Job) -> Job {
     let asked: Option<ledger::CutOver> = serde_json::from_str(&it.request).ok();
     let what = asked.map_or_else(String::new, |it| {
-        let ledger::CutOver { channel, from, to, back, at } = it;
-        let verb = if back { "rollback" } else { "activate" };
+        let ledger::CutOver { channel, from, to, back, at, beside } = it;
+        let verb = match (back, beside) {
+            (true, _) => "rollback",
+            (false, Some(_)) => "activate beside",
+            (false, None) => "activate",
+        };
         format!("{verb} {channel} {from} -> {to} at {at}")
     });
     let running = it.state == JobState::Running;

@@ -15,7 +15,9 @@ use crate::checks::{Count, Warning};
 use crate::city::Dataset;
 use crate::config::Configuration;
 use crate::control::protocol::{Entries, Mismatches, Rows, Summary};
-use crate::delivery::{BatchState, ChannelId, Evidence, LinkState, RejectKind, StandardId};
+use crate::delivery::{
+    BatchState, ChannelId, DigestSha256, Evidence, LinkState, RejectKind, StandardId,
+};
 use crate::indicator::freshness::{self, Clocks, Freshness, Promise, State};
 use crate::ledger::spool::{Owner as SpoolOwner, Usage};
 use crate::ledger::{self, Counts, Drift, Flow, FlowState, Hold, Late, LateLinks, LinkCount};
@@ -26,6 +28,7 @@ use crate::telemetry::metrics::{self, ChannelSnapshot, DatasetSnapshot, Snapshot
 pub(super) struct ChannelLook {
     pub(super) id: ChannelId,
     pub(super) standard: StandardId,
+    pub(super) digest: DigestSha256,
     /// What the file says, where a cut-over put another one in force.
     pub(super) written: Option<String>,
     /// Since when it is in force, where that was recorded.
@@ -86,7 +89,13 @@ impl Office {
     pub(super) async fn look_at(&self, works: &Works) -> Result<Look, ledger::Error> {
         let ledger = &self.crew.ledger;
         let at = self.now();
-        let flows = ledger.flows().await?;
+        // What a retired channel left waits for nobody.
+        let retired = &works.configuration.retired;
+        let is_here = |id: &ChannelId| retired.iter().all(|it| it.settings.id != id.as_str());
+        let mut flows = ledger.flows().await?;
+        flows.retain(|it| is_here(&it.flow.channel));
+        let mut batches = ledger.open_batches().await?;
+        batches.retain(|(channel, ..)| is_here(channel));
         let titles = ledger.titles().await?;
         let in_force = ledger.standards_in_force().await?;
         let mut channels = Vec::new();
@@ -96,6 +105,7 @@ impl Office {
             channels.push(ChannelLook {
                 id: channel.id.clone(),
                 standard: standard.id().clone(),
+                digest: *standard.digest(),
                 written: works.written(&channel.id),
                 since: (in_force.iter())
                     .find(|(of, id, digest, _)| {
@@ -117,7 +127,7 @@ impl Office {
             channels,
             flows,
             links: ledger.link_counts().await?,
-            batches: ledger.open_batches().await?,
+            batches,
             holds: ledger.holds().await?,
             drift: ledger.drift().await?,
             rejects: ledger.rejects_by_rule().await?,

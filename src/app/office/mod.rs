@@ -28,6 +28,7 @@ mod watch;
 mod tests;
 
 pub use act::report_of;
+pub(super) use list::job_name;
 pub(in crate::app) use look::freshness_of;
 pub use watch::{FAILURE_CODES, Reach, Watch};
 

@@ -13,7 +13,7 @@ use super::{Office, Reach};
 use crate::app::Works;
 use crate::cascade;
 use crate::control::page::{Awaited, Dated, Health, Page, Rejected, Tally, Waiting, Worst};
-use crate::control::protocol::{Status, Urgency};
+use crate::control::protocol::Urgency;
 use crate::delivery::{BatchState, ChannelId};
 use crate::indicator::freshness::State;
 use crate::province::{self, Holder};
@@ -93,7 +93,7 @@ impl Office {
         let is_act = |urgency| urgency == Urgency::Error;
         let to_act = troubles.iter().filter(|it| is_act(it.urgency)).count();
         Page {
-            status: Status { attention: Vec::new(), ..self.status_of(works, look) },
+            status: self.status_of(works, look),
             // The zone that the catalogue's own times are in.
             zone: TimeZone::get("Asia/Shanghai").unwrap_or(TimeZone::UTC),
             not_ready,

@@ -7,6 +7,7 @@ use super::look::{self, ChannelLook, Look};
 use super::{Office, Reach};
 use crate::app::Works;
 use crate::catalogue::{Kind, ObjectKey};
+use crate::config;
 use crate::control::protocol::{Channel, Status};
 use crate::delivery::{BatchState, ChannelId, LinkState};
 use crate::ledger::{self, Flow, Hold, Scope};
@@ -16,10 +17,15 @@ impl Office {
         let works = self.works();
         let look = self.look_at(&works).await?;
         self.read_through().await?;
-        Ok(self.status_of(&works, &look))
+        let edited = self.edited(&works, &look).await;
+        let mut status = Status { attention: look.attention(), ..self.status_of(&works, &look) };
+        for it in &mut status.channels {
+            it.edited = edited.contains(&it.channel);
+        }
+        Ok(status)
     }
 
-    /// The status of one look.
+    /// The status of one look, without what needs attention.
     pub(super) fn status_of(&self, works: &Works, look: &Look) -> Status {
         let identity = self.crew.ledger.identity();
         let local = look.flows.iter().map(|flow| flow.counts.rejected_local).sum();
@@ -39,12 +45,28 @@ impl Office {
             rejected_above: above,
             complete_pass: self.complete.load(Ordering::Acquire),
             channels: look.channels.iter().map(|channel| shown(look, channel)).collect(),
-            attention: look.attention(),
+            attention: Vec::new(),
             spool_bytes: look.spool.bytes,
             spool_limit_bytes: look.spool.bound_bytes,
             paused: look.paused().map(str::to_owned),
             http: self.http.map(|address| format!("http://{address}/metrics")),
         }
+    }
+
+    /// The channels whose standard's directory is not what was loaded from it.
+    async fn edited(&self, works: &Works, look: &Look) -> BTreeSet<String> {
+        let folders = works.configuration.standard_folders.clone();
+        let spoken: Vec<_> = look
+            .channels
+            .iter()
+            .map(|it| (it.id.to_string(), it.standard.clone(), it.digest))
+            .collect();
+        let now = move || {
+            let differs = |name: &str, digest| config::digest_now(&folders, name) != Some(digest);
+            let edited = spoken.into_iter().filter(|(_, it, digest)| differs(it.as_str(), *digest));
+            edited.map(|(id, ..)| id).collect()
+        };
+        self.crew.supervisor.pool().run(now).await
     }
 
     /// Whether everything that stood in the city was read once. A dataset whose resource or entry
@@ -153,6 +175,8 @@ fn shown(look: &Look, channel: &ChannelLook) -> Channel {
         title: id.to_string(),
         standard: channel.standard.to_string(),
         written: channel.written.clone(),
+        digest: channel.digest.to_string(),
+        edited: false,
         since: channel.since,
         evidence: channel.evidence.as_str().to_owned(),
         rows: look::sum(flows()),

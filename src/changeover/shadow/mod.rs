@@ -62,7 +62,7 @@ fn judged(outcome: &Outcome) -> (&'static str, String) {
         Outcome::Unlisted { code } => (word::UNLISTED, code.clone()),
         Outcome::Retry { code, .. }
         | Outcome::Auth { code }
-        | Outcome::Unknown { code }
-        | Outcome::NoPlace { code } => (word::UNDECIDED, code.clone()),
+        | Outcome::NoPlace { code }
+        | Outcome::Unknown { code } => (word::UNDECIDED, code.clone()),
     }
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 
-use super::html::Html;
+use super::html::{Html, apart};
 use super::section;
 use super::words::{Language, Word};
 use super::{Health, Page};
@@ -176,7 +176,7 @@ fn verdict(html: &mut Html, page: &Page, language: Language) {
     let (tone, text) = if !page.not_ready.is_empty() {
         (Tone::Bad, Word::VerdictDown.of(language).to_owned())
     } else if page.to_act > 0 {
-        (Tone::Bad, Word::VerdictAct.say(language, &[&page.to_act.to_string()]))
+        (Tone::Bad, Word::VerdictAct.say(language, &[&apart(page.to_act)]))
     } else if !page.status.complete_pass {
         (Tone::Warn, Word::VerdictFirst.of(language).to_owned())
     } else {

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use super::html::apart;
 use super::render::{Sheet, Tone};
 use super::words::Word;
 use super::{Awaited, Dated, Health, Waiting, Worst};
@@ -84,7 +85,7 @@ impl Sheet<'_> {
     fn rest<T>(&mut self, worst: &Worst<T>, command: &'static str) {
         if worst.rest > 0 {
             self.html.raw("<p class=\"calm\">");
-            self.say(Word::Rest, &[&worst.rest.to_string(), command]);
+            self.say(Word::Rest, &[&apart(worst.rest), command]);
             self.html.raw("</p>");
         }
     }
@@ -109,15 +110,14 @@ pub(super) fn cards(sheet: &mut Sheet<'_>) {
     let (status, tally) = (&sheet.page.status, sheet.page.freshness);
     let (rows, entries) = (status.summary.rows, status.summary.entries);
     let language = sheet.language;
-    let all = Word::OfDatasets.say(language, &[&tally.all().to_string()]);
+    let all = Word::OfDatasets.say(language, &[&apart(tally.all())]);
     let split = Word::RejectedSplit
-        .say(language, &[&status.rejected_local.to_string(), &status.rejected_above.to_string()]);
+        .say(language, &[&apart(status.rejected_local), &apart(status.rejected_above)]);
     let compared = status.summary.reconcile.at.map_or_else(
         || Word::NeverCompared.of(language).to_owned(),
         |at| Word::Compared.say(language, &[&sheet.shown(at)]),
     );
-    let taken =
-        Word::EntriesOf.say(language, &[&entries.due.to_string(), &entries.rejected.to_string()]);
+    let taken = Word::EntriesOf.say(language, &[&apart(entries.due), &apart(entries.rejected)]);
     let mib = |bytes: u64| (bytes >> 20).to_string();
     let room = Word::Room.of(language).to_owned()
         + " "
@@ -261,7 +261,7 @@ pub(super) fn channels(sheet: &mut Sheet<'_>) {
         standard(sheet, channel, health);
         sheet.cell((Word::Drift, false));
         if health.drift > 0 {
-            let text = Word::Signs.say(sheet.language, &[&health.drift.to_string()]);
+            let text = Word::Signs.say(sheet.language, &[&apart(health.drift)]);
             sheet.tag(Tone::Bad, &text);
         } else {
             sheet.tag(Tone::Good, Word::NoSigns.of(sheet.language));
@@ -393,7 +393,7 @@ pub(super) fn overdue(sheet: &mut Sheet<'_>) {
     let tally = sheet.page.freshness;
     sheet.open(Word::Freshness);
     let counts = [tally.fresh, tally.soon, tally.overdue, tally.never, tally.not_computable];
-    let counts = counts.map(|count| count.to_string());
+    let counts = counts.map(apart);
     sheet.html.raw("<p>");
     sheet.say(Word::FreshnessLine, &counts.each_ref().map(String::as_str));
     sheet.html.raw("</p>");

@@ -183,6 +183,13 @@ pub struct Channel {
     pub standard: String,
     /// What the configuration's file says, where a cut-over put another one in force.
     pub written: Option<String>,
+    /// The digest of the directory that is in force.
+    #[serde(default)]
+    pub digest: String,
+    /// The directory was edited since, or is gone: what it says now is another standard, which
+    /// comes in force with a reload.
+    #[serde(default)]
+    pub edited: bool,
     /// Since when.
     pub since: Option<Timestamp>,
     /// Its evidence grade.

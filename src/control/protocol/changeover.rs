@@ -156,6 +156,9 @@ pub struct Activate {
     pub channel: Option<String>,
     /// Not before.
     pub at: Option<Timestamp>,
+    /// Beside the standard in force for so many seconds, on a further channel, and alone then.
+    #[serde(default)]
+    pub parallel_seconds: Option<u64>,
     /// Only says what would be done.
     pub dry_run: bool,
 }
@@ -186,6 +189,12 @@ pub struct CutOver {
     pub to: String,
     /// Not before.
     pub at: Timestamp,
+    /// The further channel of a parallel period; `to` is spoken there.
+    #[serde(default)]
+    pub beside: Option<String>,
+    /// Until when both are spoken.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
     /// Batches that wait and would be cut again.
     pub batches: u64,
     /// Objects that say something else and are sent again.

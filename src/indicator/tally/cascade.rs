@@ -9,7 +9,7 @@ use super::{Span, Stamp};
 use crate::delivery::StandardId;
 
 /// What is required of a channel, and what it speaks.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Channel {
     /// What the province gave notice of.
     pub(super) required: BTreeMap<Stamp, StandardId>,

@@ -9,6 +9,9 @@
 
 mod cascade;
 mod figures;
+mod suppose;
+
+pub use suppose::{Act, Deed};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -79,7 +82,7 @@ pub fn amended<'f>(
 type Links = BTreeMap<Option<ChannelId>, (Stamp, LinkState)>;
 
 /// What is known of one obligation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Known {
     entry: Links,
     /// By resource.
@@ -97,21 +100,21 @@ struct Known {
 }
 
 /// A time past a deadline.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Overdue {
     until: Option<Timestamp>,
     evidence: Option<Stamp>,
 }
 
 /// A case.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Case {
     opened: Option<(Stamp, String, Timestamp)>,
     closed: Option<(Stamp, String)>,
 }
 
 /// A stated value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Stated {
     stamp: Stamp,
     value: Decimal,
@@ -127,7 +130,7 @@ enum Part {
 }
 
 /// Facts against lists.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tally<'l> {
     lists: &'l Lists,
     amended: &'l BTreeSet<FactId>,

@@ -6,6 +6,7 @@ mod history;
 mod model;
 mod opening;
 mod retention;
+mod shadow;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -209,7 +209,7 @@ impl Exam<'_> {
             );
             let answer = self.same(of, case, draft, ("receipt.id", receipt.as_ref())).await;
             self.judged(of, subject, &answer);
-            self.fields(at, of, &About::Same(Box::new(subject.clone()))).await;
+            self.fields(at, of, &About::Taken(Box::new(subject.clone()))).await;
             if of.field("batch.id").is_some() {
                 let subject = Subject { batch: self.batch(), ..subject.clone() };
                 let draft = self.draft(at, subject, Extent::Full);

@@ -94,10 +94,15 @@ pub(super) struct Client {
     url: String,
     /// What `[auth]` fetched.
     pub(super) token: Option<String>,
+    /// By which answers are opened that come hidden.
+    credentials: BTreeMap<String, String>,
 }
 
 impl Client {
-    pub(super) fn new(target: &Target) -> Result<Self, Error> {
+    pub(super) fn new(
+        target: &Target,
+        credentials: BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
         let failed = |operation: &'static str| {
             move |source: reqwest::Error| Error::Certificates { operation, source: source.into() }
         };
@@ -117,7 +122,8 @@ impl Client {
             builder = builder.identity(own);
         }
         let http = builder.build().map_err(failed("make a client"))?;
-        Ok(Self { http, url: target.url.trim_end_matches('/').to_owned(), token: None })
+        let url = target.url.trim_end_matches('/').to_owned();
+        Ok(Self { http, url, token: None, credentials })
     }
 
     /// A draft as a signed request.
@@ -255,7 +261,12 @@ impl Client {
         it: &Prepared,
     ) -> Answer {
         match self.exchange(it).await {
-            Ok((status, headers, body)) => read(of, directory, status, headers, &body),
+            Ok((status, headers, body)) => {
+                let how = directory.encrypt.as_ref().filter(|how| how.answers);
+                // What cannot be opened is looked at as it came: an answer that says nothing.
+                let opened = how.and_then(|how| how.open(&body, &self.credentials));
+                read(of, directory, status, headers, opened.as_deref().unwrap_or(&body))
+            }
             Err(error) => Answer { lost: Some(error), ..Answer::default() },
         }
     }

@@ -49,7 +49,7 @@ impl Draft {
                 continue;
             }
             let items: Vec<Option<usize>> = match &field.place {
-                Place::Body(path) if path.list().is_some() && field.value != "rows" => {
+                Place::Body(path) if repeats(of, path) && field.value != "rows" => {
                     (0..ITEMS).map(Some).collect()
                 }
                 Place::Body(_) | Place::Header(_) | Place::Query(_) | Place::Url(_) => vec![None],
@@ -112,7 +112,7 @@ impl Draft {
         }
         let place = of.fields.get(field).map(|it| &it.place);
         let item = match place {
-            Some(Place::Body(path)) if path.list().is_some() => Some(ITEMS - 1),
+            Some(Place::Body(path)) if repeats(of, path) => Some(ITEMS - 1),
             _ => None,
         };
         let at = self.leaves.iter().position(|leaf| leaf.field > field);
@@ -156,6 +156,17 @@ impl Draft {
             .map(|(place, leaf)| (place, leaf.text.clone()))
             .collect()
     }
+}
+
+/// Whether a field stands in a list that something repeats; the array that a whole message is has
+/// one element.
+fn repeats(of: &Operation, path: &Path) -> bool {
+    let list = path.list();
+    list.is_some()
+        && of.fields.iter().any(|field| {
+            let is_list = field.value.starts_with("each ");
+            is_list && matches!(&field.place, Place::Body(known) if known.list() == list)
+        })
 }
 
 fn step<'n>(node: &'n mut Node, name: &str, nth: usize, many: bool) -> Option<&'n mut Node> {

@@ -14,6 +14,8 @@ pub(super) enum About {
     New(String),
     /// The same subject as another message each time.
     Same(Box<Subject>),
+    /// This very batch, which was taken.
+    Taken(Box<Subject>),
     /// A batch of new rows each time.
     Rows(String),
 }
@@ -30,6 +32,7 @@ impl Exam<'_> {
         match about {
             About::New(kind) => self.fresh(kind),
             About::Same(subject) => self.again(subject),
+            About::Taken(subject) => (**subject).clone(),
             About::Rows(action) => self.bundle(action, 1),
         }
     }

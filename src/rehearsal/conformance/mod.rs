@@ -31,6 +31,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use sm2::pkcs8::{EncodePrivateKey as _, LineEnding};
+
 use super::certificates::Certificates;
 use super::directory::{self, Directory};
 use super::front::directory::Rules;
@@ -167,7 +170,7 @@ async fn tried(
     let files = directory::files(&trial.standard)?;
     let directory = read(&files)?;
     let rules = Rules::read(&files).map_err(|problems| Error::Standard { problems })?;
-    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    let mut context = aws_lc_rs::digest::Context::new(&SHA256);
     for (name, content) in &files {
         context.update(format!("{name}\n{}\n", content.len()).as_bytes());
         context.update(content);
@@ -214,7 +217,7 @@ async fn messages(
         given: trial.values,
         ..words::City::default()
     };
-    let mut client = client::Client::new(target)?;
+    let mut client = client::Client::new(target, city.credentials.clone())?;
     let first = words::City { nonce: format!("ct{:08x}", trial.seed), ..city.clone() };
     client.admit(directory, &first).await.map_err(|problem| Error::Admission { problem })?;
     let mut exam = exam::Exam::new(directory, client, city, (clock.clone(), trial.seed), progress);
@@ -337,6 +340,16 @@ fn credentials(
                 }
                 None => add(name.trim_end_matches('.')),
             }
+        }
+    }
+    if let Some(sign) = directory.sign.as_ref().filter(|sign| sign.algorithm == "sm2") {
+        let name = sign.key.strip_prefix("credential.");
+        if let Some(text) = name.and_then(|name| found.get_mut(name)) {
+            let scalar = digest(&SHA256, text.as_bytes());
+            let pem = sm2::SecretKey::from_slice(scalar.as_ref())
+                .ok()
+                .and_then(|key| key.to_pkcs8_pem(LineEnding::LF).ok());
+            *text = pem.map_or_else(String::new, |pem| pem.to_string());
         }
     }
     if let Some(how) = &directory.encrypt {

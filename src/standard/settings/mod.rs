@@ -58,7 +58,7 @@ pub const KEYS: &[(&str, &[&str])] = &[
         "sign",
         &["algorithm", "key", "over", "join", "encode", "into", "form", "identity", "tolerance"],
     ),
-    ("encrypt", &["algorithm", "key", "key_encode", "iv", "over", "encode"]),
+    ("encrypt", &["algorithm", "key", "key_encode", "iv", "over", "encode", "answers"]),
     (
         "reply",
         &[
@@ -310,6 +310,8 @@ pub struct Encrypt {
     pub over: String,
     /// `base64`, `hex`, `hex-upper` or, for a body, `raw`.
     pub encode: String,
+    /// The bodies of answers are hidden in the same way.
+    pub answers: bool,
 }
 
 /// `[reply]`: how replies are classed.

@@ -425,7 +425,11 @@ fn encrypt(it: &mut Section<'_, '_, '_>) -> Encrypt {
         iv: it.text("iv"),
         over: it.one_of("over", &["body", "fields"], "body"),
         encode: it.one_of("encode", &["base64", "hex", "hex-upper", "raw"], "base64"),
+        answers: it.flag("answers"),
     };
+    if encrypt.answers && encrypt.over != "body" {
+        it.wrong("answers", "is for `over = \"body\"` alone");
+    }
     it.credential("key");
     match (encrypt.algorithm.as_str(), encrypt.iv.as_str()) {
         ("sm4-cbc", "prefix") | ("sm4-ecb", "") => {}

@@ -78,6 +78,17 @@ pub(crate) fn picture(address: &str, look: Look, height: u32, into: &Path) {
     assert!(into.is_file(), "no picture of {address}");
 }
 
+/// How many sheets of paper a page comes to.
+pub(crate) fn sheets(page: &str) -> usize {
+    let folder = tempfile::Builder::new().prefix("cascaded-print-").tempdir().unwrap();
+    let [file, paper] = ["page.html", "page.pdf"].map(|name| folder.path().join(name));
+    std::fs::write(&file, page).unwrap();
+    let print = format!("--print-to-pdf={}", paper.display());
+    run(Look::DESK, &["--no-pdf-header-footer", &print, &format!("file://{}", file.display())]);
+    let printed = std::fs::read(&paper).unwrap();
+    printed.split(|byte| *byte == b'\n').filter(|line| line.ends_with(b"/Type /Page")).count()
+}
+
 fn run(look: Look, arguments: &[&str]) -> Loaded {
     let home = tempfile::Builder::new().prefix("cascaded-browser-").tempdir().unwrap();
     let scheme = if look.dark { "0" } else { "1" };

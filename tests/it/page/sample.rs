@@ -44,6 +44,8 @@ fn channel(name: &str, standard: &str, rows: Rows) -> Channel {
         title: name.to_owned(),
         standard: standard.to_owned(),
         written: None,
+        digest: String::new(),
+        edited: false,
         since: Some(earlier(24 * 213)),
         evidence: "row-verdict".to_owned(),
         rows,

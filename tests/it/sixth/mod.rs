@@ -35,12 +35,14 @@ pub(crate) fn standard() -> PathBuf {
 }
 
 /// What the province handed out; the key is that of the example of GB/T 32918.5, annex A.2.
-fn credentials() -> [(&'static str, String); 3] {
+fn credentials() -> [(&'static str, String); 4] {
     let scalar = "3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8";
     let pairs = scalar.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
     let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
     let key = SecretKey::from_slice(&bytes).unwrap().to_pkcs8_pem(LineEnding::LF).unwrap();
-    [("who", "city".to_owned()), ("word", "a pass word".to_owned()), ("key", key.to_string())]
+    let cover = "0123456789abcdeffedcba9876543210";
+    [("who", "city"), ("word", "a pass word"), ("key", key.as_str()), ("cover", cover)]
+        .map(|(name, text)| (name, text.to_owned()))
 }
 
 /// A platform that speaks the invented standard.
@@ -67,7 +69,7 @@ fn speak(city: &TestCity) {
         ),
         (
             "requester = \"keys/requester\"\nsecret = \"keys/secret\"\n".to_owned(),
-            "who = \"keys/who\"\nword = \"keys/word\"\nkey = \"keys/key\"\n".to_owned(),
+            "who = \"keys/who\"\nword = \"keys/word\"\nkey = \"keys/key\"\ncover = \"keys/cover\"\n".to_owned(),
         ),
     ]
     .iter()

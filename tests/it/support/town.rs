@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cascaded::clock::Clock;
 use cascaded::demo::{Scale, SetPlan, standards_folder};
+use cascaded::rehearsal::Platform;
 use rusqlite::Connection;
 
 use super::daemon::TestCity;
@@ -170,24 +171,7 @@ fn spoiled(city: &TestCity, dataset: &str) -> BTreeSet<String> {
 /// city's minus what was spoiled, no batch id carries two payloads, no rows came twice under two
 /// names.
 pub(crate) async fn wrong(city: &TestCity) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let made = city.made.as_ref().unwrap();
-    for found in city.configuration().datasets {
-        let dataset = found.dataset.id.as_str();
-        let rejected: BTreeSet<&str> = made
-            .defects
-            .iter()
-            .filter(|it| it.dataset == dataset && it.rule != "unique")
-            .map(|it| it.key.as_str())
-            .collect();
-        let mut expected = BTreeMap::new();
-        for row in city.rows(dataset).await {
-            if !rejected.contains(row.key.as_str()) {
-                expected.entry(row.key).or_insert(row.columns);
-            }
-        }
-        wrong.extend(differences(city, dataset, &expected));
-    }
+    let mut wrong = differing(city, &city.platform).await;
     for (batch, payloads) in city.platform.payloads().unwrap() {
         if payloads.len() != 1 {
             wrong.push(format!("batch {batch} carried {} payloads", payloads.len()));
@@ -209,10 +193,33 @@ pub(crate) async fn wrong(city: &TestCity) -> Vec<String> {
     wrong
 }
 
+/// What a platform holds otherwise than the city, minus what was spoiled.
+pub(crate) async fn differing(city: &TestCity, platform: &Platform) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let made = city.made.as_ref().unwrap();
+    for found in city.configuration().datasets {
+        let dataset = found.dataset.id.as_str();
+        let rejected: BTreeSet<&str> = made
+            .defects
+            .iter()
+            .filter(|it| it.dataset == dataset && it.rule != "unique")
+            .map(|it| it.key.as_str())
+            .collect();
+        let mut expected = BTreeMap::new();
+        for row in city.rows(dataset).await {
+            if !rejected.contains(row.key.as_str()) {
+                expected.entry(row.key).or_insert(row.columns);
+            }
+        }
+        wrong.extend(differences(platform, dataset, &expected));
+    }
+    wrong
+}
+
 type Rows = BTreeMap<String, BTreeMap<String, Option<String>>>;
 
-fn differences(city: &TestCity, dataset: &str, expected: &Rows) -> Vec<String> {
-    let above = city.platform.content(dataset).unwrap();
+fn differences(platform: &Platform, dataset: &str, expected: &Rows) -> Vec<String> {
+    let above = platform.content(dataset).unwrap();
     let mut wrong = Vec::new();
     let absent = expected.keys().filter(|key| !above.contains_key(*key)).count();
     let extra = above.keys().filter(|key| !expected.contains_key(*key)).count();

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 
-use super::field::Field;
-use super::lists::Lists;
-use super::measures::{Figure, Figures};
-use super::scheme::{Item, Kind, Known, Month, Points, Scheme, Scope, Struck};
-use super::tally::Body;
 use crate::expression::{Expression, Fault, Slots, Value};
+use crate::indicator::field::Field;
+use crate::indicator::lists::Lists;
+use crate::indicator::measures::{Figure, Figures};
+use crate::indicator::scheme::{Item, Kind, Known, Month, Points, Scheme, Scope, Struck};
+use crate::indicator::tally::Body;
+
+/// The digits that an item's points keep after the point, half away from zero.
+pub const POINT_DIGITS: u32 = 8;
 
 /// One item's result.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -253,7 +256,7 @@ fn of_item(
         }
         Ok(Judged::Points(points)) => {
             let most = item.cap.or(item.weight).unwrap_or(Decimal::MAX);
-            let points = points.max(item.floor).min(most).normalize();
+            let points = rounded(points.max(item.floor).min(most));
             let is_deduction = item.kind == Kind::Deduct;
             score.points = Some(if is_deduction { negative(points) } else { points });
             score.lost =
@@ -262,6 +265,12 @@ fn of_item(
         Err(lack) => score.lack = Some(lack),
     }
     score
+}
+
+/// Points have [`POINT_DIGITS`] digits, so that their sum is exact and the same in any order.
+fn rounded(points: Decimal) -> Decimal {
+    let half_away = RoundingStrategy::MidpointAwayFromZero;
+    points.round_dp_with_strategy(POINT_DIGITS, half_away).normalize()
 }
 
 /// 0 has no sign.
@@ -289,7 +298,7 @@ fn judge(
         named.own.insert("of", judged);
         if item.kind == Kind::Relative {
             let others = field.of(month, &item.id);
-            if let Some(standing) = super::field::standing(&others, judged) {
+            if let Some(standing) = crate::indicator::field::standing(&others, judged) {
                 let best = others.iter().copied().max().unwrap_or(judged).max(judged);
                 named.own.insert("best", best);
                 named.own.insert("rank", Decimal::from(standing.rank));
@@ -347,3 +356,6 @@ fn absent(expression: &Expression, named: &Named<'_>) -> Lack {
     let names = lacking.filter_map(|slot| named.scheme.name_of(*slot));
     Lack::Absent(names.map(ToOwned::to_owned).collect())
 }
+
+#[cfg(test)]
+mod tests;
