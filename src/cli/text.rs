@@ -290,7 +290,7 @@ messages! {
     Code, "代码", "code";
     DriftNone, "没有接口异动", "nothing drifted";
     DriftCode, "向省端问清此代码，写入标准的 [reply] 后 cascaded reload；该操作停用中",
-        "ask the province what the code means, class it under [reply] of the standard, then cascaded reload; the operation is held";
+        "ask the province what the code means, class it under `[reply]` of the standard, then cascaded reload; the operation is held";
     DriftField, "对照省端文本，在 replies/ 表中登记此字段；多半是改版前兆",
         "compare with the province's text and put the field into the table under replies/; often the first sign of a new version";
     DriftValue, "代码表变了：在 codes/ 补上新代码，或登记候选标准后 cascaded standard diff",

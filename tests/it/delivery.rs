@@ -155,17 +155,22 @@ fn the_demonstration_ends_with_its_sums() {
     assert!(folder.path().join("city.sqlite").is_file());
 }
 
-/// The figure of the whole demonstration in a release build is `tests/bench/memory`'s.
+/// What the daemon keeps of its own, without the pages of its program: those of an unoptimised one
+/// are three times as many. The whole of a release build, below 64 MiB, is `tests/bench/memory`'s.
 #[test]
-fn the_daemon_alone_stays_below_64_mib() {
+fn what_the_daemon_keeps_in_memory_stays_bounded() {
     run(async {
         let scale = Scale { rows: 20_000, ..Scale::FULL };
         let city = TestCity::demo(scale, &Clock::system(), |plan| plan.seed = 8).await;
         let mut service = Service::start(&city, &[("MALLOC_ARENA_MAX", "2")]);
         let status = service.settled();
-        let peak = service.peak_kib();
-        println!("{} rows due; VmHWM of the daemon {peak} kB", status.summary.rows.due);
-        assert!(peak < 64 << 10, "{peak} kB");
+        let (peak, program) = (service.memory_kib("VmHWM"), service.memory_kib("RssFile"));
+        let own = peak - program;
+        println!(
+            "{} rows due; VmHWM of the daemon {peak} kB, {own} kB without its program",
+            status.summary.rows.due
+        );
+        assert!(own < 40 << 10, "{own} kB");
         service.stop();
         city.close().await;
     });

@@ -174,11 +174,11 @@ impl Service {
         url.trim_start_matches("http://").trim_end_matches("/metrics").parse().unwrap()
     }
 
-    /// The most memory its process has had so far (`VmHWM`), in KiB.
-    pub(crate) fn peak_kib(&self) -> u64 {
+    /// One line of what the kernel says of its memory, such as `VmHWM`, in KiB.
+    pub(crate) fn memory_kib(&self, what: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
+        line.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Tells it to stop, as a service manager does.
