@@ -107,7 +107,7 @@ impl Scene {
 
 const CATALOGUES: &str = "INSERT INTO catalog_basicinfo \
     (cata_id, cata_title, \"openFrequency\", operate_date, operate_type) \
-    SELECT 'c' || lpad(n::text, 4, '0'), '目录' || n, '每日', '2026-03-02 08:00:00', 'I' \
+    SELECT 'k' || lpad(n::text, 4, '0'), '目录' || n, '每日', '2026-03-02 08:00:00', 'I' \
     FROM generate_series(1, 500) n;";
 
 #[test]
@@ -119,14 +119,14 @@ fn rows_of_one_instant_come_once_with_their_fields_and_their_spelling() {
             .act(&format!(
                 "BEGIN; INSERT INTO catalog_fieldinfo \
                  (column_id, column_name, cata_id, \"NormDetail\") VALUES \
-                 ('f2', '姓名', 'c0200', '汉字'), ('f1', '证件号', 'c0200', '18 位'), \
-                 ('f3', '日期', 'c0201', NULL); {CATALOGUES} COMMIT"
+                 ('f2', '姓名', 'k0200', '汉字'), ('f1', '证件号', 'k0200', '18 位'), \
+                 ('f3', '日期', 'k0201', NULL); {CATALOGUES} COMMIT"
             ))
             .await;
         scene.told("catalog_basicinfo", 500).await;
         let lines = scene.lines("catalog_basicinfo").await;
         let keyer = scene.daemon().ledger().identity().keyer.clone();
-        let line = lines.iter().find(|line| line.key == keyer.key("c0200").to_string()).unwrap();
+        let line = lines.iter().find(|line| line.key == keyer.key("k0200").to_string()).unwrap();
         let content = scene.open(line);
         assert_eq!(content["row"]["openFrequency"], "每日");
         assert_eq!(content["row"]["cata_title"], "目录200");
@@ -149,7 +149,7 @@ fn rows_of_one_instant_come_once_with_their_fields_and_their_spelling() {
         let files = files.map(|file| file.unwrap().path()).filter(|path| path.is_file());
         let ledger: Vec<u8> = files.flat_map(|path| std::fs::read(path).unwrap()).collect();
         assert!(ledger.len() > 100_000, "the ledger and its log");
-        for clear in ["李四", "目录200", "c0200"] {
+        for clear in ["李四", "目录200", "k0200"] {
             let found = ledger.windows(clear.len()).any(|window| window == clear.as_bytes());
             assert!(!found, "{clear} stands in the ledger");
         }
@@ -157,7 +157,7 @@ fn rows_of_one_instant_come_once_with_their_fields_and_their_spelling() {
         scene
             .act(
                 "UPDATE catalog_basicinfo SET cata_title = '改', operate_type = 'U', \
-                   operate_date = '2026-03-02 08:05:00' WHERE cata_id = 'c0300'",
+                   operate_date = '2026-03-02 08:05:00' WHERE cata_id = 'k0300'",
             )
             .await;
         scene.told("catalog_basicinfo", 501).await;

@@ -13,15 +13,17 @@ use cascaded::delivery::ChannelId;
 #[cfg(feature = "sabotage")]
 use cascaded::ledger::LinkFilter;
 
-use crate::march::{
-    NEW, NOTHING, OLD, assert_green, delivered, finished, gone_over, named, supplied,
-};
+#[cfg(feature = "sabotage")]
+use crate::march::NOTHING;
+use crate::march::{NEW, OLD, assert_green, delivered, finished, gone_over, named, supplied};
 use crate::support::daemon::{TestCity, TestDaemon, run};
 use crate::support::operator::{Said, Speech, command, wait_for};
 #[cfg(feature = "sabotage")]
 use crate::support::process::End;
 use crate::support::process::Line;
-use crate::support::town::{Dice, go_on, open, town, unannounced, wrong};
+#[cfg(feature = "sabotage")]
+use crate::support::town::wrong;
+use crate::support::town::{Dice, go_on, open, town, unannounced};
 
 /// A city under 1.0 that is prepared for 2.0, and has settled. No daemon runs.
 async fn prepared(seed: u64) -> TestCity {

@@ -258,7 +258,12 @@ fn without_the_backlog_the_past_is_read_on() {
 
 #[test]
 fn every_protection_has_its_red_test() {
-    let proofs = [include_str!("sabotage.rs"), include_str!("durability.rs")].concat();
+    let proofs = [
+        include_str!("sabotage.rs"),
+        include_str!("durability.rs"),
+        include_str!("march_kills.rs"),
+    ]
+    .concat();
     for switch in cascaded::crash::SWITCHES {
         assert!(proofs.contains(&format!("\"{switch}\"")), "nothing goes red without `{switch}`");
     }
