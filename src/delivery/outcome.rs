@@ -33,6 +33,13 @@ impl Evidence {
         }
     }
 
+    /// Whether the province's answer reaches this grade, so that rows count as confirmed by it.
+    /// Counts and exported logs are read apart from any answer; until they are, rows under such a
+    /// grade are placed and no more.
+    pub fn confirms(self) -> bool {
+        self >= Self::Receipt
+    }
+
     /// The inverse of [`Evidence::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|grade| grade.as_str() == text)

@@ -220,25 +220,16 @@ fn taken(
             finish(transaction, batch.id, now)?;
             let (flow, _) = flow_of(transaction, batch)?;
             let rows = i64::from(waiting.rows_open);
-            let delta = match waiting.evidence {
-                Evidence::Placed => {
-                    let kind = fact::Kind::Placed { rows: u64::from(waiting.rows_open) };
-                    history::record(transaction, Some(&flow.channel), &flow.dataset, kind, now)?;
-                    Delta { queued: -rows, placed: rows, ..Delta::default() }
-                }
-                Evidence::ExportedLog
-                | Evidence::Count
-                | Evidence::Receipt
-                | Evidence::RowVerdict => {
-                    confirm_clock(transaction, batch.id, &flow, now)?;
-                    let kind = fact::Kind::Confirmed {
-                        rows: u64::from(waiting.rows_open),
-                        evidence: waiting.evidence,
-                    };
-                    history::record(transaction, Some(&flow.channel), &flow.dataset, kind, now)?;
-                    Delta { queued: -rows, confirmed: rows, ..Delta::default() }
-                }
+            let open = u64::from(waiting.rows_open);
+            let (kind, delta) = if waiting.evidence.confirms() {
+                confirm_clock(transaction, batch.id, &flow, now)?;
+                let kind = fact::Kind::Confirmed { rows: open, evidence: waiting.evidence };
+                (kind, Delta { queued: -rows, confirmed: rows, ..Delta::default() })
+            } else {
+                let kind = fact::Kind::Placed { rows: open };
+                (kind, Delta { queued: -rows, placed: rows, ..Delta::default() })
             };
+            history::record(transaction, Some(&flow.channel), &flow.dataset, kind, now)?;
             count(transaction, &flow, delta)
         }
     }

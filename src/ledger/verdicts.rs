@@ -60,7 +60,7 @@ impl Ledger {
             let (flow, owner) = flow_of(transaction, &waiting.batch)?;
             let mut tally = Tally::default();
             for verdict in &verdicts {
-                let placed = waiting.evidence == Evidence::Placed;
+                let placed = !waiting.evidence.confirms();
                 let case = Case { batch, flow: &flow, owner: &owner, verdict, open, placed, now };
                 judge(transaction, &case, &mut tally)?;
             }

@@ -9,8 +9,12 @@ use super::*;
 use crate::delivery::{Attempt, BatchState};
 use crate::ledger::{Counts, Ended, Judged, Scope, history};
 
-const DATASETS: [(&str, Evidence); 3] =
-    [("judged", Evidence::RowVerdict), ("taken", Evidence::Receipt), ("put", Evidence::Placed)];
+const DATASETS: [(&str, Evidence); 4] = [
+    ("judged", Evidence::RowVerdict),
+    ("taken", Evidence::Receipt),
+    ("put", Evidence::Placed),
+    ("counted", Evidence::Count),
+];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Place {
@@ -291,7 +295,7 @@ impl Model {
 
     fn step(&mut self, [what, a, b, c]: [u8; 4]) {
         match what % 12 {
-            0..=2 => self.observe(usize::from(a % 3), b, c & 15, c & 16 == 16),
+            0..=2 => self.observe(usize::from(a % 4), b, c & 15, c & 16 == 16),
             3 | 4 => self.send(a),
             5 | 6 => {
                 let answered = |state| matches!(state, BatchState::InFlight | BatchState::Unknown);
@@ -329,7 +333,7 @@ impl Model {
                 let here = |v: &&Version| v.dataset == dataset && v.place == place;
                 u64::try_from(self.versions.iter().filter(here).count()).unwrap()
             };
-            let placed = *evidence == Evidence::Placed;
+            let placed = !matches!(evidence, Evidence::RowVerdict | Evidence::Receipt);
             let done = at(Place::Done);
             let mut expected = Counts {
                 due: 0,

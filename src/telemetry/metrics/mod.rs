@@ -213,7 +213,7 @@ impl Metrics {
                 .inc_by(0);
         }
         self.families.rows_placed.with_label_values(&[channel, dataset]).inc_by(0);
-        if each.grade != Evidence::Placed {
+        if each.grade.confirms() {
             let labels = [channel, dataset, each.grade.as_str()];
             self.families.rows_confirmed.with_label_values(&labels).inc_by(0);
         }
@@ -224,7 +224,7 @@ impl Metrics {
     /// calls them.
     pub fn confirmed(&self, channel: &ChannelId, dataset: &str, grade: Evidence, rows: u64) {
         let (channel, dataset) = (self.channel(channel), self.dataset(dataset));
-        if grade == Evidence::Placed {
+        if !grade.confirms() {
             self.families.rows_placed.with_label_values(&[&channel, &dataset]).inc_by(rows);
         } else {
             let labels = [channel.as_str(), &dataset, grade.as_str()];
