@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::Error;
 use super::carrier::{Carrier, Mount};
 use super::lane::{Channel, Crew};
@@ -38,6 +40,8 @@ pub(super) struct Recorder<'a> {
     pub(super) crew: &'a Crew,
     pub(super) channel: &'a Arc<Channel>,
     pub(super) carrier: &'a Arc<Carrier>,
+    /// When the reading began.
+    pub(super) as_of: Timestamp,
 }
 
 impl Recorder<'_> {
@@ -117,6 +121,7 @@ impl Recorder<'_> {
             coalesced: packed.coalesced,
             skipped: packed.skipped,
             newest_content: packed.newest_content,
+            as_of: self.as_of,
             progress,
         };
         (observation, manifests)

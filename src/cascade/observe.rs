@@ -169,6 +169,7 @@ impl Observe {
             return Ok(false);
         };
         let place = self.crew.place(&self.crew.readers.past).await;
+        let begun = self.crew.now();
         let until = progress.until_at.as_ref().and_then(|text| text.parse().ok());
         // Rows that no reading by time can find are told whole before the past is read.
         let mut finished = progress.position.is_some()
@@ -179,7 +180,7 @@ impl Observe {
         }
         drop(place);
         if finished {
-            self.finish_lane(Lane::Backfill).await?;
+            self.finish_lane(Lane::Backfill, begun).await?;
         } else if !self.may_read(Lane::Backfill).await {
             self.pause().await;
         }
@@ -228,11 +229,12 @@ impl Observe {
         scan: Scan,
     ) -> Result<bool, Error> {
         let moves = scan != Scan::MissingTime;
+        let begun = self.crew.now();
         let mut cursor = self.crew.scan(&self.carrier, scan).await?;
         while self.may_read(lane).await {
             let Some(page) = self.next(&mut cursor).await? else {
                 // The last group of rows is complete only now.
-                self.looked(lane, cursor.position().filter(|_| moves)).await?;
+                self.looked(lane, cursor.position().filter(|_| moves), begun).await?;
                 return Ok(true);
             };
             let progress = match cursor.position().filter(|_| moves) {
@@ -244,9 +246,9 @@ impl Observe {
                 None => Progress::Unmoved,
             };
             if crate::crash::sabotaged("progress-first") && lane == Lane::Backfill {
-                self.finish_lane(lane).await?;
+                self.finish_lane(lane, begun).await?;
             }
-            self.take(mount, page, Reading::Lane(lane), progress).await?;
+            self.take(mount, page, (Reading::Lane(lane), begun), progress).await?;
             if lane == Lane::Backfill && self.crew.now() >= self.next_poll {
                 return Ok(false);
             }
@@ -255,7 +257,12 @@ impl Observe {
     }
 
     /// A lane was read to its end: its position moves, or nothing was there, which is no lag.
-    async fn looked(&self, lane: Lane, position: Option<&Position>) -> Result<(), Error> {
+    async fn looked(
+        &self,
+        lane: Lane,
+        position: Option<&Position>,
+        begun: Timestamp,
+    ) -> Result<(), Error> {
         let progress = match position {
             Some(_) => {
                 let position = self.seal(position)?;
@@ -263,12 +270,12 @@ impl Observe {
             }
             None => Progress::Unmoved,
         };
-        let observation = self.recorder().observation(lane, Packed::default(), progress).0;
+        let observation = self.recorder(begun).observation(lane, Packed::default(), progress).0;
         self.crew.ledger.observed(observation).await?;
         Ok(())
     }
 
-    async fn finish_lane(&self, lane: Lane) -> Result<(), Error> {
+    async fn finish_lane(&self, lane: Lane, begun: Timestamp) -> Result<(), Error> {
         let flow = self.carrier.flow.clone();
         let progress = self.crew.ledger.lane_progress(flow.clone(), lane).await?;
         let position = match progress.and_then(|progress| progress.position) {
@@ -276,7 +283,7 @@ impl Observe {
             None => self.seal(None)?,
         };
         let progress = Progress::Lane { until_at: None, position, complete: true };
-        let observation = self.recorder().observation(lane, Packed::default(), progress).0;
+        let observation = self.recorder(begun).observation(lane, Packed::default(), progress).0;
         self.crew.ledger.observed(observation).await?;
         Ok(())
     }
@@ -312,12 +319,13 @@ impl Observe {
             },
             _ => Scan::Full,
         };
+        let begun = self.crew.now();
         self.whole = None;
         if whole {
             self.carrier.index().begin_pass()?;
             let keyer = self.crew.ledger.identity().keyer.clone();
             let watching = self.carrier.watch().begin(keyer);
-            self.whole = Some(Whole::begun(self.crew.now(), watching));
+            self.whole = Some(Whole::begun(begun, watching));
         }
         let mut cursor = self.crew.scan(&self.carrier, scan).await?;
         loop {
@@ -334,7 +342,7 @@ impl Observe {
             let rows_seen = u64::try_from(page.len()).unwrap_or(u64::MAX);
             let number = pass.number;
             let progress = Progress::Pass { number, rows_seen, rows_gone: 0, finished: false };
-            self.take(mount, page, Reading::Pass(pass.kind), progress).await?;
+            self.take(mount, page, (Reading::Pass(pass.kind), begun), progress).await?;
             let has_live = !matches!(self.carrier.dataset.change, Change::Full);
             if has_live && self.crew.now() >= self.next_poll {
                 self.poll(mount).await?;
@@ -347,7 +355,7 @@ impl Observe {
         let progress =
             Progress::Pass { number: pass.number, rows_seen: 0, rows_gone: 0, finished: true };
         let observation =
-            self.recorder().observation(Lane::Backfill, Packed::default(), progress).0;
+            self.recorder(begun).observation(Lane::Backfill, Packed::default(), progress).0;
         self.crew.ledger.observed(observation).await?;
         Ok(())
     }
@@ -358,7 +366,7 @@ impl Observe {
         let (flow, owner) = (self.carrier.flow.clone(), self.carrier.owner.clone());
         let waits = if !whole.proves_absence() {
             Some(ledger::UNREADABLE_KEY)
-        } else if self.delete_gone(mount, pass).await? {
+        } else if self.delete_gone(mount, pass, whole.begun).await? {
             None
         } else {
             Some(ledger::BULK_DELETION)
@@ -381,7 +389,12 @@ impl Observe {
 
     /// Rows that are held above and were not met are gone from the city; false where they stay
     /// above for now, in bulk unless approved: an empty table is more often a fault than a fact.
-    async fn delete_gone(&mut self, mount: &Arc<Mount>, pass: &Pass) -> Result<bool, Error> {
+    async fn delete_gone(
+        &mut self,
+        mount: &Arc<Mount>,
+        pass: &Pass,
+        begun: Timestamp,
+    ) -> Result<bool, Error> {
         let carrier = Arc::clone(&self.carrier);
         let (gone, held) = self
             .crew
@@ -430,7 +443,7 @@ impl Observe {
                 rows_gone: count,
                 finished: false,
             };
-            self.record(Lane::Backfill, packed, progress, Action::Delete).await?;
+            self.recorder(begun).record(Lane::Backfill, packed, progress, Action::Delete).await?;
         }
         Ok(true)
     }
@@ -480,7 +493,7 @@ impl Observe {
         &mut self,
         mount: &Arc<Mount>,
         page: Page,
-        reading: Reading,
+        (reading, begun): (Reading, Timestamp),
         progress: Progress,
     ) -> Result<(), Error> {
         let rows = u64::try_from(page.len()).unwrap_or(u64::MAX);
@@ -515,22 +528,12 @@ impl Observe {
         self.whole = whole;
         packed.tally.iter().for_each(|page| self.carrier.tallied(page));
         self.crew.events.observed(&flow, rows);
-        self.record(reading.lane(), packed, progress, Action::Upsert).await
+        self.recorder(begun).record(reading.lane(), packed, progress, Action::Upsert).await
     }
 
-    /// Tells the index, then the ledger, then whoever sends.
-    async fn record(
-        &self,
-        lane: Lane,
-        packed: Packed,
-        progress: Progress,
-        action: Action,
-    ) -> Result<(), Error> {
-        self.recorder().record(lane, packed, progress, action).await
-    }
-
-    fn recorder(&self) -> Recorder<'_> {
-        Recorder { crew: &self.crew, channel: &self.channel, carrier: &self.carrier }
+    /// For a reading that began then.
+    fn recorder(&self, as_of: Timestamp) -> Recorder<'_> {
+        Recorder { crew: &self.crew, channel: &self.channel, carrier: &self.carrier, as_of }
     }
 
     async fn next(&self, cursor: &mut Cursor) -> Result<Option<Page>, Error> {

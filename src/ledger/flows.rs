@@ -35,7 +35,7 @@ pub struct FlowState {
     pub last_confirmed_at: Option<Timestamp>,
     /// The newest business time that is confirmed above.
     pub confirmed_content_at: Option<Timestamp>,
-    /// When it was last read.
+    /// When the newest reading of it began: its state is known as of then.
     pub last_observed_at: Option<Timestamp>,
     /// When city and province were last compared.
     pub last_reconciled_at: Option<Timestamp>,

@@ -158,6 +158,8 @@ pub struct Observation {
     pub skipped: u64,
     /// The newest business time seen.
     pub newest_content: Option<Timestamp>,
+    /// When the reading that saw it began: what changed later may be missing from it.
+    pub as_of: Timestamp,
     /// What progress it makes.
     pub progress: Progress,
 }
@@ -495,7 +497,7 @@ fn touch(transaction: &Transaction<'_>, observation: &Observation, now: Timestam
     transaction
         .prepare_cached(
             "UPDATE dataset SET coalesced = coalesced + ?3, skipped = skipped + ?4,
-                last_observed_at = ?5, trouble = CASE WHEN trouble IN (?8, ?9) THEN trouble END,
+                last_observed_at = max(coalesce(last_observed_at, ?10), ?10), trouble = CASE WHEN trouble IN (?8, ?9) THEN trouble END,
                 trouble_since = CASE WHEN trouble IN (?8, ?9) THEN trouble_since END,
                 last_change_at = CASE WHEN ?6 THEN ?5 ELSE last_change_at END,
                 newest_content_at = max(coalesce(newest_content_at, ?7), coalesce(?7, newest_content_at))
@@ -511,7 +513,8 @@ fn touch(transaction: &Transaction<'_>, observation: &Observation, now: Timestam
                 changed,
                 observation.newest_content.map(stored),
                 BULK_DELETION,
-                UNREADABLE_KEY
+                UNREADABLE_KEY,
+                stored(observation.as_of)
             ])
         })
         .map(drop)

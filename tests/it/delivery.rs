@@ -1,7 +1,7 @@
 //! The whole daemon on a made city: what reaches the province is what the city has, minus what the
 //! generator spoiled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use cascaded::catalogue::Kind;
 use cascaded::clock::Clock;
@@ -11,6 +11,7 @@ use cascaded::ledger::LinkFilter;
 
 use crate::support::daemon::{TestCity, TestDaemon, assert_content, run};
 use crate::support::operator::Service;
+use crate::support::town::sound_rows;
 
 /// Carries a generated city and compares what became of every row and entry with what the
 /// generator says of it.
@@ -34,7 +35,7 @@ async fn a_made_city_arrives(scale: Scale, seed: u64) {
     assert_eq!(sight.rows.confirmed, sight.rows.due - sight.rows.rejected());
     assert_eq!(sight.rows.queued, 0);
 
-    contents_are_equal(&city, &daemon, &made.defects).await;
+    contents_are_equal(&city, &daemon).await;
     for found in compare(&daemon.app).await.unwrap() {
         assert_eq!((found.mismatched(), found.skipped), (0, None), "{found:?}");
         assert_eq!(found.compared, found.confirmed, "every confirmed row is compared by content");
@@ -73,22 +74,11 @@ async fn rows_are_turned_away_as_planted(daemon: &TestDaemon, defects: &[Defect]
     assert_eq!(found, planted);
 }
 
-async fn contents_are_equal(city: &TestCity, daemon: &TestDaemon, defects: &[Defect]) {
+async fn contents_are_equal(city: &TestCity, daemon: &TestDaemon) {
     let mut compared = 0;
     for carrier in daemon.channel("province").carriers() {
         let dataset = carrier.flow().dataset.as_str();
-        // A row is rejected by its key and its rule; of a repeated key the first row stands.
-        let rejected: BTreeSet<&str> = defects
-            .iter()
-            .filter(|it| it.dataset == dataset && it.rule != "unique")
-            .map(|it| it.key.as_str())
-            .collect();
-        let mut expected = BTreeMap::new();
-        for row in city.rows(dataset).await {
-            if !rejected.contains(row.key.as_str()) {
-                expected.entry(row.key).or_insert(row.columns);
-            }
-        }
+        let expected = sound_rows(city, dataset).await;
         let above = city.platform.content(dataset).unwrap();
         assert_content(&above, &expected, dataset);
         compared += above.len();

@@ -5,23 +5,19 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cascaded::changeover::Given;
 use cascaded::changeover::shadow::{Once, Ready, ShadowReport};
 use cascaded::clock::Clock;
-use cascaded::control::protocol::{
-    Paging, Request, Response, Shadow, ShadowAct, ShadowOnce, Supply, WantedQuery,
-};
+use cascaded::control::protocol::{Request, Response, Shadow, ShadowAct, ShadowOnce};
 use cascaded::control::{Handler as _, Peer};
 use cascaded::demo::{standards_folder, write_keys};
 use cascaded::rehearsal::certificates::Certificates;
 use cascaded::rehearsal::{Fault, Platform, Play, Settings};
 use cascaded::supervisor::Supervisor;
 
+use crate::march::{NEW, NOTHING, supplied};
 use crate::support::daemon::{TestCity, TestDaemon, run};
 use crate::support::town::{copy, go_on, open, town, unannounced, wrong};
 
-const NOTHING: [String; 0] = [];
-const NEW: &str = "reference-xml/2.0";
 /// How long people at the test platform look at an entry.
 const REVIEW: Duration = Duration::from_mins(30);
 
@@ -151,38 +147,6 @@ async fn once(daemon: &TestDaemon, operation: &str) -> Once {
     let answer = ask(daemon, alone(operation)).await;
     let Response::ShadowOnce(once) = answer else { panic!("{operation}: {answer:?}") };
     *once
-}
-
-/// Every value that the candidate asks for is supplied.
-async fn supplied(daemon: &TestDaemon) {
-    let paging = Paging { after: None, limit: 1_000 };
-    let standard = NEW.to_owned();
-    let query = WantedQuery { standard, channel: None, department: None, paging };
-    let Response::Wanted(page) = ask(daemon, Request::StandardWanted(query)).await else {
-        panic!("no list of values");
-    };
-    let value = |name: &str| match name {
-        "data_domain" => "economy".to_owned(),
-        "data_level" => "general".to_owned(),
-        _ => "城市治理".to_owned(),
-    };
-    let given = page.entries.into_iter().map(|it| Given {
-        value: value(&it.name),
-        kind: it.kind,
-        id: it.id,
-        item: it.item,
-        name: it.name,
-    });
-    for part in given.collect::<Vec<_>>().chunks(200) {
-        let supply = Supply {
-            standard: NEW.to_owned(),
-            by: "张三".to_owned(),
-            dry_run: false,
-            values: part.to_vec(),
-        };
-        let answer = ask(daemon, Request::StandardSupply(supply)).await;
-        assert!(matches!(&answer, Response::Supplied(it) if it.refused.is_empty()), "{answer:?}");
-    }
 }
 
 /// Waits until everything was tried and what can be answered is.

@@ -97,7 +97,7 @@ async fn delete(
         lane: Lane::Backfill,
     };
     let packed = crew.block(move || cutting.cutter().delete(&gone)).await?;
-    let recorder = Recorder { crew, channel, carrier };
+    let recorder = Recorder { crew, channel, carrier, as_of: crew.now() };
     recorder.record(Lane::Backfill, packed, Progress::Repair, Action::Delete).await?;
     Ok(count)
 }

@@ -208,3 +208,19 @@ fn acts_and_opened_originals_leave_a_trace() {
     let acts = bench.run(ledger.acts(9)).unwrap();
     assert_eq!((acts.len(), acts[0].actor), (1, actor));
 }
+
+#[test]
+fn a_dataset_is_known_as_of_the_beginning_of_its_newest_reading() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    let begun = bench.clock.now();
+    let observed = |as_of| {
+        bench.run(ledger.observed(Observation { as_of, ..observation("houses") })).unwrap();
+        bench.run(ledger.flows()).unwrap()[0].last_observed_at
+    };
+    bench.clock.advance(Duration::from_hours(3));
+    assert_eq!(observed(begun), Some(begun), "and not when its page was recorded");
+    let later = begun + Duration::from_hours(2);
+    assert_eq!(observed(later), Some(later));
+    assert_eq!(observed(begun), Some(later), "an older reading makes nothing older");
+}

@@ -196,27 +196,32 @@ pub(crate) async fn wrong(city: &TestCity) -> Vec<String> {
 /// What a platform holds otherwise than the city, minus what was spoiled.
 pub(crate) async fn differing(city: &TestCity, platform: &Platform) -> Vec<String> {
     let mut wrong = Vec::new();
-    let made = city.made.as_ref().unwrap();
     for found in city.configuration().datasets {
         let dataset = found.dataset.id.as_str();
-        let rejected: BTreeSet<&str> = made
-            .defects
-            .iter()
-            .filter(|it| it.dataset == dataset && it.rule != "unique")
-            .map(|it| it.key.as_str())
-            .collect();
-        let mut expected = BTreeMap::new();
-        for row in city.rows(dataset).await {
-            if !rejected.contains(row.key.as_str()) {
-                expected.entry(row.key).or_insert(row.columns);
-            }
-        }
-        wrong.extend(differences(platform, dataset, &expected));
+        wrong.extend(differences(platform, dataset, &sound_rows(city, dataset).await));
     }
     wrong
 }
 
 type Rows = BTreeMap<String, BTreeMap<String, Option<String>>>;
+
+/// A dataset's rows in a made city, minus those that were spoiled. A row is rejected by its key and
+/// its rule; of a repeated key the first row stands.
+pub(crate) async fn sound_rows(city: &TestCity, dataset: &str) -> Rows {
+    let defects = &city.made.as_ref().unwrap().defects;
+    let rejected: BTreeSet<&str> = defects
+        .iter()
+        .filter(|it| it.dataset == dataset && it.rule != "unique")
+        .map(|it| it.key.as_str())
+        .collect();
+    let mut sound = Rows::new();
+    for row in city.rows(dataset).await {
+        if !rejected.contains(row.key.as_str()) {
+            sound.entry(row.key).or_insert(row.columns);
+        }
+    }
+    sound
+}
 
 fn differences(platform: &Platform, dataset: &str, expected: &Rows) -> Vec<String> {
     let above = platform.content(dataset).unwrap();

@@ -104,7 +104,7 @@ fn office(app: &App) -> Office {
 }
 
 /// A look at a dataset that found nothing.
-fn nothing_seen(carrier: &cascade::Carrier, lane: Lane) -> Observation {
+fn nothing_seen(carrier: &cascade::Carrier, lane: Lane, as_of: Timestamp) -> Observation {
     Observation {
         flow: carrier.flow().clone(),
         owner: carrier.owner().clone(),
@@ -118,6 +118,7 @@ fn nothing_seen(carrier: &cascade::Carrier, lane: Lane) -> Observation {
         coalesced: 0,
         skipped: 0,
         newest_content: None,
+        as_of,
         progress: Progress::Unmoved,
     }
 }
@@ -188,7 +189,7 @@ impl Bench {
             batches: vec![batch.clone()],
             rejects: vec![self.reject(carrier.flow(), RejectKind::Local, "id-card", &cells)],
             newest_content: Some(self.clock.now()),
-            ..nothing_seen(&carrier, Lane::Live)
+            ..nothing_seen(&carrier, Lane::Live, self.clock.now())
         };
         self.ledger().observed(observation).await.unwrap();
         batch
@@ -558,7 +559,8 @@ async fn everything_is_read_through_once_every_dataset_was() {
     let number = ledger.pass_asked(flow, owner, kind, None, None).await.unwrap();
     assert!(!office.is_complete().await.unwrap(), "its pass is open");
     let progress = Progress::Pass { number, rows_seen: 5, rows_gone: 0, finished: true };
-    let observation = Observation { progress, ..nothing_seen(&two, Lane::Backfill) };
+    let observation =
+        Observation { progress, ..nothing_seen(&two, Lane::Backfill, bench.clock.now()) };
     ledger.observed(observation).await.unwrap();
     assert!(office.is_complete().await.unwrap());
     // Nor does a process that starts later, and reads it again only when its time has come, doubt
