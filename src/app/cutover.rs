@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::errand::{Errand, IDLE, PAUSE};
 use super::foreman::{Foreman, Turn};
 use super::works::Current;
 use crate::cascade::Crew;
@@ -26,12 +27,7 @@ use crate::ledger::{
     Crossing, CutOver, Ledger, Link, LinkFilter, NewStandard, OpenCutOver, PassKind, Resync,
 };
 use crate::standard::{Standard, UPPER_IDS_FILE, UpperIds};
-use crate::supervisor::{TaskError, sleep_until};
 
-/// Between two looks for cut-overs when nobody says that there is one.
-const IDLE: Duration = Duration::from_mins(1);
-/// After a step that failed.
-const PAUSE: Duration = Duration::from_secs(5);
 /// Objects are sent again in parts, so many in a minute.
 const PARTS_PER_MINUTE: u32 = 12;
 /// The largest map of upper ids, in bytes.
@@ -114,42 +110,10 @@ pub(super) struct Task {
     foreman: Arc<Foreman>,
 }
 
-impl Task {
-    pub(super) fn new(crew: Crew, current: Arc<Current>, foreman: Arc<Foreman>) -> Self {
-        Self { crew, current, foreman }
-    }
+impl Errand for Task {
+    const NAME: &'static str = "cut-over";
 
-    /// Carries out cut-overs until the stop.
-    pub(super) async fn serve(self) -> Result<(), TaskError> {
-        let clock = self.crew.supervisor.clock().clone();
-        let mut stop = self.crew.supervisor.stop_signal();
-        while !stop.is_raised() {
-            // Interest is registered before looking.
-            let asked = self.foreman.cut_overs.raised();
-            let next = match self.step().await {
-                Ok(next) => next,
-                Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "a cut-over waits");
-                    self.after(PAUSE)
-                }
-            };
-            tokio::select! {
-                biased;
-                () = stop.raised() => {}
-                () = asked => {}
-                () = sleep_until(&clock, next) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn after(&self, wait: Duration) -> Timestamp {
-        let now = self.crew.supervisor.clock().now();
-        now.saturating_add(wait).unwrap_or(Timestamp::MAX)
-    }
-
-    /// One step of every open cut-over; when to look again.
-    async fn step(&self) -> anyhow::Result<Timestamp> {
+    async fn step(&mut self) -> anyhow::Result<Timestamp> {
         let mut next = self.after(IDLE);
         for open in self.crew.ledger.open_cut_overs().await? {
             let now = self.crew.supervisor.clock().now();
@@ -162,6 +126,17 @@ impl Task {
             next = next.min(again);
         }
         Ok(next)
+    }
+}
+
+impl Task {
+    pub(super) fn new(crew: Crew, current: Arc<Current>, foreman: Arc<Foreman>) -> Self {
+        Self { crew, current, foreman }
+    }
+
+    fn after(&self, wait: Duration) -> Timestamp {
+        let now = self.crew.supervisor.clock().now();
+        now.saturating_add(wait).unwrap_or(Timestamp::MAX)
     }
 
     /// The candidate is read as its directory is now; whatever is wrong leaves the old in force.

@@ -10,6 +10,7 @@
 mod beside;
 mod cutover;
 mod doors;
+mod errand;
 mod examine;
 mod foreman;
 mod notify;
@@ -133,13 +134,13 @@ impl App {
             Arc::clone(&self.current),
             Arc::clone(&self.foreman),
         );
-        self.supervisor.spawn("cut-over", StopPolicy::Drain, cut_over.serve());
-        let shadow = shadow::Task::new(
-            self.crew.clone(),
-            Arc::clone(&self.current),
-            Arc::clone(&self.foreman),
-        );
-        self.supervisor.spawn("shadow", StopPolicy::Drain, shadow.serve());
+        let (under, asked) = (self.supervisor.clone(), self.foreman.cut_overs.clone());
+        let cut_over = errand::serve(cut_over, under, asked);
+        self.supervisor.spawn("cut-over", StopPolicy::Drain, cut_over);
+        let shadow = shadow::Task::new(self.crew.clone(), Arc::clone(&self.current));
+        let (under, asked) = (self.supervisor.clone(), self.foreman.shadows.clone());
+        let shadow = errand::serve(shadow, under, asked);
+        self.supervisor.spawn("shadow", StopPolicy::Drain, shadow);
     }
 
     /// Waits for the stop, or for a task that ended by itself, and stops everything in order.

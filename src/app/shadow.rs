@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::foreman::Foreman;
+use super::errand::{Errand, IDLE, PAUSE};
 use super::works::{Current, Works};
 use crate::cascade::Crew;
 use crate::changeover::shadow::{Trial, TrialParts};
@@ -18,14 +18,7 @@ use crate::config::{self, Configuration};
 use crate::ledger::{Shadow, ShadowRun};
 use crate::province::{self, Way};
 use crate::standard::Standard;
-use crate::supervisor::{TaskError, sleep_until};
 use crate::telemetry::logs::Chain;
-
-/// Between two looks for runs when nobody says that there is one, and between two looks at a
-/// candidate's directory.
-const IDLE: Duration = Duration::from_mins(1);
-/// After a step that failed.
-const PAUSE: Duration = Duration::from_secs(5);
 
 /// Why a candidate cannot be tried.
 #[derive(Clone, Debug)]
@@ -139,7 +132,6 @@ struct Running {
 pub(super) struct Task {
     crew: Crew,
     current: Arc<Current>,
-    foreman: Arc<Foreman>,
     running: HashMap<u64, Running>,
 }
 
@@ -149,45 +141,9 @@ impl std::fmt::Debug for Task {
     }
 }
 
-impl Task {
-    pub(super) fn new(crew: Crew, current: Arc<Current>, foreman: Arc<Foreman>) -> Self {
-        Self { crew, current, foreman, running: HashMap::new() }
-    }
+impl Errand for Task {
+    const NAME: &'static str = "shadow run";
 
-    /// Goes on with every run until the stop.
-    pub(super) async fn serve(mut self) -> Result<(), TaskError> {
-        let clock = self.crew.supervisor.clock().clone();
-        let mut stop = self.crew.supervisor.stop_signal();
-        let foreman = Arc::clone(&self.foreman);
-        while !stop.is_raised() {
-            // Interest is registered before looking.
-            let asked = foreman.shadows.raised();
-            let next = match self.step().await {
-                Ok(next) => next,
-                Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "a shadow run waits");
-                    self.after(PAUSE)
-                }
-            };
-            tokio::select! {
-                biased;
-                () = stop.raised() => {}
-                () = asked => {}
-                () = sleep_until(&clock, next) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn now(&self) -> Timestamp {
-        self.crew.supervisor.clock().now()
-    }
-
-    fn after(&self, wait: Duration) -> Timestamp {
-        self.now().saturating_add(wait).unwrap_or(Timestamp::MAX)
-    }
-
-    /// One step of every run; when to look again.
     async fn step(&mut self) -> anyhow::Result<Timestamp> {
         let mut next = self.after(IDLE);
         let open = self.crew.ledger.open_shadows().await?;
@@ -196,6 +152,20 @@ impl Task {
             next = next.min(self.go_on(&run).await?);
         }
         Ok(next)
+    }
+}
+
+impl Task {
+    pub(super) fn new(crew: Crew, current: Arc<Current>) -> Self {
+        Self { crew, current, running: HashMap::new() }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.crew.supervisor.clock().now()
+    }
+
+    fn after(&self, wait: Duration) -> Timestamp {
+        self.now().saturating_add(wait).unwrap_or(Timestamp::MAX)
     }
 
     async fn go_on(&mut self, run: &ShadowRun) -> anyhow::Result<Timestamp> {
