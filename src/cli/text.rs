@@ -258,6 +258,9 @@ messages! {
     NotWritten, "{}（配置仍写 {}，请改）", "{} (the file says {}: edit it)";
     CutOverJob, "作业 {}：通道 {} 由 {} 切换到 {}，不早于 {}", "job {}: channel {} goes over from {} to {}, not before {}";
     CutOverDry, "仅试算：通道 {} 由 {} 切换到 {}，不早于 {}", "only tried: channel {} would go over from {} to {}, not before {}";
+    CutOverOnly, "仅限范围：{}", "only for: {}";
+    CutOverAhead, "此前已先行：{}", "went over before: {}";
+    Ahead, "{}；{} 先行 {}", "{}; {} ahead on {}";
     CutOverBeside, "并行：通道 {} 另行承载相同内容，回执分开，至 {}；期满后旧通道停用，由它单独承载", "in parallel: channel {} carries the same with acknowledgements of its own until {}; then the old one is retired and it goes on alone";
     CutOverGivenUp, "并行通道 {} 停用", "the further channel {} is given up";
     CutOverScope, "待发批次 {} 个将重新切分，目录对象 {} 个将重报，上级编号对照 {} 个，对照表中没有 {} 个", "{} waiting batches are cut again, {} objects are sent again, {} upper ids are mapped, {} are not in the map";

@@ -46,6 +46,7 @@ mod retention;
 mod rows;
 mod runs;
 mod schema;
+mod scopes;
 pub mod seal;
 pub mod sent;
 mod shadow;
@@ -83,6 +84,7 @@ pub use rows::{
     Counts, Finding, Flow, LaneProgress, NewBatch, NewReject, Observation, Owner, Progress,
 };
 pub use runs::{Spooled, SpooledFate};
+pub use scopes::{ScopedUse, Scopes, Spoken};
 pub use shadow::{SHADOW, Shadow, ShadowAsked, ShadowObject, ShadowRows, ShadowRun};
 pub use supplied::{Asking, NewValue};
 pub use unique::UniqueValue;

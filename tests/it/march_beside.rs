@@ -21,8 +21,12 @@ const DAY: Duration = Duration::from_hours(24);
 const FURTHER: &str = "province-2.0";
 
 /// The province's platform for the new standard, with certificates and credentials of its own, and
-/// what the configuration says of it.
-async fn second(city: &TestCity, above: &Supervisor) -> (Platform, String) {
+/// what the configuration says of it. With a database it is another door of whoever has that.
+pub(crate) async fn second(
+    city: &TestCity,
+    above: &Supervisor,
+    database: Option<&str>,
+) -> (Platform, String) {
     let folder = city.path().join("second");
     let certificates = Certificates::generate().unwrap();
     let standard = city.path().join("standards").join(NEW);
@@ -30,6 +34,8 @@ async fn second(city: &TestCity, above: &Supervisor) -> (Platform, String) {
         Settings::new(standard, certificates.server.clone(), certificates.stranger.clone());
     settings.client_authority = Some(certificates.authority.clone());
     settings.credentials = cascaded::demo::write_keys(&folder, &certificates).unwrap();
+    settings.database = database.map(|name| city.path().join(name));
+    settings.seed = 2;
     let platform = Platform::start(settings, city.clock.clone(), above).await.unwrap();
     let text = format!(
         "\n[channel.candidate.province]\nurl = \"{}\"\nca_file = \"second/keys/authority.pem\"\n\
@@ -78,6 +84,7 @@ fn parallel(days: u64) -> Request {
     Request::StandardActivate(Activate {
         standard: NEW.to_owned(),
         channel: Some("province".to_owned()),
+        scope: Vec::new(),
         at: None,
         parallel_seconds: Some(days * 86_400),
         dry_run: false,
@@ -91,7 +98,7 @@ fn a_parallel_week_carries_everything_to_both_and_keeps_their_acknowledgements_a
         let city = town(120, &clock, |plan| plan.seed = 94).await;
         delivered(&city);
         let above = Supervisor::new(clock.clone(), 4);
-        let (new, configured) = second(&city, &above).await;
+        let (new, configured) = second(&city, &above, None).await;
         let daemon = started(&city).await;
         daemon.settled().await;
         supplied(&daemon).await;
@@ -147,7 +154,11 @@ fn a_parallel_week_carries_everything_to_both_and_keeps_their_acknowledgements_a
         assert_eq!(city.platform.deliveries().unwrap().len(), heard);
 
         // And back: the old channel goes on from where it was.
-        let back = Request::StandardRollback(Rollback { channel: None, dry_run: false });
+        let back = Request::StandardRollback(Rollback {
+            channel: None,
+            scope: Vec::new(),
+            dry_run: false,
+        });
         let report = cut_over(&daemon, back).await;
         assert!(report.rows_above > 0 && report.objects_above > 0, "{report:?}");
         let job = number(report.job.as_ref());

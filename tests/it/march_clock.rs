@@ -110,6 +110,7 @@ fn at(time: Timestamp) -> Request {
     Request::StandardActivate(Activate {
         standard: NEW.to_owned(),
         channel: None,
+        scope: Vec::new(),
         at: Some(time),
         parallel_seconds: None,
         dry_run: false,
@@ -220,7 +221,11 @@ fn what_says_something_else_is_sent_again_at_the_pace_and_a_way_back_need_not_wa
 
         // The province changes its mind; nobody waits for the rest.
         city.platform.speak(city.path().join("standards").join(OLD), &["entry"]).await.unwrap();
-        let back = Request::StandardRollback(Rollback { channel: None, dry_run: false });
+        let back = Request::StandardRollback(Rollback {
+            channel: None,
+            scope: Vec::new(),
+            dry_run: false,
+        });
         let way_back = cut_over(&daemon, back).await;
         assert_eq!(daemon.job(number(&report)).await.state, JobState::Cancelled);
         let mut daemon = daemon;

@@ -12,7 +12,7 @@ use crate::control::protocol::{
 };
 use crate::delivery::{BatchState, Evidence, LinkState, RejectKind};
 use crate::indicator::freshness::State;
-use crate::ledger::{self, CUT_OVER, JobState, LinkFilter, Scope};
+use crate::ledger::{self, CUT_OVER, JobState, LinkFilter, Scope, ScopedUse};
 use crate::standard;
 
 /// The most jobs that are listed; older ones are history.
@@ -216,14 +216,18 @@ impl Office {
 fn known(look: &Look, found: &standard::Standard) -> Standard {
     let users: Vec<&ChannelLook> =
         look.channels.iter().filter(|channel| channel.standard == *found.id()).collect();
+    let ahead = look.channels.iter().flat_map(|it| &it.ahead);
+    let ahead: Vec<&ScopedUse> = ahead.filter(|it| it.standard == *found.id()).collect();
     let seen = look.drift.iter().filter(|it| users.iter().any(|user| user.id == it.channel));
+    let scopes = users.iter().map(|user| user.id.to_string());
+    let scopes = scopes.chain(ahead.iter().map(|it| format!("{} {}", it.channel, it.scope)));
     Standard {
         standard: found.id().to_string(),
         title: found.settings().title.clone(),
         digest: found.digest().to_string(),
-        state: if users.is_empty() { "candidate" } else { "active" }.to_owned(),
-        scopes: users.iter().map(|user| user.id.to_string()).collect(),
-        since: users.iter().filter_map(|user| user.since).min(),
+        state: if users.is_empty() && ahead.is_empty() { "candidate" } else { "active" }.to_owned(),
+        scopes: scopes.collect(),
+        since: users.iter().filter_map(|it| it.since).chain(ahead.iter().map(|it| it.since)).min(),
         drift: seen.map(|it| it.count).sum(),
     }
 }
@@ -244,6 +248,11 @@ fn dataset(look: &Look, it: &DatasetLook) -> Dataset {
                 Scope::Channel => true,
                 Scope::Operation(name) => name.starts_with("rows."),
                 Scope::Subject(name) => *name == it.flow.dataset,
+                Scope::Standard(standard, operation) => {
+                    let user = look.channels.iter().find(|user| user.id == it.flow.channel);
+                    user.is_some_and(|user| user.spoken.of_rows(&it.flow.dataset) == standard)
+                        && operation.as_ref().is_none_or(|name| name.starts_with("rows."))
+                }
             }
     });
     Dataset {
@@ -324,13 +333,17 @@ pub(super) fn job(it: &ledger::Job) -> Job {
 fn cut_over(it: &ledger::Job) -> Job {
     let asked: Option<ledger::CutOver> = serde_json::from_str(&it.request).ok();
     let what = asked.map_or_else(String::new, |it| {
-        let ledger::CutOver { channel, from, to, back, at, beside } = it;
+        let ledger::CutOver { channel, from, to, back, at, beside, scopes } = it;
         let verb = match (back, beside) {
             (true, _) => "rollback",
             (false, Some(_)) => "activate beside",
             (false, None) => "activate",
         };
-        format!("{verb} {channel} {from} -> {to} at {at}")
+        let of = scopes.map_or_else(String::new, |it| {
+            let moved = it.moved();
+            if moved.is_empty() { " (the rest)".to_owned() } else { format!(" ({moved})") }
+        });
+        format!("{verb} {channel}{of} {from} -> {to} at {at}")
     });
     let running = it.state == JobState::Running;
     Job {
