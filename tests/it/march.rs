@@ -116,6 +116,10 @@ pub(crate) fn activate(dry_run: bool) -> Request {
     })
 }
 
+pub(crate) fn rollback() -> Request {
+    Request::StandardRollback(Rollback { channel: None, scope: Vec::new(), dry_run: false })
+}
+
 pub(crate) async fn cut_over(daemon: &TestDaemon, request: Request) -> CutOver {
     let answer = ask(daemon, request).await;
     let Response::CutOver(report) = answer else { panic!("{answer:?}") };
@@ -248,12 +252,7 @@ fn an_unprepared_city_hears_of_it_at_once_and_goes_over_and_back_without_a_resta
         city.platform.speak(old, &["entry"]).await.unwrap();
         go_on(&city, 30, "六月");
         daemon.wake();
-        let back = Request::StandardRollback(Rollback {
-            channel: None,
-            scope: Vec::new(),
-            dry_run: false,
-        });
-        let report = cut_over(&daemon, back).await;
+        let report = cut_over(&daemon, rollback()).await;
         assert!(report.rows_above > 0);
         assert!(done(&daemon, &report).await.contains("stays above"));
         daemon.looked_again().await;

@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use cascaded::clock::Clock;
-use cascaded::control::protocol::{Activate, Request, Rollback};
+use cascaded::control::protocol::{Activate, Request};
 use cascaded::delivery::ChannelId;
 use cascaded::ledger::{JobState, LinkFilter};
 use cascaded::rehearsal::certificates::Certificates;
 use cascaded::rehearsal::{Platform, Settings};
 use cascaded::supervisor::Supervisor;
 
-use crate::march::{NEW, NOTHING, cut_over, delivered, named_with, refused, supplied};
+use crate::march::{NEW, NOTHING, cut_over, delivered, named_with, refused, rollback, supplied};
 use crate::support::daemon::{TestCity, TestDaemon, run};
 use crate::support::town::{differing, go_on, town, wrong};
 
@@ -154,12 +154,7 @@ fn a_parallel_week_carries_everything_to_both_and_keeps_their_acknowledgements_a
         assert_eq!(city.platform.deliveries().unwrap().len(), heard);
 
         // And back: the old channel goes on from where it was.
-        let back = Request::StandardRollback(Rollback {
-            channel: None,
-            scope: Vec::new(),
-            dry_run: false,
-        });
-        let report = cut_over(&daemon, back).await;
+        let report = cut_over(&daemon, rollback()).await;
         assert!(report.rows_above > 0 && report.objects_above > 0, "{report:?}");
         let job = number(report.job.as_ref());
         let is_done = || async { daemon.job(job).await.state == JobState::Done };

@@ -8,11 +8,11 @@ use super::{Office, failure, told};
 use crate::catalogue::Kind;
 use crate::control::protocol::{
     Batch, BatchQuery, Dataset, DatasetQuery, Failure, Grace, Job, JobQuery, Link, LinkQuery,
-    Listing, Reject, RejectQuery, RuleCount, Standard, StandardDetail,
+    Listing, Reject, RejectQuery, RuleCount, ScopeUse, Standard, StandardDetail,
 };
-use crate::delivery::{BatchState, Evidence, LinkState, RejectKind};
+use crate::delivery::{BatchState, ChannelId, Evidence, LinkState, RejectKind};
 use crate::indicator::freshness::State;
-use crate::ledger::{self, CUT_OVER, JobState, LinkFilter, Scope, ScopedUse};
+use crate::ledger::{self, CUT_OVER, JobState, LinkFilter, Scope};
 use crate::standard;
 
 /// The most jobs that are listed; older ones are history.
@@ -216,18 +216,23 @@ impl Office {
 fn known(look: &Look, found: &standard::Standard) -> Standard {
     let users: Vec<&ChannelLook> =
         look.channels.iter().filter(|channel| channel.standard == *found.id()).collect();
-    let ahead = look.channels.iter().flat_map(|it| &it.ahead);
-    let ahead: Vec<&ScopedUse> = ahead.filter(|it| it.standard == *found.id()).collect();
+    let ahead = look.channels.iter().flat_map(|it| it.ahead.iter().map(|ahead| (&it.id, ahead)));
+    let ahead: Vec<(&ChannelId, &ScopeUse)> =
+        ahead.filter(|(_, it)| it.standard == found.id().as_str()).collect();
     let seen = look.drift.iter().filter(|it| users.iter().any(|user| user.id == it.channel));
     let scopes = users.iter().map(|user| user.id.to_string());
-    let scopes = scopes.chain(ahead.iter().map(|it| format!("{} {}", it.channel, it.scope)));
+    let scopes = scopes.chain(ahead.iter().map(|(of, it)| format!("{of} {}", it.scope)));
     Standard {
         standard: found.id().to_string(),
         title: found.settings().title.clone(),
         digest: found.digest().to_string(),
         state: if users.is_empty() && ahead.is_empty() { "candidate" } else { "active" }.to_owned(),
         scopes: scopes.collect(),
-        since: users.iter().filter_map(|it| it.since).chain(ahead.iter().map(|it| it.since)).min(),
+        since: users
+            .iter()
+            .filter_map(|it| it.since)
+            .chain(ahead.iter().map(|(_, it)| it.since))
+            .min(),
         drift: seen.map(|it| it.count).sum(),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::page::Certificates;
+use super::scopes::scope_shown;
 use super::{Office, Reach};
 use crate::app::Works;
 use crate::calendar::{Cycle, Grace};
@@ -15,7 +16,7 @@ use crate::catalogue::{Kind, ObjectKey};
 use crate::checks::{Count, Warning};
 use crate::city::Dataset;
 use crate::config::Configuration;
-use crate::control::protocol::{Entries, Mismatches, Rows, Summary};
+use crate::control::protocol::{Entries, Mismatches, Rows, ScopeUse, Summary};
 use crate::delivery::{
     BatchState, ChannelId, DigestSha256, Evidence, LinkState, RejectKind, StandardId,
 };
@@ -42,8 +43,8 @@ pub(super) struct ChannelLook {
     pub(super) compares: bool,
     /// Which standard speaks for what.
     pub(super) spoken: Spoken,
-    /// What went over to another standard before the rest.
-    pub(super) ahead: Vec<ScopedUse>,
+    /// What went over to another standard before the rest, as people read it.
+    pub(super) ahead: Vec<ScopeUse>,
 }
 
 /// A dataset on a channel, as configured and as it stands.
@@ -106,6 +107,11 @@ impl Office {
         let titles = ledger.titles().await?;
         let in_force = ledger.standards_in_force().await?;
         let scoped = ledger.scoped_uses().await?;
+        let ahead = |it: &ScopedUse| ScopeUse {
+            scope: scope_shown(&titles, &it.scope),
+            standard: it.standard.to_string(),
+            since: it.since,
+        };
         let mut channels = Vec::new();
         for channel in &works.channels {
             let standard = &channel.standard;
@@ -124,7 +130,7 @@ impl Office {
                 oldest: ledger.oldest_unacknowledged(channel.id.clone()).await?,
                 compares: standard.operation("inventory.keys").is_some(),
                 spoken: channel.spoken(),
-                ahead: scoped.iter().filter(|it| it.channel == channel.id).cloned().collect(),
+                ahead: scoped.iter().filter(|it| it.channel == channel.id).map(ahead).collect(),
             });
         }
         let folder = ledger.folder().to_owned();

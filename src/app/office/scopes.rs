@@ -37,7 +37,7 @@ impl Office {
     /// Scopes as people read them: a department by its title.
     pub(super) async fn shown(&self, scopes: &Reaches) -> Result<Vec<String>, Failure> {
         let titles = self.crew.ledger.titles().await.map_err(told)?;
-        Ok(shown(&titles, scopes))
+        Ok(scopes.iter().map(|it| scope_shown(&titles, it)).collect())
     }
 
     /// What an activation changes: these scopes go over, or what is not ahead yet.
@@ -210,13 +210,13 @@ impl Office {
     }
 }
 
-/// Scopes with departments by their titles.
-pub(super) fn shown(titles: &BTreeMap<ObjectKey, String>, scopes: &Reaches) -> Vec<String> {
+/// A scope with its department by its title, where that can be read back.
+pub(super) fn scope_shown(titles: &BTreeMap<ObjectKey, String>, scope: &Reach) -> String {
     let title = |id: &str| {
         let key = ObjectKey { kind: Kind::Organisation, id: id.to_owned() };
         titles.get(&key).filter(|title| !title.contains(',')).cloned()
     };
-    scopes.iter().map(|it| it.clone().of_department(title).to_string()).collect()
+    scope.clone().of_department(title).to_string()
 }
 
 fn whose(carrier: &Carrier) -> Whose<'_> {

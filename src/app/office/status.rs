@@ -8,7 +8,7 @@ use super::{Office, Reach};
 use crate::app::Works;
 use crate::catalogue::{Kind, ObjectKey};
 use crate::config;
-use crate::control::protocol::{Channel, ScopeUse, Status};
+use crate::control::protocol::{Channel, Status};
 use crate::delivery::{BatchState, ChannelId, LinkState};
 use crate::ledger::{self, Flow, Hold, Scope};
 
@@ -176,13 +176,7 @@ fn shown(look: &Look, channel: &ChannelLook) -> Channel {
         channel: id.to_string(),
         title: id.to_string(),
         standard: channel.standard.to_string(),
-        ahead: (channel.ahead.iter())
-            .map(|it| ScopeUse {
-                scope: it.scope.to_string(),
-                standard: it.standard.to_string(),
-                since: it.since,
-            })
-            .collect(),
+        ahead: channel.ahead.clone(),
         written: channel.written.clone(),
         digest: channel.digest.to_string(),
         edited: false,
