@@ -216,8 +216,9 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::cli::View;
     use crate::cli::arguments::{Arguments, Command};
-    use crate::cli::{Language, View};
+    use crate::language::Language;
 
     /// What `cascaded score …` prints, or how it fails.
     fn run(line: &str, language: Language) -> Result<String, Trouble> {
