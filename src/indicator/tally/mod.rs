@@ -14,6 +14,7 @@ mod suppose;
 pub use suppose::{Act, Deed};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -135,7 +136,8 @@ pub struct Tally<'l> {
     lists: &'l Lists,
     amended: &'l BTreeSet<FactId>,
     span: Span,
-    places: HashMap<String, Vec<(usize, Part)>>,
+    /// Shared: a tally is cloned for every supposition.
+    places: Arc<HashMap<String, Vec<(usize, Part)>>>,
     known: Vec<Known>,
     cases: BTreeMap<(String, String), Case>,
     channels: BTreeMap<Option<ChannelId>, cascade::Channel>,
@@ -164,12 +166,17 @@ impl<'l> Tally<'l> {
             lists,
             amended,
             span,
-            places,
+            places: Arc::new(places),
             known,
             cases: BTreeMap::new(),
             channels: BTreeMap::new(),
             stated: BTreeMap::new(),
         }
+    }
+
+    /// The first instant that no longer counts.
+    pub fn cut_off(&self) -> Timestamp {
+        self.span.to
     }
 
     /// Takes a fact; one that was recorded too late or set right by another changes nothing.
