@@ -264,7 +264,9 @@ fn deed(ill: &Ill) -> Option<Deed> {
 }
 
 /// The defects that stand at several moments: what came back, or never left.
-pub(super) fn recurring(figures: &[&BTreeMap<String, Figures>]) -> BTreeMap<(Ill, String, String), usize> {
+pub(super) fn recurring(
+    figures: &[&BTreeMap<String, Figures>],
+) -> BTreeMap<(Ill, String, String), usize> {
     let mut times = BTreeMap::new();
     for departments in figures {
         let mut seen = BTreeSet::new();

@@ -99,7 +99,8 @@ impl Reach {
 impl fmt::Display for Reach {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let values = [&self.kind, &self.region, &self.department, &self.dataset];
-        let parts = WORDS.iter().zip(values).filter_map(|(word, value)| Some((word, value.as_ref()?)));
+        let parts =
+            WORDS.iter().zip(values).filter_map(|(word, value)| Some((word, value.as_ref()?)));
         for (at, (word, value)) in parts.enumerate() {
             write!(formatter, "{}{word}={value}", if at == 0 { "" } else { "," })?;
         }
