@@ -6,6 +6,7 @@
 //! and ends in a stable code.
 
 pub mod arguments;
+mod bulletin;
 mod changeover;
 mod client;
 mod conformance;
