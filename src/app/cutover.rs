@@ -226,8 +226,20 @@ impl Task {
         }
         let further = super::further_channel(channel, to);
         let holds = self.crew.ledger.holds().await?;
-        if holds.iter().any(|it| it.channel.as_str() == further) {
-            tracing::warn!(channel.id = further, "held: the old channel is not retired yet");
+        let pair = (ChannelId::from(channel.as_str()), ChannelId::from(further.as_str()));
+        let behind = self.crew.ledger.behind(pair, until).await?;
+        let why = match holds.iter().find(|it| it.channel.as_str() == further) {
+            Some(hold) => Some(format!("it is held: {}", hold.code)),
+            None if behind.is_nothing() => None,
+            None => Some(format!(
+                "it is behind by {} objects, {} datasets never read whole, {} batches",
+                behind.objects, behind.datasets, behind.batches
+            )),
+        };
+        if let Some(why) = why {
+            let why = format!("the period is over and {channel} goes on beside {further}: {why}");
+            tracing::warn!(channel.id = further, "{why}");
+            self.crew.ledger.cut_over_waits(open.number, why).await?;
             return Ok(self.after(IDLE));
         }
         let configuration = Arc::clone(&self.current.load().configuration);

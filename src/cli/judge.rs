@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::control::protocol::Failure;
 use crate::fact::Fact;
 use crate::indicator::field::Field;
-use crate::indicator::lists::{self, Lists};
+use crate::indicator::lists::Lists;
 use crate::indicator::replay::Given;
 use crate::indicator::scheme::{self, Scheme};
 use crate::indicator::{example, history, recover, sheet, stated};
@@ -100,10 +100,10 @@ fn scheme(given: &ScoreGiven) -> Result<Scheme, Trouble> {
 }
 
 /// What was read.
-struct Tables {
-    facts: Vec<Fact>,
-    lists: Lists,
-    field: Field,
+pub(super) struct Tables {
+    pub(super) facts: Vec<Fact>,
+    pub(super) lists: Lists,
+    pub(super) field: Field,
 }
 
 impl Tables {
@@ -113,7 +113,7 @@ impl Tables {
 }
 
 /// Reads every table; the problems of all of them at once.
-fn tables(given: &ScoreGiven, scheme: &Scheme) -> Result<Tables, Trouble> {
+pub(super) fn tables(given: &ScoreGiven, scheme: &Scheme) -> Result<Tables, Trouble> {
     let mut failures = Vec::new();
     let mut facts = Vec::new();
     for (number, path) in given.facts.iter().enumerate() {
@@ -131,31 +131,24 @@ fn tables(given: &ScoreGiven, scheme: &Scheme) -> Result<Tables, Trouble> {
     let field = cities.and_then(|read| noted(read, &mut failures)).unwrap_or_default();
     let mut lists = Lists::default();
     if let Some(folder) = &given.lists {
-        lists.obligations = list(folder, "obligations.csv", lists::obligations, &mut failures);
-        lists.exemptions = list(folder, "exemptions.csv", lists::exemptions, &mut failures);
-        lists.bodies = list(folder, "bodies.csv", lists::bodies, &mut failures);
-        lists.cases = list(folder, "kept.csv", lists::kept, &mut failures);
-        lists.leads = list(folder, "leads.csv", lists::leads, &mut failures);
+        let mut unread = Vec::new();
+        let (read, problems) = Lists::read(|name| {
+            let path = folder.join(name);
+            if !path.exists() {
+                return None;
+            }
+            let text = noted(text(&path, MAX_BYTES), &mut unread)?;
+            Some((path.display().to_string(), text))
+        });
+        lists = read;
+        failures.extend(unread);
+        failures.extend(problems.iter().map(of_table));
         if lists == Lists::default() && failures.is_empty() {
             let what = "there is none of the lists in this folder".to_owned();
             failures.push(failure("E-SCORE-FILE", what, Some(folder.display().to_string())));
         }
     }
     if failures.is_empty() { Ok(Tables { facts, lists, field }) } else { Err(wrong(failures)) }
-}
-
-/// One of the lists; empty where it is not there.
-fn list<T>(
-    folder: &Path,
-    name: &str,
-    parse: impl Fn(&str, &str) -> Result<Vec<T>, Vec<sheet::Problem>>,
-    failures: &mut Vec<Failure>,
-) -> Vec<T> {
-    let path = folder.join(name);
-    if !path.exists() {
-        return Vec::new();
-    }
-    noted(table(&path, parse), failures).unwrap_or_default()
 }
 
 fn noted<T>(read: Result<T, Vec<Failure>>, failures: &mut Vec<Failure>) -> Option<T> {
@@ -173,15 +166,16 @@ fn table<T>(
     parse: impl Fn(&str, &str) -> Result<T, Vec<sheet::Problem>>,
 ) -> Result<T, Vec<Failure>> {
     let text = text(path, MAX_BYTES)?;
-    parse(&path.display().to_string(), &text).map_err(|problems| {
-        let told =
-            |it: &sheet::Problem| failure(sheet::Problem::CODE, it.what.clone(), Some(it.place()));
-        problems.iter().map(told).collect()
-    })
+    let shown = path.display().to_string();
+    parse(&shown, &text).map_err(|problems| problems.iter().map(of_table).collect())
+}
+
+fn of_table(problem: &sheet::Problem) -> Failure {
+    failure(sheet::Problem::CODE, problem.what.clone(), Some(problem.place()))
 }
 
 /// Reads a scheme; every problem at once.
-fn load(path: &Path) -> Result<Scheme, Vec<Failure>> {
+pub(super) fn load(path: &Path) -> Result<Scheme, Vec<Failure>> {
     let most = u64::try_from(Scheme::MAX_BYTES).unwrap_or(u64::MAX);
     let text = text(path, most.saturating_add(1))?;
     Scheme::parse(&path.display().to_string(), &text).map_err(|problems| {
@@ -190,7 +184,7 @@ fn load(path: &Path) -> Result<Scheme, Vec<Failure>> {
     })
 }
 
-fn text(path: &Path, most: u64) -> Result<String, Vec<Failure>> {
+pub(super) fn text(path: &Path, most: u64) -> Result<String, Vec<Failure>> {
     let told = |what: String| vec![failure("E-SCORE-FILE", what, Some(path.display().to_string()))];
     let file = File::open(path).map_err(|error| told(error.to_string()))?;
     let mut bytes = Vec::new();
@@ -202,11 +196,11 @@ fn text(path: &Path, most: u64) -> Result<String, Vec<Failure>> {
     String::from_utf8(bytes).map_err(|_binary| told("is not UTF-8".to_owned()))
 }
 
-fn failure(code: &str, what: String, place: Option<String>) -> Failure {
+pub(super) fn failure(code: &str, what: String, place: Option<String>) -> Failure {
     Failure { code: code.to_owned(), what, place, next: None, temporary: false }
 }
 
-fn wrong(failures: Vec<Failure>) -> Trouble {
+pub(super) fn wrong(failures: Vec<Failure>) -> Trouble {
     Trouble { exit: Exit::Configuration, failures }
 }
 
@@ -216,8 +210,9 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::cli::View;
     use crate::cli::arguments::{Arguments, Command};
-    use crate::cli::{Language, View};
+    use crate::language::Language;
 
     /// What `cascaded score …` prints, or how it fails.
     fn run(line: &str, language: Language) -> Result<String, Trouble> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::show::View;
 use super::table::table;
-use super::text::{Language, Message};
+use super::text::Message;
 use crate::indicator::example::{Example, MonthTold};
 use crate::indicator::field::{Field, Standing, TOTAL};
 use crate::indicator::measures::{Figure, Finding};
@@ -17,6 +17,7 @@ use crate::indicator::recover::{Action, Plan};
 use crate::indicator::scheme::{Known, Scheme, Title};
 use crate::indicator::score::{ItemScore, Lack, Score};
 use crate::indicator::tally::{Act, Deed};
+use crate::language::Language;
 
 /// A decimal with its own digits: its shortest form has fewer than 16, so it survives the trip.
 fn number(points: Decimal) -> Value {
@@ -340,6 +341,7 @@ fn of_deed(view: &View, deed: Deed) -> String {
         Deed::CascadeEntry => Message::DeedEntry,
         Deed::MountResource => Message::DeedResource,
         Deed::DeliverData => Message::DeedData,
+        Deed::MendRows => Message::DeedRows,
         Deed::SwitchStandard => Message::DeedStandard,
     };
     view.say(message, &[])
@@ -351,6 +353,7 @@ fn command(act: &Act) -> String {
         Deed::CloseCase => String::new(),
         Deed::CascadeEntry | Deed::MountResource => "cascaded resync --catalogue".to_owned(),
         Deed::DeliverData => format!("cascaded resync {}", act.subject),
+        Deed::MendRows => "cascaded rejects list".to_owned(),
         Deed::SwitchStandard => "cascaded standard activate".to_owned(),
     }
 }

@@ -14,12 +14,11 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
 use super::field::Field;
-use super::lists::Lists;
 use super::measures::Finding;
-use super::replay::{Given, span};
+use super::replay::{Given, score_of};
 use super::scheme::{Month, Scheme};
-use super::score::{Score, score};
-use super::tally::{Act, Body, Deed, Tally, amended};
+use super::score::{ItemScore, Score};
+use super::tally::{Act, Body, Deed, Tally};
 
 /// Something that would bring points.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -71,19 +70,25 @@ pub fn recover(
     body: &Body,
     now: Timestamp,
 ) -> Plan {
-    let amended = amended(given.facts, now);
-    let mut tally = Tally::new(given.lists, span(scheme, month, now), &amended);
-    given.facts.iter().for_each(|fact| tally.add(fact));
-    let of = |tally: &Tally<'_>| {
-        score(scheme, month, body, &tally.figures(body), given.lists, given.field)
-    };
-    let before = of(&tally);
-    let cut_off = span(scheme, month, now).to;
+    recover_of(&given.tally(scheme, month, now), scheme, body, given.field, now)
+}
+
+/// What can be recovered of the month that was tallied, wherever its facts came from.
+pub fn recover_of(
+    tally: &Tally<'_>,
+    scheme: &Scheme,
+    body: &Body,
+    field: &Field,
+    now: Timestamp,
+) -> Plan {
+    let of = |tally: &Tally<'_>| score_of(tally, scheme, body, field);
+    let before = of(tally);
+    let cut_off = tally.span().to;
     let mut actions = Vec::new();
     for (act, (owner, until)) in acts(&before, now, cut_off) {
         let points = (of(&tally.supposing(&act, now)).total - before.total).normalize();
         if points > Decimal::ZERO {
-            let hours = given.lists.hours(act.deed);
+            let hours = tally.lists().hours(act.deed);
             actions.push(Action { act, owner, points, hours, until });
         }
     }
@@ -98,8 +103,17 @@ pub fn recover(
 
 /// The acts that the findings of a score suggest, each with its owner and its last useful moment.
 fn acts(score: &Score, now: Timestamp, cut_off: Timestamp) -> BTreeMap<Act, (String, Timestamp)> {
+    acts_of(&score.items, now, cut_off)
+}
+
+/// The acts that the findings of these items suggest.
+pub(super) fn acts_of(
+    items: &[ItemScore],
+    now: Timestamp,
+    cut_off: Timestamp,
+) -> BTreeMap<Act, (String, Timestamp)> {
     let mut acts = BTreeMap::new();
-    for (name, figure) in score.items.iter().flat_map(|item| &item.used) {
+    for (name, figure) in items.iter().flat_map(|item| &item.used) {
         for finding in &figure.findings {
             let Some((act, until)) = act(name, finding, cut_off) else { continue };
             if until > now && acts.len() < MOST_ACTS {
@@ -122,6 +136,7 @@ fn act(name: &str, finding: &Finding, cut_off: Timestamp) -> Option<(Act, Timest
         "data.timely_rate" | "open.timely_rate" => of(Deed::DeliverData),
         "key.covered_rate" if subject.starts_with("entry:") => of(Deed::CascadeEntry),
         "key.covered_rate" => of(Deed::DeliverData),
+        "data.passed_rate" | "receipt.passed_rate" => of(Deed::MendRows),
         "cascade.current" | "cascade.lapsed_hours" if finding.until.is_none() => {
             of(Deed::SwitchStandard)
         }
@@ -243,24 +258,27 @@ fn size(hours: u32) -> usize {
     usize::try_from(hours).unwrap_or(usize::MAX)
 }
 
-/// The same with nothing but facts: for callers without other cities.
-pub fn recover_alone(
-    facts: &[crate::fact::Fact],
-    lists: &Lists,
-    scheme: &Scheme,
-    month: Month,
-    now: Timestamp,
-) -> Plan {
-    let field = Field::default();
-    recover(Given { facts, lists, field: &field }, scheme, month, &Body::City, now)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fact::Fact;
+    use crate::indicator::field::Field;
+    use crate::indicator::lists::Lists;
     use crate::indicator::{history, lists};
+
+    /// The same with nothing but facts.
+    fn recover_alone(
+        facts: &[Fact],
+        lists: &Lists,
+        scheme: &Scheme,
+        month: Month,
+        now: Timestamp,
+    ) -> Plan {
+        let field = Field::default();
+        recover(Given { facts, lists, field: &field }, scheme, month, &Body::City, now)
+    }
 
     fn shipped() -> Scheme {
         let text = include_str!("../../config/schemes/model-2022.toml");

@@ -92,6 +92,47 @@ fn parallel(days: u64) -> Request {
 }
 
 #[test]
+fn a_period_does_not_end_before_the_further_side_has_caught_up() {
+    run(async {
+        let clock = Clock::manual("2026-03-01T01:00:00Z".parse().unwrap());
+        let city = town(100, &clock, |plan| plan.seed = 98).await;
+        delivered(&city);
+        let above = Supervisor::new(clock.clone(), 4);
+        let (new, configured) = second(&city, &above, None).await;
+        let daemon = started(&city).await;
+        daemon.settled().await;
+        supplied(&daemon).await;
+        named_with(&city, &daemon, &configured).await;
+        // The new side does not answer for all of the period.
+        new.faults().begin_outage();
+        let report = cut_over(&daemon, parallel(1)).await;
+        daemon.wait_until("both run", || async { channels(&daemon).len() == 2 }).await;
+        clock.advance(DAY);
+        let job = number(report.job.as_ref());
+        let said = || async { daemon.job(job).await.result.unwrap_or_default() };
+        daemon.wait_until("it says why", || async { said().await.contains("behind by") }).await;
+        assert_eq!(channels(&daemon), ["province", FURTHER]);
+        assert_eq!(daemon.job(job).await.state, JobState::Running);
+        // Nor does a restart retire the old one.
+        daemon.stop().await;
+        let daemon = started(&city).await;
+        go_on(&city, 10, "照旧");
+        holds_everything(&city, &daemon, &city.platform).await;
+        assert_eq!(channels(&daemon), ["province", FURTHER]);
+        new.faults().end_outage();
+        let is_done = || async { daemon.job(job).await.state == JobState::Done };
+        daemon.wait_until("the period ends", is_done).await;
+        assert_eq!(channels(&daemon), [FURTHER]);
+        holds_everything(&city, &daemon, &new).await;
+        daemon.stop().await;
+        new.stop();
+        above.stop();
+        above.run(Duration::from_secs(10)).await;
+        city.close().await;
+    });
+}
+
+#[test]
 fn a_parallel_week_carries_everything_to_both_and_keeps_their_acknowledgements_apart() {
     run(async {
         let clock = Clock::manual("2026-03-01T01:00:00Z".parse().unwrap());
