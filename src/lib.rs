@@ -7,6 +7,7 @@ pub mod clock;
 pub mod delivery;
 pub mod expression;
 pub mod fact;
+pub mod language;
 pub mod row;
 
 // Group 2: rules, pure.

@@ -13,6 +13,7 @@ mod doors;
 mod errand;
 mod examine;
 mod foreman;
+mod judge;
 mod notify;
 pub mod office;
 mod overdue;
@@ -28,6 +29,7 @@ pub use cutover::upper_ids;
 pub use doors::{restore, verify_offline};
 pub use examine::{Found, doctor};
 pub use foreman::{Foreman, Outcome};
+pub use judge::{Judge, NotJudged};
 pub use prove::{prove, with_the_world};
 pub use works::{Current, Works};
 

@@ -18,6 +18,7 @@ mod rehearse;
 mod score;
 mod show;
 mod show_changeover;
+mod show_forecast;
 mod show_inbox;
 mod show_score;
 mod show_shadow;
@@ -28,7 +29,7 @@ mod text;
 use arguments::{Arguments, Demo, Rehearsal};
 pub use local::Assembly;
 pub use show::View;
-pub use text::{Language, Message};
+pub use text::Message;
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -39,6 +40,7 @@ use jiff::tz::TimeZone;
 
 use crate::app::Found;
 use crate::control::protocol::{Failure, LedgerReport};
+use crate::language::Language;
 
 /// How a command ended, as scripts see it. Stable.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

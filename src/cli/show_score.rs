@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::show::View;
 use super::table::table;
-use super::text::{Language, Message};
+use super::text::Message;
 use crate::indicator::example::{Example, MonthTold};
 use crate::indicator::field::{Field, Standing, TOTAL};
 use crate::indicator::measures::{Figure, Finding};
@@ -17,24 +17,25 @@ use crate::indicator::recover::{Action, Plan};
 use crate::indicator::scheme::{Known, Scheme, Title};
 use crate::indicator::score::{ItemScore, Lack, Score};
 use crate::indicator::tally::{Act, Deed};
+use crate::language::Language;
 
 /// A decimal with its own digits: its shortest form has fewer than 16, so it survives the trip.
-fn number(points: Decimal) -> Value {
+pub(super) fn number(points: Decimal) -> Value {
     points.normalize().to_string().parse().map_or(Value::Null, Value::Number)
 }
 
-fn maybe(points: Option<Decimal>) -> Value {
+pub(super) fn maybe(points: Option<Decimal>) -> Value {
     points.map_or(Value::Null, number)
 }
 
-fn title(view: &View, title: &Title) -> String {
+pub(super) fn title(view: &View, title: &Title) -> String {
     match view.language {
         Language::Chinese => title.zh.clone(),
         Language::English => title.en.clone(),
     }
 }
 
-fn titled(view: &View, scheme: &Scheme, item: &str) -> String {
+pub(super) fn titled(view: &View, scheme: &Scheme, item: &str) -> String {
     let found = scheme.items.iter().find(|known| known.id == item);
     found.map_or_else(|| item.to_owned(), |found| title(view, &found.title))
 }

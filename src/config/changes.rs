@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Channel, Configuration};
+use crate::delivery::DigestSha256;
 use crate::standard::Standard;
 
 /// What another configuration changes, by setting: `dataset.X` changed, `+dataset.X` came,
@@ -37,6 +38,7 @@ impl Configuration {
             ("catalogue", shown(&self.catalogue) != shown(&other.catalogue)),
             ("calendar", self.calendar != other.calendar),
             ("grace", self.grace != other.grace),
+            ("indicator", judged(self) != judged(other)),
         ] {
             if differs {
                 changed.push(section.to_owned());
@@ -150,6 +152,11 @@ fn shown(settings: &impl std::fmt::Debug) -> String {
 }
 
 type Pieces = BTreeMap<String, String>;
+
+/// By what it judges: what is configured, and every file that it names.
+fn judged(configuration: &Configuration) -> Option<DigestSha256> {
+    configuration.indicator.as_ref().map(|it| it.digest)
+}
 
 fn standards(of: &Configuration) -> Pieces {
     of.standards.iter().map(|(id, it)| (id.clone(), it.digest().to_string())).collect()

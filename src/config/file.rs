@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
 use super::Problem;
+use super::indicator::IndicatorSettings;
 use crate::calendar::Grace;
 use crate::catalogue::Kind;
 use crate::city::{CatalogueSettings, DatasetSettings, SourceSettings};
@@ -24,7 +25,7 @@ use crate::telemetry::logs;
 pub const ROWS: &str = "rows";
 
 /// Every section.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "city",
     "ledger",
     "logs",
@@ -39,6 +40,7 @@ const SECTIONS: [&str; 14] = [
     "catalogue",
     "dataset",
     "code_table",
+    "indicator",
 ];
 
 /// The file, read and not yet checked.
@@ -58,6 +60,7 @@ pub(super) struct File {
     pub(super) catalogue: Option<CatalogueSettings>,
     pub(super) datasets: Vec<DatasetSettings>,
     pub(super) code_tables: Vec<CodeTableSettings>,
+    pub(super) indicator: Option<IndicatorSettings>,
 }
 
 /// `[ledger]`: where the daemon keeps what it knows.
@@ -214,6 +217,7 @@ impl File {
             catalogue: one(&mut table, "catalogue", problems),
             datasets: many(&mut table, "dataset", problems),
             code_tables: many(&mut table, "code_table", problems),
+            indicator: one(&mut table, "indicator", problems),
         };
         Ok(file)
     }
@@ -243,6 +247,9 @@ impl File {
             catalogue.resolve(base);
         }
         self.code_tables.iter_mut().for_each(|table| table.file = base.join(&table.file));
+        if let Some(indicator) = &mut self.indicator {
+            indicator.resolve(base);
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod changes;
 mod file;
+mod indicator;
 mod problem;
 
 pub use changes::Changes;
@@ -14,6 +15,7 @@ pub use file::{
     CandidateSettings, ChannelSettings, CodeTableSettings, ControlSettings, LedgerSettings,
     PaceSettings, ROWS,
 };
+pub use indicator::{Indicator, IndicatorSettings};
 pub use problem::Problem;
 
 use std::collections::BTreeMap;
@@ -92,6 +94,8 @@ pub struct Configuration {
     pub grace: Grace,
     /// Digests of the code tables' files, by id.
     pub code_tables: BTreeMap<String, DigestSha256>,
+    /// By what the months are judged, where that is configured.
+    pub indicator: Option<Arc<Indicator>>,
 }
 
 impl Configuration {
@@ -133,6 +137,7 @@ impl Configuration {
         if let Some(problem) = file.grace.problem() {
             problems.push(Problem::new("grace", problem));
         }
+        let judged = file.indicator.take().map(|it| Indicator::load(it, &mut problems));
         file.ledger.check(&mut problems);
         let configuration = Self {
             path: path.to_owned(),
@@ -152,6 +157,7 @@ impl Configuration {
             calendar,
             grace: file.grace,
             code_tables: digests,
+            indicator: judged.map(Arc::new),
         };
         Ok((configuration, problems))
     }

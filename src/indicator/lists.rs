@@ -98,6 +98,24 @@ pub struct Lists {
 }
 
 impl Lists {
+    /// The files of a folder of lists, as far as they are there.
+    pub const FILES: [&'static str; 5] =
+        ["obligations.csv", "exemptions.csv", "bodies.csv", "kept.csv", "leads.csv"];
+
+    /// Reads the lists of a folder. `text_of` gives a file's text with the name to call it by, or
+    /// nothing where it is not there; every problem of every list at once.
+    pub fn read(mut text_of: impl FnMut(&str) -> Option<(String, String)>) -> (Self, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let lists = Self {
+            obligations: one(&mut text_of, "obligations.csv", obligations, &mut problems),
+            exemptions: one(&mut text_of, "exemptions.csv", exemptions, &mut problems),
+            bodies: one(&mut text_of, "bodies.csv", bodies, &mut problems),
+            cases: one(&mut text_of, "kept.csv", kept, &mut problems),
+            leads: one(&mut text_of, "leads.csv", leads, &mut problems),
+        };
+        (lists, problems)
+    }
+
     /// How many hours a deed takes, where the city says so.
     pub fn hours(&self, deed: Deed) -> Option<u32> {
         self.leads.iter().find(|lead| lead.deed == deed).map(|lead| lead.hours)
@@ -112,6 +130,19 @@ impl Lists {
                 && it.until.is_none_or(|until| day <= until)
         })
     }
+}
+
+fn one<T>(
+    text_of: &mut impl FnMut(&str) -> Option<(String, String)>,
+    name: &str,
+    parse: impl Fn(&str, &str) -> Result<Vec<T>, Vec<Problem>>,
+    problems: &mut Vec<Problem>,
+) -> Vec<T> {
+    let Some((file, text)) = text_of(name) else { return Vec::new() };
+    parse(&file, &text).unwrap_or_else(|found| {
+        problems.extend(found);
+        Vec::new()
+    })
 }
 
 const OBLIGATION: [&str; 10] = [

@@ -13,11 +13,12 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
+use super::field::Field;
 use super::measures::Finding;
-use super::replay::{Given, span};
+use super::replay::{Given, score_of};
 use super::scheme::{Month, Scheme};
-use super::score::{ItemScore, Score, score};
-use super::tally::{Act, Body, Deed, Tally, amended};
+use super::score::{ItemScore, Score};
+use super::tally::{Act, Body, Deed, Tally};
 
 /// Something that would bring points.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,6 +57,13 @@ pub struct Plan {
     pub together: Decimal,
 }
 
+impl Plan {
+    /// Nothing can be done.
+    pub fn none() -> Self {
+        Self { planned: Vec::new(), too_late: Vec::new(), together: Decimal::ZERO }
+    }
+}
+
 /// The most acts that are looked at.
 pub const MOST_ACTS: usize = 2000;
 /// The longest time that is planned, in hours: two months.
@@ -69,19 +77,25 @@ pub fn recover(
     body: &Body,
     now: Timestamp,
 ) -> Plan {
-    let amended = amended(given.facts, now);
-    let mut tally = Tally::new(given.lists, span(scheme, month, now), &amended);
-    given.facts.iter().for_each(|fact| tally.add(fact));
-    let of = |tally: &Tally<'_>| {
-        score(scheme, month, body, &tally.figures(body), given.lists, given.field)
-    };
-    let before = of(&tally);
-    let cut_off = span(scheme, month, now).to;
+    recover_of(&given.tally(scheme, month, now), scheme, body, given.field, now)
+}
+
+/// What can be recovered of the month that was tallied, wherever its facts came from.
+pub fn recover_of(
+    tally: &Tally<'_>,
+    scheme: &Scheme,
+    body: &Body,
+    field: &Field,
+    now: Timestamp,
+) -> Plan {
+    let of = |tally: &Tally<'_>| score_of(tally, scheme, body, field);
+    let before = of(tally);
+    let cut_off = tally.span().to;
     let mut actions = Vec::new();
     for (act, (owner, until)) in acts(&before, now, cut_off) {
         let points = (of(&tally.supposing(&act, now)).total - before.total).normalize();
         if points > Decimal::ZERO {
-            let hours = given.lists.hours(act.deed);
+            let hours = tally.lists().hours(act.deed);
             actions.push(Action { act, owner, points, hours, until });
         }
     }
@@ -257,7 +271,6 @@ mod tests {
 
     use super::*;
     use crate::fact::Fact;
-    use crate::indicator::field::Field;
     use crate::indicator::lists::Lists;
     use crate::indicator::{history, lists};
 

@@ -25,8 +25,7 @@ pub struct Given<'g> {
 impl Given<'_> {
     /// A body's score of a month, from what was recorded by `known_by`.
     pub fn score(&self, scheme: &Scheme, month: Month, body: &Body, known_by: Timestamp) -> Score {
-        let figures = self.figures(scheme, month, body, known_by);
-        score(scheme, month, body, &figures, self.lists, self.field)
+        score_of(&self.tally(scheme, month, known_by), scheme, body, self.field)
     }
 
     /// A body's figures of a month, from what was recorded by `known_by`.
@@ -37,12 +36,37 @@ impl Given<'_> {
         body: &Body,
         known_by: Timestamp,
     ) -> Figures {
-        let span = span(scheme, month, known_by);
-        let amended = amended(self.facts, known_by);
-        let mut tally = Tally::new(self.lists, span, &amended);
-        self.facts.iter().for_each(|fact| tally.add(fact));
-        tally.figures(body)
+        self.tally(scheme, month, known_by).figures(body)
     }
+
+    /// The tally of a month, from what was recorded by `known_by`.
+    pub fn tally(&self, scheme: &Scheme, month: Month, known_by: Timestamp) -> Tally<'_> {
+        let span = span(scheme, month, known_by);
+        let mut tally = Tally::new(self.lists, span, &amended(self.facts, known_by));
+        self.facts.iter().for_each(|fact| tally.add(fact));
+        tally
+    }
+}
+
+/// A body's score of the month that was tallied, wherever its facts came from.
+pub fn score_of(tally: &Tally<'_>, scheme: &Scheme, body: &Body, field: &Field) -> Score {
+    score(scheme, tally.span().month, body, &tally.figures(body), tally.lists(), field)
+}
+
+/// A body's score of the month so far: at `now`, which lies before the cut-off. What is due later
+/// is not lost yet.
+pub fn score_until(
+    tally: &Tally<'_>,
+    scheme: &Scheme,
+    body: &Body,
+    field: &Field,
+    now: Timestamp,
+) -> Score {
+    let whole = tally.span();
+    let to = now.min(whole.to).max(whole.from);
+    let day = scheme.period.zone.to_datetime(to).date().min(whole.day);
+    let figures = tally.figures_until(body, Span { to, day, ..whole });
+    score(scheme, whole.month, body, &figures, tally.lists(), field)
 }
 
 /// The span of a scheme's month.

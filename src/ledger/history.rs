@@ -194,6 +194,32 @@ pub(super) fn record_at(
     occurred: Timestamp,
     now: Timestamp,
 ) -> Result<()> {
+    let (channel, subject) = (channel.cloned(), subject.to_owned());
+    let fact = NewFact { channel, subject, kind, occurred, amends: None };
+    record_new(transaction, fact, now).map(drop)
+}
+
+/// A fact that is not written yet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewFact {
+    /// The channel it happened on, where it is about one.
+    pub channel: Option<ChannelId>,
+    /// What it happened to.
+    pub subject: String,
+    /// What happened.
+    pub kind: Kind,
+    /// When.
+    pub occurred: Timestamp,
+    /// The fact it sets right.
+    pub amends: Option<FactId>,
+}
+
+/// Writes one fact; its number in the ledger and what names it.
+pub(super) fn record_new(
+    transaction: &Transaction<'_>,
+    new: NewFact,
+    now: Timestamp,
+) -> Result<(i64, FactId)> {
     let engine = || Error::engine("record a fact");
     let writer = identity::get(transaction, WRITER)?
         .and_then(|bytes| String::from_utf8(bytes).ok())
@@ -213,35 +239,38 @@ pub(super) fn record_at(
     };
     let fact = Fact {
         id: FactId { writer: Arc::from(writer.as_str()), day, number },
-        channel: channel.cloned(),
-        kind,
-        subject: subject.to_owned(),
-        occurred,
+        channel: new.channel,
+        kind: new.kind,
+        subject: new.subject,
+        occurred: new.occurred,
         recorded: now,
         cause: None,
-        amends: None,
+        amends: new.amends,
     };
     let digest = chain(previous, &fact);
     transaction
         .prepare_cached(
             "INSERT INTO fact (writer, day, number, channel, kind, subject, occurred, recorded,
-                               body, chain) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                               amends, body, chain)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
                 writer,
                 day.to_string(),
                 number.cast_signed(),
-                channel.map_or("", ChannelId::as_str),
+                fact.channel.as_ref().map_or("", ChannelId::as_str),
                 fact.kind.as_str(),
-                subject,
-                stored(occurred),
+                fact.subject,
+                stored(fact.occurred),
                 stored(now),
+                fact.amends.as_ref().map(FactId::to_string),
                 fact.encode(),
                 digest.0
             ])
         })
         .map_err(engine())?;
+    let row = transaction.last_insert_rowid();
     transaction
         .prepare_cached(
             "INSERT INTO fact_head (writer, day, number, chain) VALUES (?1, ?2, ?3, ?4)
@@ -251,8 +280,8 @@ pub(super) fn record_at(
         .and_then(|mut statement| {
             statement.execute(params![writer, day.to_string(), number.cast_signed(), digest.0])
         })
-        .map(drop)
-        .map_err(engine())
+        .map_err(engine())?;
+    Ok((row, fact.id))
 }
 
 /// Proves every chain of facts; returns how many facts there are. Reads one fact at a time.
@@ -295,11 +324,17 @@ impl Chain<'_> {
     /// How many facts it has; the first that does not fit is a problem and ends it.
     fn verify(&self, connection: &Connection, problems: &mut Vec<String>) -> Result<u64> {
         let engine = || Error::engine("prove the facts");
+        // A backup of an older schema has no such column, and no fact that sets another right.
+        let has_amends = connection
+            .prepare_cached("SELECT 1 FROM pragma_table_info('fact') WHERE name = 'amends'")
+            .and_then(|mut statement| statement.exists([]))
+            .map_err(engine())?;
+        let amends = if has_amends { "amends" } else { "NULL" };
         let mut statement = connection
-            .prepare_cached(
-                "SELECT body, chain, channel, kind, subject, recorded, number FROM fact
-                 WHERE writer = ?1 AND day = ?2 ORDER BY number",
-            )
+            .prepare_cached(&format!(
+                "SELECT body, chain, channel, kind, subject, recorded, number, occurred, {amends}
+                 FROM fact WHERE writer = ?1 AND day = ?2 ORDER BY number"
+            ))
             .map_err(engine())?;
         let mut rows = statement.query(params![self.writer, self.day]).map_err(engine())?;
         let mut walk = Walk::new(self.writer, self.date);
@@ -337,7 +372,9 @@ fn agrees(row: &Row<'_>, fact: &Fact) -> rusqlite::Result<bool> {
         && row.get::<_, String>(3)? == fact.kind.as_str()
         && row.get::<_, String>(4)? == fact.subject
         && row.get::<_, i64>(5)? == stored(fact.recorded)
-        && row.get::<_, i64>(6)?.cast_unsigned() == fact.id.number)
+        && row.get::<_, i64>(6)?.cast_unsigned() == fact.id.number
+        && row.get::<_, i64>(7)? == stored(fact.occurred)
+        && row.get::<_, Option<String>>(8)? == fact.amends.as_ref().map(FactId::to_string))
 }
 
 const ACT: &str = "SELECT id, at, uid, gid, pid, name, detail, chain FROM act";

@@ -12,7 +12,8 @@ use super::{Error, Result, identity, stored};
 const APPLICATION_ID: i32 = 0x6361_7363;
 
 /// Each schema's step from the one before, oldest first.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
 
 /// The newest schema this program knows.
 fn known() -> u32 {
@@ -24,8 +25,18 @@ pub(super) fn open(path: &Path, now: Timestamp) -> Result<Connection> {
     let mut connection = Connection::open(path).map_err(Error::engine("open the file"))?;
     let version = recognise(&connection, path)?;
     configure(&connection)?;
-    migrate(&mut connection, version, now)?;
+    migrate(&mut connection, version, now).map_err(|error| of_migration(error, path))?;
     Ok(connection)
+}
+
+/// A step that the engine does not understand meets another schema than the file's number says.
+fn of_migration(error: Error, path: &Path) -> Error {
+    let Error::Engine { operation, source } = error else { return error };
+    if source.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) {
+        let finding = format!("its schema is not the one of its number: {source}");
+        return Error::Damaged { path: path.to_owned(), finding };
+    }
+    Error::Engine { operation, source }
 }
 
 /// Opens an existing ledger or a copy of one for reading, whole and of a known schema.

@@ -12,7 +12,6 @@ mod section;
 mod words;
 
 pub use render::{page, policy};
-pub use words::Language;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::html::{Html, apart};
 use super::section;
-use super::words::{Language, Word};
+use super::words::Word;
 use super::{Health, Page};
+use crate::language::Language;
 
 /// The only style there is.
 const STYLE: &str = include_str!("style.css");

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{Body, Case, Known, Links, Overdue, Tally};
+use super::{Body, Case, Known, Links, Overdue, Span, Tally};
 use crate::calendar::Cycle;
 use crate::delivery::LinkState;
 use crate::indicator::lists::Obligation;
@@ -19,6 +19,25 @@ type Listed<'t> = (&'t Obligation, &'t Known);
 impl Tally<'_> {
     /// The figures of a body. What a body cannot have is absent: a department has no standard.
     pub fn figures(&self, body: &Body) -> Figures {
+        self.figures_until(body, self.span)
+    }
+
+    /// The figures as they are before the cut-off: the month so far. `span` is this tally's with
+    /// an earlier end and that end's day; what was past a deadline then counts until then.
+    pub fn figures_until(&self, body: &Body, span: Span) -> Figures {
+        Seen { tally: self, span }.figures(body)
+    }
+}
+
+/// A tally with the span that is looked at.
+#[derive(Clone, Copy)]
+struct Seen<'t, 'l> {
+    tally: &'t Tally<'l>,
+    span: Span,
+}
+
+impl<'t> Seen<'t, '_> {
+    fn figures(self, body: &Body) -> Figures {
         let mut figures = Figures::new();
         self.of_objects(body, &mut figures);
         self.of_rows(body, &mut figures);
@@ -26,7 +45,7 @@ impl Tally<'_> {
         if *body == Body::City {
             self.of_standards(&mut figures);
         }
-        for ((name, who), stated) in &self.stated {
+        for ((name, who), stated) in &self.tally.stated {
             if who == body.id() {
                 let finding = Finding {
                     subject: who.clone(),
@@ -42,8 +61,9 @@ impl Tally<'_> {
         figures
     }
 
-    fn listed<'t>(&'t self, body: &'t Body) -> impl Iterator<Item = Listed<'t>> + 't {
-        self.lists.obligations.iter().zip(&self.known).filter(move |(it, _)| match body {
+    fn listed<'b>(self, body: &'b Body) -> impl Iterator<Item = Listed<'t>> + use<'t, 'b> {
+        let all = self.tally.lists.obligations.iter().zip(&self.tally.known);
+        all.filter(move |(it, _)| match body {
             Body::City => true,
             Body::Region(id) => it.region == *id,
             Body::Department(id) => it.department == *id,
@@ -62,7 +82,7 @@ impl Tally<'_> {
         let (mut of, mut all, mut exempt) = (0, 0, 0);
         let mut findings = Vec::new();
         for (obligation, known) in self.listed(body).filter(|(it, _)| counts(it)) {
-            if self.lists.is_exempt(&obligation.entry, name, self.span.day) {
+            if self.tally.lists.is_exempt(&obligation.entry, name, self.span.day) {
                 exempt += 1;
                 continue;
             }
@@ -75,7 +95,7 @@ impl Tally<'_> {
         Figure { exempt, ..Figure::rate(of, all) }.with(findings)
     }
 
-    fn of_objects(&self, body: &Body, figures: &mut Figures) {
+    fn of_objects(self, body: &Body, figures: &mut Figures) {
         let mut put = |name: &str, figure| figures.insert(name.to_owned(), figure);
         let all = |_: &Obligation| true;
         let shared = |it: &Obligation| it.is_shared;
@@ -113,7 +133,7 @@ impl Tally<'_> {
         put("key.share", Figure { findings: Vec::new(), more: 0, ..share });
     }
 
-    fn of_rows(&self, body: &Body, figures: &mut Figures) {
+    fn of_rows(self, body: &Body, figures: &mut Figures) {
         let mut sum = |name: &str, of: &dyn Fn(&Known) -> (u64, u64)| {
             let (mut whole, mut exempt) = ((0_u64, 0_u64), 0);
             let mut findings = Vec::new();
@@ -122,7 +142,7 @@ impl Tally<'_> {
                 if good == 0 && bad == 0 {
                     continue;
                 }
-                if self.lists.is_exempt(&obligation.entry, name, self.span.day) {
+                if self.tally.lists.is_exempt(&obligation.entry, name, self.span.day) {
                     exempt += 1;
                     continue;
                 }
@@ -147,12 +167,12 @@ impl Tally<'_> {
     }
 
     /// Whole hours past a deadline within the span, over all datasets; absent where none is listed.
-    fn overdue_hours(&self, body: &Body) -> Figure {
+    fn overdue_hours(self, body: &Body) -> Figure {
         let name = "data.overdue_hours";
         let (mut seconds, mut exempt, mut is_listed) = (0_i64, 0, false);
         let mut findings = Vec::new();
         for (obligation, known) in self.listed(body).filter(|(it, _)| !it.dataset.is_empty()) {
-            if self.lists.is_exempt(&obligation.entry, name, self.span.day) {
+            if self.tally.lists.is_exempt(&obligation.entry, name, self.span.day) {
                 exempt += 1;
                 continue;
             }
@@ -172,15 +192,15 @@ impl Tally<'_> {
         Figure { exempt, ..Figure::number(Decimal::from(seconds / 3600)) }.with(findings)
     }
 
-    fn of_cases(&self, body: &Body, figures: &mut Figures) {
-        let declared = self.lists.cases.iter().filter(|kept| kept.since <= self.span.month);
+    fn of_cases(self, body: &Body, figures: &mut Figures) {
+        let declared = self.tally.lists.cases.iter().filter(|kept| kept.since <= self.span.month);
         let mut lists: Vec<&str> = declared.map(|kept| kept.list.as_str()).collect();
-        lists.extend(self.cases.keys().map(|(list, _)| list.as_str()));
+        lists.extend(self.tally.cases.keys().map(|(list, _)| list.as_str()));
         lists.sort_unstable();
         lists.dedup();
         for list in lists {
             let (mut due, mut late, mut open) = (0_u64, Vec::new(), Vec::new());
-            for ((of, subject), case) in &self.cases {
+            for ((of, subject), case) in &self.tally.cases {
                 let Some((stamp, owner, deadline)) = &case.opened else { continue };
                 let is_ours = match body {
                     Body::City => true,
@@ -222,10 +242,10 @@ impl Tally<'_> {
         }
     }
 
-    fn of_standards(&self, figures: &mut Figures) {
+    fn of_standards(self, figures: &mut Figures) {
         let (mut seconds, mut is_current, mut is_known) = (0_i64, true, false);
         let mut findings = Vec::new();
-        for (channel, standing) in &self.channels {
+        for (channel, standing) in &self.tally.channels {
             let Some(lapses) = standing.lapses(self.span) else { continue };
             is_known = true;
             let required = standing.required.keys().next_back();

@@ -9,11 +9,14 @@
 
 mod cascade;
 mod figures;
+mod reach;
 mod suppose;
 
+pub use reach::{REACHES, Reach};
 pub use suppose::{Act, Deed};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -130,11 +133,43 @@ enum Part {
     Dataset,
 }
 
+/// The lists of a tally: lent for a calculation, or shared by a tally that lives on.
+#[derive(Clone, Debug)]
+pub enum Kept<'l> {
+    /// Somebody else's.
+    Lent(&'l Lists),
+    /// Everybody's.
+    Shared(Arc<Lists>),
+}
+
+impl Deref for Kept<'_> {
+    type Target = Lists;
+
+    fn deref(&self) -> &Lists {
+        match self {
+            Self::Lent(lists) => lists,
+            Self::Shared(lists) => lists,
+        }
+    }
+}
+
+impl<'l> From<&'l Lists> for Kept<'l> {
+    fn from(lists: &'l Lists) -> Self {
+        Self::Lent(lists)
+    }
+}
+
+impl From<Arc<Lists>> for Kept<'_> {
+    fn from(lists: Arc<Lists>) -> Self {
+        Self::Shared(lists)
+    }
+}
+
 /// Facts against lists.
 #[derive(Clone, Debug)]
 pub struct Tally<'l> {
-    lists: &'l Lists,
-    amended: &'l BTreeSet<FactId>,
+    lists: Kept<'l>,
+    amended: Arc<BTreeSet<FactId>>,
     span: Span,
     /// Shared: a tally is cloned for every supposition.
     places: Arc<HashMap<String, Vec<(usize, Part)>>>,
@@ -147,7 +182,8 @@ pub struct Tally<'l> {
 
 impl<'l> Tally<'l> {
     /// Before the first fact.
-    pub fn new(lists: &'l Lists, span: Span, amended: &'l BTreeSet<FactId>) -> Self {
+    pub fn new(lists: impl Into<Kept<'l>>, span: Span, amended: &BTreeSet<FactId>) -> Self {
+        let lists = lists.into();
         let mut places: HashMap<String, Vec<(usize, Part)>> = HashMap::new();
         for (at, obligation) in lists.obligations.iter().enumerate() {
             let mut add = |subject: String, part| {
@@ -164,7 +200,7 @@ impl<'l> Tally<'l> {
         let known = lists.obligations.iter().map(|_| Known::default()).collect();
         Self {
             lists,
-            amended,
+            amended: Arc::new(amended.clone()),
             span,
             places: Arc::new(places),
             known,
@@ -172,11 +208,6 @@ impl<'l> Tally<'l> {
             channels: BTreeMap::new(),
             stated: BTreeMap::new(),
         }
-    }
-
-    /// The first instant that no longer counts.
-    pub fn cut_off(&self) -> Timestamp {
-        self.span.to
     }
 
     /// Takes a fact; one that was recorded too late or set right by another changes nothing.

@@ -86,7 +86,7 @@ impl Tally<'_> {
             }
             Deed::SwitchStandard => supposed.switch(&act.subject, &stamp),
             Deed::CascadeEntry | Deed::MountResource | Deed::DeliverData | Deed::MendRows => {
-                let lists = self.lists;
+                let lists = &self.lists;
                 for (obligation, known) in lists.obligations.iter().zip(&mut supposed.known) {
                     let is_entry = act.subject.strip_prefix("entry:") == Some(&obligation.entry);
                     let is_dataset =

@@ -1,0 +1,169 @@
+//! The judge: months scored from the ledger's facts, by the configured scheme.
+//!
+//! [`Judge`] reads the facts that a month needs page by page and never holds more than one page: a
+//! year of them costs the same memory as a day. What it gives is a tally of its own, from which
+//! figures, scores and plans follow without the ledger.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::config::Indicator;
+use crate::fact::Fact;
+use crate::indicator::measures::Figures;
+use crate::indicator::replay::{score_of, span};
+use crate::indicator::scheme::{Month, Scheme};
+use crate::indicator::score::Score;
+use crate::indicator::tally::{Body, REACHES, Reach, Span, Tally};
+use crate::ledger::{self, FactQuery, Horizon, Ledger};
+
+/// Facts that are held at once.
+const PAGE: u32 = 4_096;
+/// Datasets that are asked about at once.
+const SUBJECTS: usize = 500;
+
+/// Scores months from a ledger. Cheap to make.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    ledger: Ledger,
+    by: Arc<Indicator>,
+}
+
+/// Why a month has no score.
+#[derive(Debug, thiserror::Error)]
+pub enum NotJudged {
+    /// No scheme holds in it.
+    #[error("no scheme `{scheme}` holds in {month}")]
+    Scheme {
+        /// The scheme that is configured.
+        scheme: String,
+        /// The month.
+        month: Month,
+    },
+    /// The ledger failed.
+    #[error("the facts cannot be read")]
+    Ledger(#[from] ledger::Error),
+}
+
+impl Judge {
+    /// A judge by what is configured now.
+    pub fn new(ledger: Ledger, by: Arc<Indicator>) -> Self {
+        Self { ledger, by }
+    }
+
+    /// By what it judges.
+    pub fn by(&self) -> &Arc<Indicator> {
+        &self.by
+    }
+
+    /// The scheme by which a month is judged.
+    pub fn scheme(&self, month: Month) -> Result<&Scheme, NotJudged> {
+        let scheme = self.by.settings.scheme.clone();
+        self.by.scheme(month).ok_or(NotJudged::Scheme { scheme, month })
+    }
+
+    /// The month that runs at a moment: the first whose cut-off is still to come.
+    pub fn running(&self, now: Timestamp) -> Result<Month, NotJudged> {
+        let zone = jiff::tz::TimeZone::get("Asia/Shanghai").unwrap_or(jiff::tz::TimeZone::UTC);
+        let month = Month::of(zone.to_datetime(now).date());
+        let ends = span(self.scheme(month)?, month, now).to;
+        Ok(if now < ends { month } else { month.after() })
+    }
+
+    /// A body's score of a month, from what was recorded by `known_by`.
+    pub async fn score(
+        &self,
+        month: Month,
+        body: &Body,
+        known_by: Timestamp,
+    ) -> Result<Score, NotJudged> {
+        let tally = self.tally(month, known_by).await?;
+        Ok(score_of(&tally, self.scheme(month)?, body, &self.by.field))
+    }
+
+    /// A body's figures of a month, from what was recorded by `known_by`.
+    pub async fn figures(
+        &self,
+        month: Month,
+        body: &Body,
+        known_by: Timestamp,
+    ) -> Result<Figures, NotJudged> {
+        Ok(self.tally(month, known_by).await?.figures(body))
+    }
+
+    /// The tally of a month by its scheme, from what was recorded by `known_by`.
+    pub async fn tally(
+        &self,
+        month: Month,
+        known_by: Timestamp,
+    ) -> Result<Tally<'static>, NotJudged> {
+        Ok(self.tally_by(self.scheme(month)?, month, known_by).await?)
+    }
+
+    /// The tally of a month by any scheme, from what was recorded by `known_by`.
+    pub async fn tally_by(
+        &self,
+        scheme: &Scheme,
+        month: Month,
+        known_by: Timestamp,
+    ) -> ledger::Result<Tally<'static>> {
+        let horizon = self.ledger.horizon(known_by).await?;
+        self.tally_of(span(scheme, month, known_by), horizon).await
+    }
+
+    /// The tally of any span: a week, a day.
+    pub async fn tally_of(&self, span: Span, horizon: Horizon) -> ledger::Result<Tally<'static>> {
+        let amended = Arc::new(self.ledger.amended(horizon).await?);
+        let mut tally = Tally::new(Arc::clone(&self.by.lists), span, &amended);
+        let mut datasets: Vec<String> = tally.datasets().map(str::to_owned).collect();
+        datasets.sort_unstable();
+        datasets.dedup();
+        for (kind, reach) in REACHES {
+            let query = |from, to| FactQuery { kind, from, to, horizon };
+            let before = query(None, Some(span.to));
+            let query = match reach {
+                Reach::Window => query(Some(span.from), Some(span.to)),
+                // On the cut-off itself a case is still closed in time.
+                Reach::Before => query(None, span.to.checked_add(MOMENT).ok()),
+                Reach::Always => query(None, None),
+                Reach::First => {
+                    for subjects in datasets.chunks(SUBJECTS) {
+                        let (subjects, amended) = (subjects.to_vec(), Arc::clone(&amended));
+                        let facts = self.ledger.first_facts(before, subjects, amended).await?;
+                        facts.iter().for_each(|fact| tally.add(fact));
+                    }
+                    continue;
+                }
+                Reach::Last => {
+                    for subjects in datasets.chunks(SUBJECTS) {
+                        let (subjects, amended) = (subjects.to_vec(), Arc::clone(&amended));
+                        let facts = self.ledger.last_facts(before, subjects, amended).await?;
+                        facts.iter().for_each(|fact| tally.add(fact));
+                    }
+                    continue;
+                }
+            };
+            self.each(query, |fact| tally.add(fact)).await?;
+        }
+        Ok(tally)
+    }
+
+    /// Every fact of a query, a page at a time.
+    async fn each(&self, query: FactQuery, mut take: impl FnMut(&Fact)) -> ledger::Result<()> {
+        let mut after = None;
+        loop {
+            let page = self.ledger.facts_of(query, after, PAGE).await?;
+            page.facts.iter().for_each(&mut take);
+            match page.next {
+                Some(place) => after = Some(place),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// As exact as the ledger keeps times.
+const MOMENT: jiff::SignedDuration = jiff::SignedDuration::from_millis(1);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! What is read from the ledger gives what all its facts give.
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::Clock;
+use crate::config::IndicatorSettings;
+use crate::delivery::{ChannelId, DigestSha256, Evidence, Lane, LinkState, StandardId};
+use crate::fact::Kind;
+use crate::indicator::field::Field;
+use crate::indicator::lists::{self, Lists};
+use crate::indicator::replay::Given;
+use crate::ledger::NewFact;
+use crate::ledger::seal::Sealer;
+use crate::supervisor::Pool;
+
+const OBLIGATIONS: &str = "\
+entry,resources,dataset,title,department,region,cycle,shared,open,key
+e1,r1,d1,不动产登记,自规局,本级,每日,yes,yes,yes
+e2,r2,d2,商品房网签,住建局,本级,每周,yes,no,no
+e3,,d3,社会组织,民政局,甲县,每月,no,no,yes
+";
+
+pub(in crate::app) fn indicator(obligations: &str) -> Indicator {
+    let text = include_str!("../../../config/schemes/model-2026.toml");
+    Indicator {
+        settings: IndicatorSettings {
+            scheme: "model-2026".to_owned(),
+            schemes: "schemes".into(),
+            lists: None,
+            cities: None,
+            values: None,
+        },
+        schemes: vec![Scheme::parse("model-2026.toml", text).unwrap()],
+        lists: Arc::new(Lists {
+            obligations: lists::obligations("o.csv", obligations).unwrap(),
+            cases: lists::kept("k.csv", "list,since\nfeedback,2026-01\n").unwrap(),
+            ..Lists::default()
+        }),
+        field: Field::default(),
+        stated: Vec::new(),
+        digest: DigestSha256::of(b"test"),
+    }
+}
+
+/// A fact of one of the kinds that count, at an hour of the first months of 2026.
+fn any_fact() -> impl Strategy<Value = NewFact> {
+    let which = (0..13_u8, 0..5_u8, 0..2400_i64, any::<bool>(), 0..20_u64);
+    which.prop_map(|(kind, subject, hour, yes, count)| {
+        let start: Timestamp = "2025-12-20T00:00:00+08:00".parse().unwrap();
+        let at = |hour| start + SignedDuration::from_hours(hour);
+        let deadline = at(hour / 24 * 24);
+        let dataset = format!("d{subject}");
+        let text = |text: &str| text.to_owned();
+        let (subject, kind) = match kind {
+            0 => (
+                format!("entry:e{subject}"),
+                Kind::Link {
+                    from: LinkState::Sent,
+                    to: if yes { LinkState::Accepted } else { LinkState::Refused },
+                    code: None,
+                },
+            ),
+            1 => (
+                format!("resource:r{subject}"),
+                Kind::Link {
+                    from: LinkState::Sent,
+                    to: if yes { LinkState::Published } else { LinkState::Stale },
+                    code: None,
+                },
+            ),
+            2 => (dataset, Kind::Confirmed { rows: count % 3, evidence: Evidence::Receipt }),
+            3 => (dataset, Kind::Verdict { passed: count, failed: count % 4 }),
+            4 => (dataset, Kind::OverdueFrom { deadline }),
+            5 => (dataset, Kind::OverdueUntil { deadline }),
+            6 => (
+                dataset,
+                Kind::PassCompleted { lane: Lane::Live, seen: 20, changed: 1, rejected: count },
+            ),
+            7 => (dataset, Kind::Reconciled { compared: 20, mismatched: count }),
+            8 => (format!("resource:r{subject}"), Kind::Probed { succeeded: count, failed: 1 }),
+            9 => (
+                format!("c{subject}"),
+                Kind::CaseOpened { list: text("feedback"), owner: text("自规局"), deadline },
+            ),
+            10 => (
+                format!("c{subject}"),
+                Kind::CaseClosed { list: text("feedback"), proof: text("档") },
+            ),
+            11 => {
+                let standard = StandardId::from(if yes { "s/1" } else { "s/2" });
+                let kind = if subject == 0 {
+                    Kind::StandardRequired { standard }
+                } else {
+                    Kind::StandardInForce { standard }
+                };
+                (text("rows"), kind)
+            }
+            _ => (
+                text("city"),
+                Kind::Stated {
+                    name: text("feedback_loss"),
+                    month: text(if yes { "2026-02" } else { "2026-01" }),
+                    value: count.into(),
+                    source: text("通报"),
+                },
+            ),
+        };
+        let channel = yes.then(|| ChannelId::from("province"));
+        NewFact { channel, subject, kind, occurred: at(hour), amends: None }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn what_a_month_reads_of_the_ledger_gives_what_all_facts_give(
+        first in prop::collection::vec(any_fact(), 1..120),
+        late in prop::collection::vec((any_fact(), any::<prop::sample::Index>()), 0..12),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let clock = Clock::manual("2026-04-05T00:00:00Z".parse().unwrap());
+            let sealer = Sealer::from_bytes(&[7; 32]).unwrap();
+            let ledger =
+                Ledger::open(folder.path(), &sealer, clock.clone(), Pool::new(2)).unwrap();
+            ledger.facts_brought(first).await.unwrap();
+            let before = clock.now();
+            clock.advance(std::time::Duration::from_secs(60));
+            // Some are set right later.
+            let known = ledger.facts(1, 1_000).await.unwrap();
+            let late = late.into_iter().map(|(fact, of)| NewFact {
+                amends: Some(of.get(&known).1.id.clone()),
+                ..fact
+            });
+            ledger.facts_brought(late.collect()).await.unwrap();
+            let by = Arc::new(indicator(OBLIGATIONS));
+            let judge = Judge::new(ledger.clone(), Arc::clone(&by));
+            let facts: Vec<Fact> =
+                ledger.facts(0, 10_000).await.unwrap().into_iter().map(|(_, it)| it).collect();
+            let given = Given { facts: &facts, lists: &by.lists, field: &by.field };
+            let month = Month::parse("2026-02").unwrap();
+            let bodies = [
+                Body::City,
+                Body::Region("本级".to_owned()),
+                Body::Department("自规局".to_owned()),
+                Body::Dataset("d2".to_owned()),
+            ];
+            for known_by in [before, clock.now()] {
+                for body in &bodies {
+                    let scheme = judge.scheme(month).unwrap();
+                    assert_eq!(
+                        judge.figures(month, body, known_by).await.unwrap(),
+                        given.figures(scheme, month, body, known_by),
+                    );
+                    assert_eq!(
+                        judge.score(month, body, known_by).await.unwrap(),
+                        given.score(scheme, month, body, known_by),
+                    );
+                }
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn the_same_row_brought_in_again_is_the_same_fact() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::manual("2026-04-05T00:00:00Z".parse().unwrap());
+    let sealer = Sealer::from_bytes(&[7; 32]).unwrap();
+    let ledger = Ledger::open(folder.path(), &sealer, clock.clone(), Pool::new(2)).unwrap();
+    let fact = |count| NewFact {
+        channel: None,
+        subject: "city".to_owned(),
+        kind: Kind::Stated {
+            name: "v".to_owned(),
+            month: "2026-02".to_owned(),
+            value: rust_decimal::Decimal::from(count),
+            source: "通报".to_owned(),
+        },
+        occurred: "2026-03-08T00:00:00Z".parse().unwrap(),
+        amends: None,
+    };
+    assert_eq!(ledger.facts_brought(vec![fact(1), fact(2), fact(1)]).await.unwrap(), 2);
+    clock.advance(std::time::Duration::from_secs(60));
+    assert_eq!(ledger.facts_brought(vec![fact(2), fact(3)]).await.unwrap(), 1);
+}

@@ -1,0 +1,29 @@
+-- Schema 3: what a score needs of the facts, and the months that were closed.
+
+-- The fact that this one sets right.
+ALTER TABLE fact ADD COLUMN amends TEXT;
+CREATE INDEX fact_amends ON fact (amends) WHERE amends IS NOT NULL;
+-- Of these a calculation wants one of each subject, of however many there are.
+CREATE INDEX fact_subject ON fact (kind, subject, occurred)
+    WHERE kind IN ('confirmed', 'reconciled');
+
+-- Facts that were brought in from tables: the same row again is the same fact.
+CREATE TABLE brought (
+    digest BLOB PRIMARY KEY,
+    fact   INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
+-- A month that was closed: what it came to, by what it was judged, and the facts that it covers:
+-- all up to one, with a digest over the chains' ends there. The fact of the closing holds the
+-- digest of the whole row.
+CREATE TABLE period (
+    month     TEXT NOT NULL,
+    scheme    TEXT NOT NULL,
+    closed_at INTEGER NOT NULL,
+    last_fact INTEGER NOT NULL,
+    facts     BLOB NOT NULL,
+    judged_by BLOB NOT NULL,
+    body      TEXT NOT NULL,
+    digest    BLOB NOT NULL,
+    PRIMARY KEY (month, scheme)
+) WITHOUT ROWID, STRICT;
