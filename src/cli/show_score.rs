@@ -341,6 +341,7 @@ fn of_deed(view: &View, deed: Deed) -> String {
         Deed::CascadeEntry => Message::DeedEntry,
         Deed::MountResource => Message::DeedResource,
         Deed::DeliverData => Message::DeedData,
+        Deed::MendRows => Message::DeedRows,
         Deed::SwitchStandard => Message::DeedStandard,
     };
     view.say(message, &[])
@@ -352,6 +353,7 @@ fn command(act: &Act) -> String {
         Deed::CloseCase => String::new(),
         Deed::CascadeEntry | Deed::MountResource => "cascaded resync --catalogue".to_owned(),
         Deed::DeliverData => format!("cascaded resync {}", act.subject),
+        Deed::MendRows => "cascaded rejects list".to_owned(),
         Deed::SwitchStandard => "cascaded standard activate".to_owned(),
     }
 }

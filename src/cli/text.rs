@@ -296,6 +296,7 @@ messages! {
     DeedEntry, "补正目录并上报", "set the entry right and register it";
     DeedResource, "挂接资源", "mount a resource";
     DeedData, "报送新数据", "deliver newer data";
+    DeedRows, "改正被拦截、退回的行并重报", "mend the rows turned away and deliver them again";
     DeedStandard, "切换到在用标准", "switch to the required standard";
     BulletinExistsNext, "已印发的通报不覆盖：换一个 --out，或先移走旧的",
         "a bulletin is not written over: name another --out, or move the old one away";

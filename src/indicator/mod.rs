@@ -5,8 +5,10 @@
 //! published scores a total has a rank ([`field`]). All of it is pure: the same facts and the same
 //! scheme give the same score, bit for bit, in whatever order the facts come.
 
+pub mod calibrate;
 pub mod example;
 pub mod field;
+pub mod forecast;
 pub mod freshness;
 pub mod history;
 pub mod lists;
