@@ -180,6 +180,9 @@ impl View {
                     true => self.say(Message::Edited, &[&standard]),
                     false => standard,
                 };
+                let standard = it.ahead.iter().fold(standard, |text, it| {
+                    self.say(Message::Ahead, &[&text, &it.scope, &it.standard])
+                });
                 let mut row = vec![it.title.clone(), standard, it.evidence.clone()];
                 row.extend(sums(it.rows));
                 row.push(held.unwrap_or_else(|| self.time(it.oldest_unacknowledged)));

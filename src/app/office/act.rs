@@ -54,7 +54,9 @@ fn detail(request: &Request) -> String {
         }
         Request::StandardActivate(it) => {
             let at = it.at.map(|at| format!(" at {at}")).unwrap_or_default();
-            format!("{}{at} on {}", it.standard, it.channel.as_deref().unwrap_or("its channel"))
+            let of = scoped(&it.scope);
+            let channel = it.channel.as_deref().unwrap_or("its channel");
+            format!("{}{of}{at} on {channel}", it.standard)
         }
         Request::StandardShadow(it) => {
             let act = match it.act {
@@ -69,7 +71,9 @@ fn detail(request: &Request) -> String {
             let object = it.object.as_deref().unwrap_or("the first");
             format!("{} of {object} to the test platform of {}", it.operation, it.standard)
         }
-        Request::StandardRollback(it) => it.channel.clone().unwrap_or_default(),
+        Request::StandardRollback(it) => {
+            format!("{}{}", it.channel.as_deref().unwrap_or_default(), scoped(&it.scope))
+        }
         Request::Status {}
         | Request::Datasets(_)
         | Request::Links(_)
@@ -89,6 +93,11 @@ fn detail(request: &Request) -> String {
         | Request::LedgerVerify {}
         | Request::Reload {} => String::new(),
     }
+}
+
+/// Scopes as they were asked for.
+fn scoped(scopes: &[String]) -> String {
+    if scopes.is_empty() { String::new() } else { format!(" for {}", scopes.join("; ")) }
 }
 
 /// The first of several failures; the rest are in the log.

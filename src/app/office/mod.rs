@@ -20,6 +20,7 @@ mod original;
 mod page;
 mod paging;
 mod resync;
+mod scopes;
 mod shadow;
 mod standing;
 mod status;

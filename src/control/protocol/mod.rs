@@ -13,7 +13,7 @@ mod inbox;
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job,
     LedgerReport, Link, Mismatches, Reconciled, Reject, RejectOriginal, Reloaded, Response, Rows,
-    RuleCount, Standard, StandardDetail, Status, Summary, Trouble, Urgency,
+    RuleCount, ScopeUse, Standard, StandardDetail, Status, Summary, Trouble, Urgency,
 };
 
 pub use bulletin::{BulletinFile, BulletinFiles, BulletinQuery};
