@@ -7,21 +7,25 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::score::{Score, ScoreGiven};
-use super::{Console, Exit, Trouble, show_score};
+use super::{Console, Exit, Trouble, live, show_score};
 use crate::clock::Clock;
-use crate::control::protocol::Failure;
+use crate::control::protocol::{By, Failure, PlanSheet, RankSheet, ScoreSheet};
 use crate::fact::Fact;
 use crate::indicator::field::Field;
 use crate::indicator::lists::Lists;
 use crate::indicator::replay::Given;
-use crate::indicator::scheme::{self, Scheme};
+use crate::indicator::scheme::{self, Month, Scheme};
 use crate::indicator::{example, history, recover, sheet, stated};
 
 /// The largest table that is read, in bytes.
-const MAX_BYTES: u64 = 256 << 20;
+pub(super) const MAX_BYTES: u64 = 256 << 20;
 
 /// Does what `score …` says.
-pub(super) fn score(command: &Score, console: &mut Console<'_>) -> Result<(), Trouble> {
+pub(super) fn score(
+    command: &Score,
+    socket: &Path,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
     match command {
         Score::Example(format) => {
             let example = example::example().map_err(|broken| {
@@ -41,61 +45,74 @@ pub(super) fn score(command: &Score, console: &mut Console<'_>) -> Result<(), Tr
             }
             if failures.is_empty() { Ok(()) } else { Err(wrong(failures)) }
         }
-        Score::Replay { given, item, format } => {
-            let (scheme, month) = (scheme(given)?, given.month);
+        Score::Show { .. } | Score::Explain { .. } | Score::Verify(_) | Score::Import { .. } => {
+            live::score(command, socket, console)
+        }
+        Score::Replay { given, item, format } if given.is_offline() => {
+            let (scheme, month) = scheme(given)?;
             let all = tables(given, &scheme)?;
             let score = all.given().score(&scheme, month, &given.body, Timestamp::MAX);
-            if let Some(item) = item
-                && !score.items.iter().any(|known| known.id == *item)
-            {
-                let what = format!("no item `{item}` of {} marks this body", scheme.id);
-                return Err(Trouble::one(Exit::Usage, failure("E-SCORE-ITEM", what, None)));
+            let mut sheet = ScoreSheet::of(&scheme, &score);
+            if let Some(item) = item {
+                sheet.items.retain(|known| known.id == *item);
+                if sheet.items.is_empty() {
+                    let what = format!("no item `{item}` of {} marks this body", scheme.id);
+                    return Err(Trouble::one(Exit::Usage, failure("E-SCORE-ITEM", what, None)));
+                }
             }
             if format.json {
-                return console.json(&show_score::score_as_json(&score));
+                return console.json(&sheet);
             }
-            let text = show_score::score(&console.view, &scheme, &score, item.as_deref());
+            let text = show_score::sheet(&console.view, &sheet, By::Item, item.is_some());
             console.data(&text);
             Ok(())
         }
-        Score::Recover { given, at, format } => {
-            let scheme = scheme(given)?;
+        Score::Recover { given, at, format } if given.is_offline() => {
+            let (scheme, month) = scheme(given)?;
             let all = tables(given, &scheme)?;
             let now = at.unwrap_or_else(|| Clock::system().now());
-            let plan = recover::recover(all.given(), &scheme, given.month, &given.body, now);
+            let plan = recover::recover(all.given(), &scheme, month, &given.body, now);
+            let plan = PlanSheet::of(&plan);
             if format.json {
-                return console.json(&show_score::plan_as_json(&plan));
+                return console.json(&plan);
             }
             let text = show_score::plan(&console.view, &plan);
             console.data(&text);
             Ok(())
         }
-        Score::Rank { given, format } => {
-            let scheme = scheme(given)?;
+        Score::Rank { given, format } if given.is_offline() => {
+            let (scheme, month) = scheme(given)?;
             let all = tables(given, &scheme)?;
-            let score = all.given().score(&scheme, given.month, &given.body, Timestamp::MAX);
+            let score = all.given().score(&scheme, month, &given.body, Timestamp::MAX);
+            let sheet = RankSheet::of(&scheme, &score, &all.field);
             if format.json {
-                return console.json(&show_score::rank_as_json(&score, &all.field));
+                return console.json(&sheet);
             }
-            let text = show_score::rank(&console.view, &scheme, &score, &all.field);
+            let text = show_score::rank(&console.view, &sheet);
             console.data(&text);
             Ok(())
+        }
+        Score::Replay { .. } | Score::Recover { .. } | Score::Rank { .. } => {
+            live::score(command, socket, console)
         }
     }
 }
 
 /// The scheme, if it holds in the month.
-fn scheme(given: &ScoreGiven) -> Result<Scheme, Trouble> {
-    let scheme = load(&given.scheme).map_err(wrong)?;
-    if scheme.period.holds_in(given.month) {
-        return Ok(scheme);
+fn scheme(given: &ScoreGiven) -> Result<(Scheme, Month), Trouble> {
+    let (Some(path), Some(month)) = (&given.scheme, given.month) else {
+        let what = "tables are judged by a scheme's file and for a month".to_owned();
+        let told = failure("E-SCORE-GIVEN", what, Some("--scheme, --month".to_owned()));
+        return Err(Trouble::one(Exit::Usage, told));
+    };
+    let scheme = load(path).map_err(wrong)?;
+    if scheme.period.holds_in(month) {
+        return Ok((scheme, month));
     }
     let until = scheme.period.to.map_or(String::new(), |to| to.to_string());
-    let what = format!(
-        "{} holds from {} to {until}, not in {}",
-        scheme.id, scheme.period.from, given.month
-    );
-    let place = Some(given.scheme.display().to_string());
+    let what =
+        format!("{} holds from {} to {until}, not in {month}", scheme.id, scheme.period.from);
+    let place = Some(path.display().to_string());
     Err(Trouble::one(Exit::Usage, failure("E-SCORE-MONTH", what, place)))
 }
 
@@ -170,7 +187,7 @@ fn table<T>(
     parse(&shown, &text).map_err(|problems| problems.iter().map(of_table).collect())
 }
 
-fn of_table(problem: &sheet::Problem) -> Failure {
+pub(super) fn of_table(problem: &sheet::Problem) -> Failure {
     failure(sheet::Problem::CODE, problem.what.clone(), Some(problem.place()))
 }
 
@@ -184,7 +201,7 @@ fn load(path: &Path) -> Result<Scheme, Vec<Failure>> {
     })
 }
 
-fn text(path: &Path, most: u64) -> Result<String, Vec<Failure>> {
+pub(super) fn text(path: &Path, most: u64) -> Result<String, Vec<Failure>> {
     let told = |what: String| vec![failure("E-SCORE-FILE", what, Some(path.display().to_string()))];
     let file = File::open(path).map_err(|error| told(error.to_string()))?;
     let mut bytes = Vec::new();
@@ -200,7 +217,7 @@ fn failure(code: &str, what: String, place: Option<String>) -> Failure {
     Failure { code: code.to_owned(), what, place, next: None, temporary: false }
 }
 
-fn wrong(failures: Vec<Failure>) -> Trouble {
+pub(super) fn wrong(failures: Vec<Failure>) -> Trouble {
     Trouble { exit: Exit::Configuration, failures }
 }
 
@@ -221,7 +238,7 @@ mod tests {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let view = View { language, zone: TimeZone::fixed(jiff::tz::offset(8)) };
         let mut console = Console::new(view, false, &mut out, &mut err);
-        score(command, &mut console)?;
+        score(command, Path::new("/nowhere"), &mut console)?;
         Ok(String::from_utf8(out).unwrap())
     }
 

@@ -100,6 +100,7 @@ impl View {
             Response::CutOver(it) => self.cut_over(it),
             Response::Reconciled(it) => self.reconciled(it),
             Response::Ledger(it) => self.ledger(it),
+            Response::Score(it) => super::show_score::answer(self, it),
             Response::Reloaded(it) => self.reloaded(it),
             Response::Failed(it) => printable(format!("{} [{}]", it.what, it.code)) + "\n",
         }

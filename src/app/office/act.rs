@@ -11,8 +11,10 @@ use super::{Office, failed, failure, told};
 use crate::cascade::{Comparison, Mismatch, ObjectMismatch};
 use crate::control::Peer;
 use crate::control::protocol::{
-    Difference, Failure, Job, LedgerReport, Listing, Reconcile, Reconciled, Request, ShadowAct,
+    Difference, Failure, Job, LedgerReport, Listing, Reconcile, Reconciled, Request, ScoreRequest,
+    ShadowAct,
 };
+use crate::delivery::DigestSha256;
 use crate::ledger::{self, Actor};
 
 /// The most differences that are kept for paging.
@@ -70,7 +72,12 @@ fn detail(request: &Request) -> String {
             format!("{} of {object} to the test platform of {}", it.operation, it.standard)
         }
         Request::StandardRollback(it) => it.channel.clone().unwrap_or_default(),
-        Request::Status {}
+        Request::Score(ScoreRequest::Bring(it)) => {
+            // Which table, so that it can be told from another of the same name.
+            format!("{} {}", it.file, DigestSha256::of(it.text.as_bytes()))
+        }
+        Request::Score(_)
+        | Request::Status {}
         | Request::Datasets(_)
         | Request::Links(_)
         | Request::Batches(_)

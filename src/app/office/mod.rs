@@ -19,6 +19,7 @@ mod original;
 mod page;
 mod paging;
 mod resync;
+mod score;
 mod shadow;
 mod standing;
 mod status;
@@ -243,6 +244,7 @@ impl Office {
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
+            Request::Score(it) => Response::Score(self.score(&it).await?),
             Request::Reload {} => Response::Reloaded(self.lent.reload().await.map_err(act::first)?),
         })
     }

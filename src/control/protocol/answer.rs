@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::Request;
-use super::{CutOver, DriftLine, InboxEntry, InboxTable, Listing, SupplyReport};
+use super::{CutOver, DriftLine, InboxEntry, InboxTable, Listing, ScoreAnswer, SupplyReport};
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
 
@@ -63,6 +63,8 @@ pub enum Response {
     Reconciled(Reconciled),
     /// To [`Request::LedgerBackup`] and [`Request::LedgerVerify`].
     Ledger(LedgerReport),
+    /// To [`Request::Score`].
+    Score(ScoreAnswer),
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
     /// To anything.
