@@ -1,5 +1,6 @@
 //! What can be typed after `cascaded`.
 
+pub use super::bulletin::{Bulletin, BulletinGiven};
 pub use super::doctor::Doctor;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -86,6 +87,9 @@ pub enum Command {
     /// Scores a month by a scheme (考核得分).
     #[command(subcommand)]
     Score(Score),
+    /// Writes a bulletin: document, page and lists to mend (通报).
+    #[command(subcommand)]
+    Bulletin(Bulletin),
 }
 
 /// How a reading command answers.

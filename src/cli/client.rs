@@ -9,8 +9,9 @@ use crate::control::protocol::{
     Call, Failure, MAX_RESPONSE_BYTES, Reply, Request, Response, VERSION,
 };
 
-use super::text::{Language, Message};
+use super::text::Message;
 use super::{Exit, Trouble};
+use crate::language::Language;
 
 /// Longer than the daemon takes to give up on a request.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(620);

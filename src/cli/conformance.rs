@@ -8,10 +8,10 @@ use anyhow::Context as _;
 
 use super::arguments::Conformance;
 use super::local::{failed, load};
-use super::text::Language;
 use super::{Console, Exit, Trouble};
 use crate::clock::Clock;
 use crate::control::protocol::Failure;
+use crate::language::Language;
 use crate::province::{self, Credentials};
 use crate::rehearsal::Table;
 use crate::rehearsal::certificates::Identity;

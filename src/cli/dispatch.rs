@@ -18,7 +18,7 @@ use super::arguments::{
 };
 use super::client::ask;
 use super::text::Message;
-use super::{Console, Exit, Local, Trouble, changeover, doctor, judge};
+use super::{Console, Exit, Local, Trouble, bulletin, changeover, doctor, judge};
 
 /// How often a waiting command looks at its job.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -42,6 +42,7 @@ pub(super) fn dispatch(
         }
         Command::Doctor(it) => doctor::doctor(arguments, it, local, console),
         Command::Score(it) => judge::score(it, &arguments.socket, console),
+        Command::Bulletin(it) => bulletin::bulletin(it, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
             local.ledger_restore(config, directory, console)
@@ -173,7 +174,8 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Check
         | Command::Doctor(_)
         | Command::Rehearsal(_)
-        | Command::Score(_) => return Ok(None),
+        | Command::Score(_)
+        | Command::Bulletin(_) => return Ok(None),
     }))
 }
 

@@ -16,8 +16,8 @@ use crate::control::protocol::{
 use super::arguments::{Arguments, Format};
 use super::client::ask;
 use super::show::View;
-use super::text::Language;
 use super::{Console, Exit, Local, Trouble};
+use crate::language::Language;
 
 /// What to look at.
 #[derive(Args, Debug)]

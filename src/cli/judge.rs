@@ -117,10 +117,10 @@ fn scheme(given: &ScoreGiven) -> Result<(Scheme, Month), Trouble> {
 }
 
 /// What was read.
-struct Tables {
-    facts: Vec<Fact>,
-    lists: Lists,
-    field: Field,
+pub(super) struct Tables {
+    pub(super) facts: Vec<Fact>,
+    pub(super) lists: Lists,
+    pub(super) field: Field,
 }
 
 impl Tables {
@@ -130,7 +130,7 @@ impl Tables {
 }
 
 /// Reads every table; the problems of all of them at once.
-fn tables(given: &ScoreGiven, scheme: &Scheme) -> Result<Tables, Trouble> {
+pub(super) fn tables(given: &ScoreGiven, scheme: &Scheme) -> Result<Tables, Trouble> {
     let mut failures = Vec::new();
     let mut facts = Vec::new();
     for (number, path) in given.facts.iter().enumerate() {
@@ -192,7 +192,7 @@ pub(super) fn of_table(problem: &sheet::Problem) -> Failure {
 }
 
 /// Reads a scheme; every problem at once.
-fn load(path: &Path) -> Result<Scheme, Vec<Failure>> {
+pub(super) fn load(path: &Path) -> Result<Scheme, Vec<Failure>> {
     let most = u64::try_from(Scheme::MAX_BYTES).unwrap_or(u64::MAX);
     let text = text(path, most.saturating_add(1))?;
     Scheme::parse(&path.display().to_string(), &text).map_err(|problems| {
@@ -213,7 +213,7 @@ pub(super) fn text(path: &Path, most: u64) -> Result<String, Vec<Failure>> {
     String::from_utf8(bytes).map_err(|_binary| told("is not UTF-8".to_owned()))
 }
 
-fn failure(code: &str, what: String, place: Option<String>) -> Failure {
+pub(super) fn failure(code: &str, what: String, place: Option<String>) -> Failure {
     Failure { code: code.to_owned(), what, place, next: None, temporary: false }
 }
 
@@ -227,8 +227,9 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::cli::View;
     use crate::cli::arguments::{Arguments, Command};
-    use crate::cli::{Language, View};
+    use crate::language::Language;
 
     /// What `cascaded score …` prints, or how it fails.
     fn run(line: &str, language: Language) -> Result<String, Trouble> {

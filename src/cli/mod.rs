@@ -6,6 +6,7 @@
 //! and ends in a stable code.
 
 pub mod arguments;
+mod bulletin;
 mod changeover;
 mod client;
 mod conformance;
@@ -29,7 +30,7 @@ mod text;
 use arguments::{Arguments, Demo, Rehearsal};
 pub use local::Assembly;
 pub use show::View;
-pub use text::{Language, Message};
+pub use text::Message;
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -40,6 +41,7 @@ use jiff::tz::TimeZone;
 
 use crate::app::Found;
 use crate::control::protocol::{Failure, LedgerReport};
+use crate::language::Language;
 
 /// How a command ended, as scripts see it. Stable.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

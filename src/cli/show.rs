@@ -9,7 +9,8 @@ use crate::control::protocol::{
 };
 
 use super::table::{count, printable, table};
-use super::text::{Language, Message};
+use super::text::Message;
+use crate::language::Language;
 
 /// The most lines of `status` that ask for attention: more would hide what stands above them.
 const MOST_ATTENTION: usize = 15;

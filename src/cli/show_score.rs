@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::show::View;
 use super::table::table;
-use super::text::{Language, Message};
+use super::text::Message;
 use crate::control::protocol::{
     ActionLine, BodyLine, Both, By, ClassLine, Closed, ItemLine, PlanSheet, Points, RankLine,
     RankSheet, ScoreAnswer, ScoreNote, ScoreSheet, ScoreVerified,
@@ -21,6 +21,7 @@ use crate::indicator::field::Standing;
 use crate::indicator::measures::Figure;
 use crate::indicator::scheme::Known;
 use crate::indicator::tally::Deed;
+use crate::language::Language;
 
 /// A decimal with its own digits: its shortest form has fewer than 16, so it survives the trip.
 fn number(points: Decimal) -> Value {
@@ -337,6 +338,7 @@ fn of_deed(view: &View, deed: &str) -> String {
         Some(Deed::CascadeEntry) => Message::DeedEntry,
         Some(Deed::MountResource) => Message::DeedResource,
         Some(Deed::DeliverData) => Message::DeedData,
+        Some(Deed::MendRows) => Message::DeedRows,
         Some(Deed::SwitchStandard) => Message::DeedStandard,
         None => return deed.to_owned(),
     };

@@ -2,9 +2,10 @@
 
 use super::show::View;
 use super::table::{count, printable};
-use super::text::{Language, Message};
+use super::text::Message;
 use crate::changeover::shadow::{Once, Ready, ShadowCount, ShadowReport};
 use crate::control::protocol::DriftLine;
+use crate::language::Language;
 
 /// The most departments that are named in a line; all are in the JSON.
 const MOST_OWING: usize = 5;

@@ -1,58 +1,11 @@
 //! Everything the command line says, in Chinese and in English, in one table.
 
 use crate::control::protocol::Trouble;
-
-/// The reader's language.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Language {
-    /// 中文.
-    Chinese,
-    /// English.
-    English,
-}
-
-impl Language {
-    /// By the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that says something, as everywhere.
-    pub fn of_environment(get: impl Fn(&str) -> Option<String>) -> Self {
-        let said = ["LC_ALL", "LC_MESSAGES", "LANG"]
-            .into_iter()
-            .filter_map(get)
-            .find(|value| !value.is_empty());
-        match said {
-            Some(value) if value.starts_with("zh") => Self::Chinese,
-            Some(_) | None => Self::English,
-        }
-    }
-}
-
-/// Declares the table: a message, its Chinese, its English. `{}` is filled from left to right.
-macro_rules! messages {
-    ($($name:ident, $zh:literal, $en:literal;)*) => {
-        /// Something the command line says.
-        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-        pub enum Message {
-            $(#[doc = $en] $name,)*
-        }
-
-        impl Message {
-            /// Every message.
-            #[cfg(test)]
-            const ALL: &'static [Self] = &[$(Self::$name,)*];
-
-            /// The template in a language.
-            fn template(self, language: Language) -> &'static str {
-                match (self, language) {
-                    $(
-                        (Self::$name, Language::Chinese) => $zh,
-                        (Self::$name, Language::English) => $en,
-                    )*
-                }
-            }
-        }
-    };
-}
+use crate::language::messages;
 
 messages! {
+    /// Something the command line says.
+    pub enum Message;
     Error, "错误", "error";
     Place, "位置", "where";
     Hint, "提示", "hint";
@@ -362,22 +315,14 @@ messages! {
     DeedEntry, "补正目录并上报", "set the entry right and register it";
     DeedResource, "挂接资源", "mount a resource";
     DeedData, "报送新数据", "deliver newer data";
+    DeedRows, "改正被拦截、退回的行并重报", "mend the rows turned away and deliver them again";
     DeedStandard, "切换到在用标准", "switch to the required standard";
+    BulletinExistsNext, "已印发的通报不覆盖：换一个 --out，或先移走旧的",
+        "a bulletin is not written over: name another --out, or move the old one away";
     IfRepaired, "若 {} 不失分：{} 分，第 {} 名", "without the loss of {}: {} points, rank {}";
 }
 
 impl Message {
-    /// What is said, with every `{}` filled from left to right.
-    pub fn say(self, language: Language, fill: &[&str]) -> String {
-        let mut pieces = self.template(language).split("{}");
-        let mut text = pieces.next().unwrap_or_default().to_owned();
-        for (place, piece) in pieces.enumerate() {
-            text.push_str(fill.get(place).copied().unwrap_or_default());
-            text.push_str(piece);
-        }
-        text
-    }
-
     /// The word for a kind of trouble.
     pub fn of_trouble(trouble: Trouble) -> Self {
         match trouble {
@@ -411,29 +356,16 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::{Language, flaw};
 
     #[test]
     fn both_languages_say_every_message_with_the_same_gaps() {
         for message in Message::ALL {
-            let [zh, en] = [Language::Chinese, Language::English].map(|it| message.template(it));
-            assert!(!zh.is_empty() && !en.is_empty(), "{message:?}");
-            assert_eq!(zh.matches("{}").count(), en.matches("{}").count(), "{message:?}");
+            let [zh, en] = Language::ALL.map(|it| message.of(it));
+            assert_eq!(flaw([zh, en]), None, "{message:?}");
             assert!(zh.chars().any(|it| ('\u{4e00}'..'\u{9fff}').contains(&it)), "{message:?}");
             assert!(en.is_ascii(), "{message:?}");
         }
-    }
-
-    #[test]
-    fn the_language_is_that_of_the_first_variable_that_speaks() {
-        let of = |variables: &[(&str, &str)]| {
-            Language::of_environment(|name| {
-                variables.iter().find(|(known, _)| *known == name).map(|it| it.1.to_owned())
-            })
-        };
-        assert_eq!(of(&[("LANG", "zh_CN.UTF-8")]), Language::Chinese);
-        assert_eq!(of(&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "C")]), Language::English);
-        assert_eq!(of(&[("LC_ALL", ""), ("LC_MESSAGES", "zh_CN")]), Language::Chinese);
-        assert_eq!(of(&[]), Language::English);
     }
 
     #[test]

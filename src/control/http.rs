@@ -26,7 +26,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Health;
-use super::page::{self, Language};
+use super::page;
+use crate::language::Language;
 
 /// The most connections at once; more wait in the kernel's queue.
 pub const MAX_CONNECTIONS: usize = 64;

@@ -4,12 +4,14 @@
 mod batch;
 mod link;
 mod outcome;
+mod reach;
 
 pub use batch::{
     Action, Attempt, Batch, BatchId, BatchOrigin, BatchState, DigestSha256, Lane, Subject,
 };
 pub use link::{IllegalTransition, LinkState};
 pub use outcome::{Evidence, Outcome, Receipt, RejectKind, Verdict};
+pub use reach::{NoReach, Reach, Reaches, Whose};
 
 use std::fmt;
 use std::sync::Arc;

@@ -85,6 +85,30 @@ impl Field {
         given.filter(|row| row.from <= month && month <= row.to).map(|row| row.points).collect()
     }
 
+    /// Fields in which the last months before `month`, at most `most`, stand in for it, each in its
+    /// turn, for all of which nothing is known yet; the latest first. At least one.
+    pub fn standing_in(&self, month: Month, most: usize) -> Vec<Self> {
+        let lacks = |row: &Published| self.of(month, &row.what).is_empty();
+        let mut at = month.before();
+        let mut fields = Vec::new();
+        let first = self.rows.iter().map(|row| row.from).min();
+        while fields.len() < most && first.is_some_and(|first| first <= at) {
+            let theirs = self.rows.iter().filter(|row| row.from <= at && at <= row.to);
+            let moved: Vec<Published> = theirs
+                .filter(|row| lacks(row))
+                .map(|row| Published { from: month, to: month, ..row.clone() })
+                .collect();
+            if !moved.is_empty() {
+                fields.push(Self { rows: self.rows.iter().cloned().chain(moved).collect() });
+            }
+            at = at.before();
+        }
+        if fields.is_empty() {
+            fields.push(self.clone());
+        }
+        fields
+    }
+
     /// Where `ours` stands among the others; `None` where nothing of them is known.
     pub fn standing(&self, month: Month, what: &str, ours: Decimal) -> Option<Standing> {
         standing(&self.of(month, what), ours)

@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(
             told(leads("l.csv", "deed,hours\nexempt,1\n")),
             [
-                "2 deed: `exempt` is none of close-case, cascade-entry, mount-resource, deliver-data, switch-standard"
+                "2 deed: `exempt` is none of close-case, cascade-entry, mount-resource, deliver-data, mend-rows, switch-standard"
             ]
         );
     }

@@ -6,8 +6,10 @@
 //! scheme give the same score, bit for bit, in whatever order the facts come.
 
 pub mod brought;
+pub mod calibrate;
 pub mod example;
 pub mod field;
+pub mod forecast;
 pub mod freshness;
 pub mod history;
 pub mod lists;

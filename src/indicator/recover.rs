@@ -14,11 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
 use super::field::Field;
-use super::lists::Lists;
 use super::measures::Finding;
 use super::replay::{Given, score_of};
 use super::scheme::{Month, Scheme};
-use super::score::Score;
+use super::score::{ItemScore, Score};
 use super::tally::{Act, Body, Deed, Tally};
 
 /// Something that would bring points.
@@ -104,8 +103,17 @@ pub fn recover_of(
 
 /// The acts that the findings of a score suggest, each with its owner and its last useful moment.
 fn acts(score: &Score, now: Timestamp, cut_off: Timestamp) -> BTreeMap<Act, (String, Timestamp)> {
+    acts_of(&score.items, now, cut_off)
+}
+
+/// The acts that the findings of these items suggest.
+pub(super) fn acts_of(
+    items: &[ItemScore],
+    now: Timestamp,
+    cut_off: Timestamp,
+) -> BTreeMap<Act, (String, Timestamp)> {
     let mut acts = BTreeMap::new();
-    for (name, figure) in score.items.iter().flat_map(|item| &item.used) {
+    for (name, figure) in items.iter().flat_map(|item| &item.used) {
         for finding in &figure.findings {
             let Some((act, until)) = act(name, finding, cut_off) else { continue };
             if until > now && acts.len() < MOST_ACTS {
@@ -128,6 +136,7 @@ fn act(name: &str, finding: &Finding, cut_off: Timestamp) -> Option<(Act, Timest
         "data.timely_rate" | "open.timely_rate" => of(Deed::DeliverData),
         "key.covered_rate" if subject.starts_with("entry:") => of(Deed::CascadeEntry),
         "key.covered_rate" => of(Deed::DeliverData),
+        "data.passed_rate" | "receipt.passed_rate" => of(Deed::MendRows),
         "cascade.current" | "cascade.lapsed_hours" if finding.until.is_none() => {
             of(Deed::SwitchStandard)
         }
@@ -249,24 +258,27 @@ fn size(hours: u32) -> usize {
     usize::try_from(hours).unwrap_or(usize::MAX)
 }
 
-/// The same with nothing but facts: for callers without other cities.
-pub fn recover_alone(
-    facts: &[crate::fact::Fact],
-    lists: &Lists,
-    scheme: &Scheme,
-    month: Month,
-    now: Timestamp,
-) -> Plan {
-    let field = Field::default();
-    recover(Given { facts, lists, field: &field }, scheme, month, &Body::City, now)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fact::Fact;
+    use crate::indicator::field::Field;
+    use crate::indicator::lists::Lists;
     use crate::indicator::{history, lists};
+
+    /// The same with nothing but facts.
+    fn recover_alone(
+        facts: &[Fact],
+        lists: &Lists,
+        scheme: &Scheme,
+        month: Month,
+        now: Timestamp,
+    ) -> Plan {
+        let field = Field::default();
+        recover(Given { facts, lists, field: &field }, scheme, month, &Body::City, now)
+    }
 
     fn shipped() -> Scheme {
         let text = include_str!("../../config/schemes/model-2022.toml");

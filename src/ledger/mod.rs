@@ -50,6 +50,7 @@ mod schema;
 pub mod seal;
 pub mod sent;
 mod shadow;
+mod shares;
 pub mod sorting;
 pub mod spool;
 mod supersede;

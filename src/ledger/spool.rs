@@ -27,7 +27,6 @@
 //! `drop_payload` leaves the old file or the new one, both whole. A named file that is missing or
 //! damaged is an error where it is read, never an empty payload.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -38,6 +37,8 @@ use zeroize::Zeroizing;
 use super::disk::{self, Draft, Error};
 use super::manifest::{self, ManifestRow, take_array};
 use super::seal::{OVERHEAD, Purpose, Sealer, Voucher};
+use super::shares::Held;
+pub use super::shares::{Limits, Owner};
 use crate::delivery::DigestSha256;
 
 const MAGIC: [u8; 8] = *b"CASSPOOL";
@@ -50,33 +51,6 @@ const PAYLOAD_DROPPED: u32 = 1;
 pub const PAYLOAD_LIMIT_BYTES: u64 = 64 << 20;
 /// The largest manifest, in bytes of its stored form.
 pub const MANIFEST_LIMIT_BYTES: u64 = 64 << 20;
-
-/// How much the spool may hold.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Limits {
-    /// Most bytes in the folder.
-    pub bound_bytes: u64,
-    /// What each live lane can always use, whatever the others do.
-    pub live_share_bytes: u64,
-}
-
-/// Who fills the spool: a live lane, or the backfills together.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Owner(u64);
-
-impl Owner {
-    /// All backfill lanes: no share is kept for them.
-    pub const BACKFILL: Self = Self(0);
-
-    /// The live lane of a dataset (or of the catalogue) on a channel.
-    pub fn live(channel: &str, dataset: &str) -> Self {
-        let digest =
-            DigestSha256::of_parts([channel.as_bytes(), b"\0".as_slice(), dataset.as_bytes()]);
-        let mut head = digest.0.as_slice();
-        // 0 is the backfills'.
-        Self(take_array(&mut head).map_or(1, u64::from_be_bytes).max(1))
-    }
-}
 
 /// What became durable.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -107,42 +81,6 @@ pub struct Swept {
     pub removed: u64,
     /// Their bytes.
     pub removed_bytes: u64,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    /// File name without suffix → owner and size.
-    files: BTreeMap<String, (Owner, u64)>,
-    /// Live lanes that a share is kept for → bytes they use; the backfills too.
-    used: BTreeMap<Owner, u64>,
-    total: u64,
-    limits: Limits,
-}
-
-impl Held {
-    fn add(&mut self, name: &str, owner: Owner, bytes: u64) {
-        self.files.insert(name.to_owned(), (owner, bytes));
-        let used = self.used.entry(owner).or_default();
-        *used = used.saturating_add(bytes);
-        self.total = self.total.saturating_add(bytes);
-    }
-
-    fn take(&mut self, name: &str) {
-        let Some((owner, bytes)) = self.files.remove(name) else { return };
-        self.total = self.total.saturating_sub(bytes);
-        if let Some(used) = self.used.get_mut(&owner) {
-            *used = used.saturating_sub(bytes);
-        }
-    }
-
-    /// Bytes that lanes other than `owner` may still claim of their shares.
-    fn kept_from(&self, owner: Owner, share: u64) -> u64 {
-        self.used
-            .iter()
-            .filter(|(lane, _)| **lane != owner && **lane != Owner::BACKFILL)
-            .map(|(_, used)| share.saturating_sub(*used))
-            .fold(0, u64::saturating_add)
-    }
 }
 
 /// The spool's folder. Calls block; they may come from several threads.
@@ -312,7 +250,7 @@ impl Spool {
     /// Bytes that `owner` could add now: what a stage asks before it reads from the city.
     pub fn room(&self, owner: Owner) -> u64 {
         let held = self.held();
-        let kept = held.kept_from(owner, held.limits.live_share_bytes);
+        let kept = held.kept_from(owner);
         held.limits.bound_bytes.saturating_sub(held.total).saturating_sub(kept)
     }
 
@@ -321,7 +259,7 @@ impl Spool {
         if held.files.contains_key(name) {
             return Err(Error::Exists { file: format!("{name}{SUFFIX}") });
         }
-        let kept = held.kept_from(owner, held.limits.live_share_bytes);
+        let kept = held.kept_from(owner);
         let used = held.total;
         let bound = held.limits.bound_bytes;
         if used.saturating_add(kept).saturating_add(asked) > bound {
@@ -536,17 +474,17 @@ mod tests {
     #[test]
     fn a_backfill_leaves_the_live_lanes_their_shares() {
         let folder = tempfile::tempdir().unwrap();
-        let spool = open(folder.path(), Limits { bound_bytes: 10_000, live_share_bytes: 3000 });
+        let spool = open(folder.path(), Limits { bound_bytes: 10_000, live_share_bytes: 2400 });
         let [one, two] = ["1", "2"].map(|dataset| Owner::live("province", dataset));
         spool.keep_share(one);
         spool.keep_share(two);
         let write = |name: &str, owner, size: usize| spool.write(name, owner, &vec![0; size], &[]);
-        assert_eq!(spool.room(Owner::BACKFILL), 4000);
+        assert_eq!(spool.room(Owner::BACKFILL), 5200);
         write("b1", Owner::BACKFILL, 3500).unwrap();
-        let full = write("b2", Owner::BACKFILL, 500);
-        assert!(matches!(full, Err(Error::Full { kept: 6000, .. })), "{full:?}");
+        let full = write("b2", Owner::BACKFILL, 2000);
+        assert!(matches!(full, Err(Error::Full { kept: 4800, .. })), "{full:?}");
         // A live lane may use its own share and what is free, never another's share.
-        assert!(matches!(write("l1", one, 3600), Err(Error::Full { kept: 3000, .. })));
+        assert!(matches!(write("l1", one, 4200), Err(Error::Full { kept: 2400, .. })));
         write("l1", one, 2600).unwrap();
         write("l2", two, 2600).unwrap();
         assert!(spool.usage().bytes <= 10_000);
@@ -558,6 +496,19 @@ mod tests {
         spool.keep_share(one);
         let kept = 3000 - spool.bytes_of("l1");
         assert_eq!(spool.room(Owner::BACKFILL), 9000 - spool.usage().bytes - kept);
+    }
+
+    #[test]
+    fn however_many_live_lanes_there_are_each_can_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = open(folder.path(), Limits { bound_bytes: 10_000, live_share_bytes: 3000 });
+        let lanes = (0..100).map(|it| Owner::live("province", &it.to_string()));
+        lanes.for_each(|lane| spool.keep_share(lane));
+        assert_eq!(spool.room(Owner::BACKFILL), 5000);
+        spool.write("b1", Owner::BACKFILL, &[0; 3000], &[]).unwrap();
+        let full = spool.write("b2", Owner::BACKFILL, &[0; 3000], &[]);
+        assert!(matches!(full, Err(Error::Full { kept: 5000, .. })), "{full:?}");
+        spool.write("l1", Owner::live("province", "7"), &[0; 1000], &[]).unwrap();
     }
 
     proptest! {

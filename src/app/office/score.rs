@@ -254,7 +254,7 @@ fn bodies(asked: &Asked, city: &Score, by: By) -> (Vec<BodyLine>, u64) {
     for it in &lists.obligations {
         match by {
             By::Region => {
-                add(&it.region, Body::Region(it.region.clone()), "", class_of(&it.region))
+                add(&it.region, Body::Region(it.region.clone()), "", class_of(&it.region));
             }
             By::Department => {
                 let body = Body::Department(it.department.clone());

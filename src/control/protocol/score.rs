@@ -649,6 +649,7 @@ fn command(act: &Act) -> String {
         Deed::CloseCase => String::new(),
         Deed::CascadeEntry | Deed::MountResource => "cascaded resync --catalogue".to_owned(),
         Deed::DeliverData => format!("cascaded resync {}", act.subject),
+        Deed::MendRows => "cascaded rejects list".to_owned(),
         Deed::SwitchStandard => "cascaded standard activate".to_owned(),
     }
 }

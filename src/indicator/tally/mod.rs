@@ -171,7 +171,8 @@ pub struct Tally<'l> {
     lists: Kept<'l>,
     amended: Arc<BTreeSet<FactId>>,
     span: Span,
-    places: HashMap<String, Vec<(usize, Part)>>,
+    /// Shared: a tally is cloned for every supposition.
+    places: Arc<HashMap<String, Vec<(usize, Part)>>>,
     known: Vec<Known>,
     cases: BTreeMap<(String, String), Case>,
     channels: BTreeMap<Option<ChannelId>, cascade::Channel>,
@@ -201,12 +202,17 @@ impl<'l> Tally<'l> {
             lists,
             amended: Arc::new(amended.clone()),
             span,
-            places,
+            places: Arc::new(places),
             known,
             cases: BTreeMap::new(),
             channels: BTreeMap::new(),
             stated: BTreeMap::new(),
         }
+    }
+
+    /// The first instant that no longer counts.
+    pub fn cut_off(&self) -> Timestamp {
+        self.span.to
     }
 
     /// Takes a fact; one that was recorded too late or set right by another changes nothing.

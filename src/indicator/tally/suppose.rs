@@ -21,17 +21,20 @@ pub enum Deed {
     MountResource,
     /// Deliver content that is newer, and have it confirmed.
     DeliverData,
+    /// Mend the rows that our rules or the province's verdicts turned away, and deliver them again.
+    MendRows,
     /// Put the required standard in force.
     SwitchStandard,
 }
 
 impl Deed {
     /// Every deed.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::CloseCase,
         Self::CascadeEntry,
         Self::MountResource,
         Self::DeliverData,
+        Self::MendRows,
         Self::SwitchStandard,
     ];
 
@@ -42,6 +45,7 @@ impl Deed {
             Self::CascadeEntry => "cascade-entry",
             Self::MountResource => "mount-resource",
             Self::DeliverData => "deliver-data",
+            Self::MendRows => "mend-rows",
             Self::SwitchStandard => "switch-standard",
         }
     }
@@ -81,7 +85,7 @@ impl Tally<'_> {
                 }
             }
             Deed::SwitchStandard => supposed.switch(&act.subject, &stamp),
-            Deed::CascadeEntry | Deed::MountResource | Deed::DeliverData => {
+            Deed::CascadeEntry | Deed::MountResource | Deed::DeliverData | Deed::MendRows => {
                 let lists = &self.lists;
                 for (obligation, known) in lists.obligations.iter().zip(&mut supposed.known) {
                     let is_entry = act.subject.strip_prefix("entry:") == Some(&obligation.entry);
@@ -96,9 +100,11 @@ impl Tally<'_> {
                             links.insert(None, (stamp.clone(), LinkState::Accepted));
                         }
                         Deed::DeliverData if is_dataset || is_entry => known.deliver(at),
+                        Deed::MendRows if is_entry => known.mend(),
                         Deed::CascadeEntry
                         | Deed::MountResource
                         | Deed::DeliverData
+                        | Deed::MendRows
                         | Deed::CloseCase
                         | Deed::SwitchStandard => {}
                     }
@@ -126,6 +132,13 @@ impl Tally<'_> {
 }
 
 impl Known {
+    /// Each row that was turned away comes once more and passes. That it was turned away stays:
+    /// what happened is not taken back.
+    fn mend(&mut self) {
+        self.seen = self.seen.saturating_add(self.set_aside);
+        self.passed = self.passed.saturating_add(self.failed);
+    }
+
     fn deliver(&mut self, at: Timestamp) {
         self.is_confirmed = true;
         for overdue in self.overdue.values_mut().filter(|overdue| overdue.until.is_none()) {

@@ -11,9 +11,10 @@ use std::path::Path;
 
 use cascaded::cli::arguments::Arguments;
 use cascaded::clock::Clock;
-use cascaded::control::page::{Language, MOST, page};
+use cascaded::control::page::{MOST, page};
 use cascaded::control::protocol::Status;
 use cascaded::demo::Scale;
+use cascaded::language::Language;
 use clap::Parser as _;
 
 use self::browser::{Look, load, measure, picture, sheets};

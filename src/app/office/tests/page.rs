@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::control::page::{Language, MOST, page};
+use crate::control::page::{MOST, page};
+use crate::language::Language;
 
 /// Datasets of a large city.
 const MANY: usize = 10_000;

@@ -1,0 +1,1 @@
+//! Whole bulletins: their files, their words, their sameness.
