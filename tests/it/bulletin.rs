@@ -77,6 +77,7 @@ fn example(form: &[&str], out: &Path) -> Vec<String> {
     ] {
         words.extend([option.to_owned(), path(&format!("example-2022/{file}"))]);
     }
+    words.extend(["--lists".to_owned(), path("example-2022")]);
     words.extend(["--out".to_owned(), out.display().to_string()]);
     words.extend(["--at".to_owned(), "2022-06-01".to_owned()]);
     words
@@ -117,6 +118,7 @@ fn a_command_writes_a_bulletin_that_other_programs_read() {
              整改措施 | 时限 | 责任人 | 完成情况 | 佐证材料 | 是否销号 | 备注",
             "1 | 部门1 | ",
             "guide-11",
+            "异常办事指南整改清单 | 2022-03-01",
             "choice N2:N4 \"是,否\"",
         ],
     );
