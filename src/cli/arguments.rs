@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
-pub use super::score::{Score, ScoreGiven};
+pub use super::mend::{Mend, MendFilter, MendWhich};
+pub use super::score::{Score, ScoreEvidence, ScoreGiven};
 pub use super::standard::{
     RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardShadow,
     StandardSupply,
@@ -86,6 +87,9 @@ pub enum Command {
     /// Scores a month by a scheme (考核得分).
     #[command(subcommand)]
     Score(Score),
+    /// What the province found and wants mended (整改).
+    #[command(subcommand)]
+    Mend(Mend),
 }
 
 /// How a reading command answers.

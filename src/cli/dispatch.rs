@@ -14,11 +14,12 @@ use crate::control::protocol::{
 };
 
 use super::arguments::{
-    self, Arguments, Command, Inbox, InboxFilter, Jobs, Ledger, RejectFilter, Rejects, Standard,
+    self, Arguments, Command, Inbox, InboxFilter, Jobs, Ledger, RejectFilter, Rejects, Score,
+    Standard,
 };
 use super::client::ask;
 use super::text::Message;
-use super::{Console, Exit, Local, Trouble, changeover, doctor, judge};
+use super::{Console, Exit, Local, Trouble, appeal, changeover, doctor, judge, mend};
 
 /// How often a waiting command looks at its job.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -41,7 +42,9 @@ pub(super) fn dispatch(
             Ok(())
         }
         Command::Doctor(it) => doctor::doctor(arguments, it, local, console),
+        Command::Score(Score::Evidence(it)) => appeal::evidence(it, &arguments.socket, console),
         Command::Score(it) => judge::score(it, console),
+        Command::Mend(it) => mend::mend(&arguments.socket, it, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
             local.ledger_restore(config, directory, console)
@@ -173,7 +176,8 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Check
         | Command::Doctor(_)
         | Command::Rehearsal(_)
-        | Command::Score(_) => return Ok(None),
+        | Command::Score(_)
+        | Command::Mend(_) => return Ok(None),
     }))
 }
 

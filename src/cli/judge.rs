@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::score::{Score, ScoreGiven};
-use super::{Console, Exit, Trouble, show_forecast, show_score};
+use super::{Console, Exit, Trouble, appeal, show_forecast, show_score};
 use crate::clock::Clock;
 use crate::control::protocol::Failure;
 use crate::fact::Fact;
@@ -17,7 +17,7 @@ use crate::indicator::forecast::{self, Forecast, Habits};
 use crate::indicator::lists::Lists;
 use crate::indicator::replay::Given;
 use crate::indicator::scheme::{self, Scheme};
-use crate::indicator::{example, history, recover, sheet, stated};
+use crate::indicator::{doubts, example, history, recover, replay, sheet, stated};
 
 /// The largest table that is read, in bytes.
 const MAX_BYTES: u64 = 256 << 20;
@@ -44,21 +44,7 @@ pub(super) fn score(command: &Score, console: &mut Console<'_>) -> Result<(), Tr
             if failures.is_empty() { Ok(()) } else { Err(wrong(failures)) }
         }
         Score::Replay { given, item, format } => {
-            let (scheme, month) = (scheme(given)?, given.month);
-            let all = tables(given, &scheme)?;
-            let score = all.given().score(&scheme, month, &given.body, Timestamp::MAX);
-            if let Some(item) = item
-                && !score.items.iter().any(|known| known.id == *item)
-            {
-                let what = format!("no item `{item}` of {} marks this body", scheme.id);
-                return Err(Trouble::one(Exit::Usage, failure("E-SCORE-ITEM", what, None)));
-            }
-            if format.json {
-                return console.json(&show_score::score_as_json(&score));
-            }
-            let text = show_score::score(&console.view, &scheme, &score, item.as_deref());
-            console.data(&text);
-            Ok(())
+            replayed(given, item.as_deref(), format.json, console)
         }
         Score::Recover { given, at, format } => {
             let scheme = scheme(given)?;
@@ -76,6 +62,12 @@ pub(super) fn score(command: &Score, console: &mut Console<'_>) -> Result<(), Tr
             let now = at.unwrap_or_else(|| Clock::system().now());
             forecast(given, now, *seed, format.json, console)
         }
+        Score::EvidenceCheck { file, digest, format } => {
+            appeal::check(file, digest.as_deref(), format.json, console)
+        }
+        // Asked of the daemon as well: dispatched before this.
+        Score::Evidence(_) => Ok(()),
+        Score::Doubts { given, format } => doubted(given, format.json, console),
         Score::Calibrate { given, results, format } => {
             calibration(given, results, format.json, console)
         }
@@ -93,6 +85,29 @@ pub(super) fn score(command: &Score, console: &mut Console<'_>) -> Result<(), Tr
     }
 }
 
+fn replayed(
+    given: &ScoreGiven,
+    item: Option<&str>,
+    json: bool,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
+    let scheme = scheme(given)?;
+    let all = tables(given, &scheme)?;
+    let score = all.given().score(&scheme, given.month, &given.body, Timestamp::MAX);
+    if let Some(item) = item
+        && !score.items.iter().any(|known| known.id == *item)
+    {
+        let what = format!("no item `{item}` of {} marks this body", scheme.id);
+        return Err(Trouble::one(Exit::Usage, failure("E-SCORE-ITEM", what, None)));
+    }
+    if json {
+        return console.json(&show_score::score_as_json(&score));
+    }
+    let text = show_score::score(&console.view, &scheme, &score, item);
+    console.data(&text);
+    Ok(())
+}
+
 fn forecast(
     given: &ScoreGiven,
     now: Timestamp,
@@ -107,6 +122,19 @@ fn forecast(
         return console.json(&show_forecast::forecast_as_json(&forecast));
     }
     let text = show_forecast::forecast(&console.view, &scheme, &forecast);
+    console.data(&text);
+    Ok(())
+}
+
+fn doubted(given: &ScoreGiven, json: bool, console: &mut Console<'_>) -> Result<(), Trouble> {
+    let scheme = scheme(given)?;
+    let all = tables(given, &scheme)?;
+    let span = replay::span(&scheme, given.month, Timestamp::MAX);
+    let found = doubts::doubts(&all.facts, &all.lists, span);
+    if json {
+        return console.json(&show_forecast::doubts_as_json(&found));
+    }
+    let text = show_forecast::doubts(&console.view, &found);
     console.data(&text);
     Ok(())
 }
@@ -407,6 +435,54 @@ mod tests {
         assert_eq!(json["already_lost"].as_f64(), Some(-2.6));
         assert_eq!(json["avoidable"].as_f64(), Some(0.0));
         assert_eq!(json["forecast"]["high"], json["today"]);
+    }
+
+    #[test]
+    fn an_appeal_is_made_and_checked_and_any_change_is_red() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("appeal.tar");
+        let words =
+            format!("cascaded score evidence guides {} --out {}", month("2022-02"), out.display());
+        let arguments = Arguments::try_parse_from(words.split_whitespace()).unwrap();
+        let (mut text, mut err) = (Vec::new(), Vec::new());
+        let view = View { language: Language::Chinese, zone: TimeZone::fixed(jiff::tz::offset(8)) };
+        let mut console = Console::new(view, false, &mut text, &mut err);
+        let Command::Score(Score::Evidence(it)) = &arguments.command else { panic!("{words}") };
+        appeal::evidence(it, Path::new("/nowhere"), &mut console).unwrap();
+        assert!(appeal::evidence(it, Path::new("/nowhere"), &mut console).is_err(), "not over it");
+        let check = format!("evidence-check {}", out.display());
+        let said = run(&check, Language::Chinese).unwrap();
+        assert!(said.contains("核验通过：2022-02 guides：-2.6 分"), "{said}");
+        let digest = said.trim().rsplit_once("摘要 ").unwrap().1.to_owned();
+        assert!(String::from_utf8(text).unwrap().contains(&digest));
+        assert!(run(&format!("{check} --digest {digest}"), Language::English).is_ok());
+        let other = run(&format!("{check} --digest 00"), Language::English).unwrap_err();
+        assert_eq!(other.failures[0].code, "E-EVIDENCE");
+        let mut bytes = std::fs::read(&out).unwrap();
+        let at = bytes.len() / 2;
+        bytes[at] ^= 1;
+        std::fs::write(&out, bytes).unwrap();
+        assert_eq!(run(&check, Language::English).unwrap_err().failures[0].code, "E-EVIDENCE");
+    }
+
+    #[test]
+    fn what_looks_better_than_it_is_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let facts = folder.path().join("facts.csv");
+        let rows = "occurred,kind,subject,fields,basis\n\
+                    2022-03-09T08:00,case-opened,q9,list=requests; owner=教育局; deadline=2022-03-19T18:00,model\n\
+                    2022-03-09T08:03,case-closed,q9,list=requests; proof=x,model\n";
+        std::fs::write(&facts, rows).unwrap();
+        let line = format!("doubts {} --facts {}", month("2022-03"), facts.display());
+        let text = run(&line, Language::Chinese).unwrap();
+        assert!(text.contains("疑似自设需求") && text.contains("教育局"), "{text}");
+        let json = run(&format!("{line} --json"), Language::English).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&json[0]["doubt"], &json[0]["subject"]), (&"self-made".into(), &"q9".into()));
+        assert_eq!(
+            run(&format!("doubts {}", month("2022-03")), Language::English).unwrap(),
+            "none\n"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! to standard output, everything else to standard error; an error says what, where, what next,
 //! and ends in a stable code.
 
+mod appeal;
 pub mod arguments;
 mod changeover;
 mod client;
@@ -14,6 +15,7 @@ mod dispatch;
 mod doctor;
 mod judge;
 mod local;
+mod mend;
 mod rehearse;
 mod score;
 mod show;

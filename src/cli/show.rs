@@ -100,6 +100,8 @@ impl View {
             Response::Drift(it) => self.drift(it),
             Response::CutOver(it) => self.cut_over(it),
             Response::Reconciled(it) => self.reconciled(it),
+            Response::Mendings(it) => self.mendings(&it.entries),
+            Response::Mended(it) => self.mended(*it),
             Response::Ledger(it) => self.ledger(it),
             Response::Reloaded(it) => self.reloaded(it),
             Response::Failed(it) => printable(format!("{} [{}]", it.what, it.code)) + "\n",

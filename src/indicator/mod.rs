@@ -5,7 +5,10 @@
 //! published scores a total has a rank ([`field`]). All of it is pure: the same facts and the same
 //! scheme give the same score, bit for bit, in whatever order the facts come.
 
+pub mod bundle;
 pub mod calibrate;
+pub mod doubts;
+pub mod evidence;
 pub mod example;
 pub mod field;
 pub mod forecast;
@@ -13,6 +16,7 @@ pub mod freshness;
 pub mod history;
 pub mod lists;
 pub mod measures;
+pub mod mending;
 pub mod recover;
 pub mod replay;
 pub mod scheme;

@@ -24,6 +24,7 @@ mod march;
 mod march_beside;
 mod march_clock;
 mod march_kills;
+mod mending;
 mod notify;
 mod package;
 mod page;

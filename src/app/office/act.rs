@@ -11,7 +11,8 @@ use super::{Office, failed, failure, told};
 use crate::cascade::{Comparison, Mismatch, ObjectMismatch};
 use crate::control::Peer;
 use crate::control::protocol::{
-    Difference, Failure, Job, LedgerReport, Listing, Reconcile, Reconciled, Request, ShadowAct,
+    Difference, Failure, Job, LedgerReport, Listing, MendAct, Reconcile, Reconciled, Request,
+    ShadowAct,
 };
 use crate::ledger::{self, Actor};
 
@@ -70,6 +71,15 @@ fn detail(request: &Request) -> String {
             format!("{} of {object} to the test platform of {}", it.operation, it.standard)
         }
         Request::StandardRollback(it) => it.channel.clone().unwrap_or_default(),
+        Request::MendImport(it) => format!("{} faults onto {}", it.faults.len(), it.list),
+        Request::Mend(it) => {
+            let act = match &it.act {
+                MendAct::Assign { .. } => "assign",
+                MendAct::Prove { .. } => "prove",
+                MendAct::Close {} => "close",
+            };
+            format!("{act} {} of {}", it.number, it.list)
+        }
         Request::Status {}
         | Request::Datasets(_)
         | Request::Links(_)
@@ -81,6 +91,7 @@ fn detail(request: &Request) -> String {
         | Request::JobsShow(_)
         | Request::StandardList {}
         | Request::StandardShow(_)
+        | Request::Mendings(_)
         | Request::StandardDiff(_)
         | Request::StandardCheck(_)
         | Request::StandardWanted(_)

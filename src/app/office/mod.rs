@@ -15,6 +15,7 @@ mod cutover;
 mod inbox;
 mod list;
 mod look;
+mod mending;
 mod original;
 mod page;
 mod paging;
@@ -241,6 +242,9 @@ impl Office {
             Request::StandardActivate(it) => Response::CutOver(self.activate(&it, peer).await?),
             Request::StandardRollback(it) => Response::CutOver(self.roll_back(&it, peer).await?),
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),
+            Request::Mendings(query) => Response::Mendings(self.mendings(&query).await?),
+            Request::MendImport(it) => Response::Mended(self.mend_import(&it).await?),
+            Request::Mend(it) => Response::Mended(self.mend(&it).await?),
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
             Request::Reload {} => Response::Reloaded(self.lent.reload().await.map_err(act::first)?),

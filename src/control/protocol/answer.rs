@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::Request;
-use super::{CutOver, DriftLine, InboxEntry, InboxTable, Listing, SupplyReport};
+use super::{
+    CutOver, DriftLine, InboxEntry, InboxTable, Listing, MendReport, Mending, SupplyReport,
+};
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
 
@@ -61,6 +63,10 @@ pub enum Response {
     CutOver(CutOver),
     /// To [`Request::Reconcile`].
     Reconciled(Reconciled),
+    /// To [`Request::Mendings`].
+    Mendings(Listing<Mending>),
+    /// To [`Request::MendImport`] and [`Request::Mend`].
+    Mended(MendReport),
     /// To [`Request::LedgerBackup`] and [`Request::LedgerVerify`].
     Ledger(LedgerReport),
     /// To [`Request::Reload`].

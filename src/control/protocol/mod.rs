@@ -8,6 +8,7 @@
 mod answer;
 mod changeover;
 mod inbox;
+mod mending;
 
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job,
@@ -21,6 +22,8 @@ pub use changeover::{
 };
 
 pub use inbox::{InboxEntry, InboxQuery, InboxTable};
+
+pub use mending::{Mend, MendAct, MendImport, MendReport, Mending, MendingQuery};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -116,6 +119,12 @@ pub enum Request {
     StandardRollback(Rollback),
     /// Compares city, ledger and province.
     Reconcile(Reconcile),
+    /// What the province found and wants mended.
+    Mendings(MendingQuery),
+    /// Brings in such a list.
+    MendImport(MendImport),
+    /// Assigns, proves or closes one of them.
+    Mend(Mend),
     /// Copies the ledger and its spool while the daemon runs.
     LedgerBackup(LedgerBackup),
     /// Proves the ledger's chains, sums and spool.
@@ -154,6 +163,9 @@ impl Request {
             Self::StandardActivate(_) => "standard_activate",
             Self::StandardRollback(_) => "standard_rollback",
             Self::Reconcile(_) => "reconcile",
+            Self::Mendings(_) => "mendings",
+            Self::MendImport(_) => "mend_import",
+            Self::Mend(_) => "mend",
             Self::LedgerBackup(_) => "ledger_backup",
             Self::LedgerVerify {} => "ledger_verify",
             Self::Reload {} => "reload",
@@ -169,6 +181,8 @@ impl Request {
             | Self::JobsCancel(_)
             | Self::StandardShadowOnce(_)
             | Self::LedgerBackup(_)
+            | Self::MendImport(_)
+            | Self::Mend(_)
             | Self::Reload {} => true,
             Self::Resync(it) => !it.dry_run,
             Self::Reconcile(it) => it.repair,
@@ -191,6 +205,7 @@ impl Request {
             | Self::StandardCheck(_)
             | Self::StandardWanted(_)
             | Self::StandardDrift {}
+            | Self::Mendings(_)
             | Self::LedgerVerify {} => false,
         }
     }
