@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
-pub use super::score::{Score, ScoreGiven, ScoreWhich};
+pub use super::mend::{Mend, MendFilter, MendWhich};
+pub use super::score::{Score, ScoreEvidence, ScoreGiven, ScoreWhich};
 pub use super::standard::{
     RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardShadow,
     StandardSupply,
@@ -90,6 +91,9 @@ pub enum Command {
     /// Writes a bulletin: document, page and lists to mend (通报).
     #[command(subcommand)]
     Bulletin(Bulletin),
+    /// What the province found and wants mended (整改).
+    #[command(subcommand)]
+    Mend(Mend),
 }
 
 /// How a reading command answers.

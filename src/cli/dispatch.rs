@@ -14,11 +14,12 @@ use crate::control::protocol::{
 };
 
 use super::arguments::{
-    self, Arguments, Command, Inbox, InboxFilter, Jobs, Ledger, RejectFilter, Rejects, Standard,
+    self, Arguments, Command, Inbox, InboxFilter, Jobs, Ledger, RejectFilter, Rejects, Score,
+    Standard,
 };
 use super::client::ask;
 use super::text::Message;
-use super::{Console, Exit, Local, Trouble, bulletin, changeover, doctor, judge};
+use super::{Console, Exit, Local, Trouble, appeal, bulletin, changeover, doctor, judge, mend};
 
 /// How often a waiting command looks at its job.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -41,8 +42,10 @@ pub(super) fn dispatch(
             Ok(())
         }
         Command::Doctor(it) => doctor::doctor(arguments, it, local, console),
+        Command::Score(Score::Evidence(it)) => appeal::evidence(it, &arguments.socket, console),
         Command::Score(it) => judge::score(it, &arguments.socket, console),
         Command::Bulletin(it) => bulletin::bulletin(it, &arguments.socket, console),
+        Command::Mend(it) => mend::mend(&arguments.socket, it, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
             local.ledger_restore(config, directory, console)
@@ -176,7 +179,8 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Doctor(_)
         | Command::Rehearsal(_)
         | Command::Score(_)
-        | Command::Bulletin(_) => return Ok(None),
+        | Command::Bulletin(_)
+        | Command::Mend(_) => return Ok(None),
     }))
 }
 

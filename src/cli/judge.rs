@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::score::{Score, ScoreGiven};
-use super::{Console, Exit, Trouble, live, show_forecast, show_score};
+use super::{Console, Exit, Trouble, appeal, live, show_forecast, show_score};
 use crate::clock::Clock;
 use crate::control::protocol::{By, Failure, PlanSheet, RankSheet, ScoreSheet};
 use crate::fact::Fact;
@@ -18,7 +18,7 @@ use crate::indicator::lists::Lists;
 use crate::indicator::replay::Given;
 use crate::indicator::scheme::{self, Month, Scheme};
 use crate::indicator::tally::Body;
-use crate::indicator::{example, history, recover, sheet, stated};
+use crate::indicator::{doubts, example, history, recover, replay, sheet, stated};
 
 /// The largest table that is read, in bytes.
 pub(super) const MAX_BYTES: u64 = 256 << 20;
@@ -42,23 +42,7 @@ pub(super) fn score(
             live::score(command, socket, console)
         }
         Score::Replay { given, item, format } if given.is_offline() => {
-            let (scheme, month) = scheme(given)?;
-            let all = tables(given, &scheme)?;
-            let score = all.given().score(&scheme, month, &given.body, Timestamp::MAX);
-            let mut sheet = ScoreSheet::of(&scheme, &score);
-            if let Some(item) = item {
-                sheet.items.retain(|known| known.id == *item);
-                if sheet.items.is_empty() {
-                    let what = format!("no item `{item}` of {} marks this body", scheme.id);
-                    return Err(Trouble::one(Exit::Usage, failure("E-SCORE-ITEM", what, None)));
-                }
-            }
-            if format.json {
-                return console.json(&sheet);
-            }
-            let text = show_score::sheet(&console.view, &sheet, By::Item, item.is_some());
-            console.data(&text);
-            Ok(())
+            replayed(given, item.as_deref(), format.json, console)
         }
         Score::Recover { given, at, format } if given.is_offline() => {
             let (scheme, month) = scheme(given)?;
@@ -77,6 +61,12 @@ pub(super) fn score(
             let now = at.unwrap_or_else(|| Clock::system().now());
             forecast(given, now, *seed, format.json, console)
         }
+        Score::EvidenceCheck { file, digest, format } => {
+            appeal::check(file, digest.as_deref(), format.json, console)
+        }
+        // Asked of the daemon as well: dispatched before this.
+        Score::Evidence(_) => Ok(()),
+        Score::Doubts { given, format } => doubted(given, format.json, console),
         Score::Calibrate { given, results, format } => {
             calibration(given, results, format.json, console)
         }
@@ -96,6 +86,31 @@ pub(super) fn score(
             live::score(command, socket, console)
         }
     }
+}
+
+fn replayed(
+    given: &ScoreGiven,
+    item: Option<&str>,
+    json: bool,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
+    let (scheme, month) = scheme(given)?;
+    let all = tables(given, &scheme)?;
+    let score = all.given().score(&scheme, month, &given.body, Timestamp::MAX);
+    let mut sheet = ScoreSheet::of(&scheme, &score);
+    if let Some(item) = item {
+        sheet.items.retain(|known| known.id == *item);
+        if sheet.items.is_empty() {
+            let what = format!("no item `{item}` of {} marks this body", scheme.id);
+            return Err(Trouble::one(Exit::Usage, failure("E-SCORE-ITEM", what, None)));
+        }
+    }
+    if json {
+        return console.json(&sheet);
+    }
+    let text = show_score::sheet(&console.view, &sheet, By::Item, item.is_some());
+    console.data(&text);
+    Ok(())
 }
 
 /// `score example`.
@@ -129,6 +144,19 @@ fn forecast(
     Ok(())
 }
 
+fn doubted(given: &ScoreGiven, json: bool, console: &mut Console<'_>) -> Result<(), Trouble> {
+    let (scheme, month) = scheme(given)?;
+    let all = tables(given, &scheme)?;
+    let span = replay::span(&scheme, month, Timestamp::MAX);
+    let found = doubts::doubts(&all.facts, &all.lists, span);
+    if json {
+        return console.json(&show_forecast::doubts_as_json(&found));
+    }
+    let text = show_forecast::doubts(&console.view, &found);
+    console.data(&text);
+    Ok(())
+}
+
 fn calibration(
     given: &ScoreGiven,
     results: &[PathBuf],
@@ -147,13 +175,19 @@ fn calibration(
     Ok(())
 }
 
+/// The scheme's file and the month, which tables are never judged without.
+pub(super) fn judged_by(given: &ScoreGiven) -> Result<(&Path, Month), Trouble> {
+    let both = given.scheme.as_deref().zip(given.month);
+    both.ok_or_else(|| {
+        let what = "tables are judged by a scheme's file and for a month".to_owned();
+        let place = Some("--scheme, --month".to_owned());
+        Trouble::one(Exit::Usage, failure("E-SCORE-GIVEN", what, place))
+    })
+}
+
 /// The scheme, if it holds in the month.
 fn scheme(given: &ScoreGiven) -> Result<(Scheme, Month), Trouble> {
-    let (Some(path), Some(month)) = (&given.scheme, given.month) else {
-        let what = "tables are judged by a scheme's file and for a month".to_owned();
-        let told = failure("E-SCORE-GIVEN", what, Some("--scheme, --month".to_owned()));
-        return Err(Trouble::one(Exit::Usage, told));
-    };
+    let (path, month) = judged_by(given)?;
     let scheme = load(path).map_err(wrong)?;
     if scheme.period.holds_in(month) {
         return Ok((scheme, month));
@@ -434,6 +468,54 @@ mod tests {
         assert_eq!(json["already_lost"].as_f64(), Some(-2.6));
         assert_eq!(json["avoidable"].as_f64(), Some(0.0));
         assert_eq!(json["forecast"]["high"], json["today"]);
+    }
+
+    #[test]
+    fn an_appeal_is_made_and_checked_and_any_change_is_red() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("appeal.tar");
+        let words =
+            format!("cascaded score evidence guides {} --out {}", month("2022-02"), out.display());
+        let arguments = Arguments::try_parse_from(words.split_whitespace()).unwrap();
+        let (mut text, mut err) = (Vec::new(), Vec::new());
+        let view = View { language: Language::Chinese, zone: TimeZone::fixed(jiff::tz::offset(8)) };
+        let mut console = Console::new(view, false, &mut text, &mut err);
+        let Command::Score(Score::Evidence(it)) = &arguments.command else { panic!("{words}") };
+        appeal::evidence(it, Path::new("/nowhere"), &mut console).unwrap();
+        assert!(appeal::evidence(it, Path::new("/nowhere"), &mut console).is_err(), "not over it");
+        let check = format!("evidence-check {}", out.display());
+        let said = run(&check, Language::Chinese).unwrap();
+        assert!(said.contains("核验通过：2022-02 guides：-2.6 分"), "{said}");
+        let digest = said.trim().rsplit_once("摘要 ").unwrap().1.to_owned();
+        assert!(String::from_utf8(text).unwrap().contains(&digest));
+        assert!(run(&format!("{check} --digest {digest}"), Language::English).is_ok());
+        let other = run(&format!("{check} --digest 00"), Language::English).unwrap_err();
+        assert_eq!(other.failures[0].code, "E-EVIDENCE");
+        let mut bytes = std::fs::read(&out).unwrap();
+        let at = bytes.len() / 2;
+        bytes[at] ^= 1;
+        std::fs::write(&out, bytes).unwrap();
+        assert_eq!(run(&check, Language::English).unwrap_err().failures[0].code, "E-EVIDENCE");
+    }
+
+    #[test]
+    fn what_looks_better_than_it_is_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let facts = folder.path().join("facts.csv");
+        let rows = "occurred,kind,subject,fields,basis\n\
+                    2022-03-09T08:00,case-opened,q9,list=requests; owner=教育局; deadline=2022-03-19T18:00,model\n\
+                    2022-03-09T08:03,case-closed,q9,list=requests; proof=x,model\n";
+        std::fs::write(&facts, rows).unwrap();
+        let line = format!("doubts {} --facts {}", month("2022-03"), facts.display());
+        let text = run(&line, Language::Chinese).unwrap();
+        assert!(text.contains("疑似自设需求") && text.contains("教育局"), "{text}");
+        let json = run(&format!("{line} --json"), Language::English).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&json[0]["doubt"], &json[0]["subject"]), (&"self-made".into(), &"q9".into()));
+        assert_eq!(
+            run(&format!("doubts {}", month("2022-03")), Language::English).unwrap(),
+            "none\n"
+        );
     }
 
     #[test]

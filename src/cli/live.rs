@@ -90,6 +90,9 @@ fn request(command: &Score) -> Option<(ScoreRequest, By, bool, bool)> {
         | Score::Check { .. }
         | Score::Import { .. }
         | Score::Forecast { .. }
+        | Score::Doubts { .. }
+        | Score::Evidence(_)
+        | Score::EvidenceCheck { .. }
         | Score::Calibrate { .. } => return None,
     })
 }

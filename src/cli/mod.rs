@@ -5,6 +5,7 @@
 //! to standard output, everything else to standard error; an error says what, where, what next,
 //! and ends in a stable code.
 
+mod appeal;
 pub mod arguments;
 mod bulletin;
 mod changeover;
@@ -16,6 +17,7 @@ mod doctor;
 mod judge;
 mod live;
 mod local;
+mod mend;
 mod rehearse;
 mod score;
 mod show;

@@ -110,6 +110,31 @@ pub enum Score {
         #[command(flatten)]
         format: Format,
     },
+    /// What looks better than it is: resends, touched columns, hollow tables, split entries and the
+    /// like; a doubt takes no points, it says where to look (存疑).
+    Doubts {
+        /// What is judged.
+        #[command(flatten)]
+        given: ScoreGiven,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Puts everything that an item's points hang on into one archive, with a draft of the appeal
+    /// (申诉材料).
+    Evidence(ScoreEvidence),
+    /// Checks such an archive, without us: every byte, and every number computed again; 1 if it does
+    /// not hold (核验申诉材料).
+    EvidenceCheck {
+        /// The archive.
+        file: PathBuf,
+        /// The digest that was told when it was made.
+        #[arg(long, value_name = "SHA256")]
+        digest: Option<String>,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
     /// Compares what was computed with official results, item by item and month by month until
     /// `--month` (校准).
     Calibrate {
@@ -123,6 +148,25 @@ pub enum Score {
         #[command(flatten)]
         format: Format,
     },
+}
+
+/// `score evidence`.
+#[derive(Args, Debug)]
+pub struct ScoreEvidence {
+    /// The item.
+    pub item: String,
+    /// The archive (tar); it must not exist.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Asks the daemon for upper ids, batches and receipts and puts them in, too.
+    #[arg(long)]
+    pub live: bool,
+    /// What is judged.
+    #[command(flatten)]
+    pub given: ScoreGiven,
+    /// How to answer.
+    #[command(flatten)]
+    pub format: Format,
 }
 
 /// Which score of the daemon.

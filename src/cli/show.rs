@@ -103,6 +103,8 @@ impl View {
             Response::Bulletin(it) => {
                 it.files.iter().map(|file| printable(file.name.clone()) + "\n").collect()
             }
+            Response::Mendings(it) => self.mendings(&it.entries),
+            Response::Mended(it) => self.mended(*it),
             Response::Ledger(it) => self.ledger(it),
             Response::Score(it) => super::show_score::answer(self, it),
             Response::Reloaded(it) => self.reloaded(it),

@@ -10,6 +10,7 @@ use super::show_score::{maybe, number, title, titled};
 use super::table::table;
 use super::text::Message;
 use crate::indicator::calibrate::{Calibrated, Calibration, Compared, Verdict};
+use crate::indicator::doubts::{Doubt, Doubted};
 use crate::indicator::forecast::{Forecast, ItemForecast, PROMISED_PERCENT, Range};
 use crate::indicator::scheme::Scheme;
 
@@ -111,6 +112,55 @@ pub(super) fn forecast_as_json(forecast: &Forecast) -> Value {
         "futures": forecast.futures,
         "items": forecast.items.iter().map(item).collect::<Vec<_>>(),
     })
+}
+
+fn of_doubt(view: &View, doubt: Doubt) -> String {
+    let message = match doubt {
+        Doubt::Resent => Message::DoubtResent,
+        Doubt::Touched => Message::DoubtTouched,
+        Doubt::Hollow => Message::DoubtHollow,
+        Doubt::Filled => Message::DoubtFilled,
+        Doubt::Split => Message::DoubtSplit,
+        Doubt::Flapped => Message::DoubtFlapped,
+        Doubt::SelfMade => Message::DoubtSelfMade,
+    };
+    view.say(message, &[])
+}
+
+/// `score doubts`.
+pub(super) fn doubts(view: &View, found: &[Doubted]) -> String {
+    if found.is_empty() {
+        return view.say(Message::Empty, &[]) + "\n";
+    }
+    let heads =
+        [Message::What, Message::Owner, Message::Subject, Message::ShownBy, Message::Source]
+            .map(|head| view.say(head, &[]));
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let row = |it: &Doubted| {
+        vec![
+            of_doubt(view, it.doubt),
+            it.owner.clone(),
+            it.subject.clone(),
+            it.shown_by.clone(),
+            it.evidence.clone(),
+        ]
+    };
+    table(&heads, found.iter().map(row).collect(), &[])
+}
+
+/// `score doubts --json`.
+pub(super) fn doubts_as_json(found: &[Doubted]) -> Value {
+    let one = |it: &Doubted| {
+        json!({
+            "doubt": it.doubt.as_str(),
+            "owner": it.owner,
+            "subject": it.subject,
+            "since": it.since.map(|at| at.to_string()),
+            "shown_by": it.shown_by,
+            "evidence": it.evidence,
+        })
+    };
+    Value::Array(found.iter().map(one).collect())
 }
 
 fn told(view: &View, verdict: Verdict) -> String {

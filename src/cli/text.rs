@@ -323,6 +323,29 @@ messages! {
     BulletinExistsNext, "已印发的通报不覆盖：换一个 --out，或先移走旧的",
         "a bulletin is not written over: name another --out, or move the old one away";
 
+    ShownBy, "依据", "shown by";
+    DoubtResent, "疑似重复报送", "the same rows again";
+    DoubtTouched, "疑似只改时间", "a column moves, the content hardly does";
+    DoubtHollow, "疑似空表挂接", "mounted and all but empty";
+    DoubtFilled, "疑似占位凑数", "let through by waivers";
+    DoubtSplit, "疑似拆分目录", "one entry split into several";
+    DoubtFlapped, "疑似考核前后撤挂", "down before the cut-off, up after it";
+    DoubtSelfMade, "疑似自设需求", "laid and dealt with within minutes";
+    EvidenceMade, "{} {}：{} 分，事实 {} 条；摘要 {}（请另行留存）",
+        "{} {}: {} points, {} facts; digest {} (keep it elsewhere)";
+    EvidenceHolds, "核验通过：{} {}：{} 分，事实 {} 条；摘要 {}",
+        "it holds: {} {}: {} points, {} facts; digest {}";
+    MendDone, "新增 {}，变更 {}，未变 {}", "{} added, {} changed, {} as they were";
+    MendWritten, "已写出 {} 条", "{} written";
+    MendOpen, "整改中", "open";
+    MendProven, "已佐证，待销号", "proven, to be closed";
+    MendOverdue, "逾期", "overdue";
+    MendClosed, "已销号", "closed";
+    MendSeen, "系统核查", "seen by the machine";
+    MendSeenMended, "已改好", "mended";
+    MendSeenNotAbove, "省端未见", "not above";
+    MendSeenRejects, "仍有拦截行", "rows still set aside";
+    MendProof, "佐证", "proof";
     ForecastHead, "{} {} {}：今日 {} 分，预计 {} 分 [{}]（{} % 的月份落在区间内；习惯取自 {} 天历史）",
         "{} {} {}: {} points today, {} expected [{}] ({} % of months lie within; habits of {} days)";
     ForecastParts, "已失且追不回 {}；尚可避免 {}；取决于其他市 {}",

@@ -6,7 +6,10 @@
 //! scheme give the same score, bit for bit, in whatever order the facts come.
 
 pub mod brought;
+pub mod bundle;
 pub mod calibrate;
+pub mod doubts;
+pub mod evidence;
 pub mod example;
 pub mod field;
 pub mod forecast;
@@ -14,6 +17,7 @@ pub mod freshness;
 pub mod history;
 pub mod lists;
 pub mod measures;
+pub mod mending;
 pub mod part;
 pub mod recover;
 pub mod replay;

@@ -361,6 +361,38 @@ mod tests {
         assert!(found.keys().all(|(deed, _)| closed.contains(deed)));
     }
 
+    #[test]
+    fn rows_that_were_turned_away_can_be_mended_and_what_happened_stays() {
+        let text = include_str!("../../config/schemes/model-2026.toml");
+        let scheme = Scheme::parse("model-2026.toml", text).unwrap();
+        let obligations = "entry,resources,dataset,title,department,region,cycle,shared,open,key\n\
+                           e1,r1,d1,x,局一,,每日,yes,no,no\n";
+        let lists = Lists {
+            obligations: lists::obligations("o.csv", obligations).unwrap(),
+            ..Lists::default()
+        };
+        let facts = history::parse(
+            "f.csv",
+            "occurred,kind,subject,channel,fields,basis\n\
+             2026-03-02T08:00,pass-completed,d1,p,lane=live; seen=100; changed=1; rejected=10,model\n\
+             2026-03-02T09:00,verdict,d1,p,passed=60; failed=40,model\n",
+            "t",
+        )
+        .unwrap();
+        let now: Timestamp = "2026-03-10T00:00:00+08:00".parse().unwrap();
+        let month = Month::parse("2026-03").unwrap();
+        let plan = recover_alone(&facts, &lists, &scheme, month, now);
+        let mend = plan.planned.iter().find(|it| it.action.act.deed == Deed::MendRows).unwrap();
+        assert_eq!(
+            (mend.action.owner.as_str(), mend.action.act.subject.as_str()),
+            ("局一", "entry:e1")
+        );
+        // 90 of 100 cost all five points and 100 of 110 still do; verdicts go from 60 of 100 to 100
+        // of 140: the ten and the forty stay below the line.
+        let gain = Decimal::from(100) / Decimal::from(140) - Decimal::new(6, 1);
+        assert_eq!(mend.action.points, (gain * Decimal::from(5)).round_dp(8));
+    }
+
     /// The most that one worker can bring, by trying every order of every set.
     fn by_force(jobs: &[Job], done: &mut Vec<usize>, hour: u32, points: Decimal) -> Decimal {
         let mut most = points;

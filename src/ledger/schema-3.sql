@@ -27,3 +27,20 @@ CREATE TABLE period (
     digest    BLOB NOT NULL,
     PRIMARY KEY (month, scheme)
 ) WITHOUT ROWID, STRICT;
+
+-- What the province found and wants mended. A fault is a case: what opens and closes it stands
+-- among the facts. The row as the province wrote it is sealed.
+CREATE TABLE mending (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    list       TEXT NOT NULL,
+    number     TEXT NOT NULL,
+    owner      TEXT NOT NULL,
+    object     TEXT NOT NULL,
+    deadline   INTEGER NOT NULL,
+    state      TEXT NOT NULL,
+    proof      TEXT NOT NULL,
+    brought_at INTEGER NOT NULL,
+    closed_at  INTEGER,
+    body       BLOB NOT NULL,
+    UNIQUE (list, number)
+) STRICT;

@@ -11,8 +11,8 @@ use super::{Office, failed, failure, told};
 use crate::cascade::{Comparison, Mismatch, ObjectMismatch};
 use crate::control::Peer;
 use crate::control::protocol::{
-    Difference, Failure, Job, LedgerReport, Listing, Reconcile, Reconciled, Request, ScoreRequest,
-    ShadowAct,
+    Difference, Failure, Job, LedgerReport, Listing, Mend, MendAct, Reconcile, Reconciled, Request,
+    ScoreRequest, ShadowAct,
 };
 use crate::delivery::DigestSha256;
 use crate::ledger::{self, Actor};
@@ -80,6 +80,8 @@ fn detail(request: &Request) -> String {
             // Which table, so that it can be told from another of the same name.
             format!("{} {}", it.file, DigestSha256::of(it.text.as_bytes()))
         }
+        Request::MendImport(it) => format!("{} faults onto {}", it.faults.len(), it.list),
+        Request::Mend(it) => mended(it),
         Request::Score(_)
         | Request::Status {}
         | Request::Datasets(_)
@@ -92,6 +94,7 @@ fn detail(request: &Request) -> String {
         | Request::JobsShow(_)
         | Request::StandardList {}
         | Request::StandardShow(_)
+        | Request::Mendings(_)
         | Request::StandardDiff(_)
         | Request::StandardCheck(_)
         | Request::StandardWanted(_)
@@ -100,6 +103,16 @@ fn detail(request: &Request) -> String {
         | Request::LedgerVerify {}
         | Request::Reload {} => String::new(),
     }
+}
+
+/// What was done about a fault.
+fn mended(it: &Mend) -> String {
+    let act = match &it.act {
+        MendAct::Assign { .. } => "assign",
+        MendAct::Prove { .. } => "prove",
+        MendAct::Close {} => "close",
+    };
+    format!("{act} {} of {}", it.number, it.list)
 }
 
 /// Scopes as they were asked for.

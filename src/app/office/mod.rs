@@ -16,6 +16,7 @@ mod cutover;
 mod inbox;
 mod list;
 mod look;
+mod mending;
 mod original;
 mod page;
 mod paging;
@@ -245,6 +246,9 @@ impl Office {
             Request::StandardRollback(it) => Response::CutOver(self.roll_back(&it, peer).await?),
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),
             Request::Bulletin(it) => Response::Bulletin(self.bulletin(&it).await?),
+            Request::Mendings(query) => Response::Mendings(self.mendings(&query).await?),
+            Request::MendImport(it) => Response::Mended(self.mend_import(&it).await?),
+            Request::Mend(it) => Response::Mended(self.mend(&it).await?),
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
             Request::Score(it) => Response::Score(self.score(&it).await?),

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[cfg(doc)]
 use super::Request;
 use super::{
-    BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, ScoreAnswer, SupplyReport,
+    BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, MendReport, Mending,
+    ScoreAnswer, SupplyReport,
 };
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
@@ -65,6 +66,10 @@ pub enum Response {
     Reconciled(Reconciled),
     /// To [`Request::Bulletin`].
     Bulletin(BulletinFiles),
+    /// To [`Request::Mendings`].
+    Mendings(Listing<Mending>),
+    /// To [`Request::MendImport`] and [`Request::Mend`].
+    Mended(MendReport),
     /// To [`Request::LedgerBackup`] and [`Request::LedgerVerify`].
     Ledger(LedgerReport),
     /// To [`Request::Score`].

@@ -9,6 +9,7 @@ mod answer;
 mod bulletin;
 mod changeover;
 mod inbox;
+mod mending;
 mod score;
 
 pub use answer::{
@@ -26,6 +27,7 @@ pub use changeover::{
 
 pub use inbox::{InboxEntry, InboxQuery, InboxTable};
 
+pub use mending::{Mend, MendAct, MendImport, MendReport, Mending, MendingQuery};
 pub use score::{
     ActionLine, BodyLine, Both, Bring, Brought, BroughtKind, By, ClassLine, Closed, FigureLine,
     FindingLine, ItemLine, PlanSheet, Points, RankLine, RankSheet, RepairLine, ScoreAnswer,
@@ -128,6 +130,12 @@ pub enum Request {
     Reconcile(Reconcile),
     /// The files of a bulletin; nothing is written.
     Bulletin(BulletinQuery),
+    /// What the province found and wants mended.
+    Mendings(MendingQuery),
+    /// Brings in such a list.
+    MendImport(MendImport),
+    /// Assigns, proves or closes one of them.
+    Mend(Mend),
     /// Copies the ledger and its spool while the daemon runs.
     LedgerBackup(LedgerBackup),
     /// Proves the ledger's chains, sums and spool.
@@ -169,6 +177,9 @@ impl Request {
             Self::StandardRollback(_) => "standard_rollback",
             Self::Reconcile(_) => "reconcile",
             Self::Bulletin(_) => "bulletin",
+            Self::Mendings(_) => "mendings",
+            Self::MendImport(_) => "mend_import",
+            Self::Mend(_) => "mend",
             Self::LedgerBackup(_) => "ledger_backup",
             Self::LedgerVerify {} => "ledger_verify",
             Self::Reload {} => "reload",
@@ -185,6 +196,8 @@ impl Request {
             | Self::JobsCancel(_)
             | Self::StandardShadowOnce(_)
             | Self::LedgerBackup(_)
+            | Self::MendImport(_)
+            | Self::Mend(_)
             | Self::Reload {} => true,
             Self::Resync(it) => !it.dry_run,
             Self::Reconcile(it) => it.repair,
@@ -209,6 +222,7 @@ impl Request {
             | Self::StandardWanted(_)
             | Self::StandardDrift {}
             | Self::Bulletin(_)
+            | Self::Mendings(_)
             | Self::LedgerVerify {} => false,
         }
     }
