@@ -42,7 +42,7 @@ pub(super) fn dispatch(
         }
         Command::Doctor(it) => doctor::doctor(arguments, it, local, console),
         Command::Score(it) => judge::score(it, console),
-        Command::Bulletin(it) => bulletin::bulletin(it, console),
+        Command::Bulletin(it) => bulletin::bulletin(it, &arguments.socket, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
             local.ledger_restore(config, directory, console)

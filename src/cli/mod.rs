@@ -19,6 +19,7 @@ mod rehearse;
 mod score;
 mod show;
 mod show_changeover;
+mod show_forecast;
 mod show_inbox;
 mod show_score;
 mod show_shadow;

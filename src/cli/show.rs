@@ -100,6 +100,9 @@ impl View {
             Response::Drift(it) => self.drift(it),
             Response::CutOver(it) => self.cut_over(it),
             Response::Reconciled(it) => self.reconciled(it),
+            Response::Bulletin(it) => {
+                it.files.iter().map(|file| printable(file.name.clone()) + "\n").collect()
+            }
             Response::Ledger(it) => self.ledger(it),
             Response::Reloaded(it) => self.reloaded(it),
             Response::Failed(it) => printable(format!("{} [{}]", it.what, it.code)) + "\n",

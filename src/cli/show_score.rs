@@ -20,22 +20,22 @@ use crate::indicator::tally::{Act, Deed};
 use crate::language::Language;
 
 /// A decimal with its own digits: its shortest form has fewer than 16, so it survives the trip.
-fn number(points: Decimal) -> Value {
+pub(super) fn number(points: Decimal) -> Value {
     points.normalize().to_string().parse().map_or(Value::Null, Value::Number)
 }
 
-fn maybe(points: Option<Decimal>) -> Value {
+pub(super) fn maybe(points: Option<Decimal>) -> Value {
     points.map_or(Value::Null, number)
 }
 
-fn title(view: &View, title: &Title) -> String {
+pub(super) fn title(view: &View, title: &Title) -> String {
     match view.language {
         Language::Chinese => title.zh.clone(),
         Language::English => title.en.clone(),
     }
 }
 
-fn titled(view: &View, scheme: &Scheme, item: &str) -> String {
+pub(super) fn titled(view: &View, scheme: &Scheme, item: &str) -> String {
     let found = scheme.items.iter().find(|known| known.id == item);
     found.map_or_else(|| item.to_owned(), |found| title(view, &found.title))
 }

@@ -38,6 +38,7 @@ impl Configuration {
             ("catalogue", shown(&self.catalogue) != shown(&other.catalogue)),
             ("calendar", self.calendar != other.calendar),
             ("grace", self.grace != other.grace),
+            ("bulletin", self.bulletin != other.bulletin),
             ("indicator", judged(self) != judged(other)),
         ] {
             if differs {

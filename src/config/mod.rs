@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::bulletin;
 use crate::calendar::{Calendar, Grace};
 use crate::checks::{CodeTable, Rules, Watch};
 use crate::city::{self, CatalogueSettings, Dataset, SourceSettings};
@@ -118,6 +119,8 @@ pub struct Configuration {
     pub code_tables: BTreeMap<String, DigestSha256>,
     /// By what the months are judged, where that is configured.
     pub indicator: Option<Arc<Indicator>>,
+    /// How bulletins look, and when they are written by themselves.
+    pub bulletin: Option<bulletin::Settings>,
 }
 
 impl Channel {
@@ -177,6 +180,14 @@ impl Configuration {
         }
         let judged = file.indicator.take().map(|it| Indicator::load(it, &mut problems));
         file.ledger.check(&mut problems);
+        for (key, what) in file.bulletin.iter().flat_map(bulletin::Settings::problems) {
+            problems.push(Problem::new(&format!("bulletin.{key}"), &what));
+        }
+        let is_scheduled = file.bulletin.as_ref().is_some_and(|it| it.folder.is_some());
+        if is_scheduled && judged.is_none() {
+            let message = "a schedule needs `[indicator]`: nothing says how months are judged";
+            problems.push(Problem::new("bulletin.folder", message));
+        }
         let configuration = Self {
             path: path.to_owned(),
             city: file.city,
@@ -196,6 +207,7 @@ impl Configuration {
             grace: file.grace,
             code_tables: digests,
             indicator: judged.map(Arc::new),
+            bulletin: file.bulletin,
         };
         Ok((configuration, problems))
     }

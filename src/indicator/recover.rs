@@ -57,6 +57,13 @@ pub struct Plan {
     pub together: Decimal,
 }
 
+impl Plan {
+    /// Nothing can be done.
+    pub fn none() -> Self {
+        Self { planned: Vec::new(), too_late: Vec::new(), together: Decimal::ZERO }
+    }
+}
+
 /// The most acts that are looked at.
 pub const MOST_ACTS: usize = 2000;
 /// The longest time that is planned, in hours: two months.
@@ -264,7 +271,6 @@ mod tests {
 
     use super::*;
     use crate::fact::Fact;
-    use crate::indicator::field::Field;
     use crate::indicator::lists::Lists;
     use crate::indicator::{history, lists};
 

@@ -89,6 +89,7 @@ fn detail(request: &Request) -> String {
         | Request::StandardCheck(_)
         | Request::StandardWanted(_)
         | Request::StandardDrift {}
+        | Request::Bulletin(_)
         | Request::LedgerVerify {}
         | Request::Reload {} => String::new(),
     }

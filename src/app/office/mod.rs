@@ -10,6 +10,7 @@
 
 mod act;
 mod attention;
+mod bulletin;
 mod changeover;
 mod cutover;
 mod inbox;
@@ -242,6 +243,7 @@ impl Office {
             Request::StandardActivate(it) => Response::CutOver(self.activate(&it, peer).await?),
             Request::StandardRollback(it) => Response::CutOver(self.roll_back(&it, peer).await?),
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),
+            Request::Bulletin(it) => Response::Bulletin(self.bulletin(&it).await?),
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
             Request::Reload {} => Response::Reloaded(self.lent.reload().await.map_err(act::first)?),

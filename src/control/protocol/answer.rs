@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::Request;
-use super::{CutOver, DriftLine, InboxEntry, InboxTable, Listing, SupplyReport};
+use super::{BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, SupplyReport};
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
 
@@ -61,6 +61,8 @@ pub enum Response {
     CutOver(CutOver),
     /// To [`Request::Reconcile`].
     Reconciled(Reconciled),
+    /// To [`Request::Bulletin`].
+    Bulletin(BulletinFiles),
     /// To [`Request::LedgerBackup`] and [`Request::LedgerVerify`].
     Ledger(LedgerReport),
     /// To [`Request::Reload`].
