@@ -170,6 +170,10 @@ pub struct CandidateSettings {
     /// what the province holds it keeps, unless it says otherwise.
     #[serde(default)]
     pub rows_again: bool,
+    /// How long the province wants old and new side by side: `activate` begins a parallel period
+    /// of so long unless it is told otherwise. Default none.
+    #[serde(default, deserialize_with = "period")]
+    pub parallel: Option<Duration>,
     /// The way to the platform from the cut-over on; as before where it is absent.
     #[serde(default)]
     pub province: Option<province::Settings>,
@@ -399,6 +403,11 @@ fn live_bytes() -> u64 {
 
 fn deletion_percent() -> u8 {
     10
+}
+
+/// As [`duration`], where it is there.
+fn period<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
 }
 
 /// `"30s"`, `"1h 30m"`: from a millisecond to a year.

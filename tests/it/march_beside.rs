@@ -12,7 +12,9 @@ use cascaded::rehearsal::certificates::Certificates;
 use cascaded::rehearsal::{Platform, Settings};
 use cascaded::supervisor::Supervisor;
 
-use crate::march::{NEW, NOTHING, cut_over, delivered, named_with, refused, rollback, supplied};
+use crate::march::{
+    NEW, NOTHING, activate, cut_over, delivered, named_with, refused, rollback, supplied,
+};
 use crate::support::daemon::{TestCity, TestDaemon, run};
 use crate::support::town::{differing, go_on, town, wrong};
 
@@ -102,10 +104,12 @@ fn a_period_does_not_end_before_the_further_side_has_caught_up() {
         let daemon = started(&city).await;
         daemon.settled().await;
         supplied(&daemon).await;
-        named_with(&city, &daemon, &configured).await;
+        // The province wants a day of both, and the file says so.
+        named_with(&city, &daemon, &format!("parallel = \"24h\"\n{configured}")).await;
         // The new side does not answer for all of the period.
         new.faults().begin_outage();
-        let report = cut_over(&daemon, parallel(1)).await;
+        let report = cut_over(&daemon, activate(false)).await;
+        assert_eq!(report.beside.as_deref(), Some(FURTHER));
         daemon.wait_until("both run", || async { channels(&daemon).len() == 2 }).await;
         clock.advance(DAY);
         let job = number(report.job.as_ref());

@@ -13,8 +13,10 @@ use cascaded::ledger::{BatchQuery, Link, LinkFilter, Scope};
 use cascaded::rehearsal::{Fault, Platform, Play};
 use cascaded::supervisor::Supervisor;
 
+#[cfg(feature = "sabotage")]
+use crate::march::opened;
 use crate::march::{
-    NEW, NOTHING, OLD, ask, cut_over, delivered, finished, named_with, opened, refused, supplied,
+    NEW, NOTHING, OLD, ask, cut_over, delivered, finished, named_with, refused, supplied,
 };
 use crate::march_beside::second;
 use crate::march_clock::{batches, without_question};
@@ -410,6 +412,7 @@ fn operator(city: &TestCity, words: &[&str]) -> Said {
 }
 
 /// The entries that the province holds of a department, while no daemon has the ledger.
+#[cfg(feature = "sabotage")]
 async fn entries_kept(city: &TestCity, department: &str) -> Vec<Link> {
     let ledger = opened(city, &city.clock);
     let links = ledger.links(ChannelId::from("province"), LinkFilter::default()).await.unwrap();

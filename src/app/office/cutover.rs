@@ -33,7 +33,11 @@ impl Office {
     pub(super) async fn activate(&self, asked: &Activate, peer: Peer) -> Result<CutOver, Failure> {
         let to = self.candidate(&asked.standard).await?;
         let channel = self.meant(asked.channel.as_deref(), &[&to])?;
-        let (at, beside, dry_run) = (asked.at, asked.parallel_seconds, asked.dry_run);
+        let (at, dry_run) = (asked.at, asked.dry_run);
+        // What goes ahead of the rest, and that rest, are no parallel period.
+        let alone = asked.scope.is_empty() && channel.ahead().is_none();
+        let wanted = || self.parallel(&channel, &to).filter(|_| alone);
+        let beside = asked.parallel_seconds.or_else(wanted);
         let besides = self.crew.ledger.besides().await.map_err(told)?;
         if besides.iter().any(|it| it.origin == channel.id || it.channel == channel.id) {
             let what = format!("{} is in a parallel period", channel.id);
@@ -55,6 +59,16 @@ impl Office {
         let scopes = Self::forward(&channel, &to, &reaches)?;
         let wanted = Wanted { channel, from, to, back: false, scopes, at, beside, dry_run };
         self.turn(wanted, peer).await
+    }
+
+    /// The parallel period that the configuration wants for a candidate, in seconds.
+    fn parallel(&self, channel: &Channel, to: &Standard) -> Option<u64> {
+        let works = self.works();
+        let mut configured = works.configuration.channels.iter();
+        let found = configured.find(|it| it.settings.id == channel.id.as_str())?;
+        let candidate = found.written.candidate.as_ref();
+        let candidate = candidate.filter(|it| it.standard == to.id().as_str())?;
+        candidate.parallel.map(|period| period.as_secs())
     }
 
     /// The further channel of a parallel period goes, whether the period is over or not; the

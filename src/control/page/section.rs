@@ -288,6 +288,10 @@ fn standard(sheet: &mut Sheet<'_>, channel: &protocol::Channel, health: &Health)
         sheet.say(Word::InForceSince, &[&shown]);
         sheet.html.raw("</small>");
     }
+    for it in &channel.ahead {
+        sheet.html.raw(" <small>").text(&it.scope).raw(": <b>").text(&it.standard);
+        sheet.html.raw("</b></small>");
+    }
     if let Some(written) = &channel.written {
         let text = Word::WrittenOtherwise.say(sheet.language, &[written]);
         sheet.html.raw(" ");

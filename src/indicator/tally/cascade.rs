@@ -8,6 +8,9 @@ use jiff::Timestamp;
 use super::{Span, Stamp};
 use crate::delivery::StandardId;
 
+/// The scope of a channel as a whole.
+const EVERYTHING: &str = "*";
+
 /// What is required of a channel, and what it speaks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Channel {
@@ -51,12 +54,55 @@ impl Channel {
 
     fn lapses_at(&self, at: Timestamp) -> bool {
         let Some(required) = standing(&self.required, at) else { return false };
-        let mut spoken = self.spoken.values().filter_map(|line| standing(line, at)).peekable();
-        spoken.peek().is_none() || spoken.any(|standard| standard != required)
+        // What is in force for everything since ends what went over before the rest.
+        let whole = self.spoken.get(EVERYTHING).and_then(|line| latest(line, at));
+        let is_over = |stamp: &Stamp| whole.is_some_and(|(since, _)| stamp < since);
+        let lines = self.spoken.values().filter_map(|line| latest(line, at));
+        let mut spoken = lines.filter(|(stamp, _)| !is_over(stamp)).peekable();
+        spoken.peek().is_none() || spoken.any(|(_, standard)| standard != required)
     }
 }
 
-/// The last of a line that had begun at an instant.
+/// The last of a line that had begun at an instant, and since when.
+fn latest(line: &BTreeMap<Stamp, StandardId>, at: Timestamp) -> Option<(&Stamp, &StandardId)> {
+    line.iter().take_while(|(stamp, _)| stamp.0 <= at).last()
+}
+
 fn standing(line: &BTreeMap<Stamp, StandardId>, at: Timestamp) -> Option<&StandardId> {
-    line.iter().take_while(|(stamp, _)| stamp.0 <= at).last().map(|(_, standard)| standard)
+    latest(line, at).map(|(_, standard)| standard)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::fact::FactId;
+
+    fn at(day: i8) -> Timestamp {
+        format!("2026-03-{day:02}T00:00:00Z").parse().unwrap()
+    }
+
+    fn stamped(day: i8, standard: &str) -> (Stamp, StandardId) {
+        let id = FactId { writer: "w".into(), day: date(2026, 3, day), number: 1 };
+        ((at(day), at(day), id), standard.into())
+    }
+
+    #[test]
+    fn a_scope_that_went_first_counts_until_everything_changes_over() {
+        let mut channel = Channel::default();
+        channel.required.extend([stamped(1, "s/1"), stamped(5, "s/2"), stamped(20, "s/3")]);
+        let spoken = &mut channel.spoken;
+        spoken.entry("*".to_owned()).or_default().extend([
+            stamped(1, "s/1"),
+            stamped(10, "s/2"),
+            stamped(21, "s/3"),
+        ]);
+        spoken.entry("department=a".to_owned()).or_default().extend([stamped(8, "s/2")]);
+        for (day, lapses) in
+            [(2, false), (6, true), (9, true), (11, false), (20, true), (22, false)]
+        {
+            assert_eq!(channel.lapses_at(at(day)), lapses, "on the {day}th");
+        }
+    }
 }
