@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
-pub use super::score::{Score, ScoreGiven};
+pub use super::score::{Score, ScoreGiven, ScoreWhich};
 pub use super::standard::{
     RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardShadow,
     StandardSupply,

@@ -41,7 +41,7 @@ pub(super) fn dispatch(
             Ok(())
         }
         Command::Doctor(it) => doctor::doctor(arguments, it, local, console),
-        Command::Score(it) => judge::score(it, console),
+        Command::Score(it) => judge::score(it, &arguments.socket, console),
         Command::Bulletin(it) => bulletin::bulletin(it, &arguments.socket, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {

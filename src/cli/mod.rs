@@ -14,6 +14,7 @@ mod demonstration;
 mod dispatch;
 mod doctor;
 mod judge;
+mod live;
 mod local;
 mod rehearse;
 mod score;

@@ -5,6 +5,7 @@
 //! published scores a total has a rank ([`field`]). All of it is pure: the same facts and the same
 //! scheme give the same score, bit for bit, in whatever order the facts come.
 
+pub mod brought;
 pub mod calibrate;
 pub mod example;
 pub mod field;
@@ -13,6 +14,7 @@ pub mod freshness;
 pub mod history;
 pub mod lists;
 pub mod measures;
+pub mod part;
 pub mod recover;
 pub mod replay;
 pub mod scheme;

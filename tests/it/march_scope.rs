@@ -492,7 +492,7 @@ fn killed_at_every_point_while_a_department_goes_over_it_goes_on_by_itself() {
                 finished(&daemon, number).await;
                 daemon.looked_again().await;
                 let ahead: &[&str] = if is_back { &[] } else { &["5151-0201"] };
-                carried(&stage, &daemon, point, ahead).await;
+                carried(&stage, &daemon, &format!("{point}{is_back}后"), ahead).await;
                 for link in entries(&daemon, &[&id], false).await {
                     let is_new = link.upper_id.as_ref().is_some_and(|it| it.starts_with("N-"));
                     assert_eq!(is_new, !is_back, "{point}: {link:?}");

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::Request;
-use super::{BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, SupplyReport};
+use super::{
+    BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, ScoreAnswer, SupplyReport,
+};
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
 
@@ -65,6 +67,8 @@ pub enum Response {
     Bulletin(BulletinFiles),
     /// To [`Request::LedgerBackup`] and [`Request::LedgerVerify`].
     Ledger(LedgerReport),
+    /// To [`Request::Score`].
+    Score(ScoreAnswer),
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
     /// To anything.
