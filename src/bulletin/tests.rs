@@ -89,6 +89,8 @@ impl City {
         rows.push_str(
             "2026-10-09T00:00,overdue-from,d0-a,p,deadline=2026-10-09T00:00,model,\n\
              2026-10-20T08:00,placed,d0-b,p,rows=500,model,\n\
+             2026-07-01T08:00,standard-in-force,all,p,standard=old/1.0,model,\n\
+             2026-10-12T08:00,standard-required,cascade,p,standard=next/2.0,model,\n\
              2026-10-20T08:00,standard-in-force,all,p,standard=next/2.0,model,\n\
              2026-09-01T08:00,case-opened,f-1,,list=feedback;owner=单位0;deadline=2026-09-20T18:00,model,\n\
              2026-10-01T08:00,case-opened,f-2,,list=feedback;owner=单位1;deadline=2026-11-05T18:00,model,\n",
@@ -193,6 +195,7 @@ fn an_assessment_says_where_everything_stands_and_what_is_to_be_mended() {
             "f-2（期限11月5日18时） | — | 11月5日18时",
             "数据0-b | 关键数据覆盖率 | 2026-10-01起 | 垂管系统 | 批3",
             "10月20日8时，标准next/2.0在通道p启用。",
+            "另有1.6分不归属于单个部门：级联脱节扣分1.6分。",
             "单位0整改清单（2项）",
         ],
     );
@@ -279,7 +282,8 @@ fn bodies_are_ranked_within_their_class_and_the_worst_explain_themselves() {
 
 #[test]
 fn only_what_could_be_computed_both_times_is_compared() {
-    let city = City::new(4);
+    let mut city = City::new(4);
+    city.facts.retain(|fact| !fact.kind.as_str().starts_with("standard"));
     let week = city.report(Form::Weekly, "2026-W43", "2026-10-27T00:00:00Z");
     let text = said(&week);
     has(
@@ -293,8 +297,12 @@ fn only_what_could_be_computed_both_times_is_compared() {
     // In the week before the pass of the month there was nothing to judge rows by.
     let early = city.report(Form::Weekly, "2026-W41", "2026-10-27T00:00:00Z");
     let compared = early.compared().unwrap();
-    assert!(compared.items > 0);
-    has(&said(&early), &["下降的考核项：更新及时率"]);
+    // A pass that was not there before is no gain of five points.
+    assert!(compared.items > 0 && compared.others > 0 && compared.difference < Decimal::ZERO);
+    has(
+        &said(&early),
+        &["较上期（截至10月4日）下降", "只有一期可以计分", "下降的考核项：更新及时率"],
+    );
 }
 
 #[test]
