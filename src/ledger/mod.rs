@@ -42,6 +42,7 @@ pub mod manifest;
 mod objects;
 mod passes;
 mod pause;
+mod periods;
 mod rejects;
 mod retention;
 mod rows;
@@ -80,6 +81,7 @@ pub use lists::{BatchQuery, CatalogueRequest, Late, LateLinks, RejectQuery};
 pub use objects::{CatalogueChange, Link, LinkFilter};
 pub use passes::{Pass, PassKind};
 pub use pause::pause_before_retry;
+pub use periods::{NewPeriod, Period};
 pub use rejects::{REPEATED_KEY, Reject, RejectFilter, RejectState};
 pub use retention::Retired;
 pub use rows::{

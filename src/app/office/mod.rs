@@ -42,7 +42,7 @@ use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::app::{Current, Works};
+use crate::app::{Current, Live, Works};
 use crate::cascade::{self, Crew};
 use crate::control::page::Page;
 use crate::control::protocol::{Failure, Reloaded, Request, Response, Summary};
@@ -80,6 +80,8 @@ pub struct OfficeParts {
     pub watch: Arc<Watch>,
     /// Makes the catalogue be read now.
     pub catalogue: Signal,
+    /// The running month.
+    pub live: Arc<Live>,
     /// Where metrics are served.
     pub http: Option<SocketAddr>,
     /// What the assembly does for it.
@@ -99,6 +101,7 @@ pub struct Office {
     metrics: Arc<Metrics>,
     watch: Arc<Watch>,
     catalogue: Signal,
+    live: Arc<Live>,
     http: Option<SocketAddr>,
     lent: Arc<dyn Lent>,
     started: Timestamp,
@@ -134,6 +137,7 @@ impl Office {
             metrics: parts.metrics,
             watch: parts.watch,
             catalogue: parts.catalogue,
+            live: parts.live,
             http: parts.http,
             lent: parts.lent,
             started,
@@ -169,7 +173,8 @@ impl Office {
             Ok(look) => {
                 self.look_for_completion(certificates.at == now).await;
                 let reach = self.watch.reach();
-                let snapshot = look.snapshot(&reach, &certificates);
+                let mut snapshot = look.snapshot(&reach, &certificates);
+                self.show_score(&mut snapshot);
                 let standing = match works.configuration.notify {
                     Some(_) => look.standing(&reach, &certificates),
                     None => Vec::new(),

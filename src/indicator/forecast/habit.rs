@@ -210,6 +210,8 @@ impl Habits {
             | Kind::OriginalOpened { .. }
             | Kind::IncarnationBegun { .. }
             | Kind::StandardRequired { .. }
+            | Kind::PeriodClosed { .. }
+            | Kind::Exempted { .. }
             | Kind::Stated { .. } => {}
         }
     }
@@ -355,6 +357,8 @@ impl Dataset {
             | Kind::StandardRequired { .. }
             | Kind::CaseOpened { .. }
             | Kind::CaseClosed { .. }
+            | Kind::PeriodClosed { .. }
+            | Kind::Exempted { .. }
             | Kind::Stated { .. } => {}
         }
     }
