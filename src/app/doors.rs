@@ -101,6 +101,7 @@ impl App {
             metrics: Arc::clone(&self.metrics),
             watch: Arc::clone(&self.watch),
             catalogue: self.catalogue.clone(),
+            live: Arc::clone(&self.live),
             http,
             lent: Arc::<super::Foreman>::clone(&self.foreman),
         })

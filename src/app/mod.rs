@@ -30,7 +30,7 @@ pub use cutover::upper_ids;
 pub use doors::{restore, verify_offline};
 pub use examine::{Found, doctor};
 pub use foreman::{Foreman, Outcome};
-pub use judge::{Judge, NotJudged};
+pub use judge::{Judge, Live, NotJudged, Shown};
 pub use prove::{prove, with_the_world};
 pub use works::{Current, Works};
 
@@ -68,6 +68,7 @@ pub struct App {
     current: Arc<Current>,
     metrics: Arc<Metrics>,
     watch: Arc<Watch>,
+    live: Arc<Live>,
 }
 
 impl std::fmt::Debug for App {
@@ -112,7 +113,8 @@ impl App {
             watch: Arc::clone(&watch),
             catalogue: catalogue.clone(),
         });
-        Ok(Self { supervisor, crew, catalogue, foreman, current, metrics, watch })
+        let live = Arc::default();
+        Ok(Self { supervisor, crew, catalogue, foreman, current, metrics, watch, live })
     }
 
     /// What is at work now.
@@ -132,6 +134,12 @@ impl App {
         self.supervisor.spawn("foreman", StopPolicy::Drain, foreman.serve());
         let deadlines = overdue::serve(self.crew.clone(), Arc::clone(&self.current));
         self.supervisor.spawn("deadlines", StopPolicy::Abort, deadlines);
+        let live = judge::live::serve(
+            self.crew.clone(),
+            Arc::clone(&self.current),
+            Arc::clone(&self.live),
+        );
+        self.supervisor.spawn("score", StopPolicy::Abort, live);
         let cut_over = cutover::Task::new(
             self.crew.clone(),
             Arc::clone(&self.current),

@@ -85,6 +85,8 @@ impl Carried {
             | Kind::Probed { .. }
             | Kind::CaseOpened { .. }
             | Kind::CaseClosed { .. }
+            | Kind::PeriodClosed { .. }
+            | Kind::Exempted { .. }
             | Kind::Stated { .. } => {}
         }
     }

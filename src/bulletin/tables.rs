@@ -42,5 +42,5 @@ pub fn count<'t>(
 }
 
 fn nothing() -> Plan {
-    Plan { planned: Vec::new(), too_late: Vec::new(), together: rust_decimal::Decimal::ZERO }
+    Plan::default()
 }

@@ -133,6 +133,13 @@ impl Carrier {
         self.rules.rules().iter().map(|rule| rule.name.clone()).zip(counts).collect()
     }
 
+    /// The same by the rule's sort and name.
+    pub fn sorted_counts(&self) -> Vec<(&'static str, String, Count)> {
+        let sorts = self.rules.rules().iter().map(|rule| rule.code.as_str());
+        let counts = self.rule_counts().into_iter();
+        sorts.zip(counts).map(|(sort, (name, count))| (sort, name, count)).collect()
+    }
+
     /// What is unusual about it as a whole: its values at the last whole reading of this process,
     /// and its rows, `counts` of the last whole reading and the one before.
     pub fn warnings(&self, counts: Option<(u64, u64)>) -> Vec<Warning> {

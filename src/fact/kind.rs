@@ -141,6 +141,26 @@ pub enum Kind {
         /// By when.
         deadline: Timestamp,
     },
+    /// A month was closed: what it came to is kept beside, with this digest.
+    PeriodClosed {
+        /// By which scheme.
+        scheme: String,
+        /// The city's total.
+        total: Decimal,
+        /// Of what is kept.
+        digest: String,
+    },
+    /// The city's list says that a measure leaves the subject out.
+    Exempted {
+        /// The measure; `*` for all of them.
+        measure: String,
+        /// From which day, and until which where it ends: `2026-01-01..2026-12-31`.
+        days: String,
+        /// Why.
+        reason: String,
+        /// Who approved it, and where that is written.
+        approval: String,
+    },
     /// It was dealt with.
     CaseClosed {
         /// The list.
@@ -198,6 +218,21 @@ impl JobAct {
     }
 }
 
+fn rejected(kind: RejectKind, code: &str, rows: u64) -> Vec<(&'static str, String)> {
+    let kind = kind.as_str().to_owned();
+    vec![("kind", kind), ("code", code.to_owned()), ("rows", rows.to_string())]
+}
+
+fn closed(scheme: &str, total: Decimal, digest: &str) -> Vec<(&'static str, String)> {
+    let total = total.normalize().to_string();
+    vec![("scheme", scheme.to_owned()), ("total", total), ("digest", digest.to_owned())]
+}
+
+fn exempted(texts: [&String; 4]) -> Vec<(&'static str, String)> {
+    let names = ["measure", "days", "reason", "approval"];
+    names.into_iter().zip(texts.map(String::clone)).collect()
+}
+
 impl Kind {
     /// The word that is stored, shown and used as a label.
     pub fn as_str(&self) -> &'static str {
@@ -222,6 +257,8 @@ impl Kind {
             Self::Probed { .. } => "probed",
             Self::CaseOpened { .. } => "case-opened",
             Self::CaseClosed { .. } => "case-closed",
+            Self::PeriodClosed { .. } => "period-closed",
+            Self::Exempted { .. } => "exempted",
             Self::Stated { .. } => "stated",
         }
     }
@@ -236,11 +273,7 @@ impl Kind {
             Self::Verdict { passed, failed } => {
                 vec![("passed", passed.to_string()), ("failed", failed.to_string())]
             }
-            Self::Rejected { kind, code, rows } => vec![
-                ("kind", kind.as_str().to_owned()),
-                ("code", code.clone()),
-                ("rows", rows.to_string()),
-            ],
+            Self::Rejected { kind, code, rows } => rejected(*kind, code, *rows),
             Self::OverdueFrom { deadline } | Self::OverdueUntil { deadline } => {
                 vec![("deadline", deadline.to_string())]
             }
@@ -285,6 +318,10 @@ impl Kind {
                 ("owner", owner.clone()),
                 ("deadline", deadline.to_string()),
             ],
+            Self::PeriodClosed { scheme, total, digest } => closed(scheme, *total, digest),
+            Self::Exempted { measure, days, reason: r, approval: a } => {
+                exempted([measure, days, r, a])
+            }
             Self::CaseClosed { list, proof } => {
                 vec![("list", list.clone()), ("proof", proof.clone())]
             }
@@ -363,6 +400,17 @@ impl Kind {
                 list: text("list")?,
                 owner: text("owner")?,
                 deadline: found("deadline")?.parse().ok()?,
+            },
+            "period-closed" => Self::PeriodClosed {
+                scheme: text("scheme")?,
+                total: Decimal::from_str_exact(found("total")?).ok()?,
+                digest: text("digest")?,
+            },
+            "exempted" => Self::Exempted {
+                measure: text("measure")?,
+                days: text("days")?,
+                reason: text("reason")?,
+                approval: text("approval")?,
             },
             "case-closed" => Self::CaseClosed {
                 list: text("list")?,

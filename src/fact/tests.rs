@@ -38,6 +38,17 @@ fn later_kinds() -> Vec<Kind> {
         Kind::StandardRequired { standard: StandardId::from("a/2") },
         Kind::Probed { succeeded: 59, failed: 1 },
         Kind::CaseOpened { list: "guides".to_owned(), owner: "市住建局".to_owned(), deadline },
+        Kind::PeriodClosed {
+            scheme: "model-2026".to_owned(),
+            total: rust_decimal::Decimal::new(8820, 2),
+            digest: "00ff".to_owned(),
+        },
+        Kind::Exempted {
+            measure: "*".to_owned(),
+            days: "2026-01-01..".to_owned(),
+            reason: "国家垂管系统".to_owned(),
+            approval: "市府办〔2026〕1 号".to_owned(),
+        },
         Kind::CaseClosed { list: "guides".to_owned(), proof: "档 7".to_owned() },
         Kind::Stated {
             name: "cascade_loss".to_owned(),

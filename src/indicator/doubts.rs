@@ -191,6 +191,8 @@ impl Seen {
             | Kind::Probed { .. }
             | Kind::CaseOpened { .. }
             | Kind::CaseClosed { .. }
+            | Kind::PeriodClosed { .. }
+            | Kind::Exempted { .. }
             | Kind::Stated { .. } => {}
         }
     }

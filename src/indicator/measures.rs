@@ -22,7 +22,7 @@ const fn measure(name: &'static str, zh: &'static str, en: &'static str) -> Meas
 
 /// Every measure (facts §6.2). A rate lies between 0 and 1 and is absent where nothing stands below
 /// the line. "At the cut-off" is the last instant of the window.
-pub const MEASURES: [Measure; 18] = [
+pub const MEASURES: [Measure; 21] = [
     measure(
         "catalogue.complete_rate",
         "目录完整率",
@@ -92,6 +92,21 @@ pub const MEASURES: [Measure; 18] = [
         "key.covered_rate",
         "关键数据覆盖率",
         "key entries that stand above and are not overdue, at the cut-off",
+    ),
+    measure(
+        "valid.true_rate",
+        "真实性",
+        "askings of rules about check digits and fillers that were not broken, within the window",
+    ),
+    measure(
+        "valid.sound_rate",
+        "有效性",
+        "askings of all other rules that were not broken, within the window",
+    ),
+    measure(
+        "valid.usable_rate",
+        "可用性",
+        "verdicts that passed and probes that were answered, of all within the window",
     ),
     measure("key.share", "关键数据占比", "key entries among the listed entries"),
     measure(

@@ -46,7 +46,7 @@ pub struct Planned {
 }
 
 /// What to do.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Plan {
     /// What to do, by owner in order; the owner that brings most comes first.
     pub planned: Vec<Planned>,
@@ -55,12 +55,19 @@ pub struct Plan {
     /// What the planned acts bring together, by the score: caps and steps make it differ from
     /// their sum.
     pub together: Decimal,
+    /// The same by item, of those that it brings anything.
+    pub by_item: BTreeMap<String, Decimal>,
 }
 
 impl Plan {
     /// Nothing can be done.
     pub fn none() -> Self {
-        Self { planned: Vec::new(), too_late: Vec::new(), together: Decimal::ZERO }
+        Self {
+            planned: Vec::new(),
+            too_late: Vec::new(),
+            together: Decimal::ZERO,
+            by_item: BTreeMap::new(),
+        }
     }
 }
 
@@ -104,8 +111,14 @@ pub fn recover_of(
     for planned in &planned {
         all = all.supposing(&planned.action.act, now);
     }
-    let together = (of(&all).total - before.total).normalize();
-    Plan { planned, too_late, together }
+    let after = of(&all);
+    let together = (after.total - before.total).normalize();
+    let items = before.items.iter().zip(&after.items);
+    let by_item = items.filter_map(|(before, after)| {
+        let brought = after.points? - before.points?;
+        (!brought.is_zero()).then(|| (before.id.clone(), brought.normalize()))
+    });
+    Plan { planned, too_late, together, by_item: by_item.collect() }
 }
 
 /// The acts that the findings of a score suggest, each with its owner and its last useful moment.

@@ -53,6 +53,8 @@ impl Answered {
             | Kind::Probed { .. }
             | Kind::CaseOpened { .. }
             | Kind::CaseClosed { .. }
+            | Kind::PeriodClosed { .. }
+            | Kind::Exempted { .. }
             | Kind::Stated { .. } => {}
         }
     }

@@ -43,6 +43,7 @@ mod mending;
 mod objects;
 mod passes;
 mod pause;
+mod periods;
 mod rejects;
 mod retention;
 mod rows;
@@ -83,6 +84,7 @@ pub use mending::{Brought, Closing, MendState, Mending, NewMending, Seen};
 pub use objects::{CatalogueChange, Link, LinkFilter};
 pub use passes::{Pass, PassKind};
 pub use pause::pause_before_retry;
+pub use periods::{NewPeriod, Period};
 pub use rejects::{REPEATED_KEY, Reject, RejectFilter, RejectState};
 pub use retention::Retired;
 pub use rows::{

@@ -323,6 +323,9 @@ impl Look {
             spool_limit_bytes: self.spool.bound_bytes,
             ledger_bytes: self.ledger_bytes,
             disk_free_bytes: self.disk_free_bytes,
+            points: Vec::new(),
+            measures: Vec::new(),
+            score_known: None,
             points_at_risk: Vec::new(),
             extraction_paused: self.paused().is_some(),
         }

@@ -45,7 +45,7 @@ use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::app::{Current, Works};
+use crate::app::{Current, Live, Works};
 use crate::cascade::{self, Crew};
 use crate::control::page::Page;
 use crate::control::protocol::{Failure, Reloaded, Request, Response, Summary};
@@ -83,6 +83,8 @@ pub struct OfficeParts {
     pub watch: Arc<Watch>,
     /// Makes the catalogue be read now.
     pub catalogue: Signal,
+    /// The running month.
+    pub live: Arc<Live>,
     /// Where metrics are served.
     pub http: Option<SocketAddr>,
     /// What the assembly does for it.
@@ -102,6 +104,7 @@ pub struct Office {
     metrics: Arc<Metrics>,
     watch: Arc<Watch>,
     catalogue: Signal,
+    live: Arc<Live>,
     http: Option<SocketAddr>,
     lent: Arc<dyn Lent>,
     started: Timestamp,
@@ -137,6 +140,7 @@ impl Office {
             metrics: parts.metrics,
             watch: parts.watch,
             catalogue: parts.catalogue,
+            live: parts.live,
             http: parts.http,
             lent: parts.lent,
             started,
@@ -172,7 +176,8 @@ impl Office {
             Ok(look) => {
                 self.look_for_completion(certificates.at == now).await;
                 let reach = self.watch.reach();
-                let snapshot = look.snapshot(&reach, &certificates);
+                let mut snapshot = look.snapshot(&reach, &certificates);
+                self.show_score(&mut snapshot);
                 let standing = match works.configuration.notify {
                     Some(_) => look.standing(&reach, &certificates),
                     None => Vec::new(),

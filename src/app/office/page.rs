@@ -7,17 +7,19 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
 
 use super::look::{DatasetLook, Look};
 use super::{Office, Reach};
-use crate::app::Works;
+use crate::app::{Shown, Works};
 use crate::cascade;
-use crate::control::page::{Awaited, Dated, Health, Page, Rejected, Tally, Waiting, Worst};
+use crate::control::page::{Awaited, Dated, Health, Page, Rejected, Score, Tally, Waiting, Worst};
 use crate::control::protocol::Urgency;
 use crate::delivery::{BatchState, ChannelId};
 use crate::indicator::freshness::State;
 use crate::province::{self, Holder};
-use crate::telemetry::metrics::CertificateHolder;
+use crate::telemetry::metrics::{CertificateHolder, Snapshot};
 
 /// How often files of certificates are looked at again, and whether everything was read once.
 const SELDOM: SignedDuration = SignedDuration::from_secs(10);
@@ -105,8 +107,37 @@ impl Office {
             next: look.next_deadlines(),
             rejected: look.rejected(),
             awaited: awaited(works, look),
-            score: None,
+            score: self.live.shown().map(|shown| page_score(&shown)),
         }
+    }
+}
+
+/// The live score as text.
+fn page_score(shown: &Shown) -> Score {
+    let share = shown.score.known_share().unwrap_or_default() * Decimal::ONE_HUNDRED;
+    Score {
+        scheme: shown.scheme.zh.clone(),
+        today: shown.score.total.normalize().to_string(),
+        forecast: shown.at_cut_off.normalize().to_string(),
+        at_risk: shown.plan.together.normalize().to_string(),
+        known: format!("{}%", share.round_dp(1).normalize()),
+    }
+}
+
+impl Office {
+    /// The running month's points, as gauges show them.
+    pub(super) fn show_score(&self, snapshot: &mut Snapshot) {
+        let Some(shown) = self.live.shown() else { return };
+        let number = |points: Decimal| points.to_f64().unwrap_or(f64::NAN);
+        let items = shown.score.items.iter();
+        snapshot.points =
+            items.filter_map(|it| Some((it.id.clone(), number(it.points?)))).collect();
+        let at_risk = shown.plan.by_item.iter();
+        snapshot.points_at_risk = at_risk.map(|(id, it)| (id.clone(), number(*it))).collect();
+        let measures = shown.measures.iter();
+        snapshot.measures = measures.map(|(name, it)| (name.clone(), number(*it))).collect();
+        let share = shown.score.known_share().unwrap_or_default();
+        snapshot.score_known = Some((number(share), number(shown.at_cut_off)));
     }
 }
 

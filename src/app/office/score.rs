@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 
 use super::{Office, failure, told};
 use crate::app::judge::{Judge, NotJudged};
 use crate::control::protocol::{
-    BodyLine, Bring, Brought, BroughtKind, By, Failure, PlanSheet, Points, RankSheet, ScoreAnswer,
-    ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet, ScoreVerified,
+    BodyLine, Bring, Brought, BroughtKind, By, Closed, Failure, PlanSheet, Points, RankSheet,
+    ScoreAnswer, ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet, ScoreVerified,
 };
 use crate::indicator::part::part_of_loss;
 use crate::indicator::recover::recover_of;
@@ -42,6 +43,13 @@ impl Asked {
     /// The month is not over.
     fn is_running(&self) -> bool {
         self.now < self.tally.span().to
+    }
+
+    /// The tally of the month before, where a scheme held in it: for trends.
+    async fn before(&self) -> Result<Option<Tally<'static>>, Failure> {
+        let month = self.month.before();
+        let Ok(scheme) = self.judge.scheme(month) else { return Ok(None) };
+        self.judge.tally_by(scheme, month, self.now).await.map(Some).map_err(told)
     }
 
     fn score(&self, body: &Body) -> Score {
@@ -128,6 +136,9 @@ impl Office {
             sheet.at_cut_off = Some(Points(whole.total));
             sheet.notes.push(ScoreNote::Running);
         }
+        if asked.body == Body::City && !asked.is_running() {
+            sheet.closed = self.closed(&asked, &score).await?;
+        }
         if by.lists.obligations.is_empty() {
             sheet.notes.push(ScoreNote::NoObligations);
         }
@@ -138,10 +149,30 @@ impl Office {
             self.narrow(&mut sheet, item).await?;
         }
         if let Some(by @ (By::Region | By::Department | By::Dataset)) = query.by {
-            let (bodies, more) = bodies(&asked, &score, by);
+            let before = asked.before().await?;
+            let (bodies, more) = bodies(&asked, &before, &score, by);
             (sheet.bodies, sheet.bodies_more) = (bodies, more);
         }
         Ok(sheet)
+    }
+
+    /// What the month was closed with, and what came to be known since.
+    async fn closed(&self, asked: &Asked, score: &Score) -> Result<Option<Closed>, Failure> {
+        let (month, scheme) = (asked.month.to_string(), asked.scheme.id.clone());
+        let to = asked.tally.span().to;
+        let found = self.crew.ledger.period(month, scheme, to).await.map_err(told)?;
+        let Some((period, late_facts)) = found else { return Ok(None) };
+        let total = period.body.lines().find_map(|line| line.strip_prefix("total "));
+        let Some(total) = total.and_then(|it| Decimal::from_str_exact(it).ok()) else {
+            return Ok(None);
+        };
+        Ok(Some(Closed {
+            at: period.closed_at,
+            total: Points(total),
+            late_facts,
+            change: Points((score.total - total).normalize()),
+            judged_otherwise: period.judged_by != asked.judge.by().digest,
+        }))
     }
 
     /// Leaves one item, with the batches that tell of what lowers it.
@@ -183,8 +214,11 @@ impl Office {
     }
 
     async fn score_verified(&self) -> Result<ScoreVerified, Failure> {
-        let (facts, problems) = self.crew.ledger.history_verified().await.map_err(told)?;
-        Ok(ScoreVerified { facts, months: 0, problems })
+        let ledger = &self.crew.ledger;
+        let (facts, mut problems) = ledger.history_verified().await.map_err(told)?;
+        let (months, more) = ledger.periods_verified().await.map_err(told)?;
+        problems.extend(more);
+        Ok(ScoreVerified { facts, months, problems })
     }
 
     /// Writes down what a table says, each row once however often it is brought in.
@@ -239,7 +273,12 @@ fn not_judged(error: NotJudged) -> Failure {
 }
 
 /// The bodies that lose most, and how many are left out.
-fn bodies(asked: &Asked, city: &Score, by: By) -> (Vec<BodyLine>, u64) {
+fn bodies(
+    asked: &Asked,
+    before: &Option<Tally<'static>>,
+    city: &Score,
+    by: By,
+) -> (Vec<BodyLine>, u64) {
     let lists = &asked.judge.by().lists;
     let mut known: BTreeMap<String, (Body, String, String)> = BTreeMap::new();
     let class_of = |id: &str| {
@@ -277,22 +316,30 @@ fn bodies(asked: &Asked, city: &Score, by: By) -> (Vec<BodyLine>, u64) {
     }
     let mut lines: Vec<BodyLine> = known
         .into_iter()
-        .map(|(id, (body, title, class))| line(asked, city, id, &body, title, class))
+        .map(|(id, (body, title, class))| BodyLine { id, title, class, ..line(asked, city, &body) })
         .collect();
     lines.sort_by(|a, b| a.part_of_loss.cmp(&b.part_of_loss).then_with(|| a.id.cmp(&b.id)));
     let more = lines.len().saturating_sub(MOST_BODIES);
     lines.truncate(MOST_BODIES);
+    for line in &mut lines {
+        let body = match by {
+            By::Region => Body::Region(line.id.clone()),
+            By::Department => Body::Department(line.id.clone()),
+            By::Dataset | By::Item | By::Class => Body::Dataset(line.id.clone()),
+        };
+        let figures = before.iter().flat_map(|tally| tally.figures(&body));
+        let words = figures.filter(|(name, _)| name.starts_with("valid."));
+        line.before =
+            words.filter_map(|(name, figure)| Some((name, shown(figure.value?)))).collect();
+    }
     (lines, u64::try_from(more).unwrap_or(u64::MAX))
 }
 
-fn line(
-    asked: &Asked,
-    city: &Score,
-    id: String,
-    body: &Body,
-    title: String,
-    class: String,
-) -> BodyLine {
+fn shown(value: Decimal) -> Points {
+    Points(value.round_dp(6).normalize())
+}
+
+fn line(asked: &Asked, city: &Score, body: &Body) -> BodyLine {
     let mut whole = asked.tally.span();
     if asked.is_running() {
         whole.day = asked.scheme.period.zone.to_datetime(asked.now).date().min(whole.day);
@@ -301,13 +348,11 @@ fn line(
     let figures = asked.tally.figures_until(body, whole);
     let score = asked.score(body);
     let measures = figures.iter().filter(|(name, _)| !name.starts_with("value."));
-    let measures = measures.filter_map(|(name, figure)| {
-        Some((name.clone(), Points(figure.value?.round_dp(6).normalize())))
-    });
+    let measures = measures.filter_map(|(name, figure)| Some((name.clone(), shown(figure.value?))));
     BodyLine {
-        id,
-        title,
-        class,
+        id: String::new(),
+        title: String::new(),
+        class: String::new(),
         total: (!score.items.is_empty()).then_some(Points(score.total)),
         part_of_loss: Points(part_of_loss(city, &figures)),
         measures: measures.collect(),

@@ -178,7 +178,7 @@ pub struct Score {
     pub scheme: String,
     /// This month so far.
     pub today: String,
-    /// The forecast for the month, with its interval.
+    /// The month's total at the cut-off if nothing more happens.
     pub forecast: String,
     /// Points that can still be recovered.
     pub at_risk: String,

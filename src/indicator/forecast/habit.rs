@@ -243,6 +243,8 @@ impl Habits {
             | Kind::OriginalOpened { .. }
             | Kind::IncarnationBegun { .. }
             | Kind::StandardRequired { .. }
+            | Kind::PeriodClosed { .. }
+            | Kind::Exempted { .. }
             | Kind::Stated { .. } => {}
         }
     }
@@ -391,6 +393,8 @@ impl Dataset {
             | Kind::StandardRequired { .. }
             | Kind::CaseOpened { .. }
             | Kind::CaseClosed { .. }
+            | Kind::PeriodClosed { .. }
+            | Kind::Exempted { .. }
             | Kind::Stated { .. } => {}
         }
     }

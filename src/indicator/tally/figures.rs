@@ -158,6 +158,11 @@ impl<'t> Seen<'t, '_> {
             (it.seen.saturating_sub(it.set_aside), it.set_aside.min(it.seen))
         });
         sum("receipt.passed_rate", &|it| (it.passed, it.failed));
+        sum("valid.true_rate", &|it| part(it.truth));
+        sum("valid.sound_rate", &|it| part(it.soundness));
+        sum("valid.usable_rate", &|it| {
+            (it.passed.saturating_add(it.answered), it.failed.saturating_add(it.unanswered))
+        });
         sum("interface.available_rate", &|it| (it.answered, it.unanswered));
         sum("reconcile.agreed_rate", &|it| {
             let compared = it.compared.as_ref().map_or((0, 0), |(_, all, bad)| (*all, *bad));
@@ -268,6 +273,11 @@ impl<'t> Seen<'t, '_> {
             figures.insert("cascade.lapsed_hours".to_owned(), hours);
         }
     }
+}
+
+/// Asked and broken, as what holds and what does not.
+fn part((asked, broken): (u64, u64)) -> (u64, u64) {
+    (asked.saturating_sub(broken), broken.min(asked))
 }
 
 fn closed_at(case: &Case) -> Option<Timestamp> {

@@ -98,6 +98,9 @@ struct Known {
     failed: u64,
     answered: u64,
     unanswered: u64,
+    /// How often rules of each word of validity were asked and broken.
+    truth: (u64, u64),
+    soundness: (u64, u64),
     compared: Option<(Stamp, u64, u64)>,
     /// Times past a deadline, by the deadline.
     overdue: BTreeMap<Timestamp, Overdue>,
@@ -241,6 +244,8 @@ impl<'l> Tally<'l> {
             | Kind::DriftSettled { .. }
             | Kind::Job { .. }
             | Kind::OriginalOpened { .. }
+            | Kind::PeriodClosed { .. }
+            | Kind::Exempted { .. }
             | Kind::IncarnationBegun { .. } => {}
         }
     }
@@ -352,6 +357,11 @@ impl Known {
                 self.answered = self.answered.saturating_add(*succeeded);
                 self.unanswered = self.unanswered.saturating_add(*failed);
             }
+            Kind::RuleCounted { rule, executed, broken, .. } if is_within => {
+                let word = if is_of_truth(rule) { &mut self.truth } else { &mut self.soundness };
+                word.0 = word.0.saturating_add(*executed);
+                word.1 = word.1.saturating_add(*broken);
+            }
             Kind::PassCompleted { .. }
             | Kind::Verdict { .. }
             | Kind::Probed { .. }
@@ -367,9 +377,18 @@ impl Known {
             | Kind::StandardRequired { .. }
             | Kind::CaseOpened { .. }
             | Kind::CaseClosed { .. }
+            | Kind::PeriodClosed { .. }
+            | Kind::Exempted { .. }
             | Kind::Stated { .. } => {}
         }
     }
+}
+
+/// The rules that tell whether a value is true (真实性): check digits and fillers. The others tell
+/// whether it is sound (有效性). A counted rule is its sort, a blank, its name.
+fn is_of_truth(rule: &str) -> bool {
+    let sort = rule.split(' ').next().unwrap_or_default();
+    matches!(sort, "credit-code" | "id-card" | "placeholder")
 }
 
 #[cfg(test)]

@@ -49,7 +49,11 @@ pub(super) struct Families {
     pub(super) datasets: Gauges,
     pub(super) worst_overdue: Gauges,
     pub(super) worst_rejected: Gauges,
+    pub(super) points: Gauges,
     pub(super) points_at_risk: Gauges,
+    pub(super) measure: Gauges,
+    pub(super) score_known: Gauges,
+    pub(super) score_at_cut_off: Gauges,
     pub(super) disk_free_bytes: Gauges,
     pub(super) spool_bytes: Gauges,
     pub(super) spool_limit_bytes: Gauges,
@@ -216,6 +220,26 @@ impl Families {
                 "Rejected rows of the datasets that have most of them, of all datasets and at \
                  most 20.",
                 &["channel", "dataset"],
+            ),
+            points: new.gauge(
+                "cascade_score_points",
+                "Points of the month so far, by item of the scoring scheme; below 0 for a deduction.",
+                &["item"],
+            ),
+            measure: new.gauge(
+                "cascade_score_measure",
+                "Measures of the month, of the whole city: rates from 0 to 1, hours and counts.",
+                &["measure"],
+            ),
+            score_known: new.gauge(
+                "cascade_score_known_ratio",
+                "The share of the scheme's points that could be computed.",
+                &[],
+            ),
+            score_at_cut_off: new.gauge(
+                "cascade_score_cut_off_points",
+                "The month's total at its cut-off if nothing more happened.",
+                &[],
             ),
             points_at_risk: new.gauge(
                 "cascade_score_points_at_risk",

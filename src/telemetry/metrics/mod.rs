@@ -284,11 +284,24 @@ impl Metrics {
         self.show_ways(&now.channels);
         self.show_datasets(&now.datasets);
         self.show_worst(&now.datasets);
-        let mut at_risk = Values::new(Fold::Sum);
-        for (item, points) in now.points_at_risk.iter().take(ITEM_LIMIT) {
-            at_risk.add(vec![item.clone()], *points);
+        for (family, values) in [
+            (&self.families.points, &now.points),
+            (&self.families.points_at_risk, &now.points_at_risk),
+            (&self.families.measure, &now.measures),
+        ] {
+            let mut shown = Values::new(Fold::Sum);
+            for (item, points) in values.iter().take(ITEM_LIMIT) {
+                shown.add(vec![item.clone()], *points);
+            }
+            family.show_only(shown);
         }
-        self.families.points_at_risk.show_only(at_risk);
+        let (mut share, mut ahead) = (Values::new(Fold::Sum), Values::new(Fold::Sum));
+        if let Some((known, at_cut_off)) = now.score_known {
+            share.add(vec![], known);
+            ahead.add(vec![], at_cut_off);
+        }
+        self.families.score_known.show_only(share);
+        self.families.score_at_cut_off.show_only(ahead);
         self.families.disk_free_bytes.show(one(vec![], approximate(now.disk_free_bytes)));
         self.families.spool_bytes.show(one(vec![], approximate(now.spool_bytes)));
         self.families.spool_limit_bytes.show(one(vec![], approximate(now.spool_limit_bytes)));

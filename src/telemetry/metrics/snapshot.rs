@@ -26,6 +26,12 @@ pub struct Snapshot {
     pub ledger_bytes: u64,
     /// Bytes that may still be used on the ledger's disk; 0 where the disk does not say.
     pub disk_free_bytes: u64,
+    /// The month's points so far, by item of the scheme; empty without one.
+    pub points: Vec<(String, f64)>,
+    /// The city's measures of the month; those that could be computed.
+    pub measures: Vec<(String, f64)>,
+    /// The share of points that is known, and the total at the cut-off if nothing more happens.
+    pub score_known: Option<(f64, f64)>,
     /// Points that can still be recovered, by item of the scheme; empty without one.
     pub points_at_risk: Vec<(String, f64)>,
     /// Extraction is paused because the spool or the disk is full.

@@ -73,6 +73,9 @@ fn every_family_has_help_and_a_type_as_soon_as_anything_is_configured() {
     metrics.show(&Snapshot {
         channels: vec![channel_snapshot()],
         datasets: all_overdue(2),
+        points: vec![("sharing.fresh".to_owned(), 2.71)],
+        measures: vec![("data.timely_rate".to_owned(), 0.9)],
+        score_known: Some((0.82, 95.1)),
         points_at_risk: vec![("sharing.fresh".to_owned(), 0.29)],
         ..Snapshot::default()
     });

@@ -99,6 +99,7 @@ fn office(app: &App) -> Office {
         metrics: Arc::clone(&app.metrics),
         watch: Arc::clone(&app.watch),
         catalogue: app.catalogue.clone(),
+        live: Arc::clone(&app.live),
         http: None,
         lent: Arc::new(Nothing),
     })

@@ -171,3 +171,86 @@ async fn a_wrong_question_is_told_what_is_right() {
         assert_eq!(failure.code, code);
     }
 }
+
+impl Bench {
+    /// Waits until the live score is of now.
+    async fn live(&self) -> Arc<crate::app::Shown> {
+        let (crew, current) = (self.app.crew.clone(), Arc::clone(&self.app.current));
+        let live = Arc::clone(&self.app.live);
+        let serving = crate::app::judge::live::serve(crew, current, Arc::clone(&live));
+        let mut serving = std::pin::pin!(serving);
+        loop {
+            tokio::select! {
+                ended = &mut serving => panic!("{ended:?}"),
+                () = tokio::task::yield_now() => {}
+            }
+            if let Some(shown) = live.shown().filter(|it| it.at == self.clock.now()) {
+                return shown;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_live_score_is_shown_on_the_page_and_as_metrics() {
+    let bench = bench().await;
+    bench.bring(BroughtKind::Cases, CASES).await;
+    let live = bench.live().await;
+    let sheet = bench.sheet(ScoreQuery::default()).await;
+    assert_eq!(Points(live.score.total), sheet.total);
+    assert_eq!(Some(Points(live.at_cut_off)), sheet.at_cut_off);
+    bench.office.refresh().await;
+    let metrics = bench.office.metrics();
+    assert!(metrics.contains("cascade_score_points{item=\"feedback\"} -0.2\n"), "{metrics}");
+    let at_risk = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("cascade_score_points_at_risk{item=\"feedback\"} "));
+    assert_eq!(at_risk, Some("0.2"), "the third case can still be closed in time");
+    assert!(metrics.contains("cascade_score_measure{measure=\"data.timely_rate\"} 0\n"));
+    let page = bench.office.page().unwrap();
+    let score = page.score.as_ref().unwrap();
+    assert_eq!(score.today, sheet.total.to_string());
+    assert_eq!(score.forecast, sheet.at_cut_off.unwrap().to_string());
+    // The value that the configuration states has become a fact, once.
+    let facts = bench.ledger().facts(0, 100).await.unwrap();
+    let stated = facts.iter().filter(|(_, it)| it.kind.as_str() == "stated").count();
+    assert_eq!(stated, 1);
+    bench.live().await;
+    assert_eq!(bench.ledger().facts(0, 100).await.unwrap().len(), facts.len());
+}
+
+#[tokio::test]
+async fn a_month_is_closed_once_and_late_facts_amend_it_with_a_trace() {
+    let bench = bench().await;
+    bench.bring(BroughtKind::Cases, CASES).await;
+    bench.live().await;
+    // November is over: the second and the third case have missed their deadlines or not.
+    bench.clock.advance(Duration::from_hours(24 * 12));
+    bench.live().await;
+    let month = Some("2026-11".to_owned());
+    let query = ScoreQuery { month, ..ScoreQuery::default() };
+    let sheet = bench.sheet(query.clone()).await;
+    let closed = sheet.closed.clone().unwrap();
+    assert_eq!((closed.total, closed.change.to_string()), (sheet.total, "0".to_owned()));
+    assert!(!closed.judged_otherwise);
+    // It becomes known later that the third was dealt with in time.
+    let late = "list,number,owner,opened,deadline,closed,proof\n\
+                feedback,g-3,other,2026-11-02,2026-11-28,2026-11-27T09:00,档 9\n";
+    assert_eq!(bench.bring(BroughtKind::Cases, late).await, (2, 1));
+    let amended = bench.sheet(query.clone()).await;
+    let closed = amended.closed.clone().unwrap();
+    assert_eq!((closed.late_facts, closed.change.to_string()), (1, "0.2".to_owned()));
+    assert_eq!(closed.total, sheet.total, "what was closed stays");
+    bench.live().await;
+    let ScoreAnswer::Verified(it) = bench.score(ScoreRequest::Verify {}).await else { panic!() };
+    assert_eq!((it.months, it.problems.len()), (1, 0), "{it:?}");
+    // Somebody makes the closed month better than it was.
+    let path = bench.ledger().folder().join("ledger.sqlite");
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let changed = connection
+        .execute("UPDATE period SET body = replace(body, 'total ', 'total 1')", [])
+        .unwrap();
+    assert_eq!(changed, 1);
+    let ScoreAnswer::Verified(it) = bench.score(ScoreRequest::Verify {}).await else { panic!() };
+    assert_eq!(it.problems, ["2026-11 by model-2026: what is kept is not what was closed"]);
+}
