@@ -14,6 +14,21 @@ const WIDTHS: [f64; 15] =
 /// The column that says whether something is closed.
 const CLOSED: u16 = 13;
 
+/// How high a line is, in points.
+const LINE: f64 = 16.0;
+/// The most lines that a row shows.
+const MOST_LINES: u32 = 20;
+
+/// How many lines a row needs: not every program finds that by itself.
+fn lines(cells: &[String]) -> u32 {
+    let of = |(text, width): (&String, f64)| {
+        let letters = text.chars().map(|letter| if letter.is_ascii() { 1 } else { 2 });
+        let width = f64::from(letters.sum::<u32>()) / (width - 1.0);
+        (1..MOST_LINES).find(|lines| width <= f64::from(*lines)).unwrap_or(MOST_LINES)
+    };
+    cells.iter().zip(WIDTHS).map(of).max().unwrap_or(1)
+}
+
 /// The bytes of the workbook. `at` is its time, whenever it is written.
 ///
 /// # Errors
@@ -37,6 +52,7 @@ pub fn xlsx(sheet: &Sheet, at: Timestamp) -> Result<Vec<u8>, Error> {
         page.write_string_with_format(0, at, text, &head)?;
     }
     for (row, cells) in (1_u32..).zip(&sheet.rows) {
+        page.set_row_height(row, LINE * f64::from(lines(cells)))?;
         for (at, text) in (0_u16..).zip(cells) {
             let is_open = sheet.open.contains(&usize::from(at));
             page.write_string_with_format(row, at, text, if is_open { &open } else { &fixed })?;

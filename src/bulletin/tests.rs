@@ -34,14 +34,14 @@ struct City {
 
 const HEAD: &str = "occurred,kind,subject,channel,fields,basis,remark\n";
 
-/// What happened once, beside what happens each month.
-const ONCE: &str = "2026-10-09T00:00,overdue-from,d0-a,p,deadline=2026-10-09T00:00,model,\n\
-     2026-10-20T08:00,placed,d0-b,p,rows=500,model,\n\
-     2026-07-01T08:00,standard-in-force,all,p,standard=old/1.0,model,\n\
-     2026-10-12T08:00,standard-required,cascade,p,standard=next/2.0,model,\n\
-     2026-10-20T08:00,standard-in-force,all,p,standard=next/2.0,model,\n\
-     2026-09-01T08:00,case-opened,f-1,,list=feedback;owner=单位0;deadline=2026-09-20T18:00,model,\n\
-     2026-10-01T08:00,case-opened,f-2,,list=feedback;owner=单位1;deadline=2026-11-05T18:00,model,\n";
+/// What happened in particular.
+const EVENTS: &str = "2026-10-09T00:00,overdue-from,d0-a,p,deadline=2026-10-09T00:00,model,\n\
+             2026-10-20T08:00,placed,d0-b,p,rows=500,model,\n\
+             2026-07-01T08:00,standard-in-force,all,p,standard=old/1.0,model,\n\
+             2026-10-12T08:00,standard-required,cascade,p,standard=next/2.0,model,\n\
+             2026-10-20T08:00,standard-in-force,all,p,standard=next/2.0,model,\n\
+             2026-09-01T08:00,case-opened,f-1,,list=feedback;owner=单位0;deadline=2026-09-20T18:00,model,\n\
+             2026-10-01T08:00,case-opened,f-2,,list=feedback;owner=单位1;deadline=2026-11-05T18:00,model,\n";
 
 const CITIES: &str =
     "month,what,city,points,source\n2026-10,total,甲市,99,model\n2026-10,total,乙市,1,model\n";
@@ -95,7 +95,7 @@ impl City {
                 }
             }
         }
-        rows.push_str(ONCE);
+        rows.push_str(EVENTS);
         let lists = Lists {
             obligations: lists::obligations("o.csv", &listed).unwrap(),
             bodies: lists::bodies("b.csv", &bodies).unwrap(),
