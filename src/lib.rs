@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod expression;
 pub mod fact;
 pub mod language;
+pub mod markup;
 pub mod row;
 
 // Group 2: rules, pure.
@@ -29,6 +30,7 @@ pub mod province;
 pub mod sql;
 
 // Group 5: the work.
+pub mod bulletin;
 pub mod cascade;
 pub mod changeover;
 pub mod control;

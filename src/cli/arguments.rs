@@ -1,5 +1,6 @@
 //! What can be typed after `cascaded`.
 
+pub use super::bulletin::{Bulletin, BulletinGiven};
 pub use super::doctor::Doctor;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -90,6 +91,9 @@ pub enum Command {
     /// What the province found and wants mended (整改).
     #[command(subcommand)]
     Mend(Mend),
+    /// Writes a bulletin: document, page and lists to mend (通报).
+    #[command(subcommand)]
+    Bulletin(Bulletin),
 }
 
 /// How a reading command answers.

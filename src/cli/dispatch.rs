@@ -19,7 +19,7 @@ use super::arguments::{
 };
 use super::client::ask;
 use super::text::Message;
-use super::{Console, Exit, Local, Trouble, appeal, changeover, doctor, judge, mend};
+use super::{Console, Exit, Local, Trouble, appeal, bulletin, changeover, doctor, judge, mend};
 
 /// How often a waiting command looks at its job.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -45,6 +45,7 @@ pub(super) fn dispatch(
         Command::Score(Score::Evidence(it)) => appeal::evidence(it, &arguments.socket, console),
         Command::Score(it) => judge::score(it, console),
         Command::Mend(it) => mend::mend(&arguments.socket, it, console),
+        Command::Bulletin(it) => bulletin::bulletin(it, &arguments.socket, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
             local.ledger_restore(config, directory, console)
@@ -153,7 +154,8 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         Command::Standard(Standard::Drift(format)) => (Request::StandardDrift {}, format.json),
         Command::Standard(Standard::Activate(it)) => activate(it),
         Command::Standard(Standard::Rollback(it)) => {
-            let request = Rollback { channel: it.channel.clone(), dry_run: it.dry_run };
+            let (channel, scope) = (it.channel.clone(), it.scope.clone());
+            let request = Rollback { channel, scope, dry_run: it.dry_run };
             (Request::StandardRollback(request), it.format.json)
         }
         Command::Reconcile(it) => {
@@ -177,7 +179,8 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Doctor(_)
         | Command::Rehearsal(_)
         | Command::Score(_)
-        | Command::Mend(_) => return Ok(None),
+        | Command::Mend(_)
+        | Command::Bulletin(_) => return Ok(None),
     }))
 }
 
@@ -204,6 +207,7 @@ fn activate(it: &arguments::StandardActivate) -> (Request, bool) {
     let request = Activate {
         standard: it.standard.clone(),
         channel: it.channel.clone(),
+        scope: it.scope.clone(),
         at: it.at,
         parallel_seconds: it.parallel,
         dry_run: it.dry_run,

@@ -173,10 +173,10 @@ fn scheme(given: &ScoreGiven) -> Result<Scheme, Trouble> {
 }
 
 /// What was read.
-struct Tables {
-    facts: Vec<Fact>,
-    lists: Lists,
-    field: Field,
+pub(super) struct Tables {
+    pub(super) facts: Vec<Fact>,
+    pub(super) lists: Lists,
+    pub(super) field: Field,
 }
 
 impl Tables {
@@ -203,7 +203,7 @@ fn officials(paths: &[PathBuf]) -> Result<Vec<Official>, Trouble> {
 }
 
 /// Reads every table; the problems of all of them at once.
-fn tables(given: &ScoreGiven, scheme: &Scheme) -> Result<Tables, Trouble> {
+pub(super) fn tables(given: &ScoreGiven, scheme: &Scheme) -> Result<Tables, Trouble> {
     let mut failures = Vec::new();
     let mut facts = Vec::new();
     for (number, path) in given.facts.iter().enumerate() {
@@ -265,7 +265,7 @@ fn of_table(problem: &sheet::Problem) -> Failure {
 }
 
 /// Reads a scheme; every problem at once.
-fn load(path: &Path) -> Result<Scheme, Vec<Failure>> {
+pub(super) fn load(path: &Path) -> Result<Scheme, Vec<Failure>> {
     let most = u64::try_from(Scheme::MAX_BYTES).unwrap_or(u64::MAX);
     let text = text(path, most.saturating_add(1))?;
     Scheme::parse(&path.display().to_string(), &text).map_err(|problems| {
@@ -274,7 +274,7 @@ fn load(path: &Path) -> Result<Scheme, Vec<Failure>> {
     })
 }
 
-fn text(path: &Path, most: u64) -> Result<String, Vec<Failure>> {
+pub(super) fn text(path: &Path, most: u64) -> Result<String, Vec<Failure>> {
     let told = |what: String| vec![failure("E-SCORE-FILE", what, Some(path.display().to_string()))];
     let file = File::open(path).map_err(|error| told(error.to_string()))?;
     let mut bytes = Vec::new();
@@ -286,11 +286,11 @@ fn text(path: &Path, most: u64) -> Result<String, Vec<Failure>> {
     String::from_utf8(bytes).map_err(|_binary| told("is not UTF-8".to_owned()))
 }
 
-fn failure(code: &str, what: String, place: Option<String>) -> Failure {
+pub(super) fn failure(code: &str, what: String, place: Option<String>) -> Failure {
     Failure { code: code.to_owned(), what, place, next: None, temporary: false }
 }
 
-fn wrong(failures: Vec<Failure>) -> Trouble {
+pub(super) fn wrong(failures: Vec<Failure>) -> Trouble {
     Trouble { exit: Exit::Configuration, failures }
 }
 

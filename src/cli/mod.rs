@@ -7,6 +7,7 @@
 
 mod appeal;
 pub mod arguments;
+mod bulletin;
 mod changeover;
 mod client;
 mod conformance;

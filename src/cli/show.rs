@@ -102,6 +102,9 @@ impl View {
             Response::Reconciled(it) => self.reconciled(it),
             Response::Mendings(it) => self.mendings(&it.entries),
             Response::Mended(it) => self.mended(*it),
+            Response::Bulletin(it) => {
+                it.files.iter().map(|file| printable(file.name.clone()) + "\n").collect()
+            }
             Response::Ledger(it) => self.ledger(it),
             Response::Reloaded(it) => self.reloaded(it),
             Response::Failed(it) => printable(format!("{} [{}]", it.what, it.code)) + "\n",
@@ -179,6 +182,9 @@ impl View {
                     true => self.say(Message::Edited, &[&standard]),
                     false => standard,
                 };
+                let standard = it.ahead.iter().fold(standard, |text, it| {
+                    self.say(Message::Ahead, &[&text, &it.scope, &it.standard])
+                });
                 let mut row = vec![it.title.clone(), standard, it.evidence.clone()];
                 row.extend(sums(it.rows));
                 row.push(held.unwrap_or_else(|| self.time(it.oldest_unacknowledged)));

@@ -211,6 +211,9 @@ messages! {
     NotWritten, "{}（配置仍写 {}，请改）", "{} (the file says {}: edit it)";
     CutOverJob, "作业 {}：通道 {} 由 {} 切换到 {}，不早于 {}", "job {}: channel {} goes over from {} to {}, not before {}";
     CutOverDry, "仅试算：通道 {} 由 {} 切换到 {}，不早于 {}", "only tried: channel {} would go over from {} to {}, not before {}";
+    CutOverOnly, "仅限范围：{}", "only for: {}";
+    CutOverAhead, "此前已先行：{}", "went over before: {}";
+    Ahead, "{}；{} 先行 {}", "{}; {} ahead on {}";
     CutOverBeside, "并行：通道 {} 另行承载相同内容，回执分开，至 {}；期满后旧通道停用，由它单独承载", "in parallel: channel {} carries the same with acknowledgements of its own until {}; then the old one is retired and it goes on alone";
     CutOverGivenUp, "并行通道 {} 停用", "the further channel {} is given up";
     CutOverScope, "待发批次 {} 个将重新切分，目录对象 {} 个将重报，上级编号对照 {} 个，对照表中没有 {} 个", "{} waiting batches are cut again, {} objects are sent again, {} upper ids are mapped, {} are not in the map";
@@ -321,6 +324,9 @@ messages! {
     MendSeenNotAbove, "省端未见", "not above";
     MendSeenRejects, "仍有拦截行", "rows still set aside";
     MendProof, "佐证", "proof";
+    BulletinExistsNext, "已印发的通报不覆盖：换一个 --out，或先移走旧的",
+        "a bulletin is not written over: name another --out, or move the old one away";
+
     ForecastHead, "{} {} {}：今日 {} 分，预计 {} 分 [{}]（{} % 的月份落在区间内；习惯取自 {} 天历史）",
         "{} {} {}: {} points today, {} expected [{}] ({} % of months lie within; habits of {} days)";
     ForecastParts, "已失且追不回 {}；尚可避免 {}；取决于其他市 {}",

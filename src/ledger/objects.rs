@@ -74,6 +74,10 @@ pub struct LinkFilter {
     pub state: Option<LinkState>,
 }
 
+/// The resource of a dataset. The condition is that of the index, word by word.
+pub(super) const RESOURCE_OF: &str = "SELECT id FROM object WHERE kind = 'resource' AND present = 1
+     AND json_extract(content, '$.content.dataset') = ?1 ORDER BY id LIMIT 1";
+
 impl Ledger {
     /// The catalogue was read whole: objects that are not in `objects` are gone. Links of every
     /// channel in `channels` follow for the kinds it carries.
@@ -120,10 +124,7 @@ impl Ledger {
     pub async fn resource_of(&self, dataset: String) -> Result<Option<String>> {
         self.read(move |connection| {
             connection
-                .prepare_cached(
-                    "SELECT id FROM object WHERE kind = 'resource' AND present = 1
-                     AND json_extract(content, '$.content.dataset') = ?1 ORDER BY id LIMIT 1",
-                )
+                .prepare_cached(RESOURCE_OF)
                 .and_then(|mut statement| {
                     statement.query_row([dataset], |row| row.get(0)).optional()
                 })
@@ -429,7 +430,7 @@ pub(super) fn link(
         .transpose()
 }
 
-fn all_links(connection: &Connection, channel: &ChannelId) -> Result<Vec<Link>> {
+pub(super) fn all_links(connection: &Connection, channel: &ChannelId) -> Result<Vec<Link>> {
     let mut statement = connection
         .prepare_cached(&format!("{LINK} WHERE channel = ?1"))
         .map_err(Error::engine("read links"))?;

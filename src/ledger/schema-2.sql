@@ -1,6 +1,8 @@
--- Schema 2: shadow runs. What the province's test platform says under a candidate, beside what the
--- productive one said, and never instead of it: nothing of a channel's links, progress or facts
--- is here. No row content, no key.
+-- Schema 2: shadow runs, and a dataset's resource found at once.
+--
+-- What the province's test platform says under a candidate, beside what the productive one said,
+-- and never instead of it: nothing of a channel's links, progress or facts is here. No row content,
+-- no key.
 
 -- A catalogue object at the test platform.
 CREATE TABLE shadow (
@@ -27,3 +29,7 @@ CREATE TABLE shadow_rows (
     at      INTEGER NOT NULL,
     PRIMARY KEY (channel, dataset, outcome, code)
 ) WITHOUT ROWID, STRICT;
+
+-- Asked at each look at each dataset: without it, all objects were read each time.
+CREATE INDEX object_dataset ON object (json_extract(content, '$.content.dataset'))
+    WHERE kind = 'resource' AND present = 1;

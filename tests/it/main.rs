@@ -24,6 +24,7 @@ mod march;
 mod march_beside;
 mod march_clock;
 mod march_kills;
+mod march_scope;
 mod mending;
 mod notify;
 mod package;

@@ -11,8 +11,7 @@ use super::{Office, failed, failure, told};
 use crate::cascade::{Comparison, Mismatch, ObjectMismatch};
 use crate::control::Peer;
 use crate::control::protocol::{
-    Difference, Failure, Job, LedgerReport, Listing, MendAct, Reconcile, Reconciled, Request,
-    ShadowAct,
+    Difference, Failure, Job, LedgerReport, Listing, Reconcile, Reconciled, Request, ShadowAct,
 };
 use crate::ledger::{self, Actor};
 
@@ -55,7 +54,9 @@ fn detail(request: &Request) -> String {
         }
         Request::StandardActivate(it) => {
             let at = it.at.map(|at| format!(" at {at}")).unwrap_or_default();
-            format!("{}{at} on {}", it.standard, it.channel.as_deref().unwrap_or("its channel"))
+            let of = scoped(&it.scope);
+            let channel = it.channel.as_deref().unwrap_or("its channel");
+            format!("{}{of}{at} on {channel}", it.standard)
         }
         Request::StandardShadow(it) => {
             let act = match it.act {
@@ -70,15 +71,10 @@ fn detail(request: &Request) -> String {
             let object = it.object.as_deref().unwrap_or("the first");
             format!("{} of {object} to the test platform of {}", it.operation, it.standard)
         }
-        Request::StandardRollback(it) => it.channel.clone().unwrap_or_default(),
         Request::MendImport(it) => format!("{} faults onto {}", it.faults.len(), it.list),
-        Request::Mend(it) => {
-            let act = match &it.act {
-                MendAct::Assign { .. } => "assign",
-                MendAct::Prove { .. } => "prove",
-                MendAct::Close {} => "close",
-            };
-            format!("{act} {} of {}", it.number, it.list)
+        Request::Mend(it) => super::mending::told_of(it),
+        Request::StandardRollback(it) => {
+            format!("{}{}", it.channel.as_deref().unwrap_or_default(), scoped(&it.scope))
         }
         Request::Status {}
         | Request::Datasets(_)
@@ -96,9 +92,15 @@ fn detail(request: &Request) -> String {
         | Request::StandardCheck(_)
         | Request::StandardWanted(_)
         | Request::StandardDrift {}
+        | Request::Bulletin(_)
         | Request::LedgerVerify {}
         | Request::Reload {} => String::new(),
     }
+}
+
+/// Scopes as they were asked for.
+fn scoped(scopes: &[String]) -> String {
+    if scopes.is_empty() { String::new() } else { format!(" for {}", scopes.join("; ")) }
 }
 
 /// The first of several failures; the rest are in the log.

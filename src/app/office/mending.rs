@@ -216,6 +216,16 @@ fn named(name: &str, what: &str) -> Result<(), Failure> {
     Err(failure("E-MEND-LIST", format!("{what} has no name that can be kept"), None))
 }
 
+/// What the record of acts says of it: names, never content.
+pub(super) fn told_of(it: &Mend) -> String {
+    let act = match &it.act {
+        MendAct::Assign { .. } => "assign",
+        MendAct::Prove { .. } => "prove",
+        MendAct::Close {} => "close",
+    };
+    format!("{act} {} of {}", it.number, it.list)
+}
+
 fn unknown(it: &Mend) -> Failure {
     let what = format!("no open fault `{}` stands on the list `{}`", it.number, it.list);
     failure("E-MEND-UNKNOWN", what, Some("`cascaded mend list` shows them"))

@@ -10,6 +10,7 @@
 
 mod act;
 mod attention;
+mod bulletin;
 mod changeover;
 mod cutover;
 mod inbox;
@@ -20,6 +21,7 @@ mod original;
 mod page;
 mod paging;
 mod resync;
+mod scopes;
 mod shadow;
 mod standing;
 mod status;
@@ -245,6 +247,7 @@ impl Office {
             Request::Mendings(query) => Response::Mendings(self.mendings(&query).await?),
             Request::MendImport(it) => Response::Mended(self.mend_import(&it).await?),
             Request::Mend(it) => Response::Mended(self.mend(&it).await?),
+            Request::Bulletin(it) => Response::Bulletin(self.bulletin(&it).await?),
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
             Request::Reload {} => Response::Reloaded(self.lent.reload().await.map_err(act::first)?),

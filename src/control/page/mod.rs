@@ -6,7 +6,6 @@
 //! of the city, for of every list the worst come with a count of the rest ([`Worst`]). Markup can
 //! only be a literal of this module, every other text is escaped ([`html`]).
 
-mod html;
 mod render;
 mod section;
 mod words;

@@ -7,11 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 
-use super::html::{Html, apart};
 use super::section;
 use super::words::Word;
 use super::{Health, Page};
 use crate::language::Language;
+use crate::markup::{Markup, apart};
+
+/// The most characters of one text on the page.
+const MAX_TEXT: usize = 160;
 
 /// The only style there is.
 const STYLE: &str = include_str!("style.css");
@@ -32,7 +35,7 @@ pub fn policy() -> &'static str {
 
 /// The page in a language; without anything to show, one that says so.
 pub fn page(page: Option<&Page>, language: Language) -> String {
-    let mut html = Html::default();
+    let mut html = Markup::new(MAX_TEXT);
     head(&mut html, page, language);
     match page {
         None => {
@@ -61,7 +64,7 @@ pub fn page(page: Option<&Page>, language: Language) -> String {
 
 /// A page that is being written.
 pub(super) struct Sheet<'a> {
-    pub(super) html: Html,
+    pub(super) html: Markup,
     pub(super) page: &'a Page,
     pub(super) language: Language,
 }
@@ -144,7 +147,7 @@ impl Sheet<'_> {
     }
 }
 
-fn head(html: &mut Html, page: Option<&Page>, language: Language) {
+fn head(html: &mut Markup, page: Option<&Page>, language: Language) {
     html.raw("<!doctype html>\n<html lang=\"").text(language.tag());
     html.raw("\"><head><meta charset=\"utf-8\">");
     html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
@@ -173,7 +176,7 @@ fn head(html: &mut Html, page: Option<&Page>, language: Language) {
 }
 
 /// The one line that is read from across the room.
-fn verdict(html: &mut Html, page: &Page, language: Language) {
+fn verdict(html: &mut Markup, page: &Page, language: Language) {
     let (tone, text) = if !page.not_ready.is_empty() {
         (Tone::Bad, Word::VerdictDown.of(language).to_owned())
     } else if page.to_act > 0 {

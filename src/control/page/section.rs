@@ -2,12 +2,12 @@
 
 use jiff::SignedDuration;
 
-use super::html::apart;
 use super::render::{Sheet, Tone};
 use super::words::Word;
 use super::{Awaited, Dated, Health, Waiting, Worst};
 use crate::control::protocol::{self, Attention, Trouble, Urgency};
 use crate::delivery::{BatchState, Evidence, LinkState};
+use crate::markup::apart;
 
 /// From so few days on a certificate is told: a province issues a new one in weeks.
 const CERTIFICATE_DAYS: i64 = 30;

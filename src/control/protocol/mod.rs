@@ -6,6 +6,7 @@
 //! that is shown or exported with its original.
 
 mod answer;
+mod bulletin;
 mod changeover;
 mod inbox;
 mod mending;
@@ -13,8 +14,10 @@ mod mending;
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job,
     LedgerReport, Link, Mismatches, Reconciled, Reject, RejectOriginal, Reloaded, Response, Rows,
-    RuleCount, Standard, StandardDetail, Status, Summary, Trouble, Urgency,
+    RuleCount, ScopeUse, Standard, StandardDetail, Status, Summary, Trouble, Urgency,
 };
+
+pub use bulletin::{BulletinFile, BulletinFiles, BulletinQuery};
 
 pub use changeover::{
     Activate, CutOver, DriftLine, Rollback, Shadow, ShadowAct, ShadowOnce, StandardCheck,
@@ -125,6 +128,8 @@ pub enum Request {
     MendImport(MendImport),
     /// Assigns, proves or closes one of them.
     Mend(Mend),
+    /// The files of a bulletin; nothing is written.
+    Bulletin(BulletinQuery),
     /// Copies the ledger and its spool while the daemon runs.
     LedgerBackup(LedgerBackup),
     /// Proves the ledger's chains, sums and spool.
@@ -166,6 +171,7 @@ impl Request {
             Self::Mendings(_) => "mendings",
             Self::MendImport(_) => "mend_import",
             Self::Mend(_) => "mend",
+            Self::Bulletin(_) => "bulletin",
             Self::LedgerBackup(_) => "ledger_backup",
             Self::LedgerVerify {} => "ledger_verify",
             Self::Reload {} => "reload",
@@ -206,6 +212,7 @@ impl Request {
             | Self::StandardWanted(_)
             | Self::StandardDrift {}
             | Self::Mendings(_)
+            | Self::Bulletin(_)
             | Self::LedgerVerify {} => false,
         }
     }

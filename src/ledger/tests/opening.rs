@@ -196,3 +196,14 @@ fn dumped(connection: &rusqlite::Connection) -> String {
     text.push_str("\nPRAGMA application_id = 1667330915;\nPRAGMA user_version = 1;\n");
     text
 }
+
+#[test]
+fn a_datasets_resource_is_not_looked_for_among_all_objects() {
+    let bench = Bench::new();
+    drop(bench.open());
+    let connection = rusqlite::Connection::open(database(&bench)).unwrap();
+    let explained = format!("EXPLAIN QUERY PLAN {}", super::super::objects::RESOURCE_OF);
+    let plan: String =
+        connection.query_row(&explained, ["houses"], |row| row.get("detail")).unwrap();
+    assert!(plan.contains("USING INDEX object_dataset"), "{plan}");
+}

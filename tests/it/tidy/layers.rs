@@ -8,7 +8,17 @@ use super::source::Token;
 /// The groups, first to last. A module uses the groups above its own and the modules to its left in
 /// its own.
 const GROUPS: [&[&str]; 7] = [
-    &["clock", "catalogue", "calendar", "row", "delivery", "fact", "expression", "language"],
+    &[
+        "clock",
+        "catalogue",
+        "calendar",
+        "row",
+        "delivery",
+        "fact",
+        "expression",
+        "language",
+        "markup",
+    ],
     &["checks", "signing", "wire", "standard", "indicator"],
     // `crash`: the named points at which a test build ends itself.
     &["crash", "telemetry", "supervisor"],

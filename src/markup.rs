@@ -1,59 +1,65 @@
-//! Text that becomes HTML only escaped.
+//! Text that becomes HTML or XML only escaped.
 //!
 //! Two doors, told apart by the type system: markup is `&'static str`, so it can only be a literal
 //! of our own source; everything that comes from a configuration, a catalogue or a province goes
 //! through [`Html::text`], which escapes it for elements and quoted attributes alike and cuts what
 //! is too long. There is no third.
 
-/// The most characters of one text: a title in a catalogue may be of any length.
-const MAX_TEXT: usize = 160;
-
 /// A document that grows.
-#[derive(Debug, Default)]
-pub(super) struct Html(String);
+#[derive(Debug)]
+pub struct Markup {
+    text: String,
+    most: usize,
+}
 
-impl Html {
+impl Markup {
+    /// An empty document in which a text has at most `most` characters: a title in a catalogue may
+    /// be of any length.
+    pub fn new(most: usize) -> Self {
+        Self { text: String::new(), most }
+    }
+
     /// A literal of our own.
-    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
-        self.0.push_str(markup);
+    pub fn raw(&mut self, markup: &'static str) -> &mut Self {
+        self.text.push_str(markup);
         self
     }
 
     /// Somebody's text, escaped and cut. What would act instead of being read (controls, marks that
     /// turn the direction of writing) is shown as a replacement character.
-    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+    pub fn text(&mut self, text: &str) -> &mut Self {
         for (at, letter) in text.chars().enumerate() {
-            if at == MAX_TEXT {
-                self.0.push('…');
+            if at == self.most {
+                self.text.push('…');
                 break;
             }
             match letter {
-                '&' => self.0.push_str("&amp;"),
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '"' => self.0.push_str("&quot;"),
-                '\'' => self.0.push_str("&#39;"),
-                acting if acts(acting) => self.0.push('\u{fffd}'),
-                plain => self.0.push(plain),
+                '&' => self.text.push_str("&amp;"),
+                '<' => self.text.push_str("&lt;"),
+                '>' => self.text.push_str("&gt;"),
+                '"' => self.text.push_str("&quot;"),
+                '\'' => self.text.push_str("&#39;"),
+                acting if acts(acting) => self.text.push('\u{fffd}'),
+                plain => self.text.push(plain),
             }
         }
         self
     }
 
     /// A count with its thousands apart.
-    pub(super) fn number(&mut self, count: u64) -> &mut Self {
-        self.0.push_str(&apart(count));
+    pub fn number(&mut self, count: u64) -> &mut Self {
+        self.text.push_str(&apart(count));
         self
     }
 
     /// The whole document.
-    pub(super) fn finish(self) -> String {
-        self.0
+    pub fn finish(self) -> String {
+        self.text
     }
 }
 
 /// A count with its thousands apart.
-pub(super) fn apart(count: u64) -> String {
+pub fn apart(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -77,10 +83,12 @@ mod tests {
 
     use super::*;
 
+    const MOST: usize = 160;
+
     fn escaped(text: &str) -> String {
-        let mut html = Html::default();
-        html.text(text);
-        html.finish()
+        let mut markup = Markup::new(MOST);
+        markup.text(text);
+        markup.finish()
     }
 
     #[test]
@@ -95,8 +103,8 @@ mod tests {
     #[test]
     fn a_text_of_any_length_stays_short_and_is_cut_between_letters() {
         let long = "数".repeat(100_000);
-        assert_eq!(escaped(&long), format!("{}…", "数".repeat(MAX_TEXT)));
-        let fits = "据".repeat(MAX_TEXT);
+        assert_eq!(escaped(&long), format!("{}…", "数".repeat(MOST)));
+        let fits = "据".repeat(MOST);
         assert_eq!(escaped(&fits), fits);
     }
 

@@ -1,0 +1,46 @@
+//! Facts all in memory, counted: months before the ledger, worked examples, tests.
+
+use jiff::Timestamp;
+
+use super::carried::Carried;
+use super::period::Look;
+use super::report::{Counted, Ground, Looks, span};
+use crate::fact::Fact;
+use crate::indicator::recover::{Plan, recover};
+use crate::indicator::replay::Given;
+use crate::indicator::tally::{Body, Tally, amended};
+
+/// Counts facts for every look, as known by some time.
+pub fn count<'t>(
+    ground: Ground<'t>,
+    looks: &Looks,
+    facts: &[Fact],
+    known_by: Timestamp,
+) -> Counted<'t> {
+    let amended = amended(facts, known_by);
+    let tally = |look: &Look| {
+        let mut tally = Tally::new(ground.lists, span(ground.scheme, *look, known_by), &amended);
+        facts.iter().for_each(|fact| tally.add(fact));
+        (*look, tally)
+    };
+    let (from, to) = match (looks.now.first(), looks.now.last()) {
+        (Some(first), Some(last)) => (first.from, last.to),
+        (None, _) | (_, None) => (Timestamp::MIN, Timestamp::MIN),
+    };
+    let mut carried = Carried::new(from, to, known_by);
+    facts.iter().for_each(|fact| carried.add(fact, &amended));
+    let given = Given { facts, lists: ground.lists, field: ground.field };
+    let plan = looks.now.last().map_or_else(nothing, |look| {
+        recover(given, ground.scheme, look.month, &Body::City, look.to)
+    });
+    Counted {
+        now: looks.now.iter().map(tally).collect(),
+        before: looks.before.iter().map(tally).collect(),
+        plan,
+        carried,
+    }
+}
+
+fn nothing() -> Plan {
+    Plan { planned: Vec::new(), too_late: Vec::new(), together: rust_decimal::Decimal::ZERO }
+}
