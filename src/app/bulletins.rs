@@ -16,6 +16,7 @@ use super::judge::{Judge, NotJudged};
 use crate::bulletin::{
     self, Carried, Counted, Ground, KINDS, Look, Looks, Period, Report, Scheduled, Settings, folder,
 };
+use crate::calendar::Calendar;
 use crate::config::{Configuration, Indicator};
 use crate::indicator::recover::recover_of;
 use crate::indicator::scheme::{Month, Scheme};
@@ -86,16 +87,28 @@ pub(super) fn period_of(
 /// What a bulletin is made with.
 #[derive(Debug)]
 pub(super) struct Press {
-    pub(super) ledger: Ledger,
-    pub(super) configuration: Arc<Configuration>,
-    pub(super) settings: Settings,
-    pub(super) supervisor: Supervisor,
+    ledger: Ledger,
+    indicator: Option<Arc<Indicator>>,
+    calendar: Calendar,
+    settings: Settings,
+    supervisor: Supervisor,
 }
 
 impl Press {
+    /// By what is configured now.
+    pub(super) fn new(
+        ledger: Ledger,
+        configuration: &Configuration,
+        settings: Settings,
+        supervisor: Supervisor,
+    ) -> Self {
+        let calendar = configuration.calendar.clone();
+        Self { ledger, indicator: configuration.indicator.clone(), calendar, settings, supervisor }
+    }
+
     /// The judge, where it is said how months are judged.
     pub(super) fn judge(&self) -> Result<Judge, NotMade> {
-        let indicator = self.configuration.indicator.as_ref().ok_or(NotMade::NoIndicator)?;
+        let indicator = self.indicator.as_ref().ok_or(NotMade::NoIndicator)?;
         Ok(Judge::new(self.ledger.clone(), Arc::clone(indicator)))
     }
 
@@ -109,14 +122,14 @@ impl Press {
         let scheme = judge.scheme(Month::of(period.last()))?.clone();
         let looks = bulletin::looks(&scheme, period, known_by);
         let counted = count(judge, &scheme, &looks, known_by).await?;
-        let (settings, configuration) = (self.settings.clone(), Arc::clone(&self.configuration));
+        let (settings, calendar) = (self.settings.clone(), self.calendar.clone());
         let indicator: Arc<Indicator> = Arc::clone(judge.by());
         let made = self.supervisor.pool().run(move || {
             let ground = Ground {
                 scheme: &scheme,
                 lists: &indicator.lists,
                 field: &indicator.field,
-                calendar: &configuration.calendar,
+                calendar: &calendar,
                 settings: &settings,
             };
             let report: Option<Report> = bulletin::report(ground, period, counted);
@@ -191,12 +204,8 @@ impl Schedule {
         let configuration = Arc::clone(&self.current.load().configuration);
         let settings = settings_of(&configuration);
         let Some(folder) = settings.folder.clone() else { return };
-        let press = Press {
-            ledger: self.ledger.clone(),
-            configuration,
-            settings,
-            supervisor: self.supervisor.clone(),
-        };
+        let (ledger, supervisor) = (self.ledger.clone(), self.supervisor.clone());
+        let press = Press::new(ledger, &configuration, settings, supervisor);
         for scheduled in press.due(now) {
             let name = format!("{} {}", scheduled.period.form.as_str(), scheduled.period.name());
             match press.write(&folder, scheduled).await {
@@ -253,5 +262,157 @@ impl Press {
             Err(bulletin::Error::Exists(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::app::judge;
+    use crate::bulletin::Form;
+    use crate::clock::Clock;
+    use crate::delivery::Evidence;
+    use crate::fact::{Fact, Kind};
+    use crate::indicator::lists;
+    use crate::ledger::NewFact;
+    use crate::ledger::seal::Sealer;
+    use crate::supervisor::Pool;
+
+    const OBLIGATIONS: &str = "\
+entry,resources,dataset,title,department,region,cycle,shared,open,key
+e1,r1,d1,不动产登记,自规局,,每日,yes,yes,yes
+e2,r2,d2,商品房网签,住建局,,每周,yes,no,no
+";
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn press(ledger: &Ledger, clock: &Clock, settings: &str) -> Press {
+        let mut indicator = judge::tests::indicator(OBLIGATIONS);
+        let bodies = lists::bodies("b.csv", "body,class\n自规局,市级A\n住建局,市级A\n").unwrap();
+        Arc::make_mut(&mut indicator.lists).bodies = bodies;
+        Press {
+            ledger: ledger.clone(),
+            indicator: Some(Arc::new(indicator)),
+            calendar: crate::calendar::shipped(),
+            settings: toml::from_str(settings).unwrap(),
+            supervisor: Supervisor::new(clock.clone(), 2),
+        }
+    }
+
+    /// A ledger with a few facts of October 2026.
+    async fn ledger(folder: &Path, clock: &Clock) -> Ledger {
+        let key = folder.join("key");
+        std::fs::write(&key, "00".repeat(32)).unwrap();
+        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+        let sealer = Arc::new(Sealer::from_key_file(&key).unwrap());
+        let ledger = Ledger::open(&folder.join("ledger"), &sealer, clock.clone(), Pool::new(2));
+        let ledger = ledger.unwrap();
+        let fact = |subject: &str, occurred: &str, kind| NewFact {
+            channel: Some("p".into()),
+            subject: subject.to_owned(),
+            kind,
+            occurred: at(occurred),
+            amends: None,
+        };
+        let facts = vec![
+            fact(
+                "d1",
+                "2026-10-05T00:00:00Z",
+                Kind::Confirmed { rows: 70, evidence: Evidence::Receipt },
+            ),
+            fact("d2", "2026-10-06T00:00:00Z", Kind::Placed { rows: 9 }),
+            fact(
+                "d1",
+                "2026-10-20T00:00:00Z",
+                Kind::OverdueFrom { deadline: at("2026-10-20T00:00:00Z") },
+            ),
+            fact(
+                "c1",
+                "2026-10-07T00:00:00Z",
+                Kind::CaseOpened {
+                    list: "feedback".to_owned(),
+                    owner: "住建局".to_owned(),
+                    deadline: at("2026-10-15T00:00:00Z"),
+                },
+            ),
+        ];
+        ledger.facts_brought(facts).await.unwrap();
+        ledger
+    }
+
+    #[tokio::test]
+    async fn the_ledger_gives_the_bulletin_that_its_facts_give() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(at("2026-10-21T00:00:00Z"));
+        let ledger = ledger(folder.path(), &clock).await;
+        let press = press(&ledger, &clock, "city = \"示例市\"");
+        let judge = press.judge().unwrap();
+        let facts = ledger.facts(0, 100).await.unwrap();
+        let facts: Vec<Fact> = facts.into_iter().map(|(_, fact)| fact).collect();
+        let known_by = at("2026-11-03T01:00:00Z");
+        for (form, name) in
+            [(Form::Weekly, "2026-W43"), (Form::Monthly, "2026-10"), (Form::Quarterly, "2026-Q4")]
+        {
+            let period = Period::parse(form, name).unwrap();
+            let made = press.files(&judge, period, known_by).await.unwrap();
+            let scheme = judge.scheme(Month::of(period.last())).unwrap();
+            let ground = Ground {
+                scheme,
+                lists: &judge.by().lists,
+                field: &judge.by().field,
+                calendar: &press.calendar,
+                settings: &press.settings,
+            };
+            let looks = bulletin::looks(scheme, period, known_by);
+            let counted = bulletin::count(ground, &looks, &facts, known_by);
+            let report = bulletin::report(ground, period, counted).unwrap();
+            assert!(made == folder::files(&report).unwrap(), "{name} differs");
+            assert!(made.len() > 3, "both departments have something to mend: {name}");
+        }
+        let asked = period_of(&judge, Form::Weekly, None, known_by).unwrap();
+        assert_eq!(asked.name(), "2026-W44");
+        let future = Period::parse(Form::Monthly, "2027-01").unwrap();
+        let error = press.files(&judge, future, known_by).await.unwrap_err();
+        assert_eq!(error.code(), "E-BULLETIN-PERIOD");
+    }
+
+    /// What a look at the schedule writes.
+    async fn look(press: &Press, out: &Path, now: &str) -> Vec<String> {
+        let mut written = Vec::new();
+        for scheduled in press.due(at(now)) {
+            if let Some(into) = press.write(out, scheduled).await.unwrap() {
+                written.push(into.file_name().unwrap().to_string_lossy().into_owned());
+            }
+        }
+        written
+    }
+
+    #[tokio::test]
+    async fn a_bulletin_is_written_at_its_time_once_whatever_happens_between() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(at("2026-10-21T00:00:00Z"));
+        let ledger = ledger(folder.path(), &clock).await;
+        let settings = "folder = \"x\"\nweekly = \"monday 09:00\"\nmonthly = \"day 3 09:00\"";
+        let first = press(&ledger, &clock, settings);
+        let out = folder.path().join("out");
+        // On Saturday the last Monday's and the last month's are missing.
+        let written = look(&first, &out, "2026-10-24T00:00:00Z").await;
+        assert_eq!(written, ["weekly-2026-W42", "monthly-2026-09"]);
+        assert!(look(&first, &out, "2026-10-26T00:59:59Z").await.is_empty(), "08:59:59");
+        // Another daemon on the same folder.
+        let second = press(&ledger, &clock, settings);
+        assert_eq!(look(&second, &out, "2026-10-26T01:00:00Z").await, ["weekly-2026-W43"]);
+        assert!(look(&first, &out, "2026-10-26T01:00:30Z").await.is_empty());
+        // One that was down over several Mondays writes the last one, as it was known at its time.
+        let written = look(&second, &out, "2026-11-12T00:00:00Z").await;
+        assert_eq!(written, ["weekly-2026-W45", "monthly-2026-10"]);
+        assert!(
+            look(&press(&ledger, &clock, settings), &out, "2026-11-12T00:00:00Z").await.is_empty()
+        );
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::client::ask;
 use super::score::{ScoreEvidence, ScoreGiven};
 use super::text::Message;
-use super::{Console, Exit, Trouble};
+use super::{Console, Exit, Trouble, judge};
 use crate::control::protocol::{
     BatchQuery, Failure, LinkQuery, MAX_PAGE, Paging, Request, Response,
 };
@@ -30,8 +30,9 @@ pub(super) fn evidence(
     socket: &Path,
     console: &mut Console<'_>,
 ) -> Result<(), Trouble> {
+    let (_, month) = judge::scheme(&it.given)?;
     let mut inputs = inputs(&it.given)?;
-    let (month, body) = (it.given.month, it.given.body.clone());
+    let body = it.given.body.clone();
     let question = Question { month, body, item: it.item.clone() };
     let (mut bundle, mut proven) =
         evidence::make(&question, inputs.clone()).map_err(|wrong| of_wrong(&wrong, &it.out))?;
@@ -98,7 +99,9 @@ fn inputs(given: &ScoreGiven) -> Result<BTreeMap<String, Vec<u8>>, Trouble> {
         inputs.insert(format!("input/{name}"), bytes(path)?);
         Ok(())
     };
-    put("scheme.toml".to_owned(), &given.scheme)?;
+    if let Some(scheme) = &given.scheme {
+        put("scheme.toml".to_owned(), scheme)?;
+    }
     for (number, path) in (1_u32..).zip(&given.facts) {
         put(format!("facts-{number}.csv"), path)?;
     }

@@ -11,7 +11,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
 pub use super::mend::{Mend, MendFilter, MendWhich};
-pub use super::score::{Score, ScoreEvidence, ScoreGiven};
+pub use super::score::{Score, ScoreEvidence, ScoreGiven, ScoreWhich};
 pub use super::standard::{
     RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardShadow,
     StandardSupply,

@@ -210,8 +210,8 @@ fn from_daemon(
 /// The tables, as `score …` reads them.
 fn score_given(scheme: &Path, given: &BulletinGiven, period: Period) -> ScoreGiven {
     ScoreGiven {
-        scheme: scheme.to_owned(),
-        month: Month::of(period.last()),
+        scheme: Some(scheme.to_owned()),
+        month: Some(Month::of(period.last())),
         facts: given.facts.clone(),
         values: given.values.clone(),
         lists: given.lists.clone(),

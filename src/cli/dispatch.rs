@@ -14,12 +14,11 @@ use crate::control::protocol::{
 };
 
 use super::arguments::{
-    self, Arguments, Command, Inbox, InboxFilter, Jobs, Ledger, RejectFilter, Rejects, Score,
-    Standard,
+    self, Arguments, Command, Inbox, InboxFilter, Jobs, Ledger, RejectFilter, Rejects, Standard,
 };
 use super::client::ask;
 use super::text::Message;
-use super::{Console, Exit, Local, Trouble, appeal, bulletin, changeover, doctor, judge, mend};
+use super::{Console, Exit, Local, Trouble, bulletin, changeover, doctor, judge, mend};
 
 /// How often a waiting command looks at its job.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -42,8 +41,7 @@ pub(super) fn dispatch(
             Ok(())
         }
         Command::Doctor(it) => doctor::doctor(arguments, it, local, console),
-        Command::Score(Score::Evidence(it)) => appeal::evidence(it, &arguments.socket, console),
-        Command::Score(it) => judge::score(it, console),
+        Command::Score(it) => judge::score(it, &arguments.socket, console),
         Command::Mend(it) => mend::mend(&arguments.socket, it, console),
         Command::Bulletin(it) => bulletin::bulletin(it, &arguments.socket, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),

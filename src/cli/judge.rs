@@ -7,52 +7,61 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::score::{Score, ScoreGiven};
-use super::{Console, Exit, Trouble, appeal, show_forecast, show_score};
+use super::{Console, Exit, Trouble, appeal, live, show_forecast, show_score};
 use crate::clock::Clock;
-use crate::control::protocol::Failure;
+use crate::control::protocol::{By, Failure, PlanSheet, RankSheet, ScoreSheet};
 use crate::fact::Fact;
 use crate::indicator::calibrate::{self, Official};
 use crate::indicator::field::Field;
 use crate::indicator::forecast::{self, Forecast, Habits};
 use crate::indicator::lists::Lists;
 use crate::indicator::replay::Given;
-use crate::indicator::scheme::{self, Scheme};
+use crate::indicator::scheme::{self, Month, Scheme};
+use crate::indicator::tally::Body;
 use crate::indicator::{doubts, example, history, recover, replay, sheet, stated};
 
 /// The largest table that is read, in bytes.
-const MAX_BYTES: u64 = 256 << 20;
+pub(super) const MAX_BYTES: u64 = 256 << 20;
 
 /// Does what `score …` says.
-pub(super) fn score(command: &Score, console: &mut Console<'_>) -> Result<(), Trouble> {
+pub(super) fn score(
+    command: &Score,
+    socket: &Path,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
     match command {
-        Score::Example(format) => {
-            let example = example::example().map_err(|broken| {
-                Trouble::one(Exit::Failure, failure("E-SCORE-EXAMPLE", broken.to_string(), None))
-            })?;
-            if format.json {
-                return console.json(&show_score::example_as_json(&example));
+        Score::Example(format) => told(format.json, console),
+        Score::Check { schemes } => checked(schemes),
+        Score::Show { .. } | Score::Explain { .. } | Score::Verify(_) | Score::Import { .. } => {
+            live::score(command, socket, console)
+        }
+        Score::Replay { given, item, format } if given.is_offline() => {
+            let (scheme, month) = scheme(given)?;
+            let all = tables(given, &scheme)?;
+            let score = all.given().score(&scheme, month, &given.body, Timestamp::MAX);
+            let mut sheet = ScoreSheet::of(&scheme, &score);
+            if let Some(item) = item {
+                sheet.items.retain(|known| known.id == *item);
+                if sheet.items.is_empty() {
+                    let what = format!("no item `{item}` of {} marks this body", scheme.id);
+                    return Err(Trouble::one(Exit::Usage, failure("E-SCORE-ITEM", what, None)));
+                }
             }
-            let text = show_score::example(&console.view, &example);
+            if format.json {
+                return console.json(&sheet);
+            }
+            let text = show_score::sheet(&console.view, &sheet, By::Item, item.is_some());
             console.data(&text);
             Ok(())
         }
-        Score::Check { schemes } => {
-            let mut failures = Vec::new();
-            for path in schemes {
-                failures.extend(load(path).err().into_iter().flatten());
-            }
-            if failures.is_empty() { Ok(()) } else { Err(wrong(failures)) }
-        }
-        Score::Replay { given, item, format } => {
-            replayed(given, item.as_deref(), format.json, console)
-        }
-        Score::Recover { given, at, format } => {
-            let scheme = scheme(given)?;
+        Score::Recover { given, at, format } if given.is_offline() => {
+            let (scheme, month) = scheme(given)?;
             let all = tables(given, &scheme)?;
             let now = at.unwrap_or_else(|| Clock::system().now());
-            let plan = recover::recover(all.given(), &scheme, given.month, &given.body, now);
+            let plan = recover::recover(all.given(), &scheme, month, &given.body, now);
+            let plan = PlanSheet::of(&plan);
             if format.json {
-                return console.json(&show_score::plan_as_json(&plan));
+                return console.json(&plan);
             }
             let text = show_score::plan(&console.view, &plan);
             console.data(&text);
@@ -62,48 +71,50 @@ pub(super) fn score(command: &Score, console: &mut Console<'_>) -> Result<(), Tr
             let now = at.unwrap_or_else(|| Clock::system().now());
             forecast(given, now, *seed, format.json, console)
         }
+        Score::Doubts { given, format } => doubted(given, format.json, console),
+        Score::Evidence(it) => appeal::evidence(it, socket, console),
         Score::EvidenceCheck { file, digest, format } => {
             appeal::check(file, digest.as_deref(), format.json, console)
         }
-        // Asked of the daemon as well: dispatched before this.
-        Score::Evidence(_) => Ok(()),
-        Score::Doubts { given, format } => doubted(given, format.json, console),
         Score::Calibrate { given, results, format } => {
             calibration(given, results, format.json, console)
         }
-        Score::Rank { given, format } => {
-            let scheme = scheme(given)?;
+        Score::Rank { given, format } if given.is_offline() => {
+            let (scheme, month) = scheme(given)?;
             let all = tables(given, &scheme)?;
-            let score = all.given().score(&scheme, given.month, &given.body, Timestamp::MAX);
+            let score = all.given().score(&scheme, month, &given.body, Timestamp::MAX);
+            let sheet = RankSheet::of(&scheme, &score, &all.field);
             if format.json {
-                return console.json(&show_score::rank_as_json(&score, &all.field));
+                return console.json(&sheet);
             }
-            let text = show_score::rank(&console.view, &scheme, &score, &all.field);
+            let text = show_score::rank(&console.view, &sheet);
             console.data(&text);
             Ok(())
+        }
+        Score::Replay { .. } | Score::Recover { .. } | Score::Rank { .. } => {
+            live::score(command, socket, console)
         }
     }
 }
 
-fn replayed(
-    given: &ScoreGiven,
-    item: Option<&str>,
-    json: bool,
-    console: &mut Console<'_>,
-) -> Result<(), Trouble> {
-    let scheme = scheme(given)?;
-    let all = tables(given, &scheme)?;
-    let score = all.given().score(&scheme, given.month, &given.body, Timestamp::MAX);
-    if let Some(item) = item
-        && !score.items.iter().any(|known| known.id == *item)
-    {
-        let what = format!("no item `{item}` of {} marks this body", scheme.id);
-        return Err(Trouble::one(Exit::Usage, failure("E-SCORE-ITEM", what, None)));
+/// `score check`.
+fn checked(schemes: &[PathBuf]) -> Result<(), Trouble> {
+    let mut failures = Vec::new();
+    for path in schemes {
+        failures.extend(load(path).err().into_iter().flatten());
     }
+    if failures.is_empty() { Ok(()) } else { Err(wrong(failures)) }
+}
+
+/// `score example`.
+fn told(json: bool, console: &mut Console<'_>) -> Result<(), Trouble> {
+    let example = example::example().map_err(|broken| {
+        Trouble::one(Exit::Failure, failure("E-SCORE-EXAMPLE", broken.to_string(), None))
+    })?;
     if json {
-        return console.json(&show_score::score_as_json(&score));
+        return console.json(&show_score::example_as_json(&example));
     }
-    let text = show_score::score(&console.view, &scheme, &score, item);
+    let text = show_score::example(&console.view, &example);
     console.data(&text);
     Ok(())
 }
@@ -115,9 +126,9 @@ fn forecast(
     json: bool,
     console: &mut Console<'_>,
 ) -> Result<(), Trouble> {
-    let scheme = scheme(given)?;
+    let (scheme, month) = scheme(given)?;
     let all = tables(given, &scheme)?;
-    let forecast = all.forecast(&scheme, given, now, seed);
+    let forecast = all.forecast((&scheme, month), &given.body, now, seed);
     if json {
         return console.json(&show_forecast::forecast_as_json(&forecast));
     }
@@ -127,9 +138,9 @@ fn forecast(
 }
 
 fn doubted(given: &ScoreGiven, json: bool, console: &mut Console<'_>) -> Result<(), Trouble> {
-    let scheme = scheme(given)?;
+    let (scheme, month) = scheme(given)?;
     let all = tables(given, &scheme)?;
-    let span = replay::span(&scheme, given.month, Timestamp::MAX);
+    let span = replay::span(&scheme, month, Timestamp::MAX);
     let found = doubts::doubts(&all.facts, &all.lists, span);
     if json {
         return console.json(&show_forecast::doubts_as_json(&found));
@@ -145,10 +156,10 @@ fn calibration(
     json: bool,
     console: &mut Console<'_>,
 ) -> Result<(), Trouble> {
-    let scheme = scheme(given)?;
+    let (scheme, month) = scheme(given)?;
     let all = tables(given, &scheme)?;
     let officials = officials(results)?;
-    let of = calibrate::calibrate(all.given(), &scheme, &officials, &given.body, given.month);
+    let of = calibrate::calibrate(all.given(), &scheme, &officials, &given.body, month);
     if json {
         return console.json(&show_forecast::calibration_as_json(&of));
     }
@@ -158,17 +169,20 @@ fn calibration(
 }
 
 /// The scheme, if it holds in the month.
-fn scheme(given: &ScoreGiven) -> Result<Scheme, Trouble> {
-    let scheme = load(&given.scheme).map_err(wrong)?;
-    if scheme.period.holds_in(given.month) {
-        return Ok(scheme);
+pub(super) fn scheme(given: &ScoreGiven) -> Result<(Scheme, Month), Trouble> {
+    let (Some(path), Some(month)) = (&given.scheme, given.month) else {
+        let what = "tables are judged by a scheme's file and for a month".to_owned();
+        let told = failure("E-SCORE-GIVEN", what, Some("--scheme, --month".to_owned()));
+        return Err(Trouble::one(Exit::Usage, told));
+    };
+    let scheme = load(path).map_err(wrong)?;
+    if scheme.period.holds_in(month) {
+        return Ok((scheme, month));
     }
     let until = scheme.period.to.map_or(String::new(), |to| to.to_string());
-    let what = format!(
-        "{} holds from {} to {until}, not in {}",
-        scheme.id, scheme.period.from, given.month
-    );
-    let place = Some(given.scheme.display().to_string());
+    let what =
+        format!("{} holds from {} to {until}, not in {month}", scheme.id, scheme.period.from);
+    let place = Some(path.display().to_string());
     Err(Trouble::one(Exit::Usage, failure("E-SCORE-MONTH", what, place)))
 }
 
@@ -184,11 +198,17 @@ impl Tables {
         Given { facts: &self.facts, lists: &self.lists, field: &self.field }
     }
 
-    fn forecast(&self, scheme: &Scheme, of: &ScoreGiven, now: Timestamp, seed: u64) -> Forecast {
+    fn forecast(
+        &self,
+        (scheme, month): (&Scheme, Month),
+        body: &Body,
+        now: Timestamp,
+        seed: u64,
+    ) -> Forecast {
         let given = self.given();
-        let tally = given.tally(scheme, of.month, now);
+        let tally = given.tally(scheme, month, now);
         let habits = Habits::learn(&self.facts, &self.lists, now);
-        forecast::forecast(&tally, &habits, scheme, &of.body, &self.field, seed)
+        forecast::forecast(&tally, &habits, scheme, body, &self.field, seed)
     }
 }
 
@@ -260,7 +280,7 @@ fn table<T>(
     parse(&shown, &text).map_err(|problems| problems.iter().map(of_table).collect())
 }
 
-fn of_table(problem: &sheet::Problem) -> Failure {
+pub(super) fn of_table(problem: &sheet::Problem) -> Failure {
     failure(sheet::Problem::CODE, problem.what.clone(), Some(problem.place()))
 }
 
@@ -312,7 +332,7 @@ mod tests {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let view = View { language, zone: TimeZone::fixed(jiff::tz::offset(8)) };
         let mut console = Console::new(view, false, &mut out, &mut err);
-        score(command, &mut console)?;
+        score(command, Path::new("/nowhere"), &mut console)?;
         Ok(String::from_utf8(out).unwrap())
     }
 

@@ -15,6 +15,7 @@ mod demonstration;
 mod dispatch;
 mod doctor;
 mod judge;
+mod live;
 mod local;
 mod mend;
 mod rehearse;

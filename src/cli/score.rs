@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::arguments::Format;
+use crate::control::protocol::{BroughtKind, By};
 use crate::indicator::scheme::Month;
 use crate::indicator::tally::Body;
 
@@ -21,7 +22,44 @@ pub enum Score {
         #[arg(required = true, value_name = "FILE")]
         schemes: Vec<PathBuf>,
     },
-    /// Scores a month by any scheme, from tables of facts (按办法重算某月).
+    /// A month's score as the daemon knows it: what is known, what is lost, whose part (得分).
+    Show {
+        /// Which score.
+        #[command(flatten)]
+        which: ScoreWhich,
+        /// Broken down by what: item, class, region, department or dataset.
+        #[arg(long, value_parser = by, default_value = "item")]
+        by: By,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// One item down to datasets, hours and evidence: facts, batches, receipts (逐项说明).
+    Explain {
+        /// The item, or the last part of its name.
+        item: String,
+        /// Which score.
+        #[command(flatten)]
+        which: ScoreWhich,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Proves the chains of facts and every closed month; says the first broken place (核验).
+    Verify(Format),
+    /// Brings in a table of cases, of values that the daemon cannot see, or of the province's
+    /// notices; a row that was brought in before changes nothing (导入).
+    Import {
+        /// Which kind of table.
+        #[arg(value_parser = brought)]
+        kind: BroughtKind,
+        /// The table (CSV).
+        file: PathBuf,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Scores a month by any scheme, from the daemon's facts or from tables (按办法重算某月).
     Replay {
         /// What is judged.
         #[command(flatten)]
@@ -131,15 +169,30 @@ pub struct ScoreEvidence {
     pub format: Format,
 }
 
-/// What is judged, and by which scheme.
+/// Which score of the daemon.
+#[derive(Args, Debug)]
+pub struct ScoreWhich {
+    /// The month: 2026-11; the running one where it is left out.
+    #[arg(long, value_parser = month)]
+    pub month: Option<Month>,
+    /// Whom: city, region:ID or department:ID.
+    #[arg(long, default_value = "city", value_parser = body)]
+    pub body: Body,
+    /// As it was known then: 2026-11-22T09:00:00 (Asia/Shanghai) or with an offset.
+    #[arg(long, value_name = "TIME", value_parser = super::arguments::since)]
+    pub as_of: Option<Timestamp>,
+}
+
+/// What is judged, and by which scheme: with tables (or a scheme's file) without the daemon, else
+/// by the daemon.
 #[derive(Args, Debug)]
 pub struct ScoreGiven {
-    /// The scheme (TOML).
-    #[arg(long, value_name = "FILE")]
-    pub scheme: PathBuf,
-    /// The month: 2022-03.
+    /// The scheme: a file (TOML), or the name of one that the daemon knows.
+    #[arg(long, value_name = "SCHEME")]
+    pub scheme: Option<PathBuf>,
+    /// The month: 2022-03. Without tables the running one where it is left out.
     #[arg(long, value_parser = month)]
-    pub month: Month,
+    pub month: Option<Month>,
     /// Facts (CSV); as often as there are tables.
     #[arg(long, value_name = "FILE")]
     pub facts: Vec<PathBuf>,
@@ -156,6 +209,38 @@ pub struct ScoreGiven {
     /// Whom: city, region:ID or department:ID.
     #[arg(long, default_value = "city", value_parser = body)]
     pub body: Body,
+}
+
+impl ScoreGiven {
+    /// Whether tables or a scheme's file are judged instead of what the daemon knows.
+    pub(super) fn is_offline(&self) -> bool {
+        let names_file = |path: &PathBuf| path.extension().is_some_and(|it| it == "toml");
+        !self.facts.is_empty()
+            || !self.values.is_empty()
+            || self.lists.is_some()
+            || self.cities.is_some()
+            || self.scheme.as_ref().is_some_and(names_file)
+    }
+}
+
+fn by(text: &str) -> Result<By, String> {
+    match text {
+        "item" => Ok(By::Item),
+        "class" => Ok(By::Class),
+        "region" => Ok(By::Region),
+        "department" => Ok(By::Department),
+        "dataset" => Ok(By::Dataset),
+        _ => Err("write item, class, region, department or dataset".to_owned()),
+    }
+}
+
+fn brought(text: &str) -> Result<BroughtKind, String> {
+    match text {
+        "cases" => Ok(BroughtKind::Cases),
+        "values" => Ok(BroughtKind::Values),
+        "notices" => Ok(BroughtKind::Notices),
+        _ => Err("write cases, values or notices".to_owned()),
+    }
 }
 
 fn month(text: &str) -> Result<Month, String> {

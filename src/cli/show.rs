@@ -106,6 +106,7 @@ impl View {
                 it.files.iter().map(|file| printable(file.name.clone()) + "\n").collect()
             }
             Response::Ledger(it) => self.ledger(it),
+            Response::Score(it) => super::show_score::answer(self, it),
             Response::Reloaded(it) => self.reloaded(it),
             Response::Failed(it) => printable(format!("{} [{}]", it.what, it.code)) + "\n",
         }

@@ -3,6 +3,8 @@
 //! In JSON, points are numbers with the digits of the decimal; a consumer that adds them up reads
 //! them as decimals. Figures are rounded to twelve digits, their parts are exact.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -10,13 +12,15 @@ use serde_json::{Value, json};
 use super::show::View;
 use super::table::table;
 use super::text::Message;
+use crate::control::protocol::{
+    ActionLine, BodyLine, Both, By, ClassLine, Closed, ItemLine, PlanSheet, Points, RankLine,
+    RankSheet, ScoreAnswer, ScoreNote, ScoreSheet, ScoreVerified,
+};
 use crate::indicator::example::{Example, MonthTold};
-use crate::indicator::field::{Field, Standing, TOTAL};
-use crate::indicator::measures::{Figure, Finding};
-use crate::indicator::recover::{Action, Plan};
+use crate::indicator::field::Standing;
+use crate::indicator::measures::Figure;
 use crate::indicator::scheme::{Known, Scheme, Title};
-use crate::indicator::score::{ItemScore, Lack, Score};
-use crate::indicator::tally::{Act, Deed};
+use crate::indicator::tally::Deed;
 use crate::language::Language;
 
 /// A decimal with its own digits: its shortest form has fewer than 16, so it survives the trip.
@@ -40,12 +44,13 @@ pub(super) fn titled(view: &View, scheme: &Scheme, item: &str) -> String {
     found.map_or_else(|| item.to_owned(), |found| title(view, &found.title))
 }
 
-fn of_known(view: &View, known: Known) -> String {
-    let message = match known {
-        Known::Published => Message::KnownPublished,
-        Known::Estimated => Message::KnownEstimated,
-        Known::Outside => Message::KnownOutside,
-        Known::Unknown => Message::KnownUnknown,
+fn of_known(view: &View, known: &str) -> String {
+    let message = match Known::ALL.into_iter().find(|it| it.as_str() == known) {
+        Some(Known::Published) => Message::KnownPublished,
+        Some(Known::Estimated) => Message::KnownEstimated,
+        Some(Known::Outside) => Message::KnownOutside,
+        Some(Known::Unknown) => Message::KnownUnknown,
+        None => return known.to_owned(),
     };
     view.say(message, &[])
 }
@@ -124,7 +129,7 @@ pub(super) fn example_as_json(example: &Example) -> Value {
             "cities": month.overall.cities,
             "to_the_next_better": maybe(month.overall.up),
             "told": told,
-            "items": month.score.items.iter().map(item_as_json).collect::<Vec<_>>(),
+            "items": month.score.items.iter().map(|it| ItemLine::of(None, it)).collect::<Vec<_>>(),
         })
     };
     json!({
@@ -135,118 +140,165 @@ pub(super) fn example_as_json(example: &Example) -> Value {
     })
 }
 
-fn item_as_json(item: &ItemScore) -> Value {
-    let lack = item.lack.as_ref().map(lack);
-    let figures: Vec<Value> =
-        item.used.iter().map(|(name, figure)| figure_as_json(name, figure)).collect();
-    json!({
-        "id": item.id,
-        "class": item.class,
-        "kind": item.kind.as_str(),
-        "known": item.known.as_str(),
-        "worth": maybe(item.worth),
-        "points": maybe(item.points),
-        "lost": maybe(item.lost),
-        "struck": item.is_struck,
-        "lack": lack,
-        "computed_from": figures,
-    })
-}
-
-fn figure_as_json(name: &str, figure: &Figure) -> Value {
-    let finding = |it: &Finding| {
-        json!({
-            "subject": it.subject,
-            "owner": it.owner,
-            "from": it.from.map(|at| at.to_string()),
-            "until": it.until.map(|at| at.to_string()),
-            "evidence": it.evidence,
-        })
-    };
-    json!({
-        "name": name,
-        "value": maybe(figure.value.map(|value| value.round_dp(12))),
-        "parts": figure.parts.map(|(of, all)| [of, all]),
-        "exempt": figure.exempt,
-        "findings": figure.findings.iter().map(finding).collect::<Vec<_>>(),
-        "more": figure.more,
-    })
-}
-
-fn lack(lack: &Lack) -> String {
-    match lack {
-        Lack::Unknown => "unknown".to_owned(),
-        Lack::Absent(names) => format!("absent: {}", names.join(", ")),
-        Lack::Fault(fault) => fault.to_string(),
-    }
-}
-
-/// `score replay --json`.
-pub(super) fn score_as_json(score: &Score) -> Value {
-    let class = |it: &crate::indicator::score::ClassScore| json!({"id": it.id, "points": number(it.points), "lost": number(it.lost), "struck": it.is_struck});
-    let by =
-        score.worth_by.iter().map(|(known, worth)| (known.as_str().to_owned(), number(*worth)));
-    json!({
-        "scheme": score.scheme,
-        "month": score.month.to_string(),
-        "body": score.body.id(),
-        "total": number(score.total),
-        "lost": number(score.lost),
-        "worth": number(score.worth),
-        "worth_known": number(score.worth_known),
-        "worth_by": by.collect::<serde_json::Map<_, _>>(),
-        "classes": score.classes.iter().map(class).collect::<Vec<_>>(),
-        "items": score.items.iter().map(item_as_json).collect::<Vec<_>>(),
-    })
-}
-
-/// `score replay`.
-pub(super) fn score(view: &View, scheme: &Scheme, score: &Score, item: Option<&str>) -> String {
-    let share = score.known_share().map(|it| (it * Decimal::ONE_HUNDRED).round_dp(1).normalize());
-    let share = share.map_or_else(|| "?".to_owned(), |share| share.to_string());
+/// A score of the daemon or of tables.
+pub(super) fn sheet(view: &View, sheet: &ScoreSheet, by: By, is_closer: bool) -> String {
     let head = [
-        title(view, &scheme.title),
-        score.month.to_string(),
-        score.body.id().to_owned(),
-        score.total.to_string(),
-        share,
+        of_both(view, &sheet.scheme_title),
+        sheet.month.clone(),
+        sheet.body.clone(),
+        sheet.total.to_string(),
+        percent(sheet.known_share),
     ];
     let fill: Vec<&str> = head.iter().map(String::as_str).collect();
     let mut text = view.say(Message::ScoreHead, &fill) + "\n";
-    if let Some(item) = score.items.iter().find(|known| Some(known.id.as_str()) == item) {
-        text.push_str(&closer(view, scheme, item));
+    if let Some(total) = sheet.at_cut_off {
+        text.push_str(&view.say(Message::ScoreAtCutOff, &[&total.to_string()]));
+        text.push('\n');
+    }
+    if let Some(closed) = &sheet.closed {
+        text.push_str(&of_closed(view, closed));
+    }
+    for note in &sheet.notes {
+        let message = match note {
+            ScoreNote::Running => continue,
+            ScoreNote::NoObligations => Message::ScoreNoObligations,
+            ScoreNote::NoCities => Message::ScoreNoCities,
+        };
+        text.push_str(&(view.say(message, &[]) + "\n"));
+    }
+    if is_closer {
+        sheet.items.iter().for_each(|item| text.push_str(&closer(view, item)));
         return text;
     }
-    let heads = [Message::Item, Message::Title, Message::Points, Message::Worth, Message::KnownAs]
-        .map(|head| view.say(head, &[]));
-    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
-    let points = |points: Option<Decimal>| points.map_or("?".to_owned(), |it| it.to_string());
-    let row = |item: &ItemScore| {
-        vec![
-            item.id.clone(),
-            titled(view, scheme, &item.id),
-            points(item.points),
-            points(item.worth),
-            item.lack.as_ref().map_or_else(|| of_known(view, item.known), lack),
-        ]
-    };
-    text.push_str(&table(&heads, score.items.iter().map(row).collect(), &[2, 3]));
+    text.push_str(&match by {
+        By::Item => items(view, sheet),
+        By::Class => classes(view, sheet),
+        By::Region | By::Department | By::Dataset => bodies(view, sheet, by),
+    });
     text
 }
 
+/// A closed month, and what came to be known of it since.
+fn of_closed(view: &View, closed: &Closed) -> String {
+    let at = view.zone.to_datetime(closed.at).strftime("%Y-%m-%d %H:%M").to_string();
+    let parts =
+        [at, closed.total.to_string(), closed.late_facts.to_string(), closed.change.to_string()];
+    let fill: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let mut text = view.say(Message::ScoreClosed, &fill) + "\n";
+    if closed.judged_otherwise {
+        text.push_str(&(view.say(Message::ScoreJudgedOtherwise, &[]) + "\n"));
+    }
+    text
+}
+
+fn items(view: &View, sheet: &ScoreSheet) -> String {
+    let heads = [Message::Item, Message::Title, Message::Points, Message::Worth, Message::KnownAs];
+    let row = |item: &ItemLine| {
+        vec![
+            item.id.clone(),
+            of_both(view, &item.title),
+            shown(item.points),
+            shown(item.worth),
+            item.lack.clone().unwrap_or_else(|| of_known(view, &item.known)),
+        ]
+    };
+    tabled(view, &heads, sheet.items.iter().map(row).collect(), &[2, 3])
+}
+
+fn classes(view: &View, sheet: &ScoreSheet) -> String {
+    let heads = [Message::Item, Message::Title, Message::Points, Message::Lost];
+    let row = |class: &ClassLine| {
+        vec![
+            class.id.clone(),
+            of_both(view, &class.title),
+            class.points.to_string(),
+            class.lost.to_string(),
+        ]
+    };
+    tabled(view, &heads, sheet.classes.iter().map(row).collect(), &[2, 3])
+}
+
+/// The measures that a table of bodies shows, with their heads.
+const SHOWN: [(&str, Message); 4] = [
+    ("data.timely_rate", Message::TimelyRate),
+    ("valid.true_rate", Message::TrueRate),
+    ("valid.sound_rate", Message::SoundRate),
+    ("valid.usable_rate", Message::UsableRate),
+];
+
+fn bodies(view: &View, sheet: &ScoreSheet, by: By) -> String {
+    let class = if by == By::Dataset { Message::Department } else { Message::BodyClass };
+    let mut heads = vec![Message::Subject, Message::Title, class, Message::PartOfLoss];
+    heads.push(Message::Points);
+    heads.extend(SHOWN.map(|(_, head)| head));
+    let row = |body: &BodyLine| {
+        let mut cells = vec![
+            body.id.clone(),
+            body.title.clone(),
+            body.class.clone(),
+            body.part_of_loss.to_string(),
+            shown(body.total),
+        ];
+        cells.extend(SHOWN.map(|(name, _)| trend(body, name)));
+        cells
+    };
+    let numbers = [3, 4, 5, 6, 7, 8];
+    let mut text = tabled(view, &heads, sheet.bodies.iter().map(row).collect(), &numbers);
+    if sheet.bodies_more > 0 {
+        text.push_str(&format!("+{}\n", sheet.bodies_more));
+    }
+    text
+}
+
+/// A rate in percent, with where it was the month before.
+fn trend(body: &BodyLine, name: &str) -> String {
+    let Some(now) = body.measures.get(name) else { return "-".to_owned() };
+    let arrow = match body.before.get(name).map(|before| now.cmp(before)) {
+        Some(Ordering::Greater) => " ↑",
+        Some(Ordering::Less) => " ↓",
+        Some(Ordering::Equal) | None => "",
+    };
+    format!("{}%{arrow}", percent(Some(*now)))
+}
+
+fn percent(share: Option<Points>) -> String {
+    let percent = |share: Points| (share.0 * Decimal::ONE_HUNDRED).round_dp(1).normalize();
+    share.map_or_else(|| "?".to_owned(), |share| percent(share).to_string())
+}
+
+fn shown(points: Option<Points>) -> String {
+    points.map_or_else(|| "?".to_owned(), |points| points.to_string())
+}
+
+fn of_both(view: &View, title: &Both) -> String {
+    match view.language {
+        Language::Chinese => title.zh.clone(),
+        Language::English => title.en.clone(),
+    }
+}
+
+fn tabled(view: &View, heads: &[Message], rows: Vec<Vec<String>>, numbers: &[usize]) -> String {
+    let heads: Vec<String> = heads.iter().map(|head| view.say(*head, &[])).collect();
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    table(&heads, rows, numbers)
+}
+
 /// One item with its figures and what they were computed from.
-fn closer(view: &View, scheme: &Scheme, item: &ItemScore) -> String {
-    let points = |points: Option<Decimal>| points.map_or("?".to_owned(), |it| it.to_string());
+fn closer(view: &View, item: &ItemLine) -> String {
     let mut text = format!(
         "{}   {} / {}   {}\n",
-        titled(view, scheme, &item.id),
-        points(item.points),
-        points(item.worth),
-        item.lack.as_ref().map_or_else(|| of_known(view, item.known), lack)
+        of_both(view, &item.title),
+        shown(item.points),
+        shown(item.worth),
+        item.lack.clone().unwrap_or_else(|| of_known(view, &item.known))
     );
-    for (name, figure) in &item.used {
-        let parts = figure.parts.map_or(String::new(), |(of, all)| format!("   {of}/{all}"));
-        text.push_str(&format!("  {}{parts}\n", used(name, figure)));
+    if !item.note.is_empty() {
+        text.push_str(&format!("  {}\n", item.note));
+    }
+    for figure in &item.computed_from {
+        let parts = figure.parts.map_or(String::new(), |[of, all]| format!("   {of}/{all}"));
+        let value = figure.value.map(|value| Points(value.0.round_dp(6)));
+        text.push_str(&format!("  {} {}{parts}\n", figure.name, shown(value)));
         let moment = |at: Option<Timestamp>| {
             let local = |at: Timestamp| view.zone.to_datetime(at).strftime("%m-%d %H:%M");
             at.map_or(String::new(), |at| local(at).to_string())
@@ -257,6 +309,9 @@ fn closer(view: &View, scheme: &Scheme, item: &ItemScore) -> String {
             let line = format!("    {}   {}", parts.join("   "), it.evidence);
             text.push_str(line.trim_end());
             text.push('\n');
+            for batch in &it.batches {
+                text.push_str(&format!("      {} {batch}\n", view.say(Message::Batch, &[])));
+            }
         }
         if figure.more > 0 {
             text.push_str(&format!("    +{}\n", figure.more));
@@ -266,22 +321,15 @@ fn closer(view: &View, scheme: &Scheme, item: &ItemScore) -> String {
 }
 
 /// `score rank`.
-pub(super) fn rank(view: &View, scheme: &Scheme, score: &Score, field: &Field) -> String {
-    let mut rows = Vec::new();
-    let total = field.standing(score.month, TOTAL, score.total);
-    rows.push(rank_row(view.say(Message::ScoreTotal, &[]), score.total, total.as_ref()));
-    for class in &score.classes {
-        let standing = field.standing(score.month, &class.id, class.points);
-        let found = scheme.classes.iter().find(|known| known.id == class.id);
-        let name = found.map_or_else(|| class.id.clone(), |found| title(view, &found.title));
-        rows.push(rank_row(name, class.points, standing.as_ref()));
-    }
-    let heads = [Message::Item, Message::Points, Message::Rank, Message::Up, Message::Down]
-        .map(|head| view.say(head, &[]));
-    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
-    let mut text = table(&heads, rows, &[1, 2, 3, 4]);
-    for (item, total, standing) in repaired(score, field) {
-        let fill = [titled(view, scheme, item), total.to_string(), standing.rank.to_string()];
+pub(super) fn rank(view: &View, sheet: &RankSheet) -> String {
+    let mut rows = vec![rank_row(view.say(Message::ScoreTotal, &[]), &sheet.total)];
+    rows.extend(sheet.classes.iter().map(|class| rank_row(of_both(view, &class.title), class)));
+    let heads = [Message::Item, Message::Points, Message::Rank, Message::Up, Message::Down];
+    let mut text = tabled(view, &heads, rows, &[1, 2, 3, 4]);
+    text.push_str(&view.say(Message::KnownShare, &[&percent(sheet.known_share)]));
+    text.push('\n');
+    for it in &sheet.if_repaired {
+        let fill = [of_both(view, &it.title), it.total.to_string(), it.rank.to_string()];
         let fill: Vec<&str> = fill.iter().map(String::as_str).collect();
         text.push_str(&view.say(Message::IfRepaired, &fill));
         text.push('\n');
@@ -289,77 +337,28 @@ pub(super) fn rank(view: &View, scheme: &Scheme, score: &Score, field: &Field) -
     text
 }
 
-/// Each loss, with the total and the standing that there would be without it; the best first.
-fn repaired<'s>(score: &'s Score, field: &Field) -> Vec<(&'s str, Decimal, Standing)> {
-    let lost = score.items.iter().filter(|it| it.lost.is_some_and(|lost| !lost.is_zero()));
-    let mut found: Vec<(&str, Decimal, Standing)> = lost
-        .filter_map(|item| {
-            let total = score.repaired(&item.id)?;
-            Some((item.id.as_str(), total, field.standing(score.month, TOTAL, total)?))
-        })
-        .collect();
-    found.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-    found
+fn rank_row(name: String, line: &RankLine) -> Vec<String> {
+    let margin = |it: Option<Points>| it.map_or(String::new(), |it| it.to_string());
+    let rank = line.rank.zip(line.cities);
+    let rank = rank.map_or("?".to_owned(), |(rank, cities)| format!("{rank}/{cities}"));
+    vec![name, line.points.to_string(), rank, margin(line.up), margin(line.down)]
 }
 
-fn rank_row(name: String, points: Decimal, standing: Option<&Standing>) -> Vec<String> {
-    let margin = |it: Option<Decimal>| it.map_or(String::new(), |it| it.to_string());
-    let (rank, up, down) = standing.map_or(("?".to_owned(), None, None), |it| {
-        (format!("{}/{}", it.rank, it.cities), it.up, it.down)
-    });
-    vec![name, points.to_string(), rank, margin(up), margin(down)]
-}
-
-/// `score rank --json`.
-pub(super) fn rank_as_json(score: &Score, field: &Field) -> Value {
-    let of = |what: &str, points: Decimal| {
-        let standing = field.standing(score.month, what, points);
-        json!({
-            "what": what,
-            "points": number(points),
-            "rank": standing.as_ref().map(|it| it.rank),
-            "cities": standing.as_ref().map(|it| it.cities),
-            "up": maybe(standing.as_ref().and_then(|it| it.up)),
-            "down": maybe(standing.as_ref().and_then(|it| it.down)),
-        })
-    };
-    let repaired: Vec<Value> = repaired(score, field)
-        .into_iter()
-        .map(|(item, total, it)| json!({"item": item, "total": number(total), "rank": it.rank}))
-        .collect();
-    json!({
-        "month": score.month.to_string(),
-        "total": of(TOTAL, score.total),
-        "classes": score.classes.iter().map(|it| of(&it.id, it.points)).collect::<Vec<_>>(),
-        "if_repaired": repaired,
-    })
-}
-
-fn of_deed(view: &View, deed: Deed) -> String {
-    let message = match deed {
-        Deed::CloseCase => Message::DeedCase,
-        Deed::CascadeEntry => Message::DeedEntry,
-        Deed::MountResource => Message::DeedResource,
-        Deed::DeliverData => Message::DeedData,
-        Deed::MendRows => Message::DeedRows,
-        Deed::SwitchStandard => Message::DeedStandard,
+fn of_deed(view: &View, deed: &str) -> String {
+    let message = match Deed::parse(deed) {
+        Some(Deed::CloseCase) => Message::DeedCase,
+        Some(Deed::CascadeEntry) => Message::DeedEntry,
+        Some(Deed::MountResource) => Message::DeedResource,
+        Some(Deed::DeliverData) => Message::DeedData,
+        Some(Deed::MendRows) => Message::DeedRows,
+        Some(Deed::SwitchStandard) => Message::DeedStandard,
+        None => return deed.to_owned(),
     };
     view.say(message, &[])
 }
 
-/// The command that helps, where one does.
-fn command(act: &Act) -> String {
-    match act.deed {
-        Deed::CloseCase => String::new(),
-        Deed::CascadeEntry | Deed::MountResource => "cascaded resync --catalogue".to_owned(),
-        Deed::DeliverData => format!("cascaded resync {}", act.subject),
-        Deed::MendRows => "cascaded rejects list".to_owned(),
-        Deed::SwitchStandard => "cascaded standard activate".to_owned(),
-    }
-}
-
 /// `score recover`.
-pub(super) fn plan(view: &View, plan: &Plan) -> String {
+pub(super) fn plan(view: &View, plan: &PlanSheet) -> String {
     let mut text = view.say(Message::RecoverHead, &[&plan.together.to_string()]) + "\n";
     let heads = [
         Message::Owner,
@@ -370,47 +369,43 @@ pub(super) fn plan(view: &View, plan: &Plan) -> String {
         Message::BeginBy,
         Message::Deadline,
         Message::Command,
-    ]
-    .map(|head| view.say(head, &[]));
-    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    ];
     let moment = |at: Timestamp| view.zone.to_datetime(at).strftime("%m-%d %H:%M").to_string();
-    let row = |action: &Action, begin_by: Option<Timestamp>| {
+    let row = |action: &ActionLine| {
         vec![
             action.owner.clone(),
-            of_deed(view, action.act.deed),
-            action.act.subject.clone(),
+            of_deed(view, &action.deed),
+            action.subject.clone(),
             action.points.to_string(),
             action.hours.map_or_else(|| "?".to_owned(), |hours| hours.to_string()),
-            begin_by.map_or_else(|| view.say(Message::TooLate, &[]), moment),
+            action.begin_by.map_or_else(|| view.say(Message::TooLate, &[]), moment),
             moment(action.until),
-            command(&action.act),
+            action.command.clone(),
         ]
     };
-    let planned = plan.planned.iter().map(|it| row(&it.action, Some(it.begin_by)));
-    let late = plan.too_late.iter().map(|action| row(action, None));
-    text.push_str(&table(&heads, planned.chain(late).collect(), &[3, 4]));
+    let rows = plan.planned.iter().chain(&plan.too_late).map(row);
+    text.push_str(&tabled(view, &heads, rows.collect(), &[3, 4]));
     text
 }
 
-/// `score recover --json`.
-pub(super) fn plan_as_json(plan: &Plan) -> Value {
-    let action = |it: &Action, begin_by: Option<Timestamp>| {
-        json!({
-            "deed": it.act.deed.as_str(),
-            "list": it.act.list,
-            "subject": it.act.subject,
-            "owner": it.owner,
-            "points": number(it.points),
-            "hours": it.hours,
-            "begin_by": begin_by.map(|at| at.to_string()),
-            "until": it.until.to_string(),
-            "command": command(&it.act),
-        })
-    };
-    let planned = plan.planned.iter().map(|it| action(&it.action, Some(it.begin_by)));
-    json!({
-        "together": number(plan.together),
-        "planned": planned.collect::<Vec<_>>(),
-        "too_late": plan.too_late.iter().map(|it| action(it, None)).collect::<Vec<_>>(),
-    })
+/// `score verify`.
+pub(super) fn verified(view: &View, it: &ScoreVerified) -> String {
+    let fill = [it.facts.to_string(), it.months.to_string(), it.problems.len().to_string()];
+    let fill: Vec<&str> = fill.iter().map(String::as_str).collect();
+    let mut text = view.say(Message::ScoreVerified, &fill) + "\n";
+    it.problems.iter().for_each(|problem| text.push_str(&format!("  {problem}\n")));
+    text
+}
+
+/// What the daemon answers about scores.
+pub(super) fn answer(view: &View, answer: &ScoreAnswer) -> String {
+    match answer {
+        ScoreAnswer::Sheet(it) => sheet(view, it, By::Item, false),
+        ScoreAnswer::Rank(it) => rank(view, it),
+        ScoreAnswer::Plan(it) => plan(view, it),
+        ScoreAnswer::Verified(it) => verified(view, it),
+        ScoreAnswer::Brought(it) => {
+            view.say(Message::BroughtIn, &[&it.facts.to_string(), &it.new.to_string()]) + "\n"
+        }
+    }
 }

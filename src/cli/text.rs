@@ -279,6 +279,25 @@ messages! {
     IndicatorRank, "数据开放共享名次", "rank of data sharing";
     LossLine, "{} {} 得分 {}：{}", "{} {} {}: {}";
     ScoreHead, "{} {} {}：{} 分（已知项占 {} % 分值）", "{} {} {}: {} points ({} % of the points are known)";
+    ScoreAtCutOff, "以上截至此刻；若到截止日不再有变化：{} 分",
+        "as of now; {} points at the cut-off if nothing more happens";
+    ScoreClosed, "已于 {} 结账（{} 分）；此后补记 {} 条事实，影响 {} 分",
+        "closed at {} with {} points; {} late facts change it by {}";
+    ScoreJudgedOtherwise, "办法、清单或其他市得分与结账时不同",
+        "the scheme, the lists or the other cities are not those it was closed by";
+    ScoreNoObligations, "未配置责任清单：按清单计的比率缺分母，不计分",
+        "no list of obligations is configured: rates over it have no denominator and count nothing";
+    ScoreNoCities, "未配置其他市得分：没有名次", "no other cities' scores are configured: there is no rank";
+    ScoreVerified, "已核验 {} 条事实、{} 个已结账月份，发现 {} 处问题",
+        "{} facts and {} closed months proven, {} problems";
+    BroughtIn, "共 {} 条，其中新增 {} 条", "{} facts, {} of them new";
+    KnownShare, "已知项占 {} % 分值", "{} % of the points are known";
+    PartOfLoss, "分摊失分", "part of the loss";
+    BodyClass, "类别", "class";
+    TimelyRate, "更新及时率", "timely";
+    TrueRate, "真实性", "true";
+    SoundRate, "有效性", "sound";
+    UsableRate, "可用性", "usable";
     Item, "项", "item";
     Points, "得分", "points";
     Worth, "分值", "worth";

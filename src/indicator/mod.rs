@@ -5,6 +5,7 @@
 //! published scores a total has a rank ([`field`]). All of it is pure: the same facts and the same
 //! scheme give the same score, bit for bit, in whatever order the facts come.
 
+pub mod brought;
 pub mod bundle;
 pub mod calibrate;
 pub mod doubts;
@@ -17,6 +18,7 @@ pub mod history;
 pub mod lists;
 pub mod measures;
 pub mod mending;
+pub mod part;
 pub mod recover;
 pub mod replay;
 pub mod scheme;

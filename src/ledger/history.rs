@@ -100,6 +100,19 @@ impl Ledger {
         .await
     }
 
+    /// Proves every chain of facts: how many facts there are, and the first place at which each
+    /// chain is broken.
+    pub async fn history_verified(&self) -> Result<(u64, Vec<String>)> {
+        // A connection of its own: it reads everything, and nobody shall wait for it.
+        let path = self.folder().join("ledger.sqlite");
+        let prove = move || {
+            let (connection, mut problems) = (super::schema::open_reader(&path)?, Vec::new());
+            let facts = facts_verify(&connection, &mut problems)?;
+            Ok((facts, problems))
+        };
+        self.pool.run_long(prove).await
+    }
+
     /// Somebody looks at a reject's sealed original: recorded before it is given.
     pub async fn original_opened(&self, number: u64, by: String) -> Result<Option<Reject>> {
         let Some(reject) = self.reject(number).await? else { return Ok(None) };

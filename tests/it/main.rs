@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a test says by name what it did not run")]
 
 mod answers;
+mod bulletin;
 mod catalogue;
 mod changes;
 mod ciphers;

@@ -171,4 +171,4 @@ impl Judge {
 const MOMENT: jiff::SignedDuration = jiff::SignedDuration::from_millis(1);
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

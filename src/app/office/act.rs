@@ -11,8 +11,10 @@ use super::{Office, failed, failure, told};
 use crate::cascade::{Comparison, Mismatch, ObjectMismatch};
 use crate::control::Peer;
 use crate::control::protocol::{
-    Difference, Failure, Job, LedgerReport, Listing, Reconcile, Reconciled, Request, ShadowAct,
+    Difference, Failure, Job, LedgerReport, Listing, Reconcile, Reconciled, Request, ScoreRequest,
+    ShadowAct,
 };
+use crate::delivery::DigestSha256;
 use crate::ledger::{self, Actor};
 
 /// The most differences that are kept for paging.
@@ -76,7 +78,12 @@ fn detail(request: &Request) -> String {
         Request::StandardRollback(it) => {
             format!("{}{}", it.channel.as_deref().unwrap_or_default(), scoped(&it.scope))
         }
-        Request::Status {}
+        Request::Score(ScoreRequest::Bring(it)) => {
+            // Which table, so that it can be told from another of the same name.
+            format!("{} {}", it.file, DigestSha256::of(it.text.as_bytes()))
+        }
+        Request::Score(_)
+        | Request::Status {}
         | Request::Datasets(_)
         | Request::Links(_)
         | Request::Batches(_)

@@ -26,9 +26,8 @@ impl Office {
             settings.language = Language::of(text).ok_or_else(|| asked("no such language"))?;
         }
         let (now, mode) = (query.at.unwrap_or_else(|| self.now()), settings.mode);
-        let supervisor = self.crew.supervisor.clone();
-        let ledger = self.crew.ledger.clone();
-        let press = Press { ledger, configuration, settings, supervisor };
+        let (ledger, supervisor) = (self.crew.ledger.clone(), self.crew.supervisor.clone());
+        let press = Press::new(ledger, &configuration, settings, supervisor);
         let judge = press.judge().map_err(told)?;
         let period = period_of(&judge, form, parsed, now).map_err(told)?;
         let files = press.files(&judge, period, now).await.map_err(told)?;

@@ -22,6 +22,7 @@ mod page;
 mod paging;
 mod resync;
 mod scopes;
+mod score;
 mod shadow;
 mod standing;
 mod status;
@@ -250,6 +251,7 @@ impl Office {
             Request::Bulletin(it) => Response::Bulletin(self.bulletin(&it).await?),
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
+            Request::Score(it) => Response::Score(self.score(&it).await?),
             Request::Reload {} => Response::Reloaded(self.lent.reload().await.map_err(act::first)?),
         })
     }

@@ -139,6 +139,11 @@ impl<'r> Draft<'r> {
 
     /// A measure's title; a scheme's own name where it is none of ours.
     pub(super) fn measure_title(&self, name: &str) -> String {
+        let list = name.strip_prefix("cases.").and_then(|it| it.rsplit_once('.'));
+        let list = list.and_then(|(id, _)| self.report.scheme.cases.iter().find(|it| it.id == id));
+        if let Some(list) = list {
+            return self.title(&list.title).to_owned();
+        }
         let known = MEASURES.iter().find(|it| it.name == name);
         match (known, self.language) {
             (Some(it), Language::Chinese) => it.zh.to_owned(),

@@ -66,7 +66,10 @@ fn row(draft: &Draft<'_>, number: usize, defect: &Defect) -> Vec<String> {
     let name = draft.whole_name_of(&defect.subject);
     let detail = detail(draft, defect, RULES);
     let text = if detail.is_empty() { name } else { draft.say(Say::Detail, &[&name, &detail]) };
-    let measures: Vec<String> = defect.measures.iter().map(|it| draft.measure_title(it)).collect();
+    // Two figures of one list have one title.
+    let mut measures: Vec<String> =
+        defect.measures.iter().map(|it| draft.measure_title(it)).collect();
+    measures.dedup();
     let measures = draft.list(&measures);
     let item = match defect.gain {
         None => measures,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Request;
 use super::{
     BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, MendReport, Mending,
-    SupplyReport,
+    ScoreAnswer, SupplyReport,
 };
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
@@ -72,6 +72,8 @@ pub enum Response {
     Bulletin(BulletinFiles),
     /// To [`Request::LedgerBackup`] and [`Request::LedgerVerify`].
     Ledger(LedgerReport),
+    /// To [`Request::Score`].
+    Score(ScoreAnswer),
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
     /// To anything.

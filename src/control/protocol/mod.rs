@@ -10,6 +10,7 @@ mod bulletin;
 mod changeover;
 mod inbox;
 mod mending;
+mod score;
 
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job,
@@ -27,6 +28,11 @@ pub use changeover::{
 pub use inbox::{InboxEntry, InboxQuery, InboxTable};
 
 pub use mending::{Mend, MendAct, MendImport, MendReport, Mending, MendingQuery};
+pub use score::{
+    ActionLine, BodyLine, Both, Bring, Brought, BroughtKind, By, ClassLine, Closed, FigureLine,
+    FindingLine, ItemLine, PlanSheet, Points, RankLine, RankSheet, RepairLine, ScoreAnswer,
+    ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet, ScoreVerified,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -136,6 +142,8 @@ pub enum Request {
     LedgerVerify {},
     /// Reads configuration, standards and secrets again.
     Reload {},
+    /// Something about scores.
+    Score(ScoreRequest),
 }
 
 impl Request {
@@ -175,6 +183,7 @@ impl Request {
             Self::LedgerBackup(_) => "ledger_backup",
             Self::LedgerVerify {} => "ledger_verify",
             Self::Reload {} => "reload",
+            Self::Score(it) => it.name(),
         }
     }
 
@@ -196,6 +205,7 @@ impl Request {
             Self::StandardShadow(it) => it.act != ShadowAct::Report {},
             Self::StandardActivate(it) => !it.dry_run,
             Self::StandardRollback(it) => !it.dry_run,
+            Self::Score(it) => it.is_act(),
             Self::Status {}
             | Self::Datasets(_)
             | Self::Links(_)

@@ -2,6 +2,7 @@
 
 mod liveness;
 mod page;
+mod score;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -136,7 +137,13 @@ impl Bench {
     }
 
     async fn start_with(configuration: &str) -> Self {
+        Self::start_beside(configuration, |_folder| {}).await
+    }
+
+    /// With files of the test's own beside the configuration.
+    async fn start_beside(configuration: &str, write: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        write(folder.path());
         let certificates = crate::rehearsal::certificates::Certificates::generate().unwrap();
         crate::demo::write_keys(folder.path(), &certificates).unwrap();
         let standards = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/standards");

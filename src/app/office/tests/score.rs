@@ -1,0 +1,173 @@
+//! Scores of the daemon's own facts.
+
+use super::*;
+use crate::control::protocol::{
+    Bring, BroughtKind, By, Points, ScoreAnswer, ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet,
+};
+
+const OBLIGATIONS: &str = "\
+entry,resources,dataset,title,department,region,cycle,shared,open,key
+e,r,d-one,Housing contracts,dep,515100,每日,yes,no,no
+f,,d-two,Pensions,other,515100,每月,yes,no,no
+";
+const CASES: &str = "\
+list,number,owner,opened,deadline,closed,proof
+feedback,g-1,dep,2026-11-02,2026-11-10T18:00,,
+feedback,g-2,other,2026-11-02,2026-11-10T18:00,2026-11-10T17:00,档 7
+feedback,g-3,other,2026-11-02,2026-11-28,,
+";
+
+fn indicator() -> String {
+    let schemes = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/schemes");
+    format!(
+        "{CONFIGURATION}\n[indicator]\nscheme = \"model-2026\"\nschemes = \"{}\"\nlists = \"lists\"\n\
+         cities = \"cities.csv\"\nvalues = \"values\"\n",
+        schemes.display()
+    )
+}
+
+fn files(folder: &Path) {
+    for below in ["lists", "values"] {
+        std::fs::create_dir(folder.join(below)).unwrap();
+    }
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("lists/obligations.csv", OBLIGATIONS);
+    write("lists/kept.csv", "list,since\nfeedback,2026-11\n");
+    write("values/11.csv", "name,month,body,value,source,date\nx,2026-11,city,1,通报,2026-11-18\n");
+    write("cities.csv", "month,what,city,points,source\n2026-11,total,甲市,3,网站\n");
+}
+
+async fn bench() -> Bench {
+    Bench::start_beside(&indicator(), files).await
+}
+
+impl Bench {
+    async fn score(&self, request: ScoreRequest) -> ScoreAnswer {
+        let answer = self.ask(Request::Score(request)).await;
+        let Response::Score(answer) = answer else { panic!("{answer:?}") };
+        answer
+    }
+
+    async fn sheet(&self, query: ScoreQuery) -> ScoreSheet {
+        let ScoreAnswer::Sheet(sheet) = self.score(ScoreRequest::Show(query)).await else {
+            panic!("no sheet")
+        };
+        *sheet
+    }
+
+    async fn bring(&self, kind: BroughtKind, text: &str) -> (u64, u64) {
+        let bring = Bring { kind, file: "table.csv".to_owned(), text: text.to_owned() };
+        let ScoreAnswer::Brought(it) = self.score(ScoreRequest::Bring(bring)).await else {
+            panic!("not brought")
+        };
+        (it.facts, it.new)
+    }
+}
+
+#[tokio::test]
+async fn without_a_scheme_the_score_says_what_to_do() {
+    let bench = Bench::start().await;
+    let asked = ScoreRequest::Show(ScoreQuery::default());
+    let Response::Failed(failure) = bench.ask(Request::Score(asked)).await else { panic!() };
+    assert_eq!(failure.code, "E-SCORE-UNCONFIGURED");
+    assert!(failure.next.unwrap().contains("[indicator]"));
+}
+
+#[tokio::test]
+async fn what_is_brought_in_counts_once_and_is_an_act() {
+    let bench = bench().await;
+    assert_eq!(bench.bring(BroughtKind::Cases, CASES).await, (4, 4));
+    assert_eq!(bench.bring(BroughtKind::Cases, CASES).await, (4, 0));
+    let acts = bench.ledger().acts(5).await.unwrap();
+    assert_eq!(acts[0].name, "score_import");
+    assert!(acts[0].detail.starts_with("table.csv "), "{}", acts[0].detail);
+    // Two of the three deadlines have passed at 11-20, one of them with the case open.
+    let sheet = bench.sheet(ScoreQuery::default()).await;
+    let item = |sheet: &ScoreSheet, id: &str| {
+        sheet.items.iter().find(|it| it.id == id).unwrap().points.map(|it| it.to_string())
+    };
+    assert_eq!(item(&sheet, "feedback").as_deref(), Some("-0.2"));
+    assert_eq!(sheet.month, "2026-11");
+    assert_eq!(sheet.notes, [ScoreNote::Running]);
+    // If nothing more happens the third is late as well.
+    let later = sheet.at_cut_off.unwrap();
+    assert_eq!(later, Points(sheet.total.0 - rust_decimal::Decimal::new(2, 1)));
+    // As it was known before.
+    let known_by = Some(bench.clock.now() - SignedDuration::from_hours(1));
+    let before = bench.sheet(ScoreQuery { known_by, ..ScoreQuery::default() }).await;
+    assert_eq!(item(&before, "feedback").as_deref(), Some("0"));
+    assert_eq!(before.known_by, known_by);
+}
+
+#[tokio::test]
+async fn a_loss_leads_to_who_has_to_act_and_to_the_facts() {
+    let bench = bench().await;
+    bench.bring(BroughtKind::Cases, CASES).await;
+    let batch = bench.observe("d-one", 3).await;
+    bench.take(&batch, taken()).await;
+    let by = Some(By::Department);
+    let sheet = bench.sheet(ScoreQuery { by, ..ScoreQuery::default() }).await;
+    let of = |id: &str| sheet.bodies.iter().find(|it| it.id == id).unwrap();
+    assert!(of("other").part_of_loss < of("dep").part_of_loss, "d-two was never confirmed");
+    assert_eq!(of("dep").measures["data.timely_rate"].to_string(), "1");
+    assert_eq!(of("other").measures["data.timely_rate"].to_string(), "0");
+    let sum: rust_decimal::Decimal = sheet.bodies.iter().map(|it| it.part_of_loss.0).sum();
+    assert_eq!(sum.round_dp(6), sheet.lost.0.round_dp(6), "the parts are the whole");
+    let by = Some(By::Dataset);
+    let sheet = bench.sheet(ScoreQuery { by, ..ScoreQuery::default() }).await;
+    assert_eq!(sheet.bodies[0].id, "d-two");
+    let item = Some("timely".to_owned());
+    let answer =
+        bench.ask(Request::Score(ScoreRequest::Show(ScoreQuery { item, ..ScoreQuery::default() })));
+    let Response::Failed(failure) = answer.await else { panic!() };
+    assert_eq!(failure.code, "E-SCORE-ITEM", "several items end so");
+    let item = Some("data.timely".to_owned());
+    let sheet = bench.sheet(ScoreQuery { item, ..ScoreQuery::default() }).await;
+    let findings = &sheet.items[0].computed_from[0].findings;
+    assert_eq!((findings[0].owner.as_str(), findings[0].subject.as_str()), ("other", "d-two"));
+    let item = Some("feedback".to_owned());
+    let sheet = bench.sheet(ScoreQuery { item, ..ScoreQuery::default() }).await;
+    let finding = &sheet.items[0].computed_from[0].findings[0];
+    let id = crate::fact::FactId::parse(&finding.evidence).unwrap();
+    let fact = bench.ledger().fact(id).await.unwrap().unwrap();
+    assert_eq!((fact.subject.as_str(), fact.kind.as_str()), ("g-1", "case-opened"));
+}
+
+#[tokio::test]
+async fn the_daemon_ranks_and_plans_over_its_own_facts() {
+    let bench = bench().await;
+    bench.bring(BroughtKind::Cases, CASES).await;
+    let ScoreAnswer::Rank(rank) = bench.score(ScoreRequest::Rank(ScoreQuery::default())).await
+    else {
+        panic!()
+    };
+    assert_eq!((rank.total.rank, rank.total.cities), (Some(2), Some(2)));
+    assert!(rank.known_share.is_some());
+    let query = ScoreQuery::default();
+    let ScoreAnswer::Plan(plan) = bench.score(ScoreRequest::Recover(query)).await else { panic!() };
+    let case = plan.planned.iter().find(|it| it.subject == "g-3").unwrap();
+    assert_eq!((case.owner.as_str(), case.points.to_string().as_str()), ("other", "0.2"));
+    assert!(plan.planned.iter().all(|it| it.subject != "g-1"), "its deadline has passed");
+    let ScoreAnswer::Verified(it) = bench.score(ScoreRequest::Verify {}).await else { panic!() };
+    assert!(it.facts >= 4 && it.problems.is_empty(), "{it:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_question_is_told_what_is_right() {
+    let bench = bench().await;
+    let ask = |change: fn(&mut ScoreQuery)| {
+        let mut query = ScoreQuery::default();
+        change(&mut query);
+        bench.ask(Request::Score(ScoreRequest::Show(query)))
+    };
+    for (code, answer) in [
+        ("E-SCORE-MONTH", ask(|it| it.month = Some("2025-01".to_owned())).await),
+        ("E-SCORE-MONTH", ask(|it| it.month = Some("2026-12".to_owned())).await),
+        ("E-SCORE-MONTH", ask(|it| it.scheme = Some("nobody".to_owned())).await),
+        ("E-SCORE-BODY", ask(|it| it.body = Some("planet:mars".to_owned())).await),
+        ("E-SCORE-ITEM", ask(|it| it.item = Some("nothing".to_owned())).await),
+    ] {
+        let Response::Failed(failure) = answer else { panic!("{code}") };
+        assert_eq!(failure.code, code);
+    }
+}

@@ -1,0 +1,655 @@
+//! Scores as operators see them: points, what they were computed from, what can be recovered.
+//!
+//! Points are decimals; on the line they are JSON numbers with the decimal's own digits, of which
+//! there are fewer than 16, so that they survive the trip and scripts can read them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::indicator::field::{Field, Standing, TOTAL};
+use crate::indicator::measures::{Figure, Finding};
+use crate::indicator::recover::{Action, Plan};
+use crate::indicator::scheme::{Scheme, Title};
+use crate::indicator::score::{ItemScore, Lack, Score};
+use crate::indicator::tally::{Act, Deed};
+
+/// A decimal on the line.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Points(pub Decimal);
+
+impl std::fmt::Display for Points {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.normalize().fmt(formatter)
+    }
+}
+
+impl Serialize for Points {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.to_string();
+        let number: serde_json::Number = text.parse().map_err(serde::ser::Error::custom)?;
+        number.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Points {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = serde_json::Number::deserialize(deserializer)?.to_string();
+        let read = Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text));
+        read.map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A text in both languages.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Both {
+    /// Chinese.
+    pub zh: String,
+    /// English.
+    pub en: String,
+}
+
+impl Both {
+    fn is_empty(&self) -> bool {
+        self.zh.is_empty() && self.en.is_empty()
+    }
+}
+
+impl From<&Title> for Both {
+    fn from(title: &Title) -> Self {
+        Self { zh: title.zh.clone(), en: title.en.clone() }
+    }
+}
+
+/// What is asked about scores.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ScoreRequest {
+    /// A month's score.
+    Show(ScoreQuery),
+    /// Where it stands among the other cities.
+    Rank(ScoreQuery),
+    /// What can still be recovered.
+    Recover(ScoreQuery),
+    /// Proves the history and the closed months.
+    Verify {},
+    /// Brings in a table: an act.
+    Bring(Bring),
+}
+
+impl ScoreRequest {
+    /// The request's name, as logs and the record of acts say it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Show(_) => "score_show",
+            Self::Rank(_) => "score_rank",
+            Self::Recover(_) => "score_recover",
+            Self::Verify {} => "score_verify",
+            Self::Bring(_) => "score_import",
+        }
+    }
+
+    /// Changes something.
+    pub fn is_act(&self) -> bool {
+        match self {
+            Self::Bring(_) => true,
+            Self::Show(_) | Self::Rank(_) | Self::Recover(_) | Self::Verify {} => false,
+        }
+    }
+}
+
+/// What is answered about scores.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ScoreAnswer {
+    /// To [`ScoreRequest::Show`].
+    Sheet(Box<ScoreSheet>),
+    /// To [`ScoreRequest::Rank`].
+    Rank(RankSheet),
+    /// To [`ScoreRequest::Recover`].
+    Plan(PlanSheet),
+    /// To [`ScoreRequest::Verify`].
+    Verified(ScoreVerified),
+    /// To [`ScoreRequest::Bring`].
+    Brought(Brought),
+}
+
+/// By what a score is broken down.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// Items of the scheme.
+    Item,
+    /// Classes of items (大类).
+    Class,
+    /// Regions.
+    Region,
+    /// Departments.
+    Department,
+    /// Datasets.
+    Dataset,
+}
+
+/// Which score.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreQuery {
+    /// Which month; the running one where it is left out.
+    pub month: Option<String>,
+    /// Whose: `city`, `region:ID` or `department:ID`; the city's where it is left out.
+    pub body: Option<String>,
+    /// By which scheme; the configured one where it is left out.
+    pub scheme: Option<String>,
+    /// As it was known then; now where it is left out.
+    pub known_by: Option<Timestamp>,
+    /// Broken down by what.
+    pub by: Option<By>,
+    /// Only this item, down to the evidence.
+    pub item: Option<String>,
+}
+
+/// What a score should be read with.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScoreNote {
+    /// The month runs: the total is as of now, not of the cut-off.
+    Running,
+    /// No list of obligations: rates over what is listed are absent.
+    NoObligations,
+    /// No other city's score is known.
+    NoCities,
+}
+
+/// What a closed month was closed with.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Closed {
+    /// When.
+    pub at: Timestamp,
+    /// The total then.
+    pub total: Points,
+    /// Facts about the month that were recorded since.
+    pub late_facts: u64,
+    /// By how much they change the total.
+    pub change: Points,
+    /// The scheme, the lists or the other cities are not those it was closed by.
+    pub judged_otherwise: bool,
+}
+
+/// A month's score of one body.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreSheet {
+    /// By which scheme.
+    pub scheme: String,
+    /// What it is called.
+    pub scheme_title: Both,
+    /// Which month.
+    pub month: String,
+    /// Whose.
+    pub body: String,
+    /// As it was known then; absent where all that is given is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_by: Option<Timestamp>,
+    /// The sum of what is known; of a running month as of now.
+    pub total: Points,
+    /// What it would be at the cut-off if nothing more happened; of a running month only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_cut_off: Option<Points>,
+    /// What is lost; below 0 or 0.
+    pub lost: Points,
+    /// The points of the scheme that mark this body.
+    pub worth: Points,
+    /// Of those, the points that could be computed.
+    pub worth_known: Points,
+    /// The share of points that is known, from 0 to 1; absent where nothing has a weight.
+    pub known_share: Option<Points>,
+    /// Points by how well they are known.
+    pub worth_by: BTreeMap<String, Points>,
+    /// The classes.
+    pub classes: Vec<ClassLine>,
+    /// The items.
+    pub items: Vec<ItemLine>,
+    /// Regions, departments or datasets, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bodies: Vec<BodyLine>,
+    /// How many of them are left out: those that lose least.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bodies_more: u64,
+    /// What it was closed with, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
+    /// What to read it with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<ScoreNote>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// A class of items.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassLine {
+    /// Which.
+    pub id: String,
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "Both::is_empty")]
+    pub title: Both,
+    /// The sum of its items.
+    pub points: Points,
+    /// What its items cost.
+    pub lost: Points,
+    /// A veto struck it.
+    pub struck: bool,
+}
+
+/// An item.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ItemLine {
+    /// Which.
+    pub id: String,
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "Both::is_empty")]
+    pub title: Both,
+    /// Its class.
+    pub class: String,
+    /// How it works on the total.
+    pub kind: String,
+    /// How well it is known.
+    pub known: String,
+    /// The points that hang on it.
+    pub worth: Option<Points>,
+    /// What it adds to the total.
+    pub points: Option<Points>,
+    /// What it costs.
+    pub lost: Option<Points>,
+    /// A veto that holds struck it.
+    pub struck: bool,
+    /// Why it has no points.
+    pub lack: Option<String>,
+    /// What the scheme says a reader should know.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    /// The figures that it was computed from.
+    pub computed_from: Vec<FigureLine>,
+}
+
+/// A figure.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FigureLine {
+    /// As expressions name it.
+    pub name: String,
+    /// What it came to, rounded to twelve digits.
+    pub value: Option<Points>,
+    /// Above and below the line, where it is a rate.
+    pub parts: Option<[u64; 2]>,
+    /// How many were left out by an exemption.
+    pub exempt: u64,
+    /// What lowers it.
+    pub findings: Vec<FindingLine>,
+    /// How many findings more there are.
+    pub more: u64,
+}
+
+/// What lowers a figure.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FindingLine {
+    /// The entry, dataset, case or channel.
+    pub subject: String,
+    /// The department that answers for it.
+    pub owner: String,
+    /// From when.
+    pub from: Option<Timestamp>,
+    /// Until when.
+    pub until: Option<Timestamp>,
+    /// The fact, or the source of a stated value.
+    pub evidence: String,
+    /// Batches that tell of it: identifier, state, receipt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<String>,
+}
+
+/// A region, department or dataset.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BodyLine {
+    /// Which.
+    pub id: String,
+    /// What it is called, where it is a dataset.
+    pub title: String,
+    /// Its class of assessed bodies, or a dataset's department.
+    pub class: String,
+    /// Its own score, where the scheme marks it.
+    pub total: Option<Points>,
+    /// Its part of what the city loses, by its part of what lowers each figure.
+    pub part_of_loss: Points,
+    /// Its measures that could be computed.
+    pub measures: BTreeMap<String, Points>,
+    /// The same in the month before, of the three words of validity.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub before: BTreeMap<String, Points>,
+}
+
+/// Where a total, a class or an item stands.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RankLine {
+    /// `total` or a class.
+    pub what: String,
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "Both::is_empty")]
+    pub title: Both,
+    /// Ours.
+    pub points: Points,
+    /// 1 is the best.
+    pub rank: Option<u64>,
+    /// How many cities are ranked.
+    pub cities: Option<u64>,
+    /// Points to the next better city.
+    pub up: Option<Points>,
+    /// Points ahead of the next.
+    pub down: Option<Points>,
+}
+
+/// Where it would stand without a loss.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepairLine {
+    /// The item.
+    pub item: String,
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "Both::is_empty")]
+    pub title: Both,
+    /// The total there would be.
+    pub total: Points,
+    /// The rank there would be.
+    pub rank: u64,
+}
+
+/// Where a month stands among the other cities.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RankSheet {
+    /// Which month.
+    pub month: String,
+    /// The share of points that is known.
+    pub known_share: Option<Points>,
+    /// The total.
+    pub total: RankLine,
+    /// The classes.
+    pub classes: Vec<RankLine>,
+    /// Each loss, the best to repair first.
+    pub if_repaired: Vec<RepairLine>,
+}
+
+/// Something that would bring points.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionLine {
+    /// What is done.
+    pub deed: String,
+    /// Of a case its list.
+    pub list: String,
+    /// To what.
+    pub subject: String,
+    /// Who has to.
+    pub owner: String,
+    /// What it brings by itself.
+    pub points: Points,
+    /// Hours from its beginning until it counts.
+    pub hours: Option<u32>,
+    /// The last moment to begin it; absent where it is too late.
+    pub begin_by: Option<Timestamp>,
+    /// The last moment at which it must count.
+    pub until: Timestamp,
+    /// The command that helps.
+    pub command: String,
+}
+
+/// What can still be recovered.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanSheet {
+    /// Which month; absent where the answer was computed from tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub month: Option<String>,
+    /// What the planned acts bring together.
+    pub together: Points,
+    /// What to do.
+    pub planned: Vec<ActionLine>,
+    /// What can no longer be done.
+    pub too_late: Vec<ActionLine>,
+}
+
+/// What is wrong with the history or a closed month.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreVerified {
+    /// Facts that were proven.
+    pub facts: u64,
+    /// Closed months that were proven.
+    pub months: u64,
+    /// What is wrong, the first place of each chain.
+    pub problems: Vec<String>,
+}
+
+/// Which table is brought in.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BroughtKind {
+    /// Cases: requests, objections, what the province found to be mended.
+    Cases,
+    /// Values that the daemon cannot see.
+    Values,
+    /// Notices of the province that a standard is required.
+    Notices,
+}
+
+/// A table to bring in, or a part of one with its head.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bring {
+    /// Which.
+    pub kind: BroughtKind,
+    /// How its problems call it.
+    pub file: String,
+    /// The table.
+    pub text: String,
+}
+
+/// What was brought in.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Brought {
+    /// Facts that the rows make.
+    pub facts: u64,
+    /// Of those, facts that were not there yet.
+    pub new: u64,
+}
+
+impl ScoreSheet {
+    /// A score as it is shown.
+    pub fn of(scheme: &Scheme, score: &Score) -> Self {
+        let class_title = |id: &str| {
+            let found = scheme.classes.iter().find(|known| known.id == id);
+            found.map_or_else(Both::default, |found| Both::from(&found.title))
+        };
+        let class = |it: &crate::indicator::score::ClassScore| ClassLine {
+            id: it.id.clone(),
+            title: class_title(&it.id),
+            points: Points(it.points),
+            lost: Points(it.lost),
+            struck: it.is_struck,
+        };
+        let by = score.worth_by.iter();
+        Self {
+            scheme: score.scheme.clone(),
+            scheme_title: Both::from(&scheme.title),
+            month: score.month.to_string(),
+            body: score.body.id().to_owned(),
+            known_by: None,
+            total: Points(score.total),
+            at_cut_off: None,
+            lost: Points(score.lost),
+            worth: Points(score.worth),
+            worth_known: Points(score.worth_known),
+            known_share: score.known_share().map(|it| Points(it.round_dp(12))),
+            worth_by: by.map(|(known, it)| (known.as_str().to_owned(), Points(*it))).collect(),
+            classes: score.classes.iter().map(class).collect(),
+            items: score.items.iter().map(|it| ItemLine::of(Some(scheme), it)).collect(),
+            bodies: Vec::new(),
+            bodies_more: 0,
+            closed: None,
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl ItemLine {
+    /// An item as it is shown; without its scheme it has no title.
+    pub fn of(scheme: Option<&Scheme>, item: &ItemScore) -> Self {
+        let items = scheme.map(|scheme| scheme.items.as_slice()).unwrap_or_default();
+        let found = items.iter().find(|known| known.id == item.id);
+        let figures = item.used.iter();
+        Self {
+            id: item.id.clone(),
+            title: found.map_or_else(Both::default, |found| Both::from(&found.title)),
+            class: item.class.clone(),
+            kind: item.kind.as_str().to_owned(),
+            known: item.known.as_str().to_owned(),
+            worth: item.worth.map(Points),
+            points: item.points.map(Points),
+            lost: item.lost.map(Points),
+            struck: item.is_struck,
+            lack: item.lack.as_ref().map(lack),
+            note: found.map_or_else(String::new, |found| found.note.clone()),
+            computed_from: figures.map(|(name, figure)| FigureLine::of(name, figure)).collect(),
+        }
+    }
+}
+
+impl FigureLine {
+    /// A figure as it is shown.
+    pub fn of(name: &str, figure: &Figure) -> Self {
+        let finding = |it: &Finding| FindingLine {
+            subject: it.subject.clone(),
+            owner: it.owner.clone(),
+            from: it.from,
+            until: it.until,
+            evidence: it.evidence.clone(),
+            batches: Vec::new(),
+        };
+        Self {
+            name: name.to_owned(),
+            value: figure.value.map(|value| Points(value.round_dp(12))),
+            parts: figure.parts.map(|(of, all)| [of, all]),
+            exempt: figure.exempt,
+            findings: figure.findings.iter().map(finding).collect(),
+            more: figure.more,
+        }
+    }
+}
+
+fn lack(lack: &Lack) -> String {
+    match lack {
+        Lack::Unknown => "unknown".to_owned(),
+        Lack::Absent(names) => format!("absent: {}", names.join(", ")),
+        Lack::Fault(fault) => fault.to_string(),
+    }
+}
+
+impl RankSheet {
+    /// Where a score stands among the other cities.
+    pub fn of(scheme: &Scheme, score: &Score, field: &Field) -> Self {
+        let line = |what: &str, title: Both, points: Decimal| {
+            let standing = field.standing(score.month, what, points);
+            let of = |of: fn(&Standing) -> usize| {
+                standing.as_ref().map(|it| u64::try_from(of(it)).unwrap_or(u64::MAX))
+            };
+            RankLine {
+                what: what.to_owned(),
+                title,
+                points: Points(points),
+                rank: of(|it| it.rank),
+                cities: of(|it| it.cities),
+                up: standing.as_ref().and_then(|it| it.up).map(Points),
+                down: standing.as_ref().and_then(|it| it.down).map(Points),
+            }
+        };
+        let classes = score.classes.iter().map(|class| {
+            let found = scheme.classes.iter().find(|known| known.id == class.id);
+            let title = found.map_or_else(Both::default, |found| Both::from(&found.title));
+            line(&class.id, title, class.points)
+        });
+        Self {
+            month: score.month.to_string(),
+            known_share: score.known_share().map(|it| Points(it.round_dp(12))),
+            total: line(TOTAL, Both::default(), score.total),
+            classes: classes.collect(),
+            if_repaired: repaired(scheme, score, field),
+        }
+    }
+}
+
+/// Each loss, with the total and the rank that there would be without it; the best first.
+fn repaired(scheme: &Scheme, score: &Score, field: &Field) -> Vec<RepairLine> {
+    let lost = score.items.iter().filter(|it| it.lost.is_some_and(|lost| !lost.is_zero()));
+    let mut found: Vec<RepairLine> = lost
+        .filter_map(|item| {
+            let total = score.repaired(&item.id)?;
+            let rank = field.standing(score.month, TOTAL, total)?.rank;
+            let known = scheme.items.iter().find(|known| known.id == item.id)?;
+            Some(RepairLine {
+                item: item.id.clone(),
+                title: Both::from(&known.title),
+                total: Points(total),
+                rank: u64::try_from(rank).unwrap_or(u64::MAX),
+            })
+        })
+        .collect();
+    found.sort_by(|a, b| b.total.cmp(&a.total).then_with(|| a.item.cmp(&b.item)));
+    found
+}
+
+impl PlanSheet {
+    /// A plan as it is shown.
+    pub fn of(plan: &Plan) -> Self {
+        let line = |it: &Action, begin_by: Option<Timestamp>| ActionLine {
+            deed: it.act.deed.as_str().to_owned(),
+            list: it.act.list.clone(),
+            subject: it.act.subject.clone(),
+            owner: it.owner.clone(),
+            points: Points(it.points),
+            hours: it.hours,
+            begin_by,
+            until: it.until,
+            command: command(&it.act),
+        };
+        let planned = plan.planned.iter().map(|it| line(&it.action, Some(it.begin_by)));
+        Self {
+            month: None,
+            together: Points(plan.together),
+            planned: planned.collect(),
+            too_late: plan.too_late.iter().map(|it| line(it, None)).collect(),
+        }
+    }
+}
+
+/// The command that helps, where one does.
+fn command(act: &Act) -> String {
+    match act.deed {
+        Deed::CloseCase => String::new(),
+        Deed::CascadeEntry | Deed::MountResource => "cascaded resync --catalogue".to_owned(),
+        Deed::DeliverData => format!("cascaded resync {}", act.subject),
+        Deed::MendRows => "cascaded rejects list".to_owned(),
+        Deed::SwitchStandard => "cascaded standard activate".to_owned(),
+    }
+}
