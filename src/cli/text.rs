@@ -363,7 +363,7 @@ messages! {
     ResidualTooFew, "可比月份不足三个", "fewer than three months to compare";
     ResidualAgrees, "与公布一致", "agrees with what is published";
     ResidualStable, "各月差值相同：{}，办法里少一个常数", "always the same difference: {}; the scheme lacks a constant";
-    ResidualScaled, "各月比值相同：×{}，分值或权重不同", "always the same share: ×{}; a weight differs";
+    ResidualScaled, "各月比值相同：×{}，分值或权重不同", "always the same share: {} times; a weight differs";
     ResidualMoves, "差值不定：办法里有未知的规则", "the difference moves: something of the rule is not known";
     Unpublished, "未见公布结果的项：{}", "nothing published of: {}";
     Unplaced, "{} 的 {} 不在本办法内，未比较", "{} {} is not of this scheme and was not compared";
