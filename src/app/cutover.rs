@@ -18,13 +18,13 @@ use jiff::Timestamp;
 use super::errand::{Errand, IDLE, PAUSE};
 use super::foreman::{Foreman, Turn};
 use super::works::Current;
-use crate::cascade::Crew;
+use crate::cascade::{Channel, Crew};
 use crate::catalogue::{Kind, ObjectKey};
 use crate::changeover::says_more;
 use crate::config::{self, Configuration, Problem};
-use crate::delivery::ChannelId;
+use crate::delivery::{ChannelId, Reaches, Whose};
 use crate::ledger::{
-    Crossing, CutOver, Ledger, Link, LinkFilter, NewStandard, OpenCutOver, PassKind, Resync,
+    Crossing, CutOver, Ledger, Link, LinkFilter, NewStandard, OpenCutOver, PassKind, Resync, Scopes,
 };
 use crate::standard::{Standard, UPPER_IDS_FILE, UpperIds};
 
@@ -59,7 +59,56 @@ pub(super) async fn in_force(
             }
         }
     }
+    let (read, gone) = ahead(read, ledger).await?;
+    problems.extend(gone);
+    Ok((former(read, ledger).await?, problems))
+}
+
+/// The same, with what went over to another standard before the rest.
+async fn ahead(
+    mut read: Configuration,
+    ledger: &Ledger,
+) -> anyhow::Result<(Configuration, Vec<Problem>)> {
+    let mut problems = Vec::new();
+    let mut uses = ledger.scoped_uses().await?.into_iter().peekable();
+    while let Some(first) = uses.next() {
+        let mut reaches = vec![first.scope];
+        while let Some(next) = uses.next_if(|it| it.channel == first.channel) {
+            reaches.push(next.scope);
+        }
+        let (channel, standard) = (first.channel.as_str(), first.standard.as_str());
+        let spoken = read.channels.iter().find(|it| it.settings.id == channel);
+        // The channel is gone, or the file says the same of all of it.
+        if spoken.is_none_or(|it| it.standard.id().as_str() == standard) {
+            ledger.scopes_over(first.channel).await?;
+            continue;
+        }
+        let loaded = read.standards.get(standard).cloned();
+        let reaches = Reaches::of(reaches);
+        match loaded.and_then(|loaded| read.ahead(channel, reaches, &loaded)) {
+            Some(turned) => read = turned,
+            None => {
+                let message = format!("`{standard}` is ahead on it and was not loaded");
+                problems.push(Problem::new(&format!("channel.{channel}.standard"), &message));
+            }
+        }
+    }
     Ok((read, problems))
+}
+
+/// The same, with the standards under which something was sent that nobody answered yet.
+async fn former(mut read: Configuration, ledger: &Ledger) -> anyhow::Result<Configuration> {
+    for (channel, standard) in ledger.standards_unanswered().await? {
+        let Some(known) = read.channels.iter().find(|it| it.settings.id == channel.as_str()) else {
+            continue;
+        };
+        let ahead = known.ahead.as_ref().map(|it| it.voice.standard.id());
+        let is_spoken = *known.standard.id() == standard || ahead == Some(&standard);
+        if let (false, Some(before)) = (is_spoken, read.standards.get(standard.as_str())) {
+            read = read.after(channel.as_str(), &Arc::clone(before));
+        }
+    }
+    Ok(read)
 }
 
 /// The upper ids that going from `from` to `to` changes: as `to` renumbers them, or, on the way
@@ -177,8 +226,20 @@ impl Task {
         }
         let further = super::further_channel(channel, to);
         let holds = self.crew.ledger.holds().await?;
-        if holds.iter().any(|it| it.channel.as_str() == further) {
-            tracing::warn!(channel.id = further, "held: the old channel is not retired yet");
+        let pair = (ChannelId::from(channel.as_str()), ChannelId::from(further.as_str()));
+        let behind = self.crew.ledger.behind(pair, until).await?;
+        let why = match holds.iter().find(|it| it.channel.as_str() == further) {
+            Some(hold) => Some(format!("it is held: {}", hold.code)),
+            None if behind.is_nothing() => None,
+            None => Some(format!(
+                "it is behind by {} objects, {} datasets never read whole, {} batches",
+                behind.objects, behind.datasets, behind.batches
+            )),
+        };
+        if let Some(why) = why {
+            let why = format!("the period is over and {channel} goes on beside {further}: {why}");
+            tracing::warn!(channel.id = further, "{why}");
+            self.crew.ledger.cut_over_waits(open.number, why).await?;
             return Ok(self.after(IDLE));
         }
         let configuration = Arc::clone(&self.current.load().configuration);
@@ -224,7 +285,7 @@ impl Task {
         let works = self.current.load();
         let CutOver { channel, from, to, .. } = open.asked.clone();
         let found = works.channels.iter().find(|it| it.id.as_str() == channel);
-        let Some(found) = found.filter(|it| it.standard.id().as_str() == to) else {
+        let Some((found, voice)) = found.and_then(|it| speaking(it, &open.asked)) else {
             let why = format!("the channel no longer speaks {to}");
             self.crew.ledger.cut_over_ended(open.number, Err(why)).await?;
             return Ok(self.after(IDLE));
@@ -235,7 +296,11 @@ impl Task {
         let from = from.and_then(Result::ok);
         let mut links: Vec<Link> =
             self.crew.ledger.links(found.id.clone(), LinkFilter::default()).await?;
-        links.retain(|link| link.wanted.is_some() && link.state.is_held_above());
+        links.retain(|link| {
+            let whose = Whose::object(link.key.kind, &link.region, &link.department);
+            let is_moved = open.asked.scopes.as_ref().is_none_or(|it| it.moves(&whose));
+            is_moved && link.wanted.is_some() && link.state.is_held_above()
+        });
         links.sort_by_key(|link| name(&link.key));
         let part = self.part(&works.configuration, &channel);
         let total = links.len() as u64;
@@ -253,7 +318,7 @@ impl Task {
             let upper = link.upper_id.as_deref();
             // Without the old standard nobody knows what was said: all of it again.
             let more =
-                from.as_ref().is_none_or(|it| says_more(it, &found.standard, &object, upper));
+                from.as_ref().is_none_or(|it| says_more(it, &voice.standard, &object, upper));
             if more {
                 keys.push(link.key.clone());
             }
@@ -271,15 +336,20 @@ impl Task {
 
     /// Where the province wants its rows again in the new format: a resync of everything, behind
     /// live traffic and once for each cut-over.
-    async fn rows_again(&self, number: u64, channel: &str) -> anyhow::Result<Option<String>> {
+    async fn rows_again(&self, open: &OpenCutOver) -> anyhow::Result<Option<String>> {
+        let (number, CutOver { channel, to, scopes, .. }) = (open.number, &open.asked);
         let works = self.current.load();
-        let known = works.configuration.channels.iter().find(|it| it.settings.id == channel);
+        let known = works.configuration.channels.iter().find(|it| it.settings.id == *channel);
         let candidate = known.and_then(|it| it.written.candidate.as_ref());
-        let spoken = known.map(|it| it.standard.id().as_str());
-        let wants = candidate.is_some_and(|it| it.rows_again && Some(&*it.standard) == spoken);
+        let wants = candidate.is_some_and(|it| it.rows_again && it.standard == *to);
         let found = works.channels.iter().find(|it| it.id.as_str() == channel);
         let (true, Some(found)) = (wants, found) else { return Ok(None) };
-        let flows = found.carriers().map(|it| (it.flow().clone(), it.owner().clone())).collect();
+        let moved = found.carriers().filter(|it| {
+            let (dataset, owner) = (&it.flow().dataset, it.owner());
+            let whose = Whose::rows(dataset, &owner.region, &owner.department);
+            scopes.as_ref().is_none_or(|scopes| scopes.moves(&whose))
+        });
+        let flows = moved.map(|it| (it.flow().clone(), it.owner().clone())).collect();
         let resync = Resync {
             flows,
             kind: PassKind::Resend,
@@ -303,20 +373,24 @@ impl Task {
     }
 
     async fn finish(&self, open: &OpenCutOver, total: u64) -> anyhow::Result<Timestamp> {
-        let CutOver { channel, from, to, back, .. } = &open.asked;
+        let CutOver { channel, from, to, back, scopes, .. } = &open.asked;
+        let of = match scopes.as_ref().map(Scopes::moved) {
+            Some(moved) if !moved.is_empty() => format!(" for {moved}"),
+            Some(_) | None => String::new(),
+        };
         let mut said =
-            format!("{to} is in force; {} of {total} objects are sent again", open.again);
+            format!("{to} is in force{of}; {} of {total} objects are sent again", open.again);
         if *back {
-            let (rows, objects) = self
-                .crew
-                .ledger
-                .delivered_under(ChannelId::from(channel.as_str()), from.as_str().into())
-                .await?;
+            let (ledger, id) = (&self.crew.ledger, ChannelId::from(channel.as_str()));
+            let (rows, objects) = match scopes {
+                None => ledger.delivered_under(id, from.as_str().into()).await?,
+                Some(it) => ledger.delivered_ahead(id, from.as_str().into(), it.clone()).await?,
+            };
             said.push_str(&format!(
                 "; what {from} brought stays above: {rows} rows sent, {objects} objects registered"
             ));
         }
-        if !*back && let Some(job) = self.rows_again(open.number, channel).await? {
+        if !*back && let Some(job) = self.rows_again(open).await? {
             said.push_str(&format!("; every row is sent again: job {job}"));
         }
         crate::crash::point("cut-over-through");
@@ -330,33 +404,55 @@ fn name(key: &ObjectKey) -> String {
     key.to_string()
 }
 
+/// The channel, and who speaks on it what the cut-over put in force.
+fn speaking<'a>(
+    channel: &'a Arc<Channel>,
+    asked: &CutOver,
+) -> Option<(&'a Arc<Channel>, &'a Arc<Channel>)> {
+    let voice = channel.voices().find(|it| it.standard.id().as_str() == asked.to)?;
+    Some((channel, voice))
+}
+
 /// Reads the candidate and its map of upper ids. Blocking.
 fn prepare(
     number: u64,
     asked: &CutOver,
     configuration: &Arc<Configuration>,
 ) -> Result<Turn, String> {
-    let CutOver { channel, from, to, back, .. } = asked;
-    let standard = loaded(configuration, to)?;
+    let CutOver { channel, from, to, back, scopes, .. } = asked;
     let spoken = configuration.channels.iter().find(|it| it.settings.id == *channel);
     let Some(spoken) = spoken else {
         return Err(format!("there is no channel `{channel}` (E-NO-SUCH-CHANNEL)"));
     };
-    if spoken.standard.id().as_str() != from {
-        let now = spoken.standard.id();
+    let ahead = spoken.ahead.as_ref();
+    let reaches = ahead.map(|it| it.reaches.clone()).unwrap_or_default();
+    if scopes.as_ref().map_or(&Reaches::default(), |it| &it.before) != &reaches {
+        return Err(format!("other scopes are ahead on {channel} meanwhile (E-CUT-OVER)"));
+    }
+    // Scopes that come back leave the standard that went ahead with them.
+    let after = scopes.as_ref().and_then(|it| it.after.as_ref());
+    let (left, to) = match (after, ahead, back) {
+        (Some(_), Some(ahead), true) => (&ahead.voice.standard, Arc::clone(&spoken.standard)),
+        (_, _, _) => (&spoken.standard, loaded(configuration, to)?),
+    };
+    if left.id().as_str() != from {
+        let now = left.id();
         return Err(format!("{channel} speaks {now} meanwhile, no longer {from} (E-CUT-OVER)"));
     }
-    let pair = (&*spoken.standard, &*standard);
-    let upper_ids = upper_ids(configuration, (channel, *back), pair)
+    let upper_ids = upper_ids(configuration, (channel, *back), (left, &to))
         .map_err(|why| format!("{why} (E-UPPER-IDS)"))?;
     let new = NewStandard {
         channel: ChannelId::from(channel.as_str()),
-        standard: standard.id().clone(),
-        digest: *standard.digest(),
+        standard: to.id().clone(),
+        digest: *to.digest(),
         written: spoken.written.standard.clone(),
         upper_ids,
+        scopes: scopes.clone(),
     };
-    let turned = configuration.turned(channel, &standard);
+    let turned = match after {
+        None => configuration.turned(channel, &to),
+        Some(after) => configuration.ahead(channel, after.clone(), if *back { left } else { &to }),
+    };
     let turned = turned.ok_or_else(|| "the channel is gone".to_owned())?;
     let crossing = Crossing::Turned(new);
     Ok(Turn { number, of: Arc::clone(configuration), configuration: turned, crossing })

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::bulletins::Schedule;
 use super::office::{Office, OfficeParts};
 use super::ownership::Owner;
 use super::webhook::Webhook;
@@ -22,7 +23,7 @@ use crate::supervisor::{StopPolicy, Supervisor, TaskError, sleep};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Tasks that end last.
-const DOORS: [&str; 5] = ["http", "control", "office", "webhook", "watchdog"];
+const DOORS: [&str; 6] = ["http", "control", "office", "webhook", "bulletins", "watchdog"];
 
 impl App {
     /// Opens the doors and tells systemd that the daemon is ready. The address is that of HTTP,
@@ -72,6 +73,15 @@ impl App {
         };
         supervisor.spawn("webhook", StopPolicy::Abort, async move {
             webhook.serve().await;
+            Ok(())
+        });
+        let schedule = Schedule {
+            ledger: self.crew.ledger.clone(),
+            current: Arc::clone(&self.current),
+            supervisor: supervisor.clone(),
+        };
+        supervisor.spawn("bulletins", StopPolicy::Abort, async move {
+            schedule.serve().await;
             Ok(())
         });
         let (watched, under) = (Arc::clone(&office), supervisor.clone());

@@ -200,7 +200,7 @@ impl Foreman {
         let mut failures = Vec::new();
         for channel in &works.channels {
             let place = format!("channel.{}.province", channel.id);
-            match channel.client().reload() {
+            match channel.reload() {
                 Ok(()) => changed.push(format!("{place}: credentials")),
                 Err(error) => failures.push(Failure {
                     place: Some(place),

@@ -8,6 +8,7 @@
 //! so that `status` answers during the drain.
 
 mod beside;
+mod bulletins;
 mod cutover;
 mod doors;
 mod errand;

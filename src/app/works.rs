@@ -15,15 +15,18 @@ use arc_swap::ArcSwap;
 
 use super::pool::CityPool;
 use crate::cascade::{
-    self, Carrier, CarrierParts, Channel, ChannelParts, Crew, Inventory, Observe, Pace, Receive,
-    Reconcile, Register, Settle, Submit,
+    self, AheadParts, Carrier, CarrierParts, Channel, ChannelParts, Crew, Inventory, Observe, Pace,
+    Receive, Reconcile, Register, Settle, Submit,
 };
 use crate::city::{Source, SourceSettings};
-use crate::config::Configuration;
+use crate::clock::Clock;
+use crate::config::{self, Configuration};
 use crate::delivery::ChannelId;
 use crate::ledger::Flow;
-use crate::province::Way;
+use crate::province::{self, Way};
+use crate::standard::Standard;
 use crate::supervisor::{Retired, Signal, StopPolicy};
+use crate::telemetry::logs::Chain;
 
 /// One configuration at work.
 pub struct Works {
@@ -46,9 +49,40 @@ impl std::fmt::Debug for Works {
 /// Works that were built and are not opened yet: nothing of them touches the ledger.
 pub(super) struct Plan {
     configuration: Arc<Configuration>,
-    clients: Vec<Way>,
+    clients: Vec<Clients>,
     sources: Vec<(SourceSettings, Source)>,
     crew: Crew,
+}
+
+/// The ways to a channel's platform.
+struct Clients {
+    own: Way,
+    /// Of what goes ahead.
+    ahead: Option<Way>,
+    /// Of what was spoken before.
+    former: Vec<(Arc<Standard>, Way)>,
+}
+
+impl Clients {
+    fn of(channel: &config::Channel, clock: &Clock) -> anyhow::Result<Self> {
+        let way = |settings: &province::Settings, standard: &Arc<Standard>| {
+            Way::new(settings.clone(), Arc::clone(standard), clock.clone())
+        };
+        let of = || format!("channel {}", channel.settings.id);
+        let own = way(&channel.settings.province, &channel.standard).with_context(of)?;
+        let ahead = channel.ahead.as_ref().map(|it| way(&it.voice.province, &it.voice.standard));
+        let ahead = ahead.transpose().with_context(of)?;
+        let former = channel.former.iter().filter_map(|it| {
+            // Its secrets may be gone by now; nothing that is spoken today needs them.
+            let made = way(&it.province, &it.standard);
+            let told = made.inspect_err(|error| {
+                let (channel, standard) = (&channel.settings.id, it.standard.id());
+                tracing::warn!(channel, %standard, error = %Chain(error), "cannot be asked any more");
+            });
+            Some((Arc::clone(&it.standard), told.ok()?))
+        });
+        Ok(Self { own, ahead, former: former.collect() })
+    }
 }
 
 impl Plan {
@@ -69,10 +103,7 @@ impl Plan {
             .collect();
         let mut clients = Vec::new();
         for it in &configuration.channels {
-            let (settings, standard) = (it.settings.province.clone(), Arc::clone(&it.standard));
-            let client = Way::new(settings, standard, supervisor.clock().clone())
-                .with_context(|| format!("channel {}", it.settings.id))?;
-            clients.push(client);
+            clients.push(Clients::of(it, supervisor.clock())?);
         }
         let crew = Crew { supervisor, pace, ..process.clone() };
         Ok(Self { configuration, clients, sources, crew })
@@ -89,7 +120,7 @@ impl Plan {
         let known: BTreeMap<&Flow, &Carrier> =
             before.into_iter().flat_map(Works::carriers).map(|it| (it.flow(), &**it)).collect();
         let mut channels = Vec::new();
-        for (it, client) in configuration.channels.iter().zip(clients) {
+        for (it, clients) in configuration.channels.iter().zip(clients) {
             let id = ChannelId::from(it.settings.id.as_str());
             let standard = Arc::clone(&it.standard);
             let mut carriers = Vec::new();
@@ -101,7 +132,14 @@ impl Plan {
                 carriers.push(Arc::new(carrier));
             }
             let kinds = it.settings.kinds();
-            let parts = ChannelParts { id, kinds, standard, client, carriers };
+            let Clients { own: client, ahead, former } = clients;
+            let ahead = it.ahead.as_ref().zip(ahead).map(|(ahead, client)| AheadParts {
+                reaches: ahead.reaches.clone(),
+                datasets: it.rows_ahead(&configuration.datasets).map(|it| it.id.clone()).collect(),
+                standard: Arc::clone(&ahead.voice.standard),
+                client,
+            });
+            let parts = ChannelParts { id, kinds, standard, client, carriers, ahead, former };
             channels.push(Arc::new(Channel::new(parts)));
         }
         Ok(Works { configuration, channels, crew, sources, catalogue })
@@ -111,7 +149,7 @@ impl Plan {
 /// The datasets whose rows a channel carries.
 fn carried(
     configuration: &Configuration,
-    channel: &crate::config::Channel,
+    channel: &config::Channel,
     id: &ChannelId,
     sources: &[(SourceSettings, Source)],
 ) -> anyhow::Result<Vec<(CarrierParts, Source)>> {
@@ -159,6 +197,14 @@ impl Works {
             let (id, standard) = (channel.id.clone(), &channel.standard);
             let (name, digest) = (standard.id().clone(), *standard.digest());
             self.crew.ledger.standard_in_force(id, "*".to_owned(), name, digest).await?;
+            if let Some((reaches, voice)) = channel.ahead() {
+                let standard = &voice.standard;
+                for scope in reaches.iter() {
+                    let (id, scope) = (channel.id.clone(), scope.to_string());
+                    let (name, digest) = (standard.id().clone(), *standard.digest());
+                    self.crew.ledger.standard_in_force(id, scope, name, digest).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -189,8 +235,10 @@ impl Works {
                 self.begin(name("receive"), |crew| Receive::new(crew, shared()));
             }
             for carrier in channel.carriers() {
-                let task = format!("observe {} {}", channel.id, carrier.flow().dataset);
-                self.begin(task, |crew| Observe::new(crew, shared(), Arc::clone(carrier)));
+                let dataset = &carrier.flow().dataset;
+                let task = format!("observe {} {dataset}", channel.id);
+                let voice = Arc::clone(channel.of_rows(dataset));
+                self.begin(task, |crew| Observe::new(crew, voice, Arc::clone(carrier)));
             }
         }
     }

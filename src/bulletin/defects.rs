@@ -111,7 +111,7 @@ pub(super) fn defects(
             let Some(ill) = ill(name) else { continue };
             beyond = figure.more.max(beyond);
             for finding in &figure.findings {
-                let ill = of_subject(ill.clone(), finding);
+                let ill = of_subject(ill.clone(), finding, moment.at);
                 let of = found.entry((ill.clone(), finding.subject.clone()));
                 let defect = of.or_insert_with(|| start(owner, ill, finding, lists));
                 defect.measures.insert(name.clone());
@@ -120,7 +120,10 @@ pub(super) fn defects(
         if beyond > 0 {
             more.insert(owner.clone(), beyond);
         }
-        forget_implied(&mut found);
+        let told = told_once(
+            found.keys().map(|(ill, of)| (ill.clone(), of.clone(), owner.clone())).collect(),
+        );
+        found.retain(|(ill, of), _| told.contains(&(ill.clone(), of.clone(), owner.clone())));
         for mut defect in found.into_values() {
             complete(&mut defect, moment.at, carried, plan, terms, lists);
             all.push(defect);
@@ -155,30 +158,16 @@ fn ill(name: &str) -> Option<Ill> {
     })
 }
 
-/// A key entry is either late or not above at all: its finding's subject tells.
-fn of_subject(ill: Ill, finding: &Finding) -> Ill {
-    let is_entry = finding.subject.starts_with("entry:");
-    if ill == Ill::Stale && is_entry { Ill::NotCascaded } else { ill }
-}
-
-/// What follows from something worse is not told a second time.
-fn forget_implied(found: &mut BTreeMap<(Ill, String), Defect>) {
-    let known: BTreeSet<(Ill, String)> = found.keys().cloned().collect();
-    found.retain(|(ill, subject), _| match ill {
-        Ill::NotCascaded => !known.contains(&(Ill::Incomplete, subject.clone())),
-        Ill::Unmounted => {
-            !known.contains(&(Ill::Incomplete, subject.clone()))
-                && !known.contains(&(Ill::NotCascaded, subject.clone()))
-        }
-        Ill::CaseOpen(list) => !known.contains(&(Ill::CaseLate(list.clone()), subject.clone())),
-        Ill::CaseLate(_)
-        | Ill::Stale
-        | Ill::Incomplete
-        | Ill::RejectedHere
-        | Ill::RejectedAbove
-        | Ill::Differing
-        | Ill::Unanswered => true,
-    });
+/// A key entry is either late or not above at all: its finding's subject tells. A case that is open
+/// is late when its deadline has passed, in whichever month that was.
+fn of_subject(ill: Ill, finding: &Finding, at: Timestamp) -> Ill {
+    let is_late = || finding.from.is_some_and(|deadline| deadline <= at);
+    if let Ill::CaseOpen(list) = &ill
+        && is_late()
+    {
+        return Ill::CaseLate(list.clone());
+    }
+    if ill == Ill::Stale && finding.subject.starts_with("entry:") { Ill::NotCascaded } else { ill }
 }
 
 fn start(owner: &str, ill: Ill, finding: &Finding, lists: &Lists) -> Defect {
@@ -265,28 +254,50 @@ fn deed(ill: &Ill) -> Option<Deed> {
 
 /// The defects that stand at several moments: what came back, or never left.
 pub(super) fn recurring(
-    figures: &[&BTreeMap<String, Figures>],
+    figures: &[(Timestamp, &BTreeMap<String, Figures>)],
 ) -> BTreeMap<(Ill, String, String), usize> {
     let mut times = BTreeMap::new();
-    for departments in figures {
+    for (at, departments) in figures {
         let mut seen = BTreeSet::new();
-        for (owner, figures) in *departments {
+        for (owner, figures) in departments.iter() {
             for (name, figure) in figures {
                 let Some(ill) = ill(name) else { continue };
                 for finding in &figure.findings {
-                    let ill = of_subject(ill.clone(), finding);
+                    let ill = of_subject(ill.clone(), finding, *at);
                     if !matches!(ill, Ill::CaseOpen(_)) {
                         seen.insert((ill, finding.subject.clone(), owner.clone()));
                     }
                 }
             }
         }
-        for key in seen {
+        for key in told_once(seen) {
             *times.entry(key).or_insert(0) += 1;
         }
     }
     times.retain(|_, count| *count > 1);
     times
+}
+
+/// What does not follow from something worse of the same subject.
+fn told_once(seen: BTreeSet<(Ill, String, String)>) -> Vec<(Ill, String, String)> {
+    let is = |ill: Ill, subject: &str, owner: &str| {
+        seen.contains(&(ill, subject.to_owned(), owner.to_owned()))
+    };
+    let follows = |(ill, subject, owner): &(Ill, String, String)| match ill {
+        Ill::NotCascaded => is(Ill::Incomplete, subject, owner),
+        Ill::Unmounted => {
+            is(Ill::Incomplete, subject, owner) || is(Ill::NotCascaded, subject, owner)
+        }
+        Ill::CaseLate(_)
+        | Ill::CaseOpen(_)
+        | Ill::Stale
+        | Ill::Incomplete
+        | Ill::RejectedHere
+        | Ill::RejectedAbove
+        | Ill::Differing
+        | Ill::Unanswered => false,
+    };
+    seen.iter().filter(|it| !follows(it)).cloned().collect()
 }
 
 /// Since how long something lasts, in whole hours.

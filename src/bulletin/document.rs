@@ -14,7 +14,7 @@ pub struct Document {
     pub office: String,
     /// Its number, to be filled in (文号).
     pub number: String,
-    /// Its title.
+    /// Its title; where it may break there is a line's end.
     pub title: String,
     /// What stands below the title; empty for nothing.
     pub subtitle: String,
@@ -36,6 +36,13 @@ pub struct Document {
     pub as_of: String,
     /// The instant it tells of: the time of its files, whenever they are written.
     pub at: Timestamp,
+}
+
+impl Document {
+    /// The title on one line.
+    pub fn plain_title(&self) -> String {
+        self.title.replace('\n', "")
+    }
 }
 
 /// A part of the body.

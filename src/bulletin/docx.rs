@@ -63,7 +63,7 @@ fn core(document: &Document) -> String {
          xmlns:dc=\"http://purl.org/dc/elements/1.1/\" xmlns:dcterms=\"http://purl.org/dc/terms/\" \
          xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><dc:title>",
     );
-    xml.text(&document.title).raw("</dc:title><dc:creator>").text(&document.office);
+    xml.text(&document.plain_title()).raw("</dc:title><dc:creator>").text(&document.office);
     xml.raw("</dc:creator><dc:language>").text(document.language.tag()).raw("</dc:language>");
     for (open, close) in [
         ("<dcterms:created xsi:type=\"dcterms:W3CDTF\">", "</dcterms:created>"),
@@ -143,7 +143,11 @@ fn paragraph(xml: &mut Markup, style: &'static str, text: &str) {
         return;
     }
     xml.raw("<w:p><w:pPr><w:pStyle w:val=\"").raw(style).raw("\"/></w:pPr><w:r>");
-    xml.raw("<w:t xml:space=\"preserve\">").text(text).raw("</w:t></w:r></w:p>");
+    for (at, line) in text.split('\n').enumerate() {
+        xml.raw(if at == 0 { "" } else { "<w:br/>" });
+        xml.raw("<w:t xml:space=\"preserve\">").text(line).raw("</w:t>");
+    }
+    xml.raw("</w:r></w:p>");
 }
 
 fn table(xml: &mut Markup, table: &Table) {

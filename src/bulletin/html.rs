@@ -19,10 +19,16 @@ pub fn html(document: &Document) -> String {
          content=\"default-src 'none'; style-src 'unsafe-inline'\"><meta name=\"viewport\" \
          content=\"width=device-width\"><title>",
     );
-    html.text(&document.title).raw("</title><style>").raw(STYLE).raw("</style></head><body>");
+    html.text(&document.plain_title())
+        .raw("</title><style>")
+        .raw(STYLE)
+        .raw("</style></head><body>");
     html.raw("<header><p class=\"office\">").text(&document.office);
     html.raw("</p><p class=\"number\">").text(&document.number).raw("</p></header><main><h1>");
-    html.text(&document.title).raw("</h1>");
+    for (at, line) in document.title.split('\n').enumerate() {
+        html.raw(if at == 0 { "" } else { "<wbr>" }).text(line);
+    }
+    html.raw("</h1>");
     paragraph(&mut html, "<p class=\"subtitle\">", &document.subtitle);
     paragraph(&mut html, "<p class=\"to\">", &document.to);
     for block in &document.blocks {

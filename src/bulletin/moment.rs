@@ -10,7 +10,7 @@ use crate::indicator::field::{Field, Standing, TOTAL};
 use crate::indicator::lists::Lists;
 use crate::indicator::measures::Figures;
 use crate::indicator::scheme::{Kind, Month, Scheme, Scope};
-use crate::indicator::score::{Score, score};
+use crate::indicator::score::{ItemScore, Score, score};
 use crate::indicator::tally::Body;
 
 /// How everything stands at one instant.
@@ -113,16 +113,64 @@ fn of_departments(scheme: &Scheme) -> Scheme {
     scheme
 }
 
+/// The points that these items can give: of those that could be computed, without deductions.
+pub(super) fn reachable<'i>(items: impl IntoIterator<Item = &'i ItemScore>) -> Decimal {
+    let gives =
+        |it: &&ItemScore| it.points.is_some() && matches!(it.kind, Kind::Award | Kind::Relative);
+    items.into_iter().filter(gives).filter_map(|it| it.worth).sum::<Decimal>().normalize()
+}
+
 fn assessment((id, class): (&str, &str), judged: &Score) -> Assessment {
-    let hundred = Decimal::ONE_HUNDRED;
-    let rate = judged.total.checked_mul(hundred).and_then(|it| it.checked_div(judged.worth_known));
+    let worth = reachable(&judged.items);
+    let rate = judged.total.checked_mul(Decimal::ONE_HUNDRED);
+    let rate = rate.and_then(|it| it.checked_div(worth));
     Assessment {
         id: id.to_owned(),
         class: class.to_owned(),
         points: judged.total,
-        worth: judged.worth_known,
+        worth,
         rate: rate.map(|it| it.round_dp(8).normalize()),
     }
+}
+
+/// How points changed between two times, over what could be computed at both.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Compared {
+    /// The sum of changes.
+    pub difference: Decimal,
+    /// Over so many items.
+    pub items: usize,
+    /// Items that could be computed only once: they are in no difference.
+    pub others: usize,
+}
+
+/// Compares the items for which `counts`; of several moments each item's mean counts.
+pub(super) fn compare(
+    now: &[Moment],
+    before: &[Moment],
+    counts: impl Fn(&ItemScore) -> bool,
+) -> Compared {
+    let of = |moments: &[Moment], id: &str| {
+        let items = moments.iter().flat_map(|it| &it.city.items).filter(|it| it.id == id);
+        // What a veto struck counts nothing.
+        let points =
+            |it: &ItemScore| it.points.map(|at| if it.is_struck { Decimal::ZERO } else { at });
+        let points: Vec<Decimal> = items.filter_map(points).collect();
+        points.iter().sum::<Decimal>().checked_div(Decimal::from(points.len()))
+    };
+    let mut compared = Compared::default();
+    let items = now.last().map_or(&[][..], |it| &it.city.items);
+    for item in items.iter().filter(|it| counts(it)) {
+        match (of(now, &item.id), of(before, &item.id)) {
+            (Some(now), Some(then)) => {
+                compared.difference += now - then;
+                compared.items += 1;
+            }
+            (Some(_), None) | (None, Some(_)) => compared.others += 1,
+            (None, None) => {}
+        }
+    }
+    compared
 }
 
 /// A body's place in its class.

@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use super::carried::Carried;
 use super::defects::{Defect, Ill, More, Terms, defects, recurring};
 use super::losses::{Loss, losses};
-use super::moment::{Moment, Place, moment, ranking};
+use super::moment::{Compared, Moment, Place, compare, moment, ranking};
 use super::period::{Look, Period, day_before};
 use super::settings::Settings;
 use crate::calendar::Calendar;
@@ -124,7 +124,7 @@ pub fn report(ground: Ground<'_>, period: Period, counted: Counted<'_>) -> Optio
     let (defects, more) = defects(last, ground.lists, &counted.carried, &counted.plan, terms);
     let (deadline, is_provisional) = terms.deadline(to);
     let last_day = day_before(to, zone);
-    let by_month: Vec<_> = moments.iter().map(|it| &it.departments).collect();
+    let by_month: Vec<_> = moments.iter().map(|it| (it.at, &it.departments)).collect();
     Some(Report {
         period,
         scheme: ground.scheme.clone(),
@@ -189,12 +189,15 @@ impl Report {
 
     /// The city's points, of a quarter their mean.
     pub fn points(&self) -> Option<Decimal> {
-        mean(&self.moments)
+        let sum: Decimal = self.moments.iter().map(|it| it.city.total).sum();
+        let mean = sum.checked_div(Decimal::from(self.moments.len()))?;
+        Some(mean.round_dp(8).normalize())
     }
 
-    /// Those of the time before.
-    pub fn points_before(&self) -> Option<Decimal> {
-        mean(&self.before)
+    /// How they changed since the time before, over what could be computed at both; nothing where
+    /// nothing could.
+    pub fn compared(&self) -> Option<Compared> {
+        Some(compare(&self.moments, &self.before, |_| true)).filter(|it| it.items > 0)
     }
 
     /// The departments with something to mend, each with its defects; who lost most comes first.
@@ -215,10 +218,4 @@ impl Report {
         });
         found
     }
-}
-
-fn mean(moments: &[Moment]) -> Option<Decimal> {
-    let sum: Decimal = moments.iter().map(|it| it.city.total).sum();
-    let mean = sum.checked_div(Decimal::from(moments.len()))?;
-    Some(mean.round_dp(8).normalize())
 }

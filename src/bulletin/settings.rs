@@ -10,7 +10,7 @@ use super::schedule::{OfMonth, OfWeek, Times};
 use crate::language::Language;
 
 /// `[bulletin]`: how bulletins look, and when they are written by themselves.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The city, as titles name it; empty: the configuration's `city`.

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::carrier::{Carrier, Mount};
-use super::lane::{Channel, Crew};
+use super::channel::Channel;
+use super::lane::Crew;
 use super::pack::{Cutter, Packed};
 use crate::delivery::{Action, Lane, RejectKind};
 use crate::ledger::manifest::ManifestRow;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
-use super::lane::{Channel, Crew};
+use super::channel::Channel;
+use super::lane::Crew;
 use super::stage::{Progress, Stage};
 use crate::catalogue::Kind;
 use crate::city::{self, CatalogueSettings, Source, SourceSettings};

@@ -1,9 +1,9 @@
-//! What the stages of one channel share: the standard, the client, signals, and the daemon's
-//! ledger and files.
+//! What the stages share: the daemon's ledger and files, the pace, places for readings, and how
+//! the province is called.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,15 +11,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Error;
 use super::carrier::{Carrier, Files};
-use crate::catalogue::Kind;
+use super::channel::Channel;
+use crate::catalogue::{Kind, ObjectKey};
 use crate::city::{Cursor, Scan};
 use crate::clock::Clock;
-use crate::delivery::{BatchId, ChannelId, Lane, RejectKind};
+use crate::delivery::{BatchId, ChannelId, Lane, RejectKind, Subject};
 use crate::ledger::{Flow, Ledger};
-use crate::province::{About, Placement, Reply, Way};
+use crate::province::{About, Placement, Reply};
 use crate::row::Page;
-use crate::standard::{Drift, Message, Scope, Standard};
-use crate::supervisor::{Heart, Signal, Supervisor};
+use crate::standard::{Drift, Message, Scope};
+use crate::supervisor::{Heart, Supervisor};
 
 /// How often the stages look by themselves.
 #[derive(Clone, Copy, Debug)]
@@ -78,94 +79,6 @@ pub struct Sent<'a> {
     pub took: Duration,
     /// Bytes of its payload.
     pub bytes: u64,
-}
-
-/// A channel, put together.
-#[derive(Debug)]
-pub struct ChannelParts {
-    /// Its name.
-    pub id: ChannelId,
-    /// Kinds of objects it carries.
-    pub kinds: Vec<Kind>,
-    /// The protocol spoken on it.
-    pub standard: Arc<Standard>,
-    /// The way to the platform.
-    pub client: Way,
-    /// The datasets whose rows it carries.
-    pub carriers: Vec<Arc<Carrier>>,
-}
-
-/// One upper platform × kinds × address and credentials.
-#[derive(Debug)]
-pub struct Channel {
-    /// Its name.
-    pub id: ChannelId,
-    /// Kinds of objects it carries.
-    pub kinds: Vec<Kind>,
-    /// The protocol spoken on it.
-    pub standard: Arc<Standard>,
-    pub(super) client: Way,
-    pub(super) carriers: BTreeMap<String, Arc<Carrier>>,
-    pub(super) submit: Signal,
-    pub(super) settle: Signal,
-    pub(super) register: Signal,
-    observe: Mutex<Vec<Signal>>,
-    pub(super) reconcile: Signal,
-    pub(super) receive: Signal,
-}
-
-impl Channel {
-    /// A channel whose stages do not run yet.
-    pub fn new(parts: ChannelParts) -> Self {
-        let ChannelParts { id, kinds, standard, client, carriers } = parts;
-        let carriers =
-            carriers.into_iter().map(|carrier| (carrier.flow.dataset.clone(), carrier)).collect();
-        Self {
-            id,
-            kinds,
-            standard,
-            client,
-            carriers,
-            submit: Signal::default(),
-            settle: Signal::default(),
-            register: Signal::default(),
-            observe: Mutex::default(),
-            reconcile: Signal::default(),
-            receive: Signal::default(),
-        }
-    }
-
-    /// The datasets it carries.
-    pub fn carriers(&self) -> impl Iterator<Item = &Arc<Carrier>> {
-        self.carriers.values()
-    }
-
-    /// The client, for reloading its credentials.
-    pub fn client(&self) -> &Way {
-        &self.client
-    }
-
-    /// Everything on this channel should look again: an operator asked, or a hold was lifted.
-    pub fn wake(&self) {
-        self.register.raise();
-        self.submit.raise();
-        self.settle.raise();
-        self.reconcile.raise();
-        self.receive.raise();
-        self.wake_observers();
-    }
-
-    /// Datasets should look again: a mount appeared, or a pass was asked for.
-    pub fn wake_observers(&self) {
-        let signals = self.observe.lock().unwrap_or_else(PoisonError::into_inner);
-        signals.iter().for_each(Signal::raise);
-    }
-
-    pub(super) fn observer(&self) -> Signal {
-        let signal = Signal::default();
-        self.observe.lock().unwrap_or_else(PoisonError::into_inner).push(signal.clone());
-        signal
-    }
 }
 
 /// What every stage works with. Cheap to clone.
@@ -345,6 +258,42 @@ impl Crew {
         let reply = self.heart.outside(asked).await;
         self.heard(channel, operation, &reply).await?;
         Ok(reply)
+    }
+
+    /// As [`Crew::ask_about`], in the words of a standard that is in force no more: what it does
+    /// not announce is no drift of anything.
+    pub(super) async fn ask_former(
+        &self,
+        channel: &Channel,
+        operation: &str,
+        scope: &Scope<'_>,
+        about: Option<About<'_>>,
+    ) -> Result<Reply, Error> {
+        let message = channel.standard.build(operation, scope).map_err(Error::lacks)?;
+        let batch = scope.batch.id.unwrap_or_default();
+        let asked = Box::pin(channel.client.collect(operation, &message, batch, about, None));
+        Ok(self.heart.outside(asked).await)
+    }
+
+    /// Who speaks for the subject of a batch on a channel.
+    pub(super) async fn voice(
+        &self,
+        channel: &Arc<Channel>,
+        subject: &Subject,
+    ) -> Result<Arc<Channel>, Error> {
+        let found = match subject {
+            Subject::Rows { dataset, .. } => Some(channel.of_rows(dataset)),
+            Subject::Object { kind, id } if channel.ahead().is_some() => {
+                let key = Kind::parse(kind).map(|kind| ObjectKey { kind, id: id.clone() });
+                let link = match key {
+                    Some(key) => self.ledger.link(channel.id.clone(), key).await?,
+                    None => None,
+                };
+                return Ok(Arc::clone(link.map_or(channel, |link| channel.of_link(&link))));
+            }
+            Subject::Object { .. } => None,
+        };
+        Ok(Arc::clone(found.unwrap_or(channel)))
     }
 
     /// Removes a batch's file when the ledger no longer needs it.

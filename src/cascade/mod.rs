@@ -15,9 +15,11 @@
 //! Inside a step nobody cancels us; between steps anybody may.
 
 mod carrier;
+mod channel;
 mod cutting;
 mod disposition;
 mod error;
+mod inquire;
 mod inventory;
 mod lane;
 mod observe;
@@ -34,10 +36,11 @@ mod submit;
 mod whole;
 
 pub use carrier::{Carrier, CarrierParts, Files};
+pub use channel::{AheadParts, Channel, ChannelParts};
 pub use disposition::{Disposition, disposition};
 pub use error::Error;
 pub use inventory::Inventory;
-pub use lane::{Channel, ChannelParts, Crew, Events, Pace, Readers, Sent};
+pub use lane::{Crew, Events, Pace, Readers, Sent};
 pub use observe::Observe;
 pub use receive::Receive;
 pub use reconcile::{Comparison, Mismatch, ObjectMismatch, Reconcile, Totals};

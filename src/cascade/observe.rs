@@ -13,8 +13,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::carrier::{Carrier, Mount};
+use super::channel::Channel;
 use super::cutting::{Cutting, Recorder};
-use super::lane::{Channel, Crew};
+use super::lane::Crew;
 use super::pack::{self, Packed, Reading};
 use super::stage::{Progress as Step, Stage};
 use super::whole::{GONE_ROWS, Whole, gone_rows};

@@ -12,7 +12,8 @@ use std::time::Duration;
 use jiff::civil::DateTime;
 
 use super::Error;
-use super::lane::{Channel, Crew};
+use super::channel::Channel;
+use super::lane::Crew;
 use super::stage::{Progress, Stage};
 use crate::ledger::Told;
 use crate::ledger::seal::Purpose;

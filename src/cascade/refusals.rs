@@ -11,7 +11,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Error;
-use super::lane::{Channel, Crew};
+use super::channel::Channel;
+use super::lane::Crew;
 use crate::delivery::RejectKind;
 use crate::ledger::Answered;
 

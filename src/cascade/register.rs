@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lane::{Channel, Crew};
+use super::channel::Channel;
+use super::lane::Crew;
 use super::parcel::Parcel;
 use super::stage::{Progress, Stage};
 use super::{Error, above, deadline};
@@ -106,7 +107,7 @@ impl Register {
     }
 
     async fn pack(&self, link: &Link, object: &Object, verb: &str) -> Result<bool, Error> {
-        let standard = &self.channel.standard;
+        let standard = &self.channel.of_link(link).standard;
         let operation = format!("{}.{verb}", link.key.kind);
         let Some(known) = standard.operation(&operation) else {
             // A gap of the standard: what cannot be modified stays as it is above, and shows.
@@ -131,7 +132,7 @@ impl Register {
         };
         let evidence = known.evidence.min(Evidence::Receipt);
         let wanted = link.wanted.filter(|_| verb != "cancel");
-        let (batch, parcel) = self.seal(&link.key, &operation, message, evidence)?;
+        let (batch, parcel) = self.seal(link, &operation, message, evidence)?;
         let (spool, name) = (Arc::clone(&self.crew.files.spool), batch.id.to_string());
         let owner = SpoolOwner::live(self.channel.id.as_str(), "catalogue");
         self.crew.block(move || spool.write(&name, owner, &parcel.to_bytes(), &[])).await?;
@@ -142,7 +143,7 @@ impl Register {
 
     fn seal(
         &self,
-        key: &ObjectKey,
+        link: &Link,
         operation: &str,
         message: crate::standard::Message,
         evidence: Evidence,
@@ -151,8 +152,10 @@ impl Register {
         let payload_bytes = u64::try_from(message.payload.len()).unwrap_or(u64::MAX);
         let ordinal = self.crew.ledger.next_ordinal()?;
         let identity = self.crew.ledger.identity();
+        let key = &link.key;
         let subject = Subject::Object { kind: key.kind.as_str().to_owned(), id: key.id.clone() };
-        let standard = self.channel.standard.id();
+        let spoken = &self.channel.of_link(link).standard;
+        let standard = spoken.id();
         let id = BatchId::of(BatchOrigin {
             installation: &identity.installation,
             incarnation: identity.incarnation,
@@ -177,7 +180,7 @@ impl Register {
             after: Vec::new(),
             evidence,
             content_at: None,
-            deadline: deadline(&self.channel.standard, evidence, self.crew.now()),
+            deadline: deadline(spoken, evidence, self.crew.now()),
         };
         Ok((batch, Parcel::of_object(message)))
     }

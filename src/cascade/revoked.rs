@@ -12,7 +12,8 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::carrier::{Carrier, Mount};
-use super::lane::{Channel, Crew};
+use super::channel::Channel;
+use super::lane::Crew;
 use super::pack::seal_original;
 use super::settle::reason_code;
 use crate::delivery::{Outcome, RejectKind, Verdict};
@@ -40,13 +41,18 @@ impl Sweep {
 
     /// One page of each dataset, when it is time.
     pub(super) async fn step(&mut self, crew: &Crew, channel: &Arc<Channel>) -> Result<(), Error> {
-        let Some(operation) = channel.standard.operation(OPERATION) else { return Ok(()) };
+        let own = |voice: &Arc<Channel>| voice.standard.operation(OPERATION).map(|it| it.every);
+        let Some(every) = channel.voices().filter_map(own).min() else { return Ok(()) };
         if self.next.is_some_and(|next| crew.now() < next) {
             return Ok(());
         }
-        let every = operation.every.unwrap_or(crew.pace.ask).min(crew.pace.ask);
+        let every = every.unwrap_or(crew.pace.ask).min(crew.pace.ask);
         for carrier in channel.carriers() {
-            if !self.page(crew, channel, carrier).await? {
+            let voice = channel.of_rows(&carrier.flow().dataset);
+            if voice.standard.operation(OPERATION).is_none() {
+                continue;
+            }
+            if !self.page(crew, voice, carrier).await? {
                 // Nobody is there: the other datasets would hear no more.
                 break;
             }

@@ -1,26 +1,26 @@
 //! Settle: what happens after sending. Lost answers are asked for, verdicts are collected, reviews
 //! are followed, and what is confirmed leaves the spool for the sorted runs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::carrier::MERGE_ROWS;
-use super::lane::{Channel, Crew};
+use super::channel::Channel;
+use super::lane::Crew;
 use super::pack::seal_original;
 use super::parcel::Parcel;
 use super::stage::{Progress, Stage};
-use super::submit::{after, manifest, outcome_code, taken};
-use super::{Carrier, Error, above};
-use crate::catalogue::Kind;
-use crate::delivery::{Batch, Evidence, LinkState, Outcome, RejectKind, Subject, Verdict};
+use super::submit::{after, manifest};
+use super::{Carrier, Error, above, inquire};
+use crate::delivery::{Batch, LinkState, Outcome, RejectKind, StandardId, Subject, Verdict};
 use crate::ledger::manifest::ManifestRow;
 use crate::ledger::sent;
 use crate::ledger::{Ended, Finding, Flow, Judged, LinkFilter, NewReject, PassKind, Waiting};
-use crate::province::{About, PARENT_FAILED};
-use crate::standard::{BatchScope, PageScope, RowJudgement, Scope};
+use crate::province::PARENT_FAILED;
+use crate::standard::{PageScope, RowJudgement, Scope};
 use crate::supervisor::{Heart, Signal};
 
 /// Batches asked about in one step.
@@ -45,7 +45,7 @@ pub struct Settle {
     crew: Crew,
     channel: Arc<Channel>,
     next_review: Timestamp,
-    next_beat: Timestamp,
+    next_beat: BTreeMap<StandardId, Timestamp>,
     next_retirement: Timestamp,
     revoked: super::revoked::Sweep,
     refusals: super::refusals::Watcher,
@@ -69,7 +69,8 @@ impl Stage for Settle {
             return Ok(Progress::Did);
         }
         let idle = self.crew.after(self.crew.pace.idle).min(self.next_review);
-        let idle = if self.next_beat > self.crew.now() { idle.min(self.next_beat) } else { idle };
+        let beats = self.next_beat.values().filter(|next| **next > self.crew.now());
+        let idle = beats.fold(idle, |idle, next| idle.min(*next));
         let idle = self.revoked.next().map_or(idle, |next| idle.min(next));
         let idle = self.refusals.next().map_or(idle, |next| idle.min(next));
         let next = self.crew.ledger.next_inquiry_at(self.channel.id.clone()).await?;
@@ -98,7 +99,7 @@ impl Settle {
             crew,
             channel,
             next_review: Timestamp::MIN,
-            next_beat: Timestamp::MIN,
+            next_beat: BTreeMap::new(),
             next_retirement: Timestamp::MIN,
             revoked: super::revoked::Sweep::default(),
             refusals: super::refusals::Watcher::default(),
@@ -113,7 +114,7 @@ impl Settle {
         let unresolved = self.crew.ledger.unresolved(id, now, STEP_BATCHES).await?;
         let did = !unresolved.is_empty();
         for waiting in unresolved {
-            let ended = self.inquire(&waiting).await?;
+            let ended = inquire::fate(&self.crew, &self.channel, &waiting).await?;
             crate::crash::point("fate-known");
             self.crew.ledger.batch_resolved(waiting.batch.id, ended).await?;
             crate::crash::point("fate-recorded");
@@ -122,95 +123,17 @@ impl Settle {
         Ok(did)
     }
 
-    async fn inquire(&self, waiting: &Waiting) -> Result<Ended, Error> {
-        let again =
-            |code: &str| Ended::Again { code: code.to_owned(), at: self.crew.now(), auth: false };
-        let (standard, batch) = (&self.channel.standard, &waiting.batch);
-        if standard.operation("batch.receipt").is_none() {
-            let patience = super::deadline(standard, Evidence::Receipt, batch.packed_at);
-            if batch.standard != *standard.id() && self.crew.now() < patience {
-                // It cannot go again under its name, and under another it might come twice: it
-                // stays visible as unknown as long as an answer could have been expected.
-                return Ok(Ended::Unknown { code: "cannot-be-asked".to_owned(), at: patience });
-            }
-            // The standard cannot be asked; the name stays the same, so a second arrival shows.
-            return Ok(again("asked-by-sending"));
-        }
-        let id = waiting.batch.id.to_string();
-        let scope = self.scope(&id, &waiting.batch);
-        let parcel = self.sent(&waiting.batch).await?;
-        let about = parcel.as_ref().map(|parcel| about(&waiting.batch, parcel));
-        let reply = self.crew.ask_about(&self.channel, "batch.receipt", &scope, about).await?;
-        let reading = reply.reading;
-        if reading.absent {
-            return Ok(again("not-arrived"));
-        }
-        Ok(match reading.outcome {
-            Outcome::Accepted { .. } | Outcome::Exists { .. } => {
-                let mut ended = taken(&reading.outcome);
-                if let (Ended::Taken { receipt, upper_id, .. }, Subject::Object { .. }) =
-                    (&mut ended, &waiting.batch.subject)
-                {
-                    *receipt = receipt.take().or(reading.receipt);
-                    *upper_id = upper_id.take().or(reading.upper_id);
-                    if upper_id.is_none() && waiting.batch.operation.ends_with(".register") {
-                        // Taken, but under which id? The same message again is answered with it.
-                        return Ok(again("upper-id-unknown"));
-                    }
-                }
-                ended
-            }
-            outcome @ (Outcome::Refused { .. }
-            | Outcome::Retry { .. }
-            | Outcome::Auth { .. }
-            | Outcome::Unknown { .. }
-            | Outcome::NoPlace { .. }
-            | Outcome::Unlisted { .. }) => Ended::Unknown {
-                code: outcome_code(&outcome),
-                at: self.crew.after(self.backoff(waiting)),
-            },
-        })
-    }
-
-    fn backoff(&self, waiting: &Waiting) -> Duration {
-        let spread = waiting.batch.id.0.first().copied().unwrap_or_default();
-        crate::ledger::pause_before_retry(waiting.batch.attempts, spread)
-            .max(self.crew.pace.unknown)
-    }
-
-    fn scope<'a>(&self, id: &'a str, batch: &'a Batch) -> Scope<'a> {
-        let (dataset, action) = match &batch.subject {
-            Subject::Rows { dataset, action } => (Some(dataset.as_str()), Some(*action)),
-            Subject::Object { .. } => (None, None),
-        };
-        let kind = match &batch.subject {
-            Subject::Rows { .. } => None,
-            Subject::Object { kind, .. } => Kind::parse(kind),
-        };
-        Scope {
-            dataset,
-            inventory: kind,
-            batch: BatchScope {
-                id: Some(id),
-                rows: Some(batch.rows),
-                action,
-                lane: Some(batch.lane),
-                ..BatchScope::default()
-            },
-            ..Scope::default()
-        }
-    }
-
     /// Verdicts of taken batches, page by page.
     async fn collect_verdicts(&self) -> Result<bool, Error> {
         let (id, now) = (self.channel.id.clone(), self.crew.now());
         let unjudged = self.crew.ledger.unjudged(id, now, STEP_BATCHES).await?;
         let did = !unjudged.is_empty();
         for waiting in unjudged {
-            let settled = self.verdicts_of(&waiting).await?;
+            let voice = self.crew.voice(&self.channel, &waiting.batch.subject).await?;
+            let voice = inquire::asker(&self.channel, &voice, &waiting.batch, "rows.verdict");
+            let settled = self.verdicts_of(&voice, &waiting).await?;
             if !settled {
-                let every = self
-                    .channel
+                let every = voice
                     .standard
                     .operation("rows.verdict")
                     .and_then(|known| known.every)
@@ -222,7 +145,7 @@ impl Settle {
         Ok(did)
     }
 
-    async fn verdicts_of(&self, waiting: &Waiting) -> Result<bool, Error> {
+    async fn verdicts_of(&self, voice: &Arc<Channel>, waiting: &Waiting) -> Result<bool, Error> {
         let batch = &waiting.batch;
         let Subject::Rows { dataset, .. } = &batch.subject else { return Ok(false) };
         let rows = manifest(&self.crew, batch).await?;
@@ -231,20 +154,20 @@ impl Settle {
             .enumerate()
             .map(|(at, row)| (row.original.key_text.as_str(), (at, row)))
             .collect();
-        let mut parcel = self.sent(batch).await?;
+        let mut parcel = inquire::sent(&self.crew, voice, batch).await?;
         let mut page = (1_u32, None);
         let mut settled = false;
         let id = batch.id.to_string();
         for _ in 0..MAX_PAGES {
-            let mut scope = self.scope(&id, batch);
+            let mut scope = inquire::scope(&id, batch);
             let cursor: Option<String> = page.1.take();
             scope.page = PageScope { number: Some(page.0), cursor: cursor.as_deref(), size: None };
-            let about = parcel.as_ref().map(|parcel| about(batch, parcel));
-            let reply = self.crew.ask_about(&self.channel, "rows.verdict", &scope, about).await?;
+            let about = parcel.as_ref().map(|parcel| inquire::about(batch, parcel));
+            let reply = self.crew.ask_about(voice, "rows.verdict", &scope, about).await?;
             let reading = reply.reading;
             if reading.absent && !settled {
                 // It gave a receipt and holds nothing: asked for again, and sent again.
-                let at = self.crew.after(self.backoff(waiting));
+                let at = self.crew.after(inquire::backoff(&self.crew, waiting));
                 let ended = Ended::Unknown { code: "receipt-without-batch".to_owned(), at };
                 self.crew.ledger.batch_resolved(batch.id, ended).await?;
                 self.drifted("receipt-without-batch", dataset).await?;
@@ -259,7 +182,7 @@ impl Settle {
                 .iter()
                 .any(|said| matches!(said.verdict, Some(Verdict::Failed { .. })));
             if failing && parcel.is_none() {
-                parcel = Some(self.parcel(batch).await?);
+                parcel = Some(inquire::parcel(&self.crew, batch).await?);
             }
             let mut judged = Vec::with_capacity(reading.verdicts.len());
             let mut foreign = false;
@@ -321,7 +244,7 @@ impl Settle {
     /// Rows that were held for their parent are judged anew when parents came to stand.
     async fn free_children(&self, dataset: &str, batch: &Batch) -> Result<(), Error> {
         let ledger = &self.crew.ledger;
-        let children = self.channel.client.children_of(dataset);
+        let children = self.channel.of_rows(dataset).client.children_of(dataset);
         if children.is_empty() || ledger.failed_keys(batch.id).await?.len() >= batch.rows as usize {
             return Ok(());
         }
@@ -335,23 +258,6 @@ impl Settle {
             }
         }
         Ok(())
-    }
-
-    /// What was sent, where the channel asks by it.
-    async fn sent(&self, batch: &Batch) -> Result<Option<Parcel>, Error> {
-        match (&batch.subject, self.channel.client.asks_by_rows()) {
-            (Subject::Rows { .. }, true) => self.parcel(batch).await.map(Some),
-            (Subject::Rows { .. } | Subject::Object { .. }, _) => Ok(None),
-        }
-    }
-
-    async fn parcel(&self, batch: &Batch) -> Result<Parcel, Error> {
-        let (spool, name) = (Arc::clone(&self.crew.files.spool), batch.id.to_string());
-        self.crew
-            .block(move || -> Result<Parcel, Error> {
-                Ok(Parcel::from_bytes(&spool.read_payload(&name)?)?)
-            })
-            .await
     }
 
     fn judge(
@@ -391,8 +297,8 @@ impl Settle {
         let mut every = self.crew.pace.idle.max(self.crew.pace.ask);
         for kind in self.channel.kinds.clone() {
             let operation = format!("{kind}.state");
-            let Some(known) = self.channel.standard.operation(&operation) else { continue };
-            let Some(own) = known.every else { continue };
+            let own = |voice: &Arc<Channel>| voice.standard.operation(&operation)?.every;
+            let Some(own) = self.channel.voices().filter_map(own).min() else { continue };
             every = own.min(self.crew.pace.ask);
             let filter = LinkFilter { kind: Some(kind), state: None };
             let links = self.crew.ledger.links(self.channel.id.clone(), filter).await?;
@@ -407,6 +313,10 @@ impl Settle {
     }
 
     async fn review(&self, link: &crate::ledger::Link, operation: &str) -> Result<bool, Error> {
+        let voice = self.channel.of_link(link);
+        if voice.standard.operation(operation).is_none_or(|known| known.every.is_none()) {
+            return Ok(false);
+        }
         let Some(object) = self.crew.ledger.object(link.key.clone()).await? else {
             return Ok(false);
         };
@@ -418,7 +328,7 @@ impl Settle {
             inventory: Some(link.key.kind),
             ..Scope::default()
         };
-        let reading = self.crew.ask(&self.channel, operation, &scope).await?.reading;
+        let reading = self.crew.ask(voice, operation, &scope).await?.reading;
         let Some(state) = reading.state.filter(|state| link.state.may_become(*state)) else {
             return Ok(false);
         };
@@ -431,18 +341,19 @@ impl Settle {
         Ok(seen)
     }
 
-    /// Tells the province that we are there, as often as its standard asks for it.
+    /// Tells the province that we are there, as often as each standard spoken asks for it.
     async fn beat(&mut self) -> Result<(), Error> {
-        let Some(every) =
-            self.channel.standard.operation("heartbeat").and_then(|known| known.every)
-        else {
-            return Ok(());
-        };
-        if self.crew.now() >= self.next_beat {
-            self.next_beat = self.crew.after(every);
-            let reply = self.crew.ask(&self.channel, "heartbeat", &Scope::default()).await?;
-            let outcome = super::submit::outcome_word(&reply.reading.outcome);
-            self.crew.events.attempted(&self.channel.id, "heartbeat", outcome);
+        let channel = Arc::clone(&self.channel);
+        for voice in channel.voices() {
+            let known = voice.standard.operation("heartbeat");
+            let Some(every) = known.and_then(|known| known.every) else { continue };
+            let name = voice.standard.id();
+            if self.next_beat.get(name).is_none_or(|next| self.crew.now() >= *next) {
+                self.next_beat.insert(name.clone(), self.crew.after(every));
+                let reply = self.crew.ask(voice, "heartbeat", &Scope::default()).await?;
+                let outcome = reply.reading.outcome.word();
+                self.crew.events.attempted(&self.channel.id, "heartbeat", outcome);
+            }
         }
         Ok(())
     }
@@ -529,10 +440,6 @@ async fn merge(crew: &Crew, carrier: &Arc<Carrier>) -> Result<bool, Error> {
     })
     .await?;
     Ok(true)
-}
-
-fn about<'a>(batch: &'a Batch, parcel: &'a Parcel) -> About<'a> {
-    About { operation: &batch.operation, payload: &parcel.message.payload }
 }
 
 /// A verdict's reason as a code: its first word, where that looks like one. The words behind it

@@ -12,8 +12,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 
+use super::channel::Channel;
 use super::disposition::{Disposition, disposition};
-use super::lane::{Channel, Crew, Sent};
+use super::lane::{Crew, Sent};
 use super::pack::{Cut, Cutter, seal_original};
 use super::parcel::Parcel;
 use super::stage::{Progress, Stage};
@@ -57,10 +58,10 @@ impl Stage for Submit {
                 let (id, now) = (channel.id.clone(), self.crew.now());
                 for waiting in self.crew.ledger.sendable(id, now, free, per_subject).await? {
                     did = true;
-                    if waiting.batch.standard != *channel.standard.id() {
+                    let Some(voice) = self.voice(&waiting.batch).await? else {
                         // Its fate was asked for meanwhile, and it had not arrived.
                         continue;
-                    }
+                    };
                     crate::crash::point("before-attempt");
                     let begun = match self.begin(&waiting).await {
                         Ok(begun) => begun,
@@ -70,7 +71,7 @@ impl Stage for Submit {
                         }
                     };
                     crate::crash::point("attempt-committed");
-                    running.push(self.send(waiting, begun));
+                    running.push(self.send(voice, waiting, begun));
                 }
             }
             if running.is_empty() {
@@ -125,7 +126,7 @@ impl Submit {
     /// What was packed for another standard than the one spoken now is never sent: it is let go of
     /// and cut again. What is unknown is asked about first, and comes here if it did not arrive.
     async fn supersede(&self) -> Result<bool, Error> {
-        let (id, spoken) = (self.channel.id.clone(), self.channel.standard.id().clone());
+        let (id, spoken) = (self.channel.id.clone(), self.channel.spoken());
         let outdated = self.crew.ledger.outdated(id, spoken, STEP_OUTDATED).await?;
         if outdated.is_empty() {
             return Ok(false);
@@ -161,6 +162,13 @@ impl Submit {
         Ok(next.map_or(idle, |next| next.max(soon)).min(idle))
     }
 
+    /// Who sends a batch: `None` where another standard speaks for its subject than it was packed
+    /// for.
+    async fn voice(&self, batch: &Batch) -> Result<Option<Arc<Channel>>, Error> {
+        let voice = self.crew.voice(&self.channel, &batch.subject).await?;
+        Ok((*voice.standard.id() == batch.standard).then_some(voice))
+    }
+
     /// Commits the attempt before a byte leaves; `None` where a test took that away.
     async fn begin(&self, waiting: &Waiting) -> Result<Option<Attempt>, Error> {
         if crate::crash::sabotaged("attempt-after-answer") {
@@ -171,7 +179,12 @@ impl Submit {
     }
 
     /// Sends one batch and records what came of it.
-    async fn send(&self, waiting: Waiting, begun: Option<Attempt>) -> Result<(), Error> {
+    async fn send(
+        &self,
+        voice: Arc<Channel>,
+        waiting: Waiting,
+        begun: Option<Attempt>,
+    ) -> Result<(), Error> {
         let batch = waiting.batch.clone();
         let parcel = match (self.parcel(&batch).await, &begun) {
             (Ok(parcel), _) => parcel,
@@ -183,14 +196,13 @@ impl Submit {
         let id = batch.id.to_string();
         let number = begun.as_ref().map_or(0, |attempt| attempt.number);
         let left_at = self.crew.now();
-        let reply =
-            self.crew.call(&self.channel, &batch.operation, &parcel.message, &id, number).await?;
+        let reply = self.crew.call(&voice, &batch.operation, &parcel.message, &id, number).await?;
         let took = self.crew.now().duration_since(left_at);
         crate::crash::point("answer-received");
         let reading = reply.reading;
         let outcome = reading.outcome;
-        let ended = self.decide(&waiting, &parcel, &outcome).await?;
-        let word = outcome_word(&outcome);
+        let ended = self.decide(&voice, (&waiting, &parcel), &outcome).await?;
+        let word = outcome.word();
         self.crew.events.attempted(&self.channel.id, &batch.operation, word);
         // The clock may have been set back meanwhile.
         let took = Duration::try_from(took).unwrap_or_default();
@@ -221,7 +233,7 @@ impl Submit {
     fn silence(&self, silent: bool, outcome: &Outcome) -> BTreeSet<String> {
         let mut codes = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         if silent {
-            codes.insert(outcome_code(outcome));
+            codes.insert(outcome.code().to_owned());
             return BTreeSet::new();
         }
         std::mem::take(&mut *codes)
@@ -257,12 +269,12 @@ impl Submit {
     /// What the ledger is told, and the manifests of halves where the batch is split.
     async fn decide(
         &self,
-        waiting: &Waiting,
-        parcel: &Parcel,
+        voice: &Arc<Channel>,
+        (waiting, parcel): (&Waiting, &Parcel),
         outcome: &Outcome,
     ) -> Result<(Ended, Vec<Half>), Error> {
         let batch = &waiting.batch;
-        let code = outcome_code(outcome);
+        let code = outcome.code().to_owned();
         let again = |auth, at| Ended::Again { code: code.clone(), at, auth };
         let backoff = || {
             let asked = match outcome {
@@ -286,23 +298,23 @@ impl Submit {
             Disposition::Retry => again(false, backoff()),
             Disposition::Renew => {
                 // Files that cannot be read keep the old credentials, and the next answer holds.
-                drop(self.channel.client.reload());
+                drop(voice.client.reload());
                 again(true, self.crew.now())
             }
             Disposition::Ask if crate::crash::sabotaged("new-name") => {
-                return self.split(batch, parcel, code).await;
+                return self.split(voice, batch, parcel, code).await;
             }
             Disposition::Ask => {
                 Ended::Unknown { code, at: self.crew.after(self.crew.pace.unknown) }
             }
             Disposition::HoldOperation => {
-                Ended::Held { code, scope: HoldScope::Operation(batch.operation.clone()) }
+                Ended::Held { code, scope: voice.hold(Some(&batch.operation)) }
             }
             Disposition::HoldSubject => {
                 Ended::Held { code, scope: HoldScope::Subject(batch.subject.name()) }
             }
-            Disposition::HoldChannel => Ended::Held { code, scope: HoldScope::Channel },
-            Disposition::Split => return self.split(batch, parcel, code).await,
+            Disposition::HoldChannel => Ended::Held { code, scope: voice.hold(None) },
+            Disposition::Split => return self.split(voice, batch, parcel, code).await,
             Disposition::Quarantine => match &batch.subject {
                 Subject::Object { .. } => Ended::ObjectRefused { code },
                 Subject::Rows { .. } => self.refuse_row(batch, parcel, code).await?,
@@ -314,6 +326,7 @@ impl Submit {
     /// Cuts a refused batch in two; the halves are durable before the ledger hears of them.
     async fn split(
         &self,
+        voice: &Arc<Channel>,
         batch: &Batch,
         parcel: &Parcel,
         code: String,
@@ -325,7 +338,7 @@ impl Submit {
             let scope = HoldScope::Subject(dataset.clone());
             return Ok((Ended::Held { code, scope }, Vec::new()));
         };
-        let standard = &self.channel.standard;
+        let standard = &voice.standard;
         let mount =
             super::carrier::Mount::find(&self.crew.ledger, &carrier, standard, &batch.operation)
                 .await?;
@@ -335,7 +348,7 @@ impl Submit {
         };
         let job = SplitJob {
             crew: self.crew.clone(),
-            channel: Arc::clone(&self.channel),
+            channel: Arc::clone(voice),
             carrier,
             mount,
             parcel: parcel.clone(),
@@ -471,32 +484,6 @@ pub(super) fn taken(outcome: &Outcome) -> Ended {
         | Outcome::Unlisted { .. } => {
             Ended::Taken { receipt: None, upper_id: None, adopted: false }
         }
-    }
-}
-
-pub(super) fn outcome_word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Accepted { .. } => "accepted",
-        Outcome::Exists { .. } => "exists",
-        Outcome::Refused { .. } => "refused",
-        Outcome::Retry { .. } => "retry",
-        Outcome::Auth { .. } => "auth",
-        Outcome::Unknown { .. } => "unknown",
-        Outcome::NoPlace { .. } => "nowhere",
-        Outcome::Unlisted { .. } => "unlisted",
-    }
-}
-
-pub(super) fn outcome_code(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Accepted { .. } => "accepted".to_owned(),
-        Outcome::Exists { code, .. }
-        | Outcome::Refused { code, .. }
-        | Outcome::Retry { code, .. }
-        | Outcome::Auth { code }
-        | Outcome::Unknown { code }
-        | Outcome::NoPlace { code }
-        | Outcome::Unlisted { code } => code.clone(),
     }
 }
 

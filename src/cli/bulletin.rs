@@ -2,18 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::arguments::{Format, ScoreGiven};
+use super::client::ask;
 use super::judge::{self, failure};
 use super::text::Message;
 use super::{Console, Exit, Trouble};
-use crate::bulletin::{self, Error, Form, Ground, Period, Settings, folder};
+use crate::bulletin::folder::{self, Written};
+use crate::bulletin::{self, Error, Form, Ground, Period, Settings};
 use crate::calendar::Calendar;
 use crate::clock::Clock;
-use crate::control::protocol::Failure;
+use crate::control::protocol::{BulletinQuery, Failure, Request, Response};
 use crate::indicator::scheme::Month;
 use crate::indicator::tally::Body;
 use crate::language::Language;
@@ -61,27 +65,27 @@ pub struct BulletinGiven {
     /// The folder in which the bulletin's own folder is made.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub out: PathBuf,
-    /// The scheme (TOML).
+    /// The scheme (TOML), for a bulletin from tables; without it the daemon makes the bulletin.
     #[arg(long, value_name = "FILE")]
-    pub scheme: PathBuf,
+    pub scheme: Option<PathBuf>,
     /// Facts (CSV); as often as there are tables.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "scheme")]
     pub facts: Vec<PathBuf>,
     /// Values that the daemon cannot see (CSV); as often as there are tables.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "scheme")]
     pub values: Vec<PathBuf>,
     /// The lists that the city keeps: obligations.csv, exemptions.csv, bodies.csv, kept.csv and
     /// leads.csv, as far as they are there.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "scheme")]
     pub lists: Option<PathBuf>,
     /// The other cities' scores (CSV).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "scheme")]
     pub cities: Option<PathBuf>,
     /// Working days (TOML); Monday to Friday where it is left out.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "scheme")]
     pub calendar: Option<PathBuf>,
     /// Office, addressees, contact, grades: the keys of the configuration's `bulletin` (TOML).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "scheme")]
     pub settings: Option<PathBuf>,
     /// In which language: zh or en; as the settings say where it is left out.
     #[arg(long, value_parser = language)]
@@ -111,29 +115,22 @@ fn language(text: &str) -> Result<Language, String> {
 }
 
 /// Does what `bulletin …` says.
-pub(super) fn bulletin(command: &Bulletin, console: &mut Console<'_>) -> Result<(), Trouble> {
+pub(super) fn bulletin(
+    command: &Bulletin,
+    socket: &Path,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
     let (form, asked, given) = match command {
         Bulletin::Weekly { week, given } => (Form::Weekly, *week, given),
         Bulletin::Monthly { month, given } => (Form::Monthly, *month, given),
         Bulletin::Quarterly { quarter, given } => (Form::Quarterly, *quarter, given),
     };
-    let scheme = judge::load(&given.scheme).map_err(judge::wrong)?;
-    let now = given.at.unwrap_or_else(|| Clock::system().now());
-    let today = scheme.period.zone.to_datetime(now).date();
-    let period = asked.unwrap_or_else(|| Period::ended(form, today));
-    let tables = judge::tables(&score_given(given, period), &scheme)?;
-    let settings = settings(given)?;
-    let calendar = calendar(given)?;
-    let (lists, field) = (&tables.lists, &tables.field);
-    let ground = Ground { scheme: &scheme, lists, field, calendar: &calendar, settings: &settings };
-    let looks = bulletin::looks(&scheme, period, now);
-    let counted = bulletin::count(ground, &looks, &tables.facts, now);
-    let Some(report) = bulletin::report(ground, period, counted) else {
-        let what = format!("nothing is judged in {} by {} yet", period.name(), scheme.id);
-        return Err(Trouble::one(Exit::Usage, failure("E-BULLETIN-PERIOD", what, None)));
+    let made = match &given.scheme {
+        Some(scheme) => from_tables(scheme, form, asked, given, console)?,
+        None => from_daemon(socket, form, asked, given, console)?,
     };
-    let files = folder::files(&report).map_err(|error| failed(&error, console))?;
-    let into = folder::write(&given.out, period, &files, settings.mode)
+    let (period, files) = (made.period, made.files);
+    let into = folder::write(&given.out, period, &files, made.mode)
         .map_err(|error| failed(&error, console))?;
     let names: Vec<&str> = files.iter().map(|it| it.name.as_str()).collect();
     if given.format.json {
@@ -145,10 +142,75 @@ pub(super) fn bulletin(command: &Bulletin, console: &mut Console<'_>) -> Result<
     Ok(())
 }
 
+/// A bulletin that was made and is not written yet.
+struct Made {
+    period: Period,
+    files: Vec<Written>,
+    mode: u32,
+}
+
+fn from_tables(
+    path: &Path,
+    form: Form,
+    asked: Option<Period>,
+    given: &BulletinGiven,
+    console: &Console<'_>,
+) -> Result<Made, Trouble> {
+    let scheme = judge::load(path).map_err(judge::wrong)?;
+    let now = given.at.unwrap_or_else(|| Clock::system().now());
+    let today = scheme.period.zone.to_datetime(now).date();
+    let period = asked.unwrap_or_else(|| Period::ended(form, today));
+    let tables = judge::tables(&score_given(path, given, period), &scheme)?;
+    let settings = settings(given)?;
+    let calendar = calendar(given)?;
+    let (lists, field) = (&tables.lists, &tables.field);
+    let ground = Ground { scheme: &scheme, lists, field, calendar: &calendar, settings: &settings };
+    let looks = bulletin::looks(&scheme, period, now);
+    let counted = bulletin::count(ground, &looks, &tables.facts, now);
+    let Some(report) = bulletin::report(ground, period, counted) else {
+        let what = format!("nothing is judged in {} by {} yet", period.name(), scheme.id);
+        return Err(Trouble::one(Exit::Usage, failure("E-BULLETIN-PERIOD", what, None)));
+    };
+    let files = folder::files(&report).map_err(|error| failed(&error, console))?;
+    Ok(Made { period, files, mode: settings.mode })
+}
+
+fn from_daemon(
+    socket: &Path,
+    form: Form,
+    asked: Option<Period>,
+    given: &BulletinGiven,
+    console: &Console<'_>,
+) -> Result<Made, Trouble> {
+    let query = BulletinQuery {
+        form: form.as_str().to_owned(),
+        period: asked.map(Period::name),
+        language: given.language.map(|it| it.tag().to_owned()),
+        at: given.at,
+    };
+    let unread = || {
+        let what = Message::BadAnswer.say(console.view.language, &[]);
+        Trouble::one(Exit::Failure, failure("E-CONTROL-ANSWER", what, None))
+    };
+    let answer = ask(socket, console.view.language, Request::Bulletin(query))?;
+    let Response::Bulletin(answer) = answer else { return Err(unread()) };
+    let period = Period::parse(form, &answer.period).ok_or_else(unread)?;
+    let mut files = Vec::new();
+    for file in answer.files {
+        // A name is a name: whoever answers may not write elsewhere.
+        if file.name.contains('/') || file.name.starts_with('.') {
+            return Err(unread());
+        }
+        let bytes = STANDARD.decode(file.bytes).map_err(|_not_base64| unread())?;
+        files.push(Written { name: file.name, bytes });
+    }
+    Ok(Made { period, files, mode: answer.mode & 0o664 })
+}
+
 /// The tables, as `score …` reads them.
-fn score_given(given: &BulletinGiven, period: Period) -> ScoreGiven {
+fn score_given(scheme: &Path, given: &BulletinGiven, period: Period) -> ScoreGiven {
     ScoreGiven {
-        scheme: Some(given.scheme.clone()),
+        scheme: Some(scheme.to_owned()),
         month: Some(Month::of(period.last())),
         facts: given.facts.clone(),
         values: given.values.clone(),

@@ -42,7 +42,7 @@ pub(super) fn dispatch(
         }
         Command::Doctor(it) => doctor::doctor(arguments, it, local, console),
         Command::Score(it) => judge::score(it, &arguments.socket, console),
-        Command::Bulletin(it) => bulletin::bulletin(it, console),
+        Command::Bulletin(it) => bulletin::bulletin(it, &arguments.socket, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
             local.ledger_restore(config, directory, console)
@@ -151,7 +151,8 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         Command::Standard(Standard::Drift(format)) => (Request::StandardDrift {}, format.json),
         Command::Standard(Standard::Activate(it)) => activate(it),
         Command::Standard(Standard::Rollback(it)) => {
-            let request = Rollback { channel: it.channel.clone(), dry_run: it.dry_run };
+            let (channel, scope) = (it.channel.clone(), it.scope.clone());
+            let request = Rollback { channel, scope, dry_run: it.dry_run };
             (Request::StandardRollback(request), it.format.json)
         }
         Command::Reconcile(it) => {
@@ -202,6 +203,7 @@ fn activate(it: &arguments::StandardActivate) -> (Request, bool) {
     let request = Activate {
         standard: it.standard.clone(),
         channel: it.channel.clone(),
+        scope: it.scope.clone(),
         at: it.at,
         parallel_seconds: it.parallel,
         dry_run: it.dry_run,

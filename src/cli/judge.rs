@@ -2,19 +2,22 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::score::{Score, ScoreGiven};
-use super::{Console, Exit, Trouble, live, show_score};
+use super::{Console, Exit, Trouble, live, show_forecast, show_score};
 use crate::clock::Clock;
 use crate::control::protocol::{By, Failure, PlanSheet, RankSheet, ScoreSheet};
 use crate::fact::Fact;
+use crate::indicator::calibrate::{self, Official};
 use crate::indicator::field::Field;
+use crate::indicator::forecast::{self, Forecast, Habits};
 use crate::indicator::lists::Lists;
 use crate::indicator::replay::Given;
 use crate::indicator::scheme::{self, Month, Scheme};
+use crate::indicator::tally::Body;
 use crate::indicator::{example, history, recover, sheet, stated};
 
 /// The largest table that is read, in bytes.
@@ -27,17 +30,7 @@ pub(super) fn score(
     console: &mut Console<'_>,
 ) -> Result<(), Trouble> {
     match command {
-        Score::Example(format) => {
-            let example = example::example().map_err(|broken| {
-                Trouble::one(Exit::Failure, failure("E-SCORE-EXAMPLE", broken.to_string(), None))
-            })?;
-            if format.json {
-                return console.json(&show_score::example_as_json(&example));
-            }
-            let text = show_score::example(&console.view, &example);
-            console.data(&text);
-            Ok(())
-        }
+        Score::Example(format) => told(format.json, console),
         Score::Check { schemes } => {
             let mut failures = Vec::new();
             for path in schemes {
@@ -80,6 +73,13 @@ pub(super) fn score(
             console.data(&text);
             Ok(())
         }
+        Score::Forecast { given, at, seed, format } => {
+            let now = at.unwrap_or_else(|| Clock::system().now());
+            forecast(given, now, *seed, format.json, console)
+        }
+        Score::Calibrate { given, results, format } => {
+            calibration(given, results, format.json, console)
+        }
         Score::Rank { given, format } if given.is_offline() => {
             let (scheme, month) = scheme(given)?;
             let all = tables(given, &scheme)?;
@@ -96,6 +96,55 @@ pub(super) fn score(
             live::score(command, socket, console)
         }
     }
+}
+
+/// `score example`.
+fn told(json: bool, console: &mut Console<'_>) -> Result<(), Trouble> {
+    let example = example::example().map_err(|broken| {
+        Trouble::one(Exit::Failure, failure("E-SCORE-EXAMPLE", broken.to_string(), None))
+    })?;
+    if json {
+        return console.json(&show_score::example_as_json(&example));
+    }
+    let text = show_score::example(&console.view, &example);
+    console.data(&text);
+    Ok(())
+}
+
+fn forecast(
+    given: &ScoreGiven,
+    now: Timestamp,
+    seed: u64,
+    json: bool,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
+    let (scheme, month) = scheme(given)?;
+    let all = tables(given, &scheme)?;
+    let forecast = all.forecast((&scheme, month), &given.body, now, seed);
+    if json {
+        return console.json(&show_forecast::forecast_as_json(&forecast));
+    }
+    let text = show_forecast::forecast(&console.view, &scheme, &forecast);
+    console.data(&text);
+    Ok(())
+}
+
+fn calibration(
+    given: &ScoreGiven,
+    results: &[PathBuf],
+    json: bool,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
+    let (scheme, month) = scheme(given)?;
+    let all = tables(given, &scheme)?;
+    let officials = officials(results)?;
+    let of = calibrate::calibrate(all.given(), &scheme, &officials, &given.body, month);
+    if json {
+        return console.json(&show_forecast::calibration_as_json(&of));
+    }
+    let text = show_forecast::calibration(&console.view, &scheme, &of);
+    console.data(&text);
+    Ok(())
 }
 
 /// The scheme, if it holds in the month.
@@ -127,6 +176,29 @@ impl Tables {
     fn given(&self) -> Given<'_> {
         Given { facts: &self.facts, lists: &self.lists, field: &self.field }
     }
+
+    fn forecast(
+        &self,
+        (scheme, month): (&Scheme, Month),
+        body: &Body,
+        now: Timestamp,
+        seed: u64,
+    ) -> Forecast {
+        let given = self.given();
+        let tally = given.tally(scheme, month, now);
+        let habits = Habits::learn(&self.facts, &self.lists, now);
+        forecast::forecast(&tally, &habits, scheme, body, &self.field, seed)
+    }
+}
+
+/// The official results of every table; the problems of all of them at once.
+fn officials(paths: &[PathBuf]) -> Result<Vec<Official>, Trouble> {
+    let (mut officials, mut failures) = (Vec::new(), Vec::new());
+    for path in paths {
+        let read = table(path, calibrate::officials);
+        officials.extend(noted(read, &mut failures).unwrap_or_default());
+    }
+    if failures.is_empty() { Ok(officials) } else { Err(wrong(failures)) }
 }
 
 /// Reads every table; the problems of all of them at once.
@@ -340,6 +412,48 @@ mod tests {
         let json = run(&format!("{given} --at 2022-02-26T09:00:00 --json"), Language::English);
         let json: serde_json::Value = serde_json::from_str(&json.unwrap()).unwrap();
         assert_eq!(json["together"].as_f64(), Some(0.0));
+    }
+
+    #[test]
+    fn a_forecast_says_what_is_lost_what_can_be_avoided_and_how_sure_it_is() {
+        let given = format!(
+            "forecast --scheme {} --month 2022-02 --facts {} --values {}",
+            path("model-2022.toml"),
+            path("example-2022/province.csv"),
+            path("example-2022/outside.csv"),
+        );
+        let before = format!("{given} --at 2022-02-21T09:00:00");
+        let text = run(&before, Language::Chinese).unwrap();
+        assert!(text.contains("80 % 的月份落在区间内"), "{text}");
+        assert!(text.contains("已失且追不回 0；尚可避免 2.6"), "{text}");
+        assert!(text.contains("02-25 18:00"), "{text}");
+        assert_eq!(text, run(&before, Language::Chinese).unwrap(), "the same seed, the same text");
+        let after = format!("{given} --at 2022-02-26T09:00:00 --json");
+        let json: serde_json::Value =
+            serde_json::from_str(&run(&after, Language::English).unwrap()).unwrap();
+        assert_eq!(json["already_lost"].as_f64(), Some(-2.6));
+        assert_eq!(json["avoidable"].as_f64(), Some(0.0));
+        assert_eq!(json["forecast"]["high"], json["today"]);
+    }
+
+    #[test]
+    fn official_results_are_compared_item_by_item() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = folder.path().join("results.csv");
+        let rows = "month,item,points,source,date\n2022-01,total,90.5,s,2022-02-10\n\
+                    2022-02,total,87.9,s,2022-03-10\n2022-03,total,88.5,s,2022-04-10\n";
+        std::fs::write(&results, rows).unwrap();
+        let line = format!("calibrate {} --results {}", month("2022-03"), results.display());
+        let text = run(&line, Language::Chinese).unwrap();
+        assert!(text.contains("各月差值相同：+0.5"), "{text}");
+        let text = run(&format!("{line} --json"), Language::English).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["items"][0]["residual"], "stable");
+        assert_eq!(json["items"][0]["months"][1]["computed"].as_f64(), Some(87.4));
+        std::fs::write(&results, "month,item,points,source,date\nx,total,1,s,2022-02-10\n")
+            .unwrap();
+        let trouble = run(&line, Language::English).unwrap_err();
+        assert_eq!(trouble.failures[0].code, "E-SCORE-TABLE");
     }
 
     #[test]

@@ -86,7 +86,11 @@ fn request(command: &Score) -> Option<(ScoreRequest, By, bool, bool)> {
             let query = ScoreQuery { known_by: *at, ..of_given(given) };
             (ScoreRequest::Recover(query), By::Item, false, format.json)
         }
-        Score::Example(_) | Score::Check { .. } | Score::Import { .. } => return None,
+        Score::Example(_)
+        | Score::Check { .. }
+        | Score::Import { .. }
+        | Score::Forecast { .. }
+        | Score::Calibrate { .. } => return None,
     })
 }
 

@@ -20,6 +20,7 @@ mod rehearse;
 mod score;
 mod show;
 mod show_changeover;
+mod show_forecast;
 mod show_inbox;
 mod show_score;
 mod show_shadow;

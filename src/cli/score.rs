@@ -93,6 +93,36 @@ pub enum Score {
         #[command(flatten)]
         format: Format,
     },
+    /// What the month will come to: expected, between which points, what is lost for good, what can
+    /// be avoided until when, what hangs on others (预测).
+    Forecast {
+        /// What is judged.
+        #[command(flatten)]
+        given: ScoreGiven,
+        /// As of when: 2026-11-22T09:00:00 (Asia/Shanghai) or with an offset; now where it is left
+        /// out.
+        #[arg(long, value_name = "TIME", value_parser = super::arguments::since)]
+        at: Option<Timestamp>,
+        /// The seed of its chances: the same seed gives the same forecast.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Compares what was computed with official results, item by item and month by month until
+    /// `--month` (校准).
+    Calibrate {
+        /// What is judged.
+        #[command(flatten)]
+        given: ScoreGiven,
+        /// Official results (CSV): month, item, points, source, date; as often as there are tables.
+        #[arg(long, required = true, value_name = "FILE")]
+        results: Vec<PathBuf>,
+        /// How to answer.
+        #[command(flatten)]
+        format: Format,
+    },
 }
 
 /// Which score of the daemon.

@@ -100,6 +100,9 @@ impl View {
             Response::Drift(it) => self.drift(it),
             Response::CutOver(it) => self.cut_over(it),
             Response::Reconciled(it) => self.reconciled(it),
+            Response::Bulletin(it) => {
+                it.files.iter().map(|file| printable(file.name.clone()) + "\n").collect()
+            }
             Response::Ledger(it) => self.ledger(it),
             Response::Score(it) => super::show_score::answer(self, it),
             Response::Reloaded(it) => self.reloaded(it),
@@ -178,6 +181,9 @@ impl View {
                     true => self.say(Message::Edited, &[&standard]),
                     false => standard,
                 };
+                let standard = it.ahead.iter().fold(standard, |text, it| {
+                    self.say(Message::Ahead, &[&text, &it.scope, &it.standard])
+                });
                 let mut row = vec![it.title.clone(), standard, it.evidence.clone()];
                 row.extend(sums(it.rows));
                 row.push(held.unwrap_or_else(|| self.time(it.oldest_unacknowledged)));

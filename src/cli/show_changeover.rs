@@ -30,6 +30,14 @@ impl View {
             }
             None => self.say(Message::CutOverDry, &way),
         };
+        if !it.scopes.is_empty() {
+            text.push('\n');
+            text.push_str(&self.say(Message::CutOverOnly, &[&it.scopes.join("; ")]));
+        }
+        if !it.ahead.is_empty() {
+            text.push('\n');
+            text.push_str(&self.say(Message::CutOverAhead, &[&it.ahead.join("; ")]));
+        }
         if let Some(further) = &it.beside {
             text.push('\n');
             text.push_str(&match it.until {

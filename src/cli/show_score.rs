@@ -19,17 +19,29 @@ use crate::control::protocol::{
 use crate::indicator::example::{Example, MonthTold};
 use crate::indicator::field::Standing;
 use crate::indicator::measures::Figure;
-use crate::indicator::scheme::Known;
+use crate::indicator::scheme::{Known, Scheme, Title};
 use crate::indicator::tally::Deed;
 use crate::language::Language;
 
 /// A decimal with its own digits: its shortest form has fewer than 16, so it survives the trip.
-fn number(points: Decimal) -> Value {
+pub(super) fn number(points: Decimal) -> Value {
     points.normalize().to_string().parse().map_or(Value::Null, Value::Number)
 }
 
-fn maybe(points: Option<Decimal>) -> Value {
+pub(super) fn maybe(points: Option<Decimal>) -> Value {
     points.map_or(Value::Null, number)
+}
+
+pub(super) fn title(view: &View, title: &Title) -> String {
+    match view.language {
+        Language::Chinese => title.zh.clone(),
+        Language::English => title.en.clone(),
+    }
+}
+
+pub(super) fn titled(view: &View, scheme: &Scheme, item: &str) -> String {
+    let found = scheme.items.iter().find(|known| known.id == item);
+    found.map_or_else(|| item.to_owned(), |found| title(view, &found.title))
 }
 
 fn of_known(view: &View, known: &str) -> String {

@@ -86,6 +86,11 @@ pub struct StandardActivate {
     /// Which channel goes over.
     #[arg(long)]
     pub channel: Option<String>,
+    /// Only this, before the rest: department=NAME, region=CODE, dataset=ID (its rows) or
+    /// kind=KIND; several with commas must all hold. May be given more than once: what any of
+    /// them names.
+    #[arg(long, value_name = "SCOPE", conflicts_with = "parallel")]
+    pub scope: Vec<String>,
     /// Not before: 2026-12-01T08:00:00 (Asia/Shanghai) or with an offset.
     #[arg(long, value_name = "TIME", value_parser = super::arguments::since)]
     pub at: Option<Timestamp>,
@@ -110,6 +115,9 @@ pub struct StandardRollback {
     /// Which channel goes back.
     #[arg(long)]
     pub channel: Option<String>,
+    /// Only this scope of those that went over before the rest; otherwise all of them.
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Vec<String>,
     /// Only says what would be done.
     #[arg(long)]
     pub dry_run: bool,

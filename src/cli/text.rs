@@ -211,6 +211,9 @@ messages! {
     NotWritten, "{}（配置仍写 {}，请改）", "{} (the file says {}: edit it)";
     CutOverJob, "作业 {}：通道 {} 由 {} 切换到 {}，不早于 {}", "job {}: channel {} goes over from {} to {}, not before {}";
     CutOverDry, "仅试算：通道 {} 由 {} 切换到 {}，不早于 {}", "only tried: channel {} would go over from {} to {}, not before {}";
+    CutOverOnly, "仅限范围：{}", "only for: {}";
+    CutOverAhead, "此前已先行：{}", "went over before: {}";
+    Ahead, "{}；{} 先行 {}", "{}; {} ahead on {}";
     CutOverBeside, "并行：通道 {} 另行承载相同内容，回执分开，至 {}；期满后旧通道停用，由它单独承载", "in parallel: channel {} carries the same with acknowledgements of its own until {}; then the old one is retired and it goes on alone";
     CutOverGivenUp, "并行通道 {} 停用", "the further channel {} is given up";
     CutOverScope, "待发批次 {} 个将重新切分，目录对象 {} 个将重报，上级编号对照 {} 个，对照表中没有 {} 个", "{} waiting batches are cut again, {} objects are sent again, {} upper ids are mapped, {} are not in the map";
@@ -319,6 +322,28 @@ messages! {
     DeedStandard, "切换到在用标准", "switch to the required standard";
     BulletinExistsNext, "已印发的通报不覆盖：换一个 --out，或先移走旧的",
         "a bulletin is not written over: name another --out, or move the old one away";
+
+    ForecastHead, "{} {} {}：今日 {} 分，预计 {} 分 [{}]（{} % 的月份落在区间内；习惯取自 {} 天历史）",
+        "{} {} {}: {} points today, {} expected [{}] ({} % of months lie within; habits of {} days)";
+    ForecastParts, "已失且追不回 {}；尚可避免 {}；取决于其他市 {}",
+        "lost for good {}; avoidable {}; hanging on other cities {}";
+    Today, "今日", "today";
+    Expected, "预计", "expected";
+    Between, "区间", "between";
+    LostForGood, "已失", "lost for good";
+    Avoidable, "可避免", "avoidable";
+    OnOthers, "（取决于其他市）", " (on other cities)";
+    Computed, "本地计算", "computed";
+    PublishedPoints, "公布", "published";
+    Residual, "差", "residual";
+    Source, "来源", "source";
+    ResidualTooFew, "可比月份不足三个", "fewer than three months to compare";
+    ResidualAgrees, "与公布一致", "agrees with what is published";
+    ResidualStable, "各月差值相同：{}，办法里少一个常数", "always the same difference: {}; the scheme lacks a constant";
+    ResidualScaled, "各月比值相同：×{}，分值或权重不同", "always the same share: ×{}; a weight differs";
+    ResidualMoves, "差值不定：办法里有未知的规则", "the difference moves: something of the rule is not known";
+    Unpublished, "未见公布结果的项：{}", "nothing published of: {}";
+    Unplaced, "{} 的 {} 不在本办法内，未比较", "{} {} is not of this scheme and was not compared";
     IfRepaired, "若 {} 不失分：{} 分，第 {} 名", "without the loss of {}: {} points, rank {}";
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Channel, Configuration};
-use crate::delivery::DigestSha256;
+use super::{Ahead, Channel, Configuration, Voice};
+use crate::delivery::{DigestSha256, Reaches};
 use crate::standard::Standard;
 
 /// What another configuration changes, by setting: `dataset.X` changed, `+dataset.X` came,
@@ -38,6 +38,7 @@ impl Configuration {
             ("catalogue", shown(&self.catalogue) != shown(&other.catalogue)),
             ("calendar", self.calendar != other.calendar),
             ("grace", self.grace != other.grace),
+            ("bulletin", self.bulletin != other.bulletin),
             ("indicator", judged(self) != judged(other)),
         ] {
             if differs {
@@ -91,12 +92,46 @@ impl Configuration {
 impl Configuration {
     /// This configuration with a channel turned to a standard that was put in force: on the
     /// address and credentials of the candidate where it is the candidate, else on those that the
-    /// file gives the channel. `None`: there is no such channel.
+    /// file gives the channel. Nothing is ahead of it any more. `None`: there is no such channel.
     #[must_use]
     pub fn turned(&self, channel: &str, standard: &Arc<Standard>) -> Option<Self> {
-        let mut other = self.speaking(channel, standard)?;
+        let before = self.channels.iter().find(|it| it.settings.id == channel)?;
+        let mut other = self.after(channel, &before.standard).speaking(channel, standard)?;
         let found = other.channels.iter_mut().find(|it| it.settings.id == channel)?;
         found.settings.province = found.written.way_of(standard.id().as_str()).clone();
+        found.ahead = None;
+        Some(other)
+    }
+
+    /// This configuration with a standard that a channel spoke before.
+    #[must_use]
+    pub fn after(&self, channel: &str, before: &Arc<Standard>) -> Self {
+        let mut other = self.clone();
+        if let Some(found) = other.channels.iter_mut().find(|it| it.settings.id == channel) {
+            let province = found.written.way_of(before.id().as_str()).clone();
+            found.former.retain(|it| it.standard.id() != before.id());
+            found.former.push(Voice { standard: Arc::clone(before), province });
+        }
+        other
+    }
+
+    /// This configuration with another standard for some subjects of a channel, on the candidate's
+    /// address and credentials where it has its own; without any, the channel speaks one standard.
+    /// `None`: there is no such channel.
+    #[must_use]
+    pub fn ahead(&self, channel: &str, reaches: Reaches, standard: &Arc<Standard>) -> Option<Self> {
+        let mut other = self.clone();
+        let found = other.channels.iter_mut().find(|it| it.settings.id == channel)?;
+        let province = found.written.way_of(standard.id().as_str()).clone();
+        let before = found.ahead.take();
+        if reaches.is_empty() {
+            // What was sent ahead and not answered can be asked about.
+            found.former.extend(before.map(|it| it.voice));
+        } else {
+            let voice = Voice { standard: Arc::clone(standard), province };
+            found.ahead = Some(Ahead { reaches, voice });
+            other.standards.insert(standard.id().as_str().to_owned(), Arc::clone(standard));
+        }
         Some(other)
     }
 }
@@ -118,7 +153,13 @@ impl Configuration {
         standard.id().as_str().clone_into(&mut settings.standard);
         settings.candidate = None;
         let written = settings.clone();
-        other.channels.push(Channel { settings, standard: Arc::clone(standard), written });
+        other.channels.push(Channel {
+            settings,
+            standard: Arc::clone(standard),
+            written,
+            ahead: None,
+            former: Vec::new(),
+        });
         other.standards.insert(standard.id().as_str().to_owned(), Arc::clone(standard));
         Some(other)
     }
@@ -163,7 +204,13 @@ fn standards(of: &Configuration) -> Pieces {
 }
 
 fn channels(of: &Configuration) -> Pieces {
-    let piece = |it: &Channel| format!("{:?} {}", it.settings, it.standard.digest());
+    let spoken = |it: &Voice| format!("{} {:?}", it.standard.digest(), it.province);
+    let piece = |it: &Channel| {
+        let ahead = it.ahead.as_ref();
+        let ahead = ahead.map(|it| format!("{} {}", it.reaches, spoken(&it.voice)));
+        // What was spoken before makes no difference to anything new.
+        format!("{:?} {} {ahead:?}", it.settings, it.standard.digest())
+    };
     of.channels.iter().map(|it| (it.settings.id.clone(), piece(it))).collect()
 }
 

@@ -12,6 +12,7 @@ use toml::{Table, Value};
 
 use super::Problem;
 use super::indicator::IndicatorSettings;
+use crate::bulletin;
 use crate::calendar::Grace;
 use crate::catalogue::Kind;
 use crate::city::{CatalogueSettings, DatasetSettings, SourceSettings};
@@ -25,7 +26,7 @@ use crate::telemetry::logs;
 pub const ROWS: &str = "rows";
 
 /// Every section.
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "city",
     "ledger",
     "logs",
@@ -41,6 +42,7 @@ const SECTIONS: [&str; 15] = [
     "dataset",
     "code_table",
     "indicator",
+    "bulletin",
 ];
 
 /// The file, read and not yet checked.
@@ -61,6 +63,7 @@ pub(super) struct File {
     pub(super) datasets: Vec<DatasetSettings>,
     pub(super) code_tables: Vec<CodeTableSettings>,
     pub(super) indicator: Option<IndicatorSettings>,
+    pub(super) bulletin: Option<bulletin::Settings>,
 }
 
 /// `[ledger]`: where the daemon keeps what it knows.
@@ -218,6 +221,7 @@ impl File {
             datasets: many(&mut table, "dataset", problems),
             code_tables: many(&mut table, "code_table", problems),
             indicator: one(&mut table, "indicator", problems),
+            bulletin: one(&mut table, "bulletin", problems),
         };
         Ok(file)
     }
@@ -249,6 +253,9 @@ impl File {
         self.code_tables.iter_mut().for_each(|table| table.file = base.join(&table.file));
         if let Some(indicator) = &mut self.indicator {
             indicator.resolve(base);
+        }
+        if let Some(bulletin) = &mut self.bulletin {
+            bulletin.folder = bulletin.folder.take().map(|it| base.join(it));
         }
     }
 }

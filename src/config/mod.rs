@@ -22,11 +22,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::bulletin;
 use crate::calendar::{Calendar, Grace};
 use crate::checks::{CodeTable, Rules, Watch};
 use crate::city::{self, CatalogueSettings, Dataset, SourceSettings};
 use crate::control::webhook;
-use crate::delivery::DigestSha256;
+use crate::delivery::{DigestSha256, Reaches, Whose};
 use crate::standard::{self, Standard};
 use crate::telemetry::logs;
 
@@ -42,6 +43,28 @@ pub struct Channel {
     pub standard: Arc<Standard>,
     /// What the file says, whatever was put in force since.
     pub written: ChannelSettings,
+    /// What of its subjects went over to another standard before the rest.
+    pub ahead: Option<Ahead>,
+    /// What was spoken on it before: what became of its last batches may only be told so.
+    pub former: Vec<Voice>,
+}
+
+/// A standard and the way to the platform on which it is spoken.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    /// The protocol.
+    pub standard: Arc<Standard>,
+    /// Address and credentials.
+    pub province: crate::province::Settings,
+}
+
+/// The subjects of a channel that another standard speaks for already.
+#[derive(Clone, Debug)]
+pub struct Ahead {
+    /// Which.
+    pub reaches: Reaches,
+    /// What is spoken for them.
+    pub voice: Voice,
 }
 
 /// A dataset with its rules.
@@ -96,6 +119,24 @@ pub struct Configuration {
     pub code_tables: BTreeMap<String, DigestSha256>,
     /// By what the months are judged, where that is configured.
     pub indicator: Option<Arc<Indicator>>,
+    /// How bulletins look, and when they are written by themselves.
+    pub bulletin: Option<bulletin::Settings>,
+}
+
+impl Channel {
+    /// The datasets of the city whose rows another standard carries already: none where it carries
+    /// no rows.
+    pub fn rows_ahead<'a>(
+        &'a self,
+        datasets: &'a [DatasetRules],
+    ) -> impl Iterator<Item = &'a Dataset> {
+        let ahead = self.ahead.as_ref();
+        let ahead = ahead.filter(|it| it.voice.standard.operation("rows.upsert").is_some());
+        datasets.iter().map(|it| &it.dataset).filter(move |it| {
+            let whose = Whose::rows(&it.id, &it.region, &it.department);
+            ahead.is_some_and(|ahead| ahead.reaches.covers(&whose))
+        })
+    }
 }
 
 impl Configuration {
@@ -139,6 +180,14 @@ impl Configuration {
         }
         let judged = file.indicator.take().map(|it| Indicator::load(it, &mut problems));
         file.ledger.check(&mut problems);
+        for (key, what) in file.bulletin.iter().flat_map(bulletin::Settings::problems) {
+            problems.push(Problem::new(&format!("bulletin.{key}"), &what));
+        }
+        let is_scheduled = file.bulletin.as_ref().is_some_and(|it| it.folder.is_some());
+        if is_scheduled && judged.is_none() {
+            let message = "a schedule needs `[indicator]`: nothing says how months are judged";
+            problems.push(Problem::new("bulletin.folder", message));
+        }
         let configuration = Self {
             path: path.to_owned(),
             city: file.city,
@@ -158,6 +207,7 @@ impl Configuration {
             grace: file.grace,
             code_tables: digests,
             indicator: judged.map(Arc::new),
+            bulletin: file.bulletin,
         };
         Ok((configuration, problems))
     }
@@ -275,6 +325,8 @@ fn channels(
                 settings: settings.clone(),
                 standard: Arc::clone(standard),
                 written: settings.clone(),
+                ahead: None,
+                former: Vec::new(),
             }),
             None => {
                 let message = unknown_standard(&settings.standard, standards);

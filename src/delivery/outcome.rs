@@ -112,6 +112,36 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// The word that is counted and shown.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Exists { .. } => "exists",
+            Self::Refused { .. } => "refused",
+            Self::Retry { .. } => "retry",
+            Self::Auth { .. } => "auth",
+            Self::Unknown { .. } => "unknown",
+            Self::NoPlace { .. } => "nowhere",
+            Self::Unlisted { .. } => "unlisted",
+        }
+    }
+
+    /// The code that was said, or ours where nothing was.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Exists { code, .. }
+            | Self::Refused { code, .. }
+            | Self::Retry { code, .. }
+            | Self::Auth { code }
+            | Self::Unknown { code }
+            | Self::NoPlace { code }
+            | Self::Unlisted { code } => code,
+        }
+    }
+}
+
 /// The platform judged one row (校验结果).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {

@@ -86,6 +86,15 @@ impl Reach {
         Ok(reach)
     }
 
+    /// The same with another name for its department, where it names one.
+    #[must_use]
+    pub fn of_department(mut self, other: impl FnOnce(&str) -> Option<String>) -> Self {
+        if let Some(renamed) = self.department.as_deref().and_then(other) {
+            self.department = Some(renamed);
+        }
+        self
+    }
+
     /// Whether a subject is in it.
     pub fn covers(&self, it: &Whose<'_>) -> bool {
         let fits = |asked: &Option<String>, is: &str| asked.as_deref().is_none_or(|it| it == is);

@@ -59,6 +59,18 @@ pub struct Plan {
     pub by_item: BTreeMap<String, Decimal>,
 }
 
+impl Plan {
+    /// Nothing can be done.
+    pub fn none() -> Self {
+        Self {
+            planned: Vec::new(),
+            too_late: Vec::new(),
+            together: Decimal::ZERO,
+            by_item: BTreeMap::new(),
+        }
+    }
+}
+
 /// The most acts that are looked at.
 pub const MOST_ACTS: usize = 2000;
 /// The longest time that is planned, in hours: two months.
@@ -272,7 +284,6 @@ mod tests {
 
     use super::*;
     use crate::fact::Fact;
-    use crate::indicator::field::Field;
     use crate::indicator::lists::Lists;
     use crate::indicator::{history, lists};
 

@@ -23,6 +23,24 @@ pub struct Beside {
     pub is_alone: bool,
 }
 
+/// What a further channel has not brought above yet of what the other one has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Behind {
+    /// Objects that the other side holds and this one does not, refused ones included.
+    pub objects: u64,
+    /// Datasets of which nothing was read to its end.
+    pub datasets: u64,
+    /// Batches packed within the period that have not reached their evidence.
+    pub batches: u64,
+}
+
+impl Behind {
+    /// Nothing is missing.
+    pub fn is_nothing(&self) -> bool {
+        self.objects + self.datasets + self.batches == 0
+    }
+}
+
 /// What a cut-over changes in the ledger, in the same moment as the works.
 #[derive(Clone, Debug)]
 pub enum Crossing {
@@ -90,6 +108,55 @@ impl Ledger {
                     rows.collect()
                 })
                 .map_err(Error::engine("read further channels"))
+        })
+        .await
+    }
+
+    /// What a further channel lacks of what the one beside which it runs has brought above: it is
+    /// not retired before.
+    pub async fn behind(
+        &self,
+        (origin, further): (ChannelId, ChannelId),
+        until: Timestamp,
+    ) -> Result<Behind> {
+        self.read(move |connection| {
+            connection
+                .query_row(
+                    "SELECT
+                        (SELECT count(*) FROM link AS old LEFT JOIN link AS new
+                            ON new.channel = ?2 AND new.kind = old.kind AND new.id = old.id
+                            WHERE old.channel = ?1 AND old.wanted IS NOT NULL
+                            AND old.upper_id IS NOT NULL AND new.upper_id IS NULL),
+                        (SELECT count(*) FROM dataset AS old
+                            WHERE old.channel = ?1 AND old.confirmed + old.placed > 0
+                            AND NOT EXISTS (SELECT 1 FROM progress AS new WHERE new.channel = ?2
+                                AND new.dataset = old.dataset AND new.lane = 'backfill'
+                                AND new.complete = 1)
+                            AND NOT EXISTS (SELECT 1 FROM pass AS new WHERE new.channel = ?2
+                                AND new.dataset = old.dataset AND new.state = 'done')),
+                        (SELECT count(*) FROM batch WHERE channel = ?2 AND packed_at < ?3
+                            AND state IN ('queued', 'in_flight', 'unknown', 'taken'))",
+                    params![origin.as_str(), further.as_str(), stored(until)],
+                    |row| {
+                        let count = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+                        Ok(Behind { objects: count(0)?, datasets: count(1)?, batches: count(2)? })
+                    },
+                )
+                .map_err(Error::engine("compare a further channel"))
+        })
+        .await
+    }
+
+    /// A parallel period is over by the clock and goes on: why.
+    pub async fn cut_over_waits(&self, number: u64, why: String) -> Result<()> {
+        self.write("say why a cut-over waits", move |transaction, _now| {
+            transaction
+                .execute(
+                    "UPDATE job SET result = ?2 WHERE number = ?1 AND state = 'running'",
+                    params![number.cast_signed(), why],
+                )
+                .map(drop)
+                .map_err(Error::engine("say why a cut-over waits"))
         })
         .await
     }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::jobs::noted;
-use super::{Error, Ledger, Result, history, holds, objects, stored};
+use super::{Error, Ledger, Result, Scopes, history, holds, objects, scopes, stored};
 use crate::catalogue::{Kind, ObjectKey};
 use crate::delivery::{ChannelId, DigestSha256, LinkState, StandardId};
 use crate::fact::JobAct;
@@ -36,6 +36,9 @@ pub struct CutOver {
     /// that channel is given up.
     #[serde(default)]
     pub beside: Option<u64>,
+    /// Of what it is; `None`: of everything, and nothing was ahead.
+    #[serde(default)]
+    pub scopes: Option<Scopes>,
 }
 
 /// A cut-over that is not over.
@@ -87,6 +90,8 @@ pub struct NewStandard {
     pub written: String,
     /// Upper ids by kind: the known, and what takes its place.
     pub upper_ids: Vec<(Kind, String, String)>,
+    /// For what; `None`: for everything, and nothing was ahead.
+    pub scopes: Option<Scopes>,
 }
 
 impl Ledger {
@@ -103,6 +108,7 @@ impl Ledger {
                     }
                     let same = open.asked.to == asked.to
                         && open.asked.back == asked.back
+                        && open.asked.scopes == asked.scopes
                         && open.asked.beside.is_some() == asked.beside.is_some();
                     let number = open.number;
                     return Ok(if same {
@@ -139,10 +145,11 @@ impl Ledger {
     pub async fn cut_over_made(&self, number: u64, mut new: NewStandard) -> Result<bool> {
         if crate::crash::sabotaged("standard-first") {
             let (channel, ids) = (new.channel.clone(), std::mem::take(&mut new.upper_ids));
+            let scopes = new.scopes.clone();
             let is_made = self.turned(number, new).await?;
             crate::crash::point("cut-over-made");
             let later = move |transaction: &Transaction<'_>, _now| {
-                renumber(transaction, &channel, &ids).map(|()| is_made)
+                scopes::links_turned(transaction, &channel, &ids, scopes.as_ref()).map(|()| is_made)
             };
             return self.write("map upper ids", later).await;
         }
@@ -161,19 +168,18 @@ impl Ledger {
             if begun == 0 {
                 return Ok(false);
             }
-            let NewStandard { channel, standard, digest, written, upper_ids } = new;
-            history::in_force(transaction, (&channel, "*"), &standard, digest, now)?;
-            activated(transaction, &channel, &standard, &written, now)?;
-            renumber(transaction, &channel, &upper_ids)?;
+            let NewStandard { channel, standard, written, upper_ids, scopes, .. } = &new;
+            if let Some(scopes) = scopes {
+                scopes::turned(transaction, &new, scopes, now)?;
+            }
+            if scopes.as_ref().is_none_or(|it| it.after.is_none()) {
+                history::in_force(transaction, (channel, "*"), standard, new.digest, now)?;
+                activated(transaction, channel, standard, written, now)?;
+            }
             // What held the old standard does not hold the new: a crash right after this must not
             // leave it so.
-            holds::lift(transaction, Some(&channel), now)?;
-            transaction
-                .execute(
-                    "UPDATE link SET sent = NULL WHERE channel = ?1 AND state = 'refused'",
-                    [channel.as_str()],
-                )
-                .map_err(Error::engine("begin anew under a standard"))?;
+            holds::lift(transaction, Some(channel), now)?;
+            scopes::links_turned(transaction, channel, upper_ids, scopes.as_ref())?;
             Ok(true)
         })
         .await
@@ -388,30 +394,4 @@ fn forget_activation(transaction: &Transaction<'_>, channel: &ChannelId) -> Resu
         )
         .map(drop)
         .map_err(Error::engine("forget an activation"))
-}
-
-fn renumber(
-    transaction: &Transaction<'_>,
-    channel: &ChannelId,
-    ids: &[(Kind, String, String)],
-) -> Result<()> {
-    // Through a mark that no id has, so that an id that is old and new is not mapped twice.
-    let mut mark = transaction
-        .prepare_cached(
-            "UPDATE link SET upper_id = char(1) || ?4
-             WHERE channel = ?1 AND kind = ?2 AND upper_id = ?3",
-        )
-        .map_err(Error::engine("map upper ids"))?;
-    for (kind, old, new) in ids {
-        mark.execute(params![channel.as_str(), kind.as_str(), old, new])
-            .map_err(Error::engine("map upper ids"))?;
-    }
-    transaction
-        .execute(
-            "UPDATE link SET upper_id = substr(upper_id, 2)
-             WHERE channel = ?1 AND substr(upper_id, 1, 1) = char(1)",
-            [channel.as_str()],
-        )
-        .map(drop)
-        .map_err(Error::engine("map upper ids"))
 }

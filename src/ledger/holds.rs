@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 
 use super::{Error, Ledger, Result, history, instant, stored};
-use crate::delivery::{Batch, ChannelId};
+use crate::delivery::{Batch, ChannelId, StandardId};
 use crate::fact::Kind;
 
 /// Signs of drift of one kind on one channel that are told apart.
@@ -22,14 +22,27 @@ pub enum Scope {
     Operation(String),
     /// One dataset or object on the channel.
     Subject(String),
+    /// One standard where a channel speaks two, or one operation of it.
+    Standard(StandardId, Option<String>),
 }
 
 impl Scope {
-    fn parts(&self) -> (&'static str, &str) {
+    /// What is held of a channel, in a word or two; of the whole channel, nothing.
+    pub fn subject(&self) -> String {
         match self {
-            Self::Channel => ("channel", ""),
-            Self::Operation(name) => ("operation", name),
-            Self::Subject(name) => ("subject", name),
+            Self::Channel => String::new(),
+            Self::Operation(name) | Self::Subject(name) => name.clone(),
+            Self::Standard(standard, None) => standard.to_string(),
+            Self::Standard(standard, Some(operation)) => format!("{standard} {operation}"),
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Channel => "channel",
+            Self::Operation(_) => "operation",
+            Self::Subject(_) => "subject",
+            Self::Standard(..) => "standard",
         }
     }
 
@@ -38,6 +51,12 @@ impl Scope {
             "channel" => Some(Self::Channel),
             "operation" => Some(Self::Operation(subject)),
             "subject" => Some(Self::Subject(subject)),
+            "standard" => Some(match subject.split_once(' ') {
+                Some((standard, operation)) => {
+                    Self::Standard(standard.into(), Some(operation.to_owned()))
+                }
+                None => Self::Standard(subject.into(), None),
+            }),
             _ => None,
         }
     }
@@ -65,6 +84,10 @@ impl Hold {
             Scope::Channel => true,
             Scope::Operation(name) => *name == batch.operation,
             Scope::Subject(name) => *name == batch.subject.name(),
+            Scope::Standard(standard, operation) => {
+                *standard == batch.standard
+                    && operation.as_ref().is_none_or(|name| *name == batch.operation)
+            }
         }
     }
 }
@@ -223,7 +246,7 @@ pub(super) fn lift(
         .map_err(Error::engine("lift holds"))?;
     forget_drift(transaction, channel.map(ChannelId::as_str))?;
     for hold in &lifted {
-        if let Scope::Operation(operation) = &hold.scope {
+        if let Scope::Operation(operation) | Scope::Standard(_, Some(operation)) = &hold.scope {
             let kind = Kind::DriftSettled { operation: operation.clone() };
             history::record(transaction, Some(&hold.channel), operation, kind, now)?;
         }
@@ -238,7 +261,7 @@ pub(super) fn place(
     code: &str,
     now: Timestamp,
 ) -> Result<()> {
-    let (scope, subject) = scope.parts();
+    let (scope, subject) = (scope.word(), scope.subject());
     transaction
         .execute(
             "INSERT INTO hold (channel, scope, subject, code, since, last_at)

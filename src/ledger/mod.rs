@@ -48,6 +48,7 @@ mod retention;
 mod rows;
 mod runs;
 mod schema;
+mod scopes;
 pub mod seal;
 pub mod sent;
 mod shadow;
@@ -66,7 +67,7 @@ pub use answered::Answered;
 pub use answers::Ended;
 pub use backup::restore;
 pub use batches::Waiting;
-pub use beside::{Beside, Crossing};
+pub use beside::{Behind, Beside, Crossing};
 pub use cutover::{Activation, CUT_OVER, CutOver, CutOverAsked, NewStandard, OpenCutOver};
 pub use error::Error;
 pub use facts::{FactPage, FactQuery, Horizon, Place};
@@ -88,6 +89,7 @@ pub use rows::{
     Counts, Finding, Flow, LaneProgress, NewBatch, NewReject, Observation, Owner, Progress,
 };
 pub use runs::{Spooled, SpooledFate};
+pub use scopes::{ScopedUse, Scopes, Spoken};
 pub use shadow::{SHADOW, Shadow, ShadowAsked, ShadowObject, ShadowRows, ShadowRun};
 pub use supplied::{Asking, NewValue};
 pub use unique::UniqueValue;

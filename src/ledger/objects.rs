@@ -430,7 +430,7 @@ pub(super) fn link(
         .transpose()
 }
 
-fn all_links(connection: &Connection, channel: &ChannelId) -> Result<Vec<Link>> {
+pub(super) fn all_links(connection: &Connection, channel: &ChannelId) -> Result<Vec<Link>> {
     let mut statement = connection
         .prepare_cached(&format!("{LINK} WHERE channel = ?1"))
         .map_err(Error::engine("read links"))?;

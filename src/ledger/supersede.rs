@@ -7,17 +7,17 @@ use rusqlite::{Connection, Transaction, params};
 use super::batches::{Waiting, finish, flow_of, step, waiting};
 use super::passes::{self, Asked, PassKind};
 use super::rows::Flow;
-use super::{Error, Ledger, Result, objects, rows, stored};
-use crate::delivery::{Batch, BatchId, BatchState, ChannelId, LinkState, StandardId, Subject};
+use super::{Error, Ledger, Result, Spoken, objects, rows, scopes, stored};
+use crate::delivery::{Batch, BatchId, BatchState, ChannelId, LinkState, Subject};
 
 impl Ledger {
-    /// Queued batches of a channel that were packed for another standard than `spoken`, oldest
-    /// first, at most `limit`. Whether they wait or are held makes no difference: they can never
+    /// Queued batches of a channel that were packed for another standard than is spoken for their
+    /// subject, oldest first, at most `limit`. Whether they wait or are held makes no difference: they can never
     /// be sent.
     pub async fn outdated(
         &self,
         channel: ChannelId,
-        spoken: StandardId,
+        spoken: Spoken,
         limit: u32,
     ) -> Result<Vec<Waiting>> {
         let inner = std::sync::Arc::clone(&self.inner);
@@ -52,20 +52,32 @@ impl Ledger {
 fn list(
     connection: &Connection,
     channel: &ChannelId,
-    spoken: &StandardId,
+    spoken: &Spoken,
     limit: u32,
 ) -> Result<Vec<BatchId>> {
-    connection
+    let engine = || Error::engine("look for outdated batches");
+    // Where one standard is spoken, the engine finds them by itself.
+    let mut statement = connection
         .prepare_cached(
-            "SELECT id FROM batch WHERE channel = ?1 AND state = 'queued' AND standard <> ?2
-             ORDER BY ordinal LIMIT ?3",
+            "SELECT id, standard, subject_kind, subject FROM batch
+             WHERE channel = ?1 AND state = 'queued' AND (?3 OR standard <> ?2) ORDER BY ordinal",
         )
-        .and_then(|mut statement| {
-            let with = params![channel.as_str(), spoken.as_str(), limit];
-            let rows = statement.query_map(with, |row| row.get(0).map(BatchId))?;
-            rows.collect()
-        })
-        .map_err(Error::engine("look for outdated batches"))
+        .map_err(engine())?;
+    let with = params![channel.as_str(), spoken.standard.as_str(), spoken.ahead.is_some()];
+    let mut rows = statement.query(with).map_err(engine())?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(engine())? {
+        if found.len() >= limit as usize {
+            break;
+        }
+        let (standard, kind): (String, String) =
+            (row.get(1).map_err(engine())?, row.get(2).map_err(engine())?);
+        let subject = scopes::subject(&kind, row.get(3).map_err(engine())?);
+        if spoken.of(connection, channel, &subject)?.as_str() != standard {
+            found.push(row.get(0).map(BatchId).map_err(engine())?);
+        }
+    }
+    Ok(found)
 }
 
 fn supersede(transaction: &Transaction<'_>, found: &Waiting, now: Timestamp) -> Result<()> {

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a test says by name what it did not run")]
 
 mod answers;
+mod bulletin;
 mod catalogue;
 mod changes;
 mod ciphers;
@@ -24,6 +25,7 @@ mod march;
 mod march_beside;
 mod march_clock;
 mod march_kills;
+mod march_scope;
 mod notify;
 mod package;
 mod page;

@@ -109,10 +109,15 @@ pub(crate) fn activate(dry_run: bool) -> Request {
     Request::StandardActivate(Activate {
         standard: NEW.to_owned(),
         channel: None,
+        scope: Vec::new(),
         at: None,
         parallel_seconds: None,
         dry_run,
     })
+}
+
+pub(crate) fn rollback() -> Request {
+    Request::StandardRollback(Rollback { channel: None, scope: Vec::new(), dry_run: false })
 }
 
 pub(crate) async fn cut_over(daemon: &TestDaemon, request: Request) -> CutOver {
@@ -247,8 +252,7 @@ fn an_unprepared_city_hears_of_it_at_once_and_goes_over_and_back_without_a_resta
         city.platform.speak(old, &["entry"]).await.unwrap();
         go_on(&city, 30, "六月");
         daemon.wake();
-        let back = Request::StandardRollback(Rollback { channel: None, dry_run: false });
-        let report = cut_over(&daemon, back).await;
+        let report = cut_over(&daemon, rollback()).await;
         assert!(report.rows_above > 0);
         assert!(done(&daemon, &report).await.contains("stays above"));
         daemon.looked_again().await;
@@ -281,6 +285,7 @@ fn made(city: &TestCity) -> NewStandard {
             .iter()
             .map(|(kind, old, new)| (kind, old.to_owned(), new.to_owned()))
             .collect(),
+        scopes: None,
     }
 }
 
@@ -293,6 +298,7 @@ pub(crate) async fn asked(ledger: &Ledger) -> u64 {
         back: false,
         at: ledger.clock().now(),
         beside: None,
+        scopes: None,
     };
     let answer = ledger.cut_over_asked(asked, "a test".to_owned()).await.unwrap();
     let CutOverAsked::Made(number) = answer else { panic!("it is known or busy") };

@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use cascaded::clock::Clock;
-use cascaded::control::protocol::{Activate, Request, Rollback};
+use cascaded::control::protocol::{Activate, Request};
 use cascaded::delivery::ChannelId;
 use cascaded::ledger::{JobState, LinkFilter};
 use cascaded::rehearsal::certificates::Certificates;
 use cascaded::rehearsal::{Platform, Settings};
 use cascaded::supervisor::Supervisor;
 
-use crate::march::{NEW, NOTHING, cut_over, delivered, named_with, refused, supplied};
+use crate::march::{NEW, NOTHING, cut_over, delivered, named_with, refused, rollback, supplied};
 use crate::support::daemon::{TestCity, TestDaemon, run};
 use crate::support::town::{differing, go_on, town, wrong};
 
@@ -21,8 +21,12 @@ const DAY: Duration = Duration::from_hours(24);
 const FURTHER: &str = "province-2.0";
 
 /// The province's platform for the new standard, with certificates and credentials of its own, and
-/// what the configuration says of it.
-async fn second(city: &TestCity, above: &Supervisor) -> (Platform, String) {
+/// what the configuration says of it. With a database it is another door of whoever has that.
+pub(crate) async fn second(
+    city: &TestCity,
+    above: &Supervisor,
+    database: Option<&str>,
+) -> (Platform, String) {
     let folder = city.path().join("second");
     let certificates = Certificates::generate().unwrap();
     let standard = city.path().join("standards").join(NEW);
@@ -30,6 +34,8 @@ async fn second(city: &TestCity, above: &Supervisor) -> (Platform, String) {
         Settings::new(standard, certificates.server.clone(), certificates.stranger.clone());
     settings.client_authority = Some(certificates.authority.clone());
     settings.credentials = cascaded::demo::write_keys(&folder, &certificates).unwrap();
+    settings.database = database.map(|name| city.path().join(name));
+    settings.seed = 2;
     let platform = Platform::start(settings, city.clock.clone(), above).await.unwrap();
     let text = format!(
         "\n[channel.candidate.province]\nurl = \"{}\"\nca_file = \"second/keys/authority.pem\"\n\
@@ -78,10 +84,52 @@ fn parallel(days: u64) -> Request {
     Request::StandardActivate(Activate {
         standard: NEW.to_owned(),
         channel: Some("province".to_owned()),
+        scope: Vec::new(),
         at: None,
         parallel_seconds: Some(days * 86_400),
         dry_run: false,
     })
+}
+
+#[test]
+fn a_period_does_not_end_before_the_further_side_has_caught_up() {
+    run(async {
+        let clock = Clock::manual("2026-03-01T01:00:00Z".parse().unwrap());
+        let city = town(100, &clock, |plan| plan.seed = 98).await;
+        delivered(&city);
+        let above = Supervisor::new(clock.clone(), 4);
+        let (new, configured) = second(&city, &above, None).await;
+        let daemon = started(&city).await;
+        daemon.settled().await;
+        supplied(&daemon).await;
+        named_with(&city, &daemon, &configured).await;
+        // The new side does not answer for all of the period.
+        new.faults().begin_outage();
+        let report = cut_over(&daemon, parallel(1)).await;
+        daemon.wait_until("both run", || async { channels(&daemon).len() == 2 }).await;
+        clock.advance(DAY);
+        let job = number(report.job.as_ref());
+        let said = || async { daemon.job(job).await.result.unwrap_or_default() };
+        daemon.wait_until("it says why", || async { said().await.contains("behind by") }).await;
+        assert_eq!(channels(&daemon), ["province", FURTHER]);
+        assert_eq!(daemon.job(job).await.state, JobState::Running);
+        // Nor does a restart retire the old one.
+        daemon.stop().await;
+        let daemon = started(&city).await;
+        go_on(&city, 10, "照旧");
+        holds_everything(&city, &daemon, &city.platform).await;
+        assert_eq!(channels(&daemon), ["province", FURTHER]);
+        new.faults().end_outage();
+        let is_done = || async { daemon.job(job).await.state == JobState::Done };
+        daemon.wait_until("the period ends", is_done).await;
+        assert_eq!(channels(&daemon), [FURTHER]);
+        holds_everything(&city, &daemon, &new).await;
+        daemon.stop().await;
+        new.stop();
+        above.stop();
+        above.run(Duration::from_secs(10)).await;
+        city.close().await;
+    });
 }
 
 #[test]
@@ -91,7 +139,7 @@ fn a_parallel_week_carries_everything_to_both_and_keeps_their_acknowledgements_a
         let city = town(120, &clock, |plan| plan.seed = 94).await;
         delivered(&city);
         let above = Supervisor::new(clock.clone(), 4);
-        let (new, configured) = second(&city, &above).await;
+        let (new, configured) = second(&city, &above, None).await;
         let daemon = started(&city).await;
         daemon.settled().await;
         supplied(&daemon).await;
@@ -147,8 +195,7 @@ fn a_parallel_week_carries_everything_to_both_and_keeps_their_acknowledgements_a
         assert_eq!(city.platform.deliveries().unwrap().len(), heard);
 
         // And back: the old channel goes on from where it was.
-        let back = Request::StandardRollback(Rollback { channel: None, dry_run: false });
-        let report = cut_over(&daemon, back).await;
+        let report = cut_over(&daemon, rollback()).await;
         assert!(report.rows_above > 0 && report.objects_above > 0, "{report:?}");
         let job = number(report.job.as_ref());
         let is_done = || async { daemon.job(job).await.state == JobState::Done };

@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cascaded::clock::Clock;
-use cascaded::control::protocol::{self, Activate, CutOver, Request, Response, Rollback, Trouble};
+use cascaded::control::protocol::{self, Activate, CutOver, Request, Response, Trouble};
 use cascaded::ledger::{JobState, PassKind};
 use cascaded::rehearsal::{Fault, Play};
 use jiff::Timestamp;
 
 use crate::march::{
     NEW, OLD, activate, ask, assert_green, cut_over, delivered, finished, gone_over, named,
-    named_with, supplied,
+    named_with, rollback, supplied,
 };
 use crate::support::daemon::{TestCity, TestDaemon, run};
 use crate::support::town::{go_on, open, town};
@@ -110,6 +110,7 @@ fn at(time: Timestamp) -> Request {
     Request::StandardActivate(Activate {
         standard: NEW.to_owned(),
         channel: None,
+        scope: Vec::new(),
         at: Some(time),
         parallel_seconds: None,
         dry_run: false,
@@ -220,8 +221,7 @@ fn what_says_something_else_is_sent_again_at_the_pace_and_a_way_back_need_not_wa
 
         // The province changes its mind; nobody waits for the rest.
         city.platform.speak(city.path().join("standards").join(OLD), &["entry"]).await.unwrap();
-        let back = Request::StandardRollback(Rollback { channel: None, dry_run: false });
-        let way_back = cut_over(&daemon, back).await;
+        let way_back = cut_over(&daemon, rollback()).await;
         assert_eq!(daemon.job(number(&report)).await.state, JobState::Cancelled);
         let mut daemon = daemon;
         daemon.step = STEP;
@@ -280,7 +280,7 @@ fn rows_go_again_where_the_province_wants_them_and_an_edited_directory_is_told()
 }
 
 /// The batches in a state, with the time at which each is looked at again.
-fn batches(daemon: &TestDaemon, state: &str) -> BTreeMap<Vec<u8>, i64> {
+pub(crate) fn batches(daemon: &TestDaemon, state: &str) -> BTreeMap<Vec<u8>, i64> {
     let ledger = open(&daemon.ledger().folder().join("ledger.sqlite"));
     let mut query =
         ledger.prepare("SELECT id, next_attempt_at FROM batch WHERE state = ?1").unwrap();
@@ -288,20 +288,24 @@ fn batches(daemon: &TestDaemon, state: &str) -> BTreeMap<Vec<u8>, i64> {
     rows.map(Result::unwrap).collect()
 }
 
+/// The new standard has no question about a batch.
+pub(crate) fn without_question(city: &TestCity) {
+    let file = city.path().join("standards").join(NEW).join("standard.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once("[[operation]]\nname = \"batch.receipt\"").unwrap();
+    let (_, rest) = rest.split_once("[[operation]]").unwrap();
+    std::fs::write(&file, format!("{before}[[operation]]{rest}")).unwrap();
+    for table in ["messages/receipt.csv", "replies/receipt-query.csv"] {
+        std::fs::remove_file(file.with_file_name(table)).unwrap();
+    }
+}
+
 #[test]
 fn a_lost_answer_that_the_new_standard_cannot_ask_for_stays_unknown_until_its_deadline() {
     run(async {
         let clock = manual();
         let (city, daemon) = settled(&clock, 96).await;
-        // The new standard has no question about a batch.
-        let file = city.path().join("standards").join(NEW).join("standard.toml");
-        let text = std::fs::read_to_string(&file).unwrap();
-        let (before, rest) = text.split_once("[[operation]]\nname = \"batch.receipt\"").unwrap();
-        let (_, rest) = rest.split_once("[[operation]]").unwrap();
-        std::fs::write(&file, format!("{before}[[operation]]{rest}")).unwrap();
-        for table in ["messages/receipt.csv", "replies/receipt-query.csv"] {
-            std::fs::remove_file(file.with_file_name(table)).unwrap();
-        }
+        without_question(&city);
         supplied(&daemon).await;
         named(&city, &daemon).await;
 
@@ -319,11 +323,12 @@ fn a_lost_answer_that_the_new_standard_cannot_ask_for_stays_unknown_until_its_de
         let report = cut_over(&daemon, activate(false)).await;
         finished(&daemon, number(&report)).await;
 
-        // Nobody can be asked: it is neither sent under another name nor forgotten.
+        // Nobody can be asked, for the old words are understood no more: it is neither sent under
+        // another name nor forgotten, and nothing drifts by it.
         clock.advance(MINUTE);
         daemon.wake();
-        let soon = after(clock.now(), 5 * MINUTE).as_millisecond();
-        let postponed = || async { unknown().get(&lost).is_some_and(|at| *at > soon) };
+        let now = clock.now().as_millisecond();
+        let postponed = || async { unknown().get(&lost).is_some_and(|at| *at > now) };
         daemon.wait_until("it stays unknown", postponed).await;
         // As long as an answer could have been expected.
         clock.advance(10 * MINUTE);

@@ -70,13 +70,13 @@ impl Crossing {
 }
 
 /// One number from the ledger that a running or dead process has.
-fn count(city: &TestCity, sql: &str) -> i64 {
+pub(crate) fn count(city: &TestCity, sql: &str) -> i64 {
     let ledger = open(&city.path().join("ledger/ledger.sqlite"));
     ledger.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 /// The number of the last cut-over and how far it is: `None` over, else whether it has begun.
-fn last_cut_over(city: &TestCity) -> (u64, Option<bool>) {
+pub(crate) fn last_cut_over(city: &TestCity) -> (u64, Option<bool>) {
     let ledger = open(&city.path().join("ledger/ledger.sqlite"));
     let sql = "SELECT number, state, cursor IS NOT NULL FROM job WHERE kind = 'cut-over'
                ORDER BY number DESC LIMIT 1";
@@ -151,7 +151,7 @@ fn killed_at_every_point_of_a_cut_over_it_goes_on_by_itself() {
 }
 
 #[cfg(feature = "sabotage")]
-fn last_number(city: &TestCity) -> u64 {
+pub(crate) fn last_number(city: &TestCity) -> u64 {
     let sql = "SELECT coalesce(max(number), 0) FROM job WHERE kind = 'cut-over'";
     count(city, sql).cast_unsigned()
 }

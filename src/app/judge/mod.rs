@@ -152,8 +152,13 @@ impl Judge {
         Ok(tally)
     }
 
+    /// The ledger whose facts it reads.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// Every fact of a query, a page at a time.
-    async fn each(&self, query: FactQuery, mut take: impl FnMut(&Fact)) -> ledger::Result<()> {
+    pub async fn each(&self, query: FactQuery, mut take: impl FnMut(&Fact)) -> ledger::Result<()> {
         let mut after = None;
         loop {
             let page = self.ledger.facts_of(query, after, PAGE).await?;
@@ -170,4 +175,4 @@ impl Judge {
 const MOMENT: jiff::SignedDuration = jiff::SignedDuration::from_millis(1);
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

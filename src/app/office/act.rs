@@ -56,7 +56,9 @@ fn detail(request: &Request) -> String {
         }
         Request::StandardActivate(it) => {
             let at = it.at.map(|at| format!(" at {at}")).unwrap_or_default();
-            format!("{}{at} on {}", it.standard, it.channel.as_deref().unwrap_or("its channel"))
+            let of = scoped(&it.scope);
+            let channel = it.channel.as_deref().unwrap_or("its channel");
+            format!("{}{of}{at} on {channel}", it.standard)
         }
         Request::StandardShadow(it) => {
             let act = match it.act {
@@ -71,7 +73,9 @@ fn detail(request: &Request) -> String {
             let object = it.object.as_deref().unwrap_or("the first");
             format!("{} of {object} to the test platform of {}", it.operation, it.standard)
         }
-        Request::StandardRollback(it) => it.channel.clone().unwrap_or_default(),
+        Request::StandardRollback(it) => {
+            format!("{}{}", it.channel.as_deref().unwrap_or_default(), scoped(&it.scope))
+        }
         Request::Score(ScoreRequest::Bring(it)) => {
             // Which table, so that it can be told from another of the same name.
             format!("{} {}", it.file, DigestSha256::of(it.text.as_bytes()))
@@ -92,9 +96,15 @@ fn detail(request: &Request) -> String {
         | Request::StandardCheck(_)
         | Request::StandardWanted(_)
         | Request::StandardDrift {}
+        | Request::Bulletin(_)
         | Request::LedgerVerify {}
         | Request::Reload {} => String::new(),
     }
+}
+
+/// Scopes as they were asked for.
+fn scoped(scopes: &[String]) -> String {
+    if scopes.is_empty() { String::new() } else { format!(" for {}", scopes.join("; ")) }
 }
 
 /// The first of several failures; the rest are in the log.

@@ -122,10 +122,12 @@ impl Look {
     fn about_channels(&self, list: &mut Vec<Attention>) {
         for hold in &self.holds {
             let subject = match &hold.scope {
-                Scope::Channel => hold.channel.as_str(),
-                Scope::Operation(name) | Scope::Subject(name) => name,
+                Scope::Channel => hold.channel.to_string(),
+                scope @ (Scope::Operation(_) | Scope::Subject(_) | Scope::Standard(..)) => {
+                    scope.subject()
+                }
             };
-            let mut held = about(Trouble::Held, subject, hold.count, Some(hold.since));
+            let mut held = about(Trouble::Held, &subject, hold.count, Some(hold.since));
             held.title = hold.channel.to_string();
             held.detail.clone_from(&hold.code);
             list.push(held);

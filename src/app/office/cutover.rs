@@ -9,8 +9,8 @@ use crate::cascade::Channel;
 use crate::changeover::says_more;
 use crate::control::Peer;
 use crate::control::protocol::{Activate, CutOver, Failure, Rollback};
-use crate::delivery::ChannelId;
-use crate::ledger::{self, Beside, CutOverAsked, LinkFilter};
+use crate::delivery::{ChannelId, Reaches, Whose};
+use crate::ledger::{self, Beside, CutOverAsked, LinkFilter, Scopes};
 use crate::province::Way;
 use crate::standard::Standard;
 use crate::telemetry::logs::Chain;
@@ -18,8 +18,11 @@ use crate::telemetry::logs::Chain;
 /// A cut-over to judge.
 struct Wanted {
     channel: Arc<Channel>,
+    from: Arc<Standard>,
     to: Arc<Standard>,
     back: bool,
+    /// Of what it is; `None`: of everything, and nothing is ahead.
+    scopes: Option<Scopes>,
     at: Option<jiff::Timestamp>,
     /// Beside the standard in force, for so many seconds; or its further channel is given up.
     beside: Option<u64>,
@@ -38,7 +41,20 @@ impl Office {
                         further channel in the configuration";
             return Err(failure("E-CUT-OVER", what, Some(next)));
         }
-        self.turn(Wanted { channel, to, back: false, at, beside, dry_run }, peer).await
+        let reaches = self.reaches(&asked.scope).await?;
+        if beside.is_some() && (channel.ahead().is_some() || !reaches.is_empty()) {
+            let what = "a parallel period is of a whole channel, and nothing may be ahead on it";
+            let next = "activate the rest, or `cascaded standard rollback`, first";
+            return Err(failure("E-SCOPE", what, Some(next)));
+        }
+        let from = Arc::clone(&channel.standard);
+        if from.id() == to.id() {
+            let what = format!("{} is in force on {} already", to.id(), channel.id);
+            return Err(failure("E-STANDARD-IN-FORCE", what, Some("see `cascaded status`")));
+        }
+        let scopes = Self::forward(&channel, &to, &reaches)?;
+        let wanted = Wanted { channel, from, to, back: false, scopes, at, beside, dry_run };
+        self.turn(wanted, peer).await
     }
 
     /// The further channel of a parallel period goes, whether the period is over or not; the
@@ -64,6 +80,7 @@ impl Office {
             back: true,
             at: report.at,
             beside: Some(0),
+            scopes: None,
         };
         if !dry_run {
             self.ask_for(asked, &mut report, peer).await?;
@@ -80,26 +97,41 @@ impl Office {
             return self.give_up(it, asked.dry_run, peer).await;
         }
         let channel = self.meant(asked.channel.as_deref(), &[])?;
+        let (dry_run, at) = (asked.dry_run, None);
+        let reaches = self.reaches(&asked.scope).await?;
+        if let Some(scopes) = Self::back(&channel, &reaches)?
+            && let Some((_, ahead)) = channel.ahead()
+        {
+            let (from, to) = (Arc::clone(&ahead.standard), Arc::clone(&channel.standard));
+            let scopes = Some(scopes);
+            let wanted =
+                Wanted { channel, from, to, back: true, scopes, at, beside: None, dry_run };
+            return self.turn(wanted, peer).await;
+        }
         let before = self.crew.ledger.standard_before(channel.id.clone()).await.map_err(told)?;
         let Some(before) = before else {
             let what = format!("no other standard was in force on {} before", channel.id);
             return Err(failure("E-NO-STANDARD-BEFORE", what, Some("see `cascaded status`")));
         };
         let to = self.candidate(before.as_str()).await?;
-        let dry_run = asked.dry_run;
-        let wanted = Wanted { channel, to, back: true, at: None, beside: None, dry_run };
+        let from = Arc::clone(&channel.standard);
+        if from.id() == to.id() {
+            let what = format!("{} is in force on {} already", to.id(), channel.id);
+            return Err(failure("E-STANDARD-IN-FORCE", what, Some("see `cascaded status`")));
+        }
+        let wanted =
+            Wanted { channel, from, to, back: true, scopes: None, at, beside: None, dry_run };
         self.turn(wanted, peer).await
     }
 
     async fn turn(&self, wanted: Wanted, peer: Peer) -> Result<CutOver, Failure> {
-        let Wanted { channel, to, back, at, beside, dry_run } = wanted;
-        if channel.standard.id() == to.id() {
-            let what = format!("{} is in force on {} already", to.id(), channel.id);
-            return Err(failure("E-STANDARD-IN-FORCE", what, Some("see `cascaded status`")));
-        }
+        let Wanted { channel, from, to, back, scopes, at, beside, dry_run } = wanted;
         self.reachable(&channel, &to)?;
+        if let Some(scopes) = &scopes {
+            self.separable(&channel, (&from, &to), scopes).await?;
+        }
         let mut report = match beside {
-            None => self.scope(&channel, &to, back).await?,
+            None => self.extent(&channel, (&from, &to), (scopes.as_ref(), back)).await?,
             Some(_) => self.scope_beside(&channel, &to).await?,
         };
         report.at = at.unwrap_or_else(|| self.now());
@@ -117,6 +149,7 @@ impl Office {
             back,
             at: report.at,
             beside,
+            scopes,
         };
         self.ask_for(asked, &mut report, peer).await?;
         Ok(report)
@@ -202,14 +235,14 @@ impl Office {
     }
 
     /// What it would do.
-    async fn scope(
+    async fn extent(
         &self,
         channel: &Arc<Channel>,
-        to: &Arc<Standard>,
-        back: bool,
+        (from, to): (&Arc<Standard>, &Arc<Standard>),
+        (scopes, back): (Option<&Scopes>, bool),
     ) -> Result<CutOver, Failure> {
         let (ledger, pool) = (&self.crew.ledger, self.crew.supervisor.pool());
-        let (from, id) = (&channel.standard, channel.id.clone());
+        let id = channel.id.clone();
         let configuration = Arc::clone(&self.works().configuration);
         let (name, pair) = (id.to_string(), (Arc::clone(from), Arc::clone(to)));
         let map = pool
@@ -222,6 +255,10 @@ impl Office {
         let renumbers = &if back { from } else { to }.settings().renumbers;
         let (mut objects, mut mapped, mut unmapped) = (0, 0, 0);
         for link in ledger.links(id.clone(), LinkFilter::default()).await.map_err(told)? {
+            let whose = Whose::object(link.key.kind, &link.region, &link.department);
+            if scopes.is_some_and(|it| !it.moves(&whose)) {
+                continue;
+            }
             let upper = link.upper_id.as_deref();
             if let Some(upper) =
                 upper.filter(|_| renumbers.iter().any(|kind| kind == link.key.kind.as_str()))
@@ -235,12 +272,16 @@ impl Office {
             let object = ledger.object(link.key.clone()).await.map_err(told)?;
             objects += u64::from(object.is_some_and(|it| says_more(from, to, &it, upper)));
         }
-        let batches = ledger.outdated(id.clone(), to.id().clone(), u32::MAX).await.map_err(told)?;
+        let spoken = Self::spoken_after(channel, (from, to), (scopes, back));
+        let batches = ledger.outdated(id.clone(), spoken, u32::MAX).await.map_err(told)?;
         let (rows_above, objects_above) = match back {
-            true => ledger.delivered_under(id, from.id().clone()).await.map_err(told)?,
+            true => self.above(id, from, scopes).await?,
             false => (0, 0),
         };
+        let none = Reaches::default();
         Ok(CutOver {
+            scopes: self.shown(&scopes.map_or(none.clone(), Scopes::moved)).await?,
+            ahead: self.shown(scopes.map_or(&none, |it| &it.before)).await?,
             batches: batches.len() as u64,
             objects,
             upper_ids: mapped,
@@ -261,6 +302,8 @@ fn nothing(channel: &ChannelId, from: &str, to: &str, at: jiff::Timestamp) -> Cu
         from: from.to_owned(),
         to: to.to_owned(),
         at,
+        scopes: Vec::new(),
+        ahead: Vec::new(),
         beside: None,
         until: None,
         batches: 0,

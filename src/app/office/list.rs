@@ -8,9 +8,9 @@ use super::{Office, failure, told};
 use crate::catalogue::Kind;
 use crate::control::protocol::{
     Batch, BatchQuery, Dataset, DatasetQuery, Failure, Grace, Job, JobQuery, Link, LinkQuery,
-    Listing, Reject, RejectQuery, RuleCount, Standard, StandardDetail,
+    Listing, Reject, RejectQuery, RuleCount, ScopeUse, Standard, StandardDetail,
 };
-use crate::delivery::{BatchState, Evidence, LinkState, RejectKind};
+use crate::delivery::{BatchState, ChannelId, Evidence, LinkState, RejectKind};
 use crate::indicator::freshness::State;
 use crate::ledger::{self, CUT_OVER, JobState, LinkFilter, Scope};
 use crate::standard;
@@ -216,14 +216,23 @@ impl Office {
 fn known(look: &Look, found: &standard::Standard) -> Standard {
     let users: Vec<&ChannelLook> =
         look.channels.iter().filter(|channel| channel.standard == *found.id()).collect();
+    let ahead = look.channels.iter().flat_map(|it| it.ahead.iter().map(|ahead| (&it.id, ahead)));
+    let ahead: Vec<(&ChannelId, &ScopeUse)> =
+        ahead.filter(|(_, it)| it.standard == found.id().as_str()).collect();
     let seen = look.drift.iter().filter(|it| users.iter().any(|user| user.id == it.channel));
+    let scopes = users.iter().map(|user| user.id.to_string());
+    let scopes = scopes.chain(ahead.iter().map(|(of, it)| format!("{of} {}", it.scope)));
     Standard {
         standard: found.id().to_string(),
         title: found.settings().title.clone(),
         digest: found.digest().to_string(),
-        state: if users.is_empty() { "candidate" } else { "active" }.to_owned(),
-        scopes: users.iter().map(|user| user.id.to_string()).collect(),
-        since: users.iter().filter_map(|user| user.since).min(),
+        state: if users.is_empty() && ahead.is_empty() { "candidate" } else { "active" }.to_owned(),
+        scopes: scopes.collect(),
+        since: users
+            .iter()
+            .filter_map(|it| it.since)
+            .chain(ahead.iter().map(|(_, it)| it.since))
+            .min(),
         drift: seen.map(|it| it.count).sum(),
     }
 }
@@ -244,6 +253,11 @@ fn dataset(look: &Look, it: &DatasetLook) -> Dataset {
                 Scope::Channel => true,
                 Scope::Operation(name) => name.starts_with("rows."),
                 Scope::Subject(name) => *name == it.flow.dataset,
+                Scope::Standard(standard, operation) => {
+                    let user = look.channels.iter().find(|user| user.id == it.flow.channel);
+                    user.is_some_and(|user| user.spoken.of_rows(&it.flow.dataset) == standard)
+                        && operation.as_ref().is_none_or(|name| name.starts_with("rows."))
+                }
             }
     });
     Dataset {
@@ -324,13 +338,17 @@ pub(super) fn job(it: &ledger::Job) -> Job {
 fn cut_over(it: &ledger::Job) -> Job {
     let asked: Option<ledger::CutOver> = serde_json::from_str(&it.request).ok();
     let what = asked.map_or_else(String::new, |it| {
-        let ledger::CutOver { channel, from, to, back, at, beside } = it;
+        let ledger::CutOver { channel, from, to, back, at, beside, scopes } = it;
         let verb = match (back, beside) {
             (true, _) => "rollback",
             (false, Some(_)) => "activate beside",
             (false, None) => "activate",
         };
-        format!("{verb} {channel} {from} -> {to} at {at}")
+        let of = scopes.map_or_else(String::new, |it| {
+            let moved = it.moved();
+            if moved.is_empty() { " (the rest)".to_owned() } else { format!(" ({moved})") }
+        });
+        format!("{verb} {channel}{of} {from} -> {to} at {at}")
     });
     let running = it.state == JobState::Running;
     Job {

@@ -1,11 +1,13 @@
 //! One look into the ledger: what everything that is told follows from.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::page::Certificates;
+use super::scopes::scope_shown;
 use super::{Office, Reach};
 use crate::app::Works;
 use crate::calendar::{Cycle, Grace};
@@ -14,13 +16,15 @@ use crate::catalogue::{Kind, ObjectKey};
 use crate::checks::{Count, Warning};
 use crate::city::Dataset;
 use crate::config::Configuration;
-use crate::control::protocol::{Entries, Mismatches, Rows, Summary};
+use crate::control::protocol::{Entries, Mismatches, Rows, ScopeUse, Summary};
 use crate::delivery::{
     BatchState, ChannelId, DigestSha256, Evidence, LinkState, RejectKind, StandardId,
 };
 use crate::indicator::freshness::{self, Clocks, Freshness, Promise, State};
 use crate::ledger::spool::{Owner as SpoolOwner, Usage};
-use crate::ledger::{self, Counts, Drift, Flow, FlowState, Hold, Late, LateLinks, LinkCount};
+use crate::ledger::{
+    self, Counts, Drift, Flow, FlowState, Hold, Late, LateLinks, LinkCount, ScopedUse, Spoken,
+};
 use crate::telemetry::metrics::{self, ChannelSnapshot, DatasetSnapshot, Snapshot};
 
 /// A configured channel, and what the ledger says of it.
@@ -37,6 +41,10 @@ pub(super) struct ChannelLook {
     pub(super) oldest: Option<Timestamp>,
     /// Its standard can say which keys the province holds.
     pub(super) compares: bool,
+    /// Which standard speaks for what.
+    pub(super) spoken: Spoken,
+    /// What went over to another standard before the rest, as people read it.
+    pub(super) ahead: Vec<ScopeUse>,
 }
 
 /// A dataset on a channel, as configured and as it stands.
@@ -98,6 +106,12 @@ impl Office {
         batches.retain(|(channel, ..)| is_here(channel));
         let titles = ledger.titles().await?;
         let in_force = ledger.standards_in_force().await?;
+        let scoped = ledger.scoped_uses().await?;
+        let ahead = |it: &ScopedUse| ScopeUse {
+            scope: scope_shown(&titles, &it.scope),
+            standard: it.standard.to_string(),
+            since: it.since,
+        };
         let mut channels = Vec::new();
         for channel in &works.channels {
             let standard = &channel.standard;
@@ -115,6 +129,8 @@ impl Office {
                 evidence: rows.or(standard.settings().evidence).unwrap_or(Evidence::Receipt),
                 oldest: ledger.oldest_unacknowledged(channel.id.clone()).await?,
                 compares: standard.operation("inventory.keys").is_some(),
+                spoken: channel.spoken(),
+                ahead: scoped.iter().filter(|it| it.channel == channel.id).map(ahead).collect(),
             });
         }
         let folder = ledger.folder().to_owned();
@@ -150,8 +166,11 @@ impl Office {
         for channel in &works.channels {
             let states =
                 channel.kinds.iter().flat_map(|kind| LinkState::ALL.map(|state| (*kind, state)));
+            // Of two standards the more patient: what one still waits for is not late.
             let patience = states.filter_map(|(kind, state)| {
-                Some((kind, state, cascade::patience(&channel.standard, kind, state)?))
+                let voices = channel.voices();
+                let of = |it: &Arc<cascade::Channel>| cascade::patience(&it.standard, kind, state);
+                Some((kind, state, voices.filter_map(of).max()?))
             });
             let (id, patience) = (channel.id.clone(), patience.collect());
             late.extend(self.crew.ledger.late_links(id, patience, at).await?);
@@ -334,7 +353,10 @@ impl Look {
         let holds = self.holds.iter().filter(|hold| hold.channel == *id).count();
         ChannelSnapshot {
             channel: id.clone(),
-            standards: vec![channel.standard.clone()],
+            standards: std::iter::once(&channel.spoken.standard)
+                .chain(channel.spoken.ahead.iter().map(|(standard, ..)| standard))
+                .cloned()
+                .collect(),
             oldest_unacknowledged: age,
             batches: (self.batches.iter())
                 .filter(|(of, ..)| of == id)

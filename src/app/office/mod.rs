@@ -10,6 +10,7 @@
 
 mod act;
 mod attention;
+mod bulletin;
 mod changeover;
 mod cutover;
 mod inbox;
@@ -19,6 +20,7 @@ mod original;
 mod page;
 mod paging;
 mod resync;
+mod scopes;
 mod score;
 mod shadow;
 mod standing;
@@ -247,6 +249,7 @@ impl Office {
             Request::StandardActivate(it) => Response::CutOver(self.activate(&it, peer).await?),
             Request::StandardRollback(it) => Response::CutOver(self.roll_back(&it, peer).await?),
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),
+            Request::Bulletin(it) => Response::Bulletin(self.bulletin(&it).await?),
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
             Request::Score(it) => Response::Score(self.score(&it).await?),

@@ -167,13 +167,16 @@ fn shown(look: &Look, channel: &ChannelLook) -> Channel {
         .filter(|hold| hold.channel == *id)
         .map(|hold| match &hold.scope {
             Scope::Channel => hold.code.clone(),
-            Scope::Operation(name) | Scope::Subject(name) => format!("{name}: {}", hold.code),
+            scope @ (Scope::Operation(_) | Scope::Subject(_) | Scope::Standard(..)) => {
+                format!("{}: {}", scope.subject(), hold.code)
+            }
         })
         .collect();
     Channel {
         channel: id.to_string(),
         title: id.to_string(),
         standard: channel.standard.to_string(),
+        ahead: channel.ahead.clone(),
         written: channel.written.clone(),
         digest: channel.digest.to_string(),
         edited: false,

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Configuration;
 use crate::delivery::{ChannelId, Evidence, RejectKind};
 use crate::ledger::Flow;
+use crate::standard::Standard;
 use crate::telemetry::metrics::{AttemptOutcome, DatasetLabels, Metrics};
 
 /// Every code a failed step may end with; a test compares this list with the modules' own. The
@@ -94,12 +95,17 @@ impl Watch {
         let mut datasets = Vec::new();
         for channel in &configuration.channels {
             let id = ChannelId::from(channel.settings.id.as_str());
-            let grade = channel
-                .standard
-                .operation("rows.upsert")
-                .map_or(Evidence::Placed, |operation| operation.evidence);
+            let grade = |standard: &Standard| {
+                let operation = standard.operation("rows.upsert");
+                operation.map_or(Evidence::Placed, |operation| operation.evidence)
+            };
+            let ahead: Vec<&str> =
+                channel.rows_ahead(&configuration.datasets).map(|it| it.id.as_str()).collect();
             for it in &configuration.datasets {
                 let dataset = it.dataset.id.clone();
+                let voice = channel.ahead.as_ref().map(|it| &it.voice.standard);
+                let voice = voice.filter(|_| ahead.contains(&dataset.as_str()));
+                let grade = grade(voice.unwrap_or(&channel.standard));
                 if channel.settings.carries_rows_of(&dataset) {
                     let flow = Flow { channel: id.clone(), dataset: dataset.clone() };
                     grades.insert(flow, grade);

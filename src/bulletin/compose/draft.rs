@@ -139,6 +139,11 @@ impl<'r> Draft<'r> {
 
     /// A measure's title; a scheme's own name where it is none of ours.
     pub(super) fn measure_title(&self, name: &str) -> String {
+        let list = name.strip_prefix("cases.").and_then(|it| it.rsplit_once('.'));
+        let list = list.and_then(|(id, _)| self.report.scheme.cases.iter().find(|it| it.id == id));
+        if let Some(list) = list {
+            return self.title(&list.title).to_owned();
+        }
         let known = MEASURES.iter().find(|it| it.name == name);
         match (known, self.language) {
             (Some(it), Language::Chinese) => it.zh.to_owned(),
@@ -146,11 +151,22 @@ impl<'r> Draft<'r> {
         }
     }
 
-    /// What an entry or a dataset is called: its title, else its code.
+    /// The same, cut where it is too long to be read out.
     pub(super) fn name_of(&self, subject: &str) -> String {
+        cut(&self.whole_name_of(subject))
+    }
+
+    /// What an entry or a dataset is called: its title, else its code.
+    pub(super) fn whole_name_of(&self, subject: &str) -> String {
         let titles: &BTreeMap<String, String> = &self.report.titles;
         let bare = subject.strip_prefix("entry:").unwrap_or(subject);
         titles.get(subject).map_or(bare, String::as_str).to_owned()
+    }
+
+    /// The city's name.
+    pub(super) fn city(&self) -> String {
+        let city = &self.report.settings.city;
+        if city.is_empty() { self.say(Say::City, &[]) } else { city.clone() }
     }
 
     pub(super) fn zone(&self) -> &TimeZone {
@@ -191,6 +207,13 @@ impl<'r> Draft<'r> {
         }
     }
 
+    /// `7月1日0时`: from when on, so midnight belongs to the day that it begins.
+    pub(super) fn since_instant(&self, at: Timestamp) -> String {
+        let local = self.zone().to_datetime(at);
+        let is_day = local.time() == Time::midnight();
+        if is_day { self.day(local.date()) } else { self.instant(at) }
+    }
+
     /// The same with its year.
     pub(super) fn full_instant(&self, at: Timestamp) -> String {
         let year = self.zone().to_datetime(at.checked_sub(NANOSECOND).unwrap_or(at)).year();
@@ -204,6 +227,18 @@ impl<'r> Draft<'r> {
     pub(super) fn deadline(&self, at: Timestamp) -> String {
         self.instant(at).trim_end_matches("24时").to_owned()
     }
+}
+
+/// The most letters of a name in the document; lists to mend have it whole.
+const NAME: usize = 36;
+
+fn cut(name: &str) -> String {
+    let mut letters = name.chars();
+    let mut text: String = letters.by_ref().take(NAME).collect();
+    if letters.next().is_some() {
+        text.push('…');
+    }
+    text
 }
 
 const NANOSECOND: jiff::SignedDuration = jiff::SignedDuration::from_nanos(1);
@@ -220,7 +255,7 @@ pub(super) fn points(points: Decimal) -> String {
 }
 
 /// To two digits, half away from zero (四舍五入).
-fn rounded(points: Decimal) -> Decimal {
+pub(super) fn rounded(points: Decimal) -> Decimal {
     points.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero).normalize()
 }
 
@@ -228,7 +263,7 @@ fn rounded(points: Decimal) -> Decimal {
 pub(super) fn change(change: Option<Decimal>) -> String {
     match change {
         None => "—".to_owned(),
-        Some(change) if change.is_zero() => "0".to_owned(),
+        Some(change) if rounded(change).is_zero() => "0".to_owned(),
         Some(change) if change > Decimal::ZERO => format!("+{}", points(change)),
         Some(change) => points(change),
     }

@@ -38,6 +38,8 @@ const COLUMNS: [Say; 15] = [
     Say::ColumnClosed,
     Say::ColumnRemark,
 ];
+/// The most rules of one thing to mend.
+const RULES: usize = 6;
 /// What the department fills in.
 const OPEN: [usize; 6] = [8, 10, 11, 12, 13, 14];
 
@@ -61,10 +63,13 @@ pub fn sheets(report: &Report) -> Vec<Sheet> {
 }
 
 fn row(draft: &Draft<'_>, number: usize, defect: &Defect) -> Vec<String> {
-    let name = draft.name_of(&defect.subject);
-    let detail = detail(draft, defect);
+    let name = draft.whole_name_of(&defect.subject);
+    let detail = detail(draft, defect, RULES);
     let text = if detail.is_empty() { name } else { draft.say(Say::Detail, &[&name, &detail]) };
-    let measures: Vec<String> = defect.measures.iter().map(|it| draft.measure_title(it)).collect();
+    // Two figures of one list have one title.
+    let mut measures: Vec<String> =
+        defect.measures.iter().map(|it| draft.measure_title(it)).collect();
+    measures.dedup();
     let measures = draft.list(&measures);
     let item = match defect.gain {
         None => measures,
@@ -78,7 +83,7 @@ fn row(draft: &Draft<'_>, number: usize, defect: &Defect) -> Vec<String> {
     let cells = [
         (0, number.to_string()),
         (1, defect.owner.clone()),
-        (2, draft.say(Say::SheetFrom, &[&draft.report.settings.city])),
+        (2, draft.say(Say::SheetFrom, &[&draft.city()])),
         (3, draft.ill_title(&defect.ill)),
         (4, text),
         (5, code.to_owned()),

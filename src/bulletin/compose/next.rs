@@ -33,7 +33,7 @@ pub(super) fn next(draft: &mut Draft<'_>) {
     });
     let most = if report.period.form == Form::Quarterly { LINES / 2 } else { LINES };
     let row = |(at, defect): (usize, &&Defect)| {
-        let detail = detail(draft, defect);
+        let detail = detail(draft, defect, 0);
         let name = draft.name_of(&defect.subject);
         let object =
             if detail.is_empty() { name } else { draft.say(Say::Detail, &[&name, &detail]) };
@@ -167,7 +167,7 @@ pub(super) fn exemptions(draft: &mut Draft<'_>) {
     }
     for (at, change) in report.carried.changes.iter().take(LINES) {
         let say = if change.is_required { Say::Required } else { Say::InForce };
-        let when = draft.instant(*at);
+        let when = draft.since_instant(*at);
         draft.tell(say, &[&when, &change.standard, &change.channel]);
     }
     let more = report.carried.changes.len().saturating_sub(LINES);

@@ -2,14 +2,15 @@
 
 use rust_decimal::Decimal;
 
-use super::draft::{Draft, change, count, is_rate, measured, points};
+use super::draft::{Draft, change, count, is_rate, measured, points, rounded};
 use super::words::Say;
 use crate::bulletin::Moment;
 use crate::bulletin::document::{Bar, Block, Chart, Side};
+use crate::bulletin::moment::{compare, reachable};
 use crate::bulletin::period::{Form, day_before};
 use crate::indicator::measures::MEASURES;
-use crate::indicator::scheme::Known;
-use crate::indicator::score::ItemScore;
+use crate::indicator::scheme::{Kind, Known};
+use crate::indicator::score::{ItemScore, Lack};
 
 /// The most items that are named in a sentence.
 const FEW: usize = 3;
@@ -48,7 +49,7 @@ fn lead(draft: &Draft<'_>, last: &Moment) -> String {
         Form::Quarterly => Say::LeadQuarterly,
     };
     let scheme = draft.title(&report.scheme.title);
-    let mut text = draft.say(say, &[&at, scheme, &report.settings.city, &total]);
+    let mut text = draft.say(say, &[&at, scheme, &draft.city(), &total]);
     text.push_str(&match last.city.known_share() {
         Some(share) => draft.say(Say::Known, &[&points(share * Decimal::ONE_HUNDRED)]),
         None => draft.say(Say::NothingKnown, &[]),
@@ -69,15 +70,31 @@ fn rank(draft: &Draft<'_>, last: &Moment) -> String {
 
 fn compared(draft: &Draft<'_>) -> String {
     let report = draft.report;
-    let earlier = report.earlier().zip(report.points_before()).zip(report.points());
-    let Some(((moment, before), now)) = earlier else { return draft.say(Say::NoBefore, &[]) };
+    let Some((moment, compared)) = report.earlier().zip(report.compared()) else {
+        return draft.say(Say::NoBefore, &[]);
+    };
     let day = draft.day(day_before(moment.at, draft.zone()));
-    let difference = now - before;
-    if difference.is_zero() {
-        return draft.say(Say::Same, &[&day]);
+    let difference = compared.difference;
+    let mut text = if rounded(difference).is_zero() {
+        draft.say(Say::Same, &[&day])
+    } else {
+        let say = if difference > Decimal::ZERO { Say::Better } else { Say::Worse };
+        draft.say(say, &[&day, &points(difference.abs())])
+    };
+    if compared.others > 0 {
+        text.push_str(&draft.say(Say::NotCompared, &[&compared.others.to_string()]));
     }
-    let say = if difference > Decimal::ZERO { Say::Better } else { Say::Worse };
-    draft.say(say, &[&day, &points(difference.abs())])
+    text
+}
+
+/// How the items for which `counts` changed from one moment to another.
+fn since(
+    now: &Moment,
+    before: Option<&Moment>,
+    counts: impl Fn(&ItemScore) -> bool,
+) -> Option<Decimal> {
+    let compared = compare(std::slice::from_ref(now), std::slice::from_ref(before?), counts);
+    (compared.items > 0).then_some(compared.difference)
 }
 
 fn lost(draft: &Draft<'_>, last: &Moment) -> String {
@@ -107,7 +124,7 @@ fn lost(draft: &Draft<'_>, last: &Moment) -> String {
 fn months(draft: &mut Draft<'_>) {
     let report = draft.report;
     let (mut rows, mut line) = (Vec::new(), Vec::new());
-    let mut before = report.earlier().map(|it| it.city.total);
+    let mut before = report.earlier();
     for moment in &report.moments {
         let total = moment.city.total;
         let rank = moment.rank.as_ref();
@@ -115,11 +132,11 @@ fn months(draft: &mut Draft<'_>) {
             moment.month.to_string(),
             points(total),
             points(moment.city.lost.abs()),
-            change(before.map(|before| total - before)),
+            change(since(moment, before, |_| true)),
             rank.map_or_else(|| "—".to_owned(), |it| format!("{}/{}", it.rank, it.cities)),
         ]);
         line.push((moment.month.to_string(), total));
-        before = Some(total);
+        before = Some(moment);
     }
     let caption = draft.say(Say::Months, &[]);
     let columns = [
@@ -142,15 +159,14 @@ fn classes(draft: &mut Draft<'_>, last: &Moment) {
         if of().next().is_none() {
             continue;
         }
-        let worth: Decimal = of().filter(|it| it.points.is_some()).filter_map(|it| it.worth).sum();
-        let before = earlier.and_then(|it| it.city.class(&class.id)).map(|it| it.points);
+        let worth = reachable(of());
         let title = draft.class_title(&class.id);
         rows.push(vec![
             title.clone(),
             points(worth),
             points(class.points),
             points(class.lost.abs()),
-            change(before.map(|before| class.points - before)),
+            change(since(last, earlier, |it| it.class == class.id)),
         ]);
         if let Some(rate) = (class.points * Decimal::ONE_HUNDRED).checked_div(worth) {
             let shown = format!("{}/{}", points(class.points), points(worth));
@@ -182,20 +198,25 @@ fn items(draft: &mut Draft<'_>, last: &Moment) {
         let of = |moment: &Moment| moment.city.items.iter().find(|it| it.id == item.id)?.points;
         let before = earlier.and_then(of);
         let dash = || "—".to_owned();
-        let known = if item.points.is_some() { item.known } else { Known::Unknown };
+        let known = match item.lack {
+            None | Some(Lack::Unknown) => Say::of_known(item.known),
+            Some(Lack::Absent(_) | Lack::Fault(_)) => Say::NoFigure,
+        };
+        // Of a deduction it is what it may take at most.
+        let worth = item.worth.map(|it| if item.kind == Kind::Deduct { -it } else { it });
         vec![
             draft.item_title(&item.id),
-            item.worth.map_or_else(dash, points),
+            worth.map_or_else(dash, points),
             item.points.map_or_else(dash, points),
             item.lost.map_or_else(dash, |it| points(it.abs())),
             change(item.points.zip(before).map(|(now, before)| now - before)),
-            Say::of_known(known).of(draft.language).to_owned(),
+            known.of(draft.language).to_owned(),
         ]
     };
     let rows = last.city.items.iter().map(row).collect();
     let caption = draft.say(Say::Items, &[]);
     let [first, worth, points, lost, since] = columns(Say::Item);
-    let basis = (Say::Basis1, 2, Side::Middle);
+    let basis = (Say::Basis1, 3, Side::Middle);
     draft.table(&caption, &[first, worth, points, lost, since, basis], rows);
 }
 
@@ -269,9 +290,12 @@ pub(super) fn changes(draft: &mut Draft<'_>) {
         let Some((now, then)) = item.points.zip(before.and_then(|it| it.points)) else { continue };
         let told =
             draft.say(Say::ItemMoved, &[&draft.item_title(&item.id), &change(Some(now - then))]);
+        if rounded(now - then).is_zero() {
+            continue;
+        }
         if now > then {
             up.push(told);
-        } else if now < then {
+        } else {
             down.push(told);
         }
     }

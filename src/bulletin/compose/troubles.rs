@@ -60,6 +60,11 @@ pub(super) fn troubles(draft: &mut Draft<'_>) {
     sound(draft);
 }
 
+/// Points that do not read as nothing.
+fn is_shown(points: Decimal) -> bool {
+    points.round_dp(2) > Decimal::ZERO
+}
+
 type Group<'r> = (&'r str, Decimal, Vec<&'r Defect>);
 
 fn overview(draft: &mut Draft<'_>, groups: &[Group<'_>]) {
@@ -95,7 +100,7 @@ fn overview(draft: &mut Draft<'_>, groups: &[Group<'_>]) {
 }
 
 fn chart(draft: &mut Draft<'_>, groups: &[Group<'_>]) {
-    let losing = || groups.iter().filter(|(_, lost, _)| *lost > Decimal::ZERO);
+    let losing = || groups.iter().filter(|(_, lost, _)| is_shown(*lost));
     let Some(most) = losing().map(|(_, lost, _)| *lost).max() else { return };
     let bar = |(owner, lost, _): &Group<'_>| Bar {
         label: (*owner).to_owned(),
@@ -110,7 +115,7 @@ fn chart(draft: &mut Draft<'_>, groups: &[Group<'_>]) {
 }
 
 fn department(draft: &mut Draft<'_>, owner: &str, lost: Decimal, defects: &[&Defect]) {
-    let title = if lost > Decimal::ZERO {
+    let title = if is_shown(lost) {
         draft.say(Say::DepartmentLost, &[owner, &points(lost)])
     } else {
         owner.to_owned()
@@ -133,12 +138,12 @@ fn department(draft: &mut Draft<'_>, owner: &str, lost: Decimal, defects: &[&Def
 /// A defect with its name and what is known of it.
 fn named(draft: &Draft<'_>, defect: &Defect) -> String {
     let name = draft.name_of(&defect.subject);
-    let detail = detail(draft, defect);
+    let detail = detail(draft, defect, RULES);
     if detail.is_empty() { name } else { draft.say(Say::Detail, &[&name, &detail]) }
 }
 
-/// What is known of a defect: since when, how many, by which rule.
-pub(super) fn detail(draft: &Draft<'_>, defect: &Defect) -> String {
+/// What is known of a defect: since when, how many, by which of at most so many rules.
+pub(super) fn detail(draft: &Draft<'_>, defect: &Defect, rules: usize) -> String {
     let at = draft.report.last().map_or(jiff::Timestamp::UNIX_EPOCH, |it| it.at);
     let detail = match &defect.ill {
         Ill::Stale => match defect.since {
@@ -157,7 +162,7 @@ pub(super) fn detail(draft: &Draft<'_>, defect: &Defect) -> String {
             let until = |at| draft.say(Say::Until, &[&draft.deadline(at)]);
             defect.since.map_or_else(String::new, until)
         }
-        Ill::RejectedHere | Ill::RejectedAbove => rows(draft, defect),
+        Ill::RejectedHere | Ill::RejectedAbove => rows(draft, defect, rules),
         Ill::Differing => counted(draft, Say::KeysOf, defect),
         Ill::Unanswered => counted(draft, Say::ProbesOf, defect),
         Ill::Incomplete | Ill::NotCascaded | Ill::Unmounted => {
@@ -176,14 +181,14 @@ fn counted(draft: &Draft<'_>, say: Say, defect: &Defect) -> String {
     defect.count.map_or_else(String::new, |count| draft.say(say, &[&count.to_string()]))
 }
 
-fn rows(draft: &Draft<'_>, defect: &Defect) -> String {
-    if defect.codes.is_empty() {
+fn rows(draft: &Draft<'_>, defect: &Defect, most: usize) -> String {
+    if defect.codes.is_empty() || most == 0 {
         return counted(draft, Say::RowsOf, defect);
     }
     let code = |(code, rows): &(String, u64)| draft.say(Say::CodeRows, &[code, &rows.to_string()]);
     let codes: Vec<String> = defect.codes.iter().map(code).collect();
     let count = defect.count.unwrap_or_else(|| defect.codes.iter().map(|it| it.1).sum());
-    draft.say(Say::RowsBy, &[&count.to_string(), &draft.few(&codes, RULES)])
+    draft.say(Say::RowsBy, &[&count.to_string(), &draft.few(&codes, most)])
 }
 
 /// What is lost and belongs to no department.

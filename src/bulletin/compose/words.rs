@@ -9,9 +9,9 @@ messages! {
     /// Something a bulletin says.
     pub(super) enum Say;
     Subject, "数据共享开放", "data sharing";
-    TitleWeekly, "关于{}年第{}周{}工作情况的通报", "{}, week {}: bulletin on {}";
-    TitleMonthly, "关于{}年{}月{}工作考评情况的通报", "{}-{}: assessment of {}";
-    TitleQuarterly, "{}年第{}季度{}工作调度会材料", "{}, quarter {}: paper for the meeting on {}";
+    TitleWeekly, "关于{}年第{}周{}\n工作情况的通报", "{}, week {}: bulletin on {}";
+    TitleMonthly, "关于{}年{}月{}\n工作考评情况的通报", "{}-{}: assessment of {}";
+    TitleQuarterly, "{}年第{}季度{}\n工作调度会材料", "{}, quarter {}: paper for the meeting on {}";
     Between, "（{}—{}）", "({} to {})";
     Number, "〔{}〕　　号", "No. ____ ({})";
     OfficeBlank, "（发文机关）", "(issuing office)";
@@ -40,9 +40,11 @@ messages! {
     Down, "，领先下一名{}分", ", {} points ahead of the next";
     RankUnknown, "全省名次以省级公布为准，目前没有其他市的得分。", "Its rank is not known: no other city's points are at hand. ";
     Stop, "。", ". ";
-    Better, "较上期（截至{}）上升{}分。", "That is more than at the end of {}, by {}. ";
-    Worse, "较上期（截至{}）下降{}分。", "That is less than at the end of {}, by {}. ";
-    Same, "与上期（截至{}）持平。", "That is the same as at the end of {}. ";
+    Better, "按可比项目，较上期（截至{}）上升{}分。", "That is more than at the end of {}, by {}. ";
+    Worse, "按可比项目，较上期（截至{}）下降{}分。", "That is less than at the end of {}, by {}. ";
+    Same, "按可比项目，与上期（截至{}）持平。", "That is the same as at the end of {}. ";
+    NotCompared, "另有{}个考核项只有一期可以计分，未计入比较。", "{} items could be computed only once and are not compared. ";
+    City, "本市", "the city";
     NoBefore, "上期没有可比数据。", "There is nothing to compare it with. ";
     Known, "已知项占分值的{}%，未知项不计分。", "{} % of the points are known; what is unknown counts nothing. ";
     NothingKnown, "各项均无分值可计，得分仅反映扣分。", "No item has a worth: the points are deductions alone. ";
@@ -164,6 +166,7 @@ messages! {
     KnownEstimated, "估算", "estimated";
     KnownOutside, "外部填报", "brought in";
     KnownUnknown, "未知", "unknown";
+    NoFigure, "无数据", "no figure";
     EvidenceRowVerdict, "逐行校验", "by row verdict";
     EvidenceReceipt, "回执", "by receipt";
     EvidenceCount, "数量核对", "by count";

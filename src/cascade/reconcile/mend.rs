@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::super::Error;
 use super::super::carrier::{Carrier, Mount};
+use super::super::channel::Channel;
 use super::super::cutting::{Cutting, Recorder};
-use super::super::lane::{Channel, Crew};
+use super::super::lane::Crew;
 use super::super::observe::FEW_ROWS;
 use super::sides::Joined;
 use crate::delivery::{Action, Lane};

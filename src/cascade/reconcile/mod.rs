@@ -23,10 +23,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::carrier::{Carrier, Mount};
-use super::lane::{Channel, Crew};
+use super::channel::Channel;
+use super::lane::Crew;
 use super::stage::{Progress, Stage};
 use super::{Error, reconcile::sides::Books};
-use crate::delivery::Outcome;
+use crate::delivery::{Outcome, StandardId};
 use crate::row::KeyDigest;
 use crate::standard::{Held, PageScope, Scope};
 use crate::supervisor::{Heart, Signal};
@@ -116,14 +117,15 @@ impl Comparison {
 /// What the province says of each dataset: how many rows, and the digest of them.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
-    held: Option<BTreeMap<String, Held>>,
+    /// As said in each standard spoken.
+    held: BTreeMap<StandardId, BTreeMap<String, Held>>,
 }
 
 impl Totals {
     /// Of one dataset; one that is not in the list has no row above. `None` where the province
     /// was not asked or did not answer.
-    fn of(&self, dataset: &str) -> Option<(u64, Option<&str>)> {
-        let held = self.held.as_ref()?;
+    fn of(&self, standard: &StandardId, dataset: &str) -> Option<(u64, Option<&str>)> {
+        let held = self.held.get(standard)?;
         let Some(held) = held.get(dataset) else { return Some((0, None)) };
         held.count.map(|count| (count, held.digest.as_deref()))
     }
@@ -187,7 +189,7 @@ impl Stage for Reconcile {
     }
 }
 
-static NOT_ASKED: Totals = Totals { held: None };
+static NOT_ASKED: Totals = Totals { held: BTreeMap::new() };
 
 impl Reconcile {
     /// The stage of a channel.
@@ -205,7 +207,8 @@ async fn compare(
     repair: bool,
 ) -> Result<Comparison, Error> {
     let mut found = Comparison { dataset: carrier.flow.dataset.clone(), ..Comparison::default() };
-    let total = totals.of(&carrier.flow.dataset);
+    let channel = channel.of_rows(&carrier.flow.dataset);
+    let total = totals.of(channel.standard.id(), &carrier.flow.dataset);
     let keys = channel.standard.operation("inventory.keys").is_some();
     if !keys && channel.standard.operation("inventory.datasets").is_none() {
         return Ok(found.skipped("no-inventory"));
@@ -340,10 +343,16 @@ impl Crew {
     /// Asks the province once for the sums of all datasets.
     pub async fn totals(&self, channel: &Arc<Channel>) -> Result<Totals, Error> {
         let operation = "inventory.datasets";
-        if channel.standard.operation(operation).is_none() {
-            return Ok(Totals::default());
+        let mut totals = Totals::default();
+        for voice in channel.voices() {
+            if voice.standard.operation(operation).is_none() {
+                continue;
+            }
+            if let Some(held) = listed(self, voice, operation, Scope::default()).await? {
+                totals.held.insert(voice.standard.id().clone(), held);
+            }
         }
-        Ok(Totals { held: listed(self, channel, operation, Scope::default()).await? })
+        Ok(totals)
     }
 
     /// Compares one dataset now, for an operator, with sums that were asked for just before.

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::Error;
-use super::super::lane::{Channel, Crew};
+use super::super::channel::Channel;
+use super::super::lane::Crew;
 use super::{Mismatch, listed};
 use crate::catalogue::{Kind, ObjectKey};
 use crate::delivery::LinkState;
 use crate::ledger::{Link, LinkFilter};
 use crate::standard::{Held, Scope};
+
+const OPERATION: &str = "inventory.objects";
 
 /// An object that only one side holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,32 +36,54 @@ impl Crew {
         channel: &Arc<Channel>,
         repair: bool,
     ) -> Result<Option<Vec<ObjectMismatch>>, Error> {
-        let operation = "inventory.objects";
-        if channel.standard.operation(operation).is_none() {
-            return Ok(None);
-        }
+        let asks = |voice: &&Arc<Channel>| voice.standard.operation(OPERATION).is_some();
         let mut found = Vec::new();
+        let mut is_asked = false;
+        for voice in channel.voices().filter(asks) {
+            is_asked = true;
+            if !self.reconcile_voice((channel, voice), repair, &mut found).await? {
+                return Ok(None);
+            }
+        }
+        if found.iter().any(|it| it.mended) {
+            channel.register.raise();
+        }
+        Ok(is_asked.then_some(found))
+    }
+
+    /// The objects that one voice speaks for; false where it was not answered.
+    async fn reconcile_voice(
+        &self,
+        (channel, voice): (&Arc<Channel>, &Arc<Channel>),
+        repair: bool,
+        found: &mut Vec<ObjectMismatch>,
+    ) -> Result<bool, Error> {
         for kind in channel.kinds.clone() {
             let asked_at = self.now();
             let scope = Scope { inventory: Some(kind), ..Scope::default() };
-            let Some(mut held) = listed(self, channel, operation, scope).await? else {
-                return Ok(None);
+            let Some(mut held) = listed(self, voice, OPERATION, scope).await? else {
+                return Ok(false);
             };
             let filter = LinkFilter { kind: Some(kind), state: None };
             for link in self.ledger.links(channel.id.clone(), filter).await? {
                 let said = held.remove(&link.key.id);
+                if !Arc::ptr_eq(channel.of_link(&link), voice) {
+                    // Known, and another voice's to ask about.
+                    continue;
+                }
                 self.follow(channel, &link, said.as_ref()).await?;
                 if let Some(what) = differs(&link, said.as_ref(), asked_at) {
                     let mended = repair && self.mend_object(channel, &link, what).await?;
                     found.push(ObjectMismatch { key: link.key, what, mended });
                 }
             }
-            found.extend(strangers(kind, held));
+            for it in strangers(kind, held) {
+                if !found.contains(&it) {
+                    found.push(it);
+                }
+            }
         }
-        if found.iter().any(|it| it.mended) {
-            channel.register.raise();
-        }
-        Ok(Some(found))
+        Ok(true)
     }
 
     async fn follow(

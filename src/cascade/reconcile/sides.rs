@@ -10,7 +10,8 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use super::super::Error;
 use super::super::carrier::{Carrier, Mount};
-use super::super::lane::{Channel, Crew};
+use super::super::channel::Channel;
+use super::super::lane::Crew;
 use super::{Comparison, MAX_LISTED, Mismatch, inventory};
 use crate::city::Scan;
 use crate::delivery::DigestSha256;

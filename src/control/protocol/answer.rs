@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::Request;
-use super::{CutOver, DriftLine, InboxEntry, InboxTable, Listing, ScoreAnswer, SupplyReport};
+use super::{
+    BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, ScoreAnswer, SupplyReport,
+};
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
 
@@ -61,6 +63,8 @@ pub enum Response {
     CutOver(CutOver),
     /// To [`Request::Reconcile`].
     Reconciled(Reconciled),
+    /// To [`Request::Bulletin`].
+    Bulletin(BulletinFiles),
     /// To [`Request::LedgerBackup`] and [`Request::LedgerVerify`].
     Ledger(LedgerReport),
     /// To [`Request::Score`].
@@ -183,6 +187,9 @@ pub struct Channel {
     pub title: String,
     /// The standard in force, `id/version`.
     pub standard: String,
+    /// What went over to another standard before the rest.
+    #[serde(default)]
+    pub ahead: Vec<ScopeUse>,
     /// What the configuration's file says, where a cut-over put another one in force.
     pub written: Option<String>,
     /// The digest of the directory that is in force.
@@ -206,6 +213,18 @@ pub struct Channel {
     pub last_confirmed: Option<Timestamp>,
     /// Why it is held.
     pub held: Option<String>,
+}
+
+/// A scope of a channel for which another standard speaks than for the rest.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeUse {
+    /// `department=X`, or several parts separated by commas, all of which hold.
+    pub scope: String,
+    /// `id/version`.
+    pub standard: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// How urgent.

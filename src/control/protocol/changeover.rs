@@ -154,6 +154,10 @@ pub struct Activate {
     pub standard: String,
     /// On this channel.
     pub channel: Option<String>,
+    /// Only for these, before the rest: `department=X`, `region=X`, `dataset=X`, `kind=X`, or
+    /// several of them separated by commas, all of which must hold. None: for everything.
+    #[serde(default)]
+    pub scope: Vec<String>,
     /// Not before.
     pub at: Option<Timestamp>,
     /// Beside the standard in force for so many seconds, on a further channel, and alone then.
@@ -169,6 +173,10 @@ pub struct Activate {
 pub struct Rollback {
     /// On this channel.
     pub channel: Option<String>,
+    /// Only these scopes of those that went over before the rest. None: all of them, or, where
+    /// everything went over, everything.
+    #[serde(default)]
+    pub scope: Vec<String>,
     /// Only says what would be done.
     pub dry_run: bool,
 }
@@ -189,6 +197,12 @@ pub struct CutOver {
     pub to: String,
     /// Not before.
     pub at: Timestamp,
+    /// Only these scopes; none: everything, or the rest.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Scopes that went over before and stay so; where everything goes over, they are in it.
+    #[serde(default)]
+    pub ahead: Vec<String>,
     /// The further channel of a parallel period; `to` is spoken there.
     #[serde(default)]
     pub beside: Option<String>,

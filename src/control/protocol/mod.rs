@@ -6,6 +6,7 @@
 //! that is shown or exported with its original.
 
 mod answer;
+mod bulletin;
 mod changeover;
 mod inbox;
 mod score;
@@ -13,8 +14,10 @@ mod score;
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job,
     LedgerReport, Link, Mismatches, Reconciled, Reject, RejectOriginal, Reloaded, Response, Rows,
-    RuleCount, Standard, StandardDetail, Status, Summary, Trouble, Urgency,
+    RuleCount, ScopeUse, Standard, StandardDetail, Status, Summary, Trouble, Urgency,
 };
+
+pub use bulletin::{BulletinFile, BulletinFiles, BulletinQuery};
 
 pub use changeover::{
     Activate, CutOver, DriftLine, Rollback, Shadow, ShadowAct, ShadowOnce, StandardCheck,
@@ -123,6 +126,8 @@ pub enum Request {
     StandardRollback(Rollback),
     /// Compares city, ledger and province.
     Reconcile(Reconcile),
+    /// The files of a bulletin; nothing is written.
+    Bulletin(BulletinQuery),
     /// Copies the ledger and its spool while the daemon runs.
     LedgerBackup(LedgerBackup),
     /// Proves the ledger's chains, sums and spool.
@@ -163,6 +168,7 @@ impl Request {
             Self::StandardActivate(_) => "standard_activate",
             Self::StandardRollback(_) => "standard_rollback",
             Self::Reconcile(_) => "reconcile",
+            Self::Bulletin(_) => "bulletin",
             Self::LedgerBackup(_) => "ledger_backup",
             Self::LedgerVerify {} => "ledger_verify",
             Self::Reload {} => "reload",
@@ -202,6 +208,7 @@ impl Request {
             | Self::StandardCheck(_)
             | Self::StandardWanted(_)
             | Self::StandardDrift {}
+            | Self::Bulletin(_)
             | Self::LedgerVerify {} => false,
         }
     }

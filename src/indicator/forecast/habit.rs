@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::{Cycle, Unit};
 use crate::delivery::{ChannelId, LinkState};
 use crate::fact::{Fact, FactId, Kind};
 use crate::indicator::lists::Lists;
+use crate::indicator::tally::amended;
 
 /// What happened before that is forgotten: habits change.
 pub(super) const MEMORY_DAYS: i64 = 120;
@@ -105,9 +106,10 @@ pub(super) struct Moves {
     pub(super) down: u64,
 }
 
-/// Habits.
-#[derive(Debug)]
-pub(super) struct Habits {
+/// Habits, as they were known at a moment.
+#[derive(Clone, Debug)]
+pub struct Habits {
+    at: Timestamp,
     /// As of when.
     pub(super) now: i64,
     /// The first day that is remembered, in days since the epoch.
@@ -128,15 +130,24 @@ pub(super) struct Habits {
 }
 
 impl Habits {
-    /// What `facts` that were known at `now` teach about what the lists name.
-    pub(super) fn learn(
-        facts: &[Fact],
-        lists: &Lists,
-        amended: &BTreeSet<FactId>,
-        now: Timestamp,
-    ) -> Self {
+    /// The kinds of facts that teach something.
+    pub const KINDS: [&'static str; 9] = [
+        "confirmed",
+        "overdue-from",
+        "overdue-until",
+        "pass-completed",
+        "verdict",
+        "probed",
+        "link",
+        "case-opened",
+        "case-closed",
+    ];
+
+    /// Before the first fact.
+    pub fn new(lists: &Lists, at: Timestamp) -> Self {
         let mut habits = Self {
-            now: now.as_second(),
+            at,
+            now: at.as_second(),
             first_day: None,
             datasets: lists.obligations.iter().map(|_| Dataset::default()).collect(),
             by_cycle: HashMap::new(),
@@ -160,10 +171,27 @@ impl Habits {
                 habits.links.insert(subject, Link::default());
             }
         }
-        let known = facts.iter().filter(|it| it.recorded <= now && it.occurred <= now);
-        known.filter(|it| !amended.contains(&it.id)).for_each(|fact| habits.add(fact));
-        habits.settle(lists);
         habits
+    }
+
+    /// What `facts` that were known at `at` teach about what the lists name.
+    pub fn learn(facts: &[Fact], lists: &Lists, at: Timestamp) -> Self {
+        let amended = amended(facts, at);
+        let mut habits = Self::new(lists, at);
+        let facts = facts.iter().filter(|fact| !amended.contains(&fact.id));
+        facts.for_each(|fact| habits.add(fact));
+        habits.settled(lists)
+    }
+
+    /// Facts that occurred before this are forgotten, apart from open deadlines and cases.
+    pub fn since(&self) -> Timestamp {
+        let memory = SignedDuration::from_hours(24 * MEMORY_DAYS);
+        self.at.checked_sub(memory).unwrap_or(Timestamp::MIN)
+    }
+
+    /// As of when.
+    pub fn at(&self) -> Timestamp {
+        self.at
     }
 
     /// The whole days that are remembered.
@@ -171,7 +199,12 @@ impl Habits {
         self.first_day.map_or(0, |first| (self.now / DAY - first).max(0))
     }
 
-    fn add(&mut self, fact: &Fact) {
+    /// Takes a fact, in any order; one that was not known then teaches nothing. Facts that others
+    /// set right are for the caller to leave out.
+    pub fn add(&mut self, fact: &Fact) {
+        if fact.recorded > self.at || fact.occurred > self.at {
+            return;
+        }
         let at = fact.occurred.as_second();
         match &fact.kind {
             Kind::Link { to, .. } => {
@@ -238,7 +271,9 @@ impl Habits {
         }
     }
 
-    fn settle(&mut self, lists: &Lists) {
+    /// After the last fact.
+    #[must_use]
+    pub fn settled(mut self, lists: &Lists) -> Self {
         let (now, days) = (self.now, self.days());
         for channel in self.channels.values_mut() {
             channel.settle(now, days);
@@ -270,6 +305,7 @@ impl Habits {
             down: rate(downs, up_time),
         });
         (self.entries, self.resources) = (entries, resources);
+        self
     }
 
     /// How long after a confirmation the next one of a dataset must be there: as its own missed

@@ -14,14 +14,14 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use super::field::Field;
-use super::recover::{Plan, acts_of, recover};
-use super::replay::{Given, span};
+use super::recover::{Plan, acts_of, recover_of};
+use super::replay::{score_of, score_until};
 use super::scheme::{Kind, Month, Scheme};
-use super::score::{ItemScore, Score, score};
-use super::tally::{Body, Tally, amended};
+use super::score::{ItemScore, Score};
+use super::tally::{Body, Tally};
 use dice::Dice;
 use future::Future;
-use habit::Habits;
+pub use habit::Habits;
 
 /// How many of a hundred months are promised to end within the interval.
 pub const PROMISED_PERCENT: u32 = 80;
@@ -94,117 +94,104 @@ pub struct Forecast {
     pub futures: usize,
 }
 
-/// What a month will come to, as of `at`. Facts recorded later are not looked at. The same `seed`
-/// gives the same forecast.
+/// What the month that was tallied will come to, as of `at`; the tally holds what was known then.
+/// The same `seed` gives the same forecast.
 pub fn forecast(
-    given: Given<'_>,
+    tally: &Tally<'_>,
+    habits: &Habits,
     scheme: &Scheme,
-    month: Month,
     body: &Body,
-    at: Timestamp,
+    field: &Field,
     seed: u64,
 ) -> Forecast {
-    let affordable = AFFORDABLE / given.lists.obligations.len().max(1);
+    let affordable = AFFORDABLE / tally.lists().obligations.len().max(1);
     let futures = affordable.clamp(FEWEST_FUTURES, MOST_FUTURES);
-    forecast_of(given, scheme, month, body, at, (seed, futures))
+    let fields = field.standing_in(tally.span().month, MONTHS_STANDING_IN);
+    Ground { tally, habits, scheme, body, field, fields }.forecast(seed, futures)
 }
 
 /// What a forecast is made from.
 struct Ground<'g> {
-    given: Given<'g>,
+    tally: &'g Tally<'g>,
+    habits: &'g Habits,
     scheme: &'g Scheme,
-    month: Month,
     body: &'g Body,
-    at: Timestamp,
-    habits: Habits,
+    field: &'g Field,
     /// The other cities as of now, or as they were lately.
     fields: Vec<Field>,
 }
 
 impl Ground<'_> {
-    fn score(&self, tally: &Tally<'_>, field: &Field) -> Score {
-        let figures = tally.figures(self.body);
-        score(self.scheme, self.month, self.body, &figures, self.given.lists, field)
+    fn forecast(&self, seed: u64, futures: usize) -> Forecast {
+        let Self { tally, scheme, body, field, .. } = *self;
+        let (at, span) = (self.habits.at(), tally.span());
+        let today = score_until(tally, scheme, body, field, at);
+        let whole = score_of(tally, scheme, body, field);
+        let ends = self.ends(seed, futures);
+        let best = self.best(&whole);
+        let plan =
+            if at < span.to { recover_of(tally, scheme, body, field, at) } else { Plan::none() };
+        let acts = plan.planned.iter().map(|it| &it.action.act);
+        let planned = acts.fold(tally.clone(), |tally, act| tally.supposing(act, at));
+        let planned = score_of(&planned, scheme, body, field);
+        let scores = Scores { whole: &whole, ends: &ends, best: &best, planned: &planned };
+        let item = |item: &ItemScore| scores.item(item, &plan, at, span.to);
+        let on_others = today.items.iter().filter(|it| it.kind == Kind::Relative);
+        Forecast {
+            scheme: scheme.id.clone(),
+            month: span.month,
+            body: body.clone(),
+            at,
+            cut_off: span.to,
+            today: today.total,
+            range: range(ends.iter().map(|end| end.total).collect()).unwrap_or_default(),
+            lost: best.lost,
+            avoidable: plan.together,
+            on_others: on_others.filter_map(|it| it.worth).sum::<Decimal>().normalize(),
+            items: today.items.iter().map(item).collect(),
+            days: u32::try_from(self.habits.days()).unwrap_or(0),
+            futures: ends.len(),
+        }
     }
 
     /// How the month ends in each of so many futures.
-    fn ends(&self, tally: &Tally<'_>, seed: u64, futures: usize) -> Vec<Score> {
-        let cut_off = tally.cut_off();
+    fn ends(&self, seed: u64, futures: usize) -> Vec<Score> {
+        let cut_off = self.tally.span().to;
         // After the cut-off nothing more happens: one future is all of them.
-        let futures = if self.at < cut_off { futures.max(1) } else { 1 };
+        let is_over = self.habits.at() >= cut_off;
+        let futures = if is_over { 1 } else { futures.max(1) };
         let end = |number| {
             let mut dice = Dice::new(seed, number);
-            let field = dice.any(&self.fields).unwrap_or(self.given.field);
-            let mut end = tally.clone();
-            if self.at < cut_off {
-                let future = Future::of(&self.habits, self.given.lists, cut_off, dice);
+            let field = dice.any(&self.fields).unwrap_or(self.field);
+            let mut end = self.tally.clone();
+            if !is_over {
+                let future = Future::of(self.habits, self.tally.lists(), cut_off, dice);
                 future.iter().for_each(|fact| end.add(fact));
             }
-            self.score(&end, field)
+            score_of(&end, self.scheme, self.body, field)
         };
         (0_u64..).take(futures).map(end).collect()
     }
 
     /// The month if everything that can still be done were done at once and nothing more went
     /// wrong.
-    fn best(&self, tally: &Tally<'_>, today: &Score) -> Score {
-        let cut_off = tally.cut_off();
-        let mut best = tally.clone();
-        if self.at < cut_off {
-            for act in acts_of(&today.items, self.at, cut_off).keys() {
-                best = best.supposing(act, self.at);
+    fn best(&self, whole: &Score) -> Score {
+        let (at, cut_off) = (self.habits.at(), self.tally.span().to);
+        let mut best = self.tally.clone();
+        if at < cut_off {
+            for act in acts_of(&whole.items, at, cut_off).keys() {
+                best = best.supposing(act, at);
             }
-            let facts = future::flawless(&self.habits, self.given.lists, cut_off);
+            let facts = future::flawless(self.habits, self.tally.lists(), cut_off);
             facts.iter().for_each(|fact| best.add(fact));
         }
-        self.score(&best, self.fields.first().unwrap_or(self.given.field))
-    }
-}
-
-/// With so many futures.
-fn forecast_of(
-    given: Given<'_>,
-    scheme: &Scheme,
-    month: Month,
-    body: &Body,
-    at: Timestamp,
-    (seed, futures): (u64, usize),
-) -> Forecast {
-    let amended = amended(given.facts, at);
-    let mut tally = Tally::new(given.lists, span(scheme, month, at), &amended);
-    given.facts.iter().filter(|fact| fact.occurred <= at).for_each(|fact| tally.add(fact));
-    let habits = Habits::learn(given.facts, given.lists, &amended, at);
-    let fields = given.field.standing_in(month, MONTHS_STANDING_IN);
-    let ground = Ground { given, scheme, month, body, at, habits, fields };
-    let today = ground.score(&tally, given.field);
-    let ends = ground.ends(&tally, seed, futures);
-    let best = ground.best(&tally, &today);
-    let plan = recover(given, scheme, month, body, at);
-    let acts = plan.planned.iter().map(|it| &it.action.act);
-    let planned = acts.fold(tally.clone(), |tally, act| tally.supposing(act, at));
-    let planned = ground.score(&planned, given.field);
-    let scores = Scores { ends: &ends, best: &best, planned: &planned };
-    let items = today.items.iter().map(|item| scores.item(item, &plan, at, tally.cut_off()));
-    let on_others = today.items.iter().filter(|it| it.kind == Kind::Relative);
-    Forecast {
-        scheme: scheme.id.clone(),
-        month,
-        body: body.clone(),
-        at,
-        cut_off: tally.cut_off(),
-        today: today.total,
-        range: range(ends.iter().map(|end| end.total).collect()).unwrap_or_default(),
-        lost: best.lost,
-        avoidable: plan.together,
-        on_others: on_others.filter_map(|it| it.worth).sum::<Decimal>().normalize(),
-        items: items.collect(),
-        days: u32::try_from(ground.habits.days()).unwrap_or(0),
-        futures: ends.len(),
+        score_of(&best, self.scheme, self.body, self.fields.first().unwrap_or(self.field))
     }
 }
 
 /// The month as of now, as it may end, and as it could.
 struct Scores<'s> {
+    whole: &'s Score,
     ends: &'s [Score],
     best: &'s Score,
     planned: &'s Score,
@@ -219,9 +206,11 @@ impl Scores<'_> {
         cut_off: Timestamp,
     ) -> ItemForecast {
         let points = |score: &Score| found(score, &item.id).and_then(|it| it.points);
-        let avoidable = points(self.planned).zip(item.points).map(|(then, now)| then - now);
+        let whole = found(self.whole, &item.id);
+        let now = whole.and_then(|it| it.points);
+        let avoidable = points(self.planned).zip(now).map(|(then, now)| then - now);
         let avoidable = avoidable.unwrap_or_default().max(Decimal::ZERO).normalize();
-        let acts = acts_of(std::slice::from_ref(item), at, cut_off);
+        let acts = acts_of(whole.map_or(&[], std::slice::from_ref), at, cut_off);
         let of_item = plan.planned.iter().filter(|it| acts.contains_key(&it.action.act));
         ItemForecast {
             id: item.id.clone(),

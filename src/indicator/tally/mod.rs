@@ -213,11 +213,6 @@ impl<'l> Tally<'l> {
         }
     }
 
-    /// The first instant that no longer counts.
-    pub fn cut_off(&self) -> Timestamp {
-        self.span.to
-    }
-
     /// Takes a fact; one that was recorded too late or set right by another changes nothing.
     pub fn add(&mut self, fact: &Fact) {
         if fact.recorded > self.span.known_by || self.amended.contains(&fact.id) {

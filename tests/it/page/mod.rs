@@ -3,7 +3,7 @@
 //!
 //! `CASCADED_PICTURES=FOLDER` keeps pictures of every state in a folder, for eyes.
 
-mod browser;
+pub(crate) mod browser;
 mod sample;
 
 use std::net::SocketAddr;

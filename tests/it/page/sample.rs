@@ -43,6 +43,7 @@ fn channel(name: &str, standard: &str, rows: Rows) -> Channel {
         channel: name.to_owned(),
         title: name.to_owned(),
         standard: standard.to_owned(),
+        ahead: Vec::new(),
         written: None,
         digest: String::new(),
         edited: false,

@@ -4,6 +4,7 @@ mod town;
 
 use super::*;
 use crate::fact::Fact;
+use crate::indicator::replay::Given;
 use town::{Town, day};
 
 fn scheme() -> Scheme {
@@ -13,6 +14,21 @@ fn scheme() -> Scheme {
 
 /// Futures in tests: enough for a tenth on each side, few enough for an unoptimised build.
 const FUTURES: usize = 41;
+
+fn forecast_of(
+    given: Given<'_>,
+    month: Month,
+    at: Timestamp,
+    (seed, futures): (u64, usize),
+) -> Forecast {
+    let scheme = scheme();
+    let tally = given.tally(&scheme, month, at);
+    let habits = Habits::learn(given.facts, given.lists, at);
+    let fields = given.field.standing_in(month, MONTHS_STANDING_IN);
+    let (body, field) = (&Body::City, given.field);
+    let ground = Ground { tally: &tally, habits: &habits, scheme: &scheme, body, field, fields };
+    ground.forecast(seed, futures)
+}
 
 /// Sums over forecasts.
 #[derive(Debug, Default)]
@@ -36,8 +52,7 @@ fn judge(seeds: std::ops::Range<u64>, days: &[i64]) -> std::collections::BTreeMa
         for of in days {
             let given = Given { field: &town.known, ..given };
             let at = day(*of);
-            let forecast =
-                forecast_of(given, &scheme, town.month, &Body::City, at, (seed, FUTURES));
+            let forecast = forecast_of(given, town.month, at, (seed, FUTURES));
             let sums: &mut Sums = by_day.entry(*of).or_default();
             // Today's value with the last month's cities: else it would lack an item altogether.
             let stood_in = &town.known.standing_in(town.month, 1)[0];
@@ -57,12 +72,8 @@ fn judge(seeds: std::ops::Range<u64>, days: &[i64]) -> std::collections::BTreeMa
 
 /// Today's value as if the month were cut off now.
 fn of_cut(given: Given<'_>, scheme: &Scheme, month: Month, at: Timestamp) -> Decimal {
-    let amended = amended(given.facts, at);
-    let span = super::super::tally::Span { to: at, ..span(scheme, month, at) };
-    let mut tally = Tally::new(given.lists, span, &amended);
-    given.facts.iter().for_each(|fact| tally.add(fact));
-    let figures = tally.figures(&Body::City);
-    score(scheme, month, &Body::City, &figures, given.lists, given.field).total
+    let tally = given.tally(scheme, month, at);
+    score_until(&tally, scheme, &Body::City, given.field, at).total
 }
 
 #[test]
@@ -89,7 +100,7 @@ fn it_beats_carrying_today_forward_and_its_intervals_hold_what_they_promise() {
 
 fn of_town(town: &Town, facts: &[Fact], at: Timestamp) -> Forecast {
     let given = Given { facts, lists: &town.lists, field: &town.known };
-    forecast_of(given, &scheme(), town.month, &Body::City, at, (7, 21))
+    forecast_of(given, town.month, at, (7, 21))
 }
 
 #[test]
@@ -135,10 +146,10 @@ fn what_is_lost_stays_lost_and_what_is_over_is_certain() {
 
 #[test]
 fn a_city_without_history_is_told_what_it_has() {
-    let (lists, field) = (super::super::lists::Lists::default(), Field::default());
+    let (lists, field) = (crate::indicator::lists::Lists::default(), Field::default());
     let given = Given { facts: &[], lists: &lists, field: &field };
     let month = Month::parse("2026-04").unwrap();
-    let forecast = forecast(given, &scheme(), month, &Body::City, day(3), 1);
+    let forecast = forecast_of(given, month, day(3), (1, 5));
     assert_eq!((forecast.days, forecast.range.low), (0, forecast.range.high));
     assert_eq!(forecast.range.expected, forecast.today);
 }
