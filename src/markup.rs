@@ -2,7 +2,7 @@
 //!
 //! Two doors, told apart by the type system: markup is `&'static str`, so it can only be a literal
 //! of our own source; everything that comes from a configuration, a catalogue or a province goes
-//! through [`Html::text`], which escapes it for elements and quoted attributes alike and cuts what
+//! through [`Markup::text`], which escapes it for elements and quoted attributes alike and cuts what
 //! is too long. There is no third.
 
 /// A document that grows.

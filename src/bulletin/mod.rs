@@ -1,6 +1,6 @@
 //! Bulletins (通报): weekly bulletin, monthly assessment, quarterly meeting paper.
 //!
-//! Four steps, each a function of the one before. A [`report`] gathers numbers, names and times
+//! Four steps, each a function of the one before. A [`report`](mod@report) gathers numbers, names and times
 //! from the pure indicator, wherever facts come from ([`Counted`]); [`compose`] says them in one
 //! language as a [`document::Document`] and the sheets that departments get; [`docx`], [`html`] and
 //! [`sheets`] turn these into bytes; [`folder`] puts the files where they belong, all or none. The

@@ -49,6 +49,9 @@ fn furnish(base: &Path) {
     write("etc/cascaded/codes/divisions.csv", "code,title,from,until\n515102,示例市临江区,,\n");
     write("srv/exchange/county.sqlite", "");
     write("srv/exchange/catalogue.xlsx", "");
+    write("etc/cascaded/cities.csv", "month,what,city,points,source\n");
+    write("etc/cascaded/lists/leads.csv", "deed,hours\n");
+    write("etc/cascaded/values/outside.csv", "name,month,value,source,date\n");
     fs::create_dir_all(base.join("srv/exchange/files")).unwrap();
 }
 
@@ -86,9 +89,12 @@ fn a_line_of_the_example_that_is_commented_out_is_right_too() {
     load(base, &with_options).unwrap_or_else(|problems| panic!("{problems:#?}"));
 }
 
-/// A line `# key = value` without its mark.
+/// A line `# key = value` or `# [section]` without its mark.
 fn uncommented(line: &str) -> &str {
     let Some(rest) = line.strip_prefix("# ") else { return line };
+    if rest.starts_with('[') && rest.ends_with(']') {
+        return rest;
+    }
     let key = rest.split(" = ").next().unwrap_or_default();
     let is_key = !key.is_empty()
         && key != rest

@@ -4,7 +4,7 @@
 //! named to the browser by digest ([`policy`]), so that nothing else could act even if it got
 //! in. It only reads, shows sums and names of datasets, never rows; it is bounded whatever the size
 //! of the city, for of every list the worst come with a count of the rest ([`Worst`]). Markup can
-//! only be a literal of this module, every other text is escaped ([`html`]).
+//! only be a literal of this module, every other text is escaped ([`markup`](crate::markup)).
 
 mod render;
 mod section;

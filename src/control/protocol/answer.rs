@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Request;
 use super::{
     BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, MendReport, Mending,
-    ScoreAnswer, SupplyReport,
+    ScopeUse, ScoreAnswer, SupplyReport,
 };
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
@@ -218,18 +218,6 @@ pub struct Channel {
     pub last_confirmed: Option<Timestamp>,
     /// Why it is held.
     pub held: Option<String>,
-}
-
-/// A scope of a channel for which another standard speaks than for the rest.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScopeUse {
-    /// `department=X`, or several parts separated by commas, all of which hold.
-    pub scope: String,
-    /// `id/version`.
-    pub standard: String,
-    /// Since when.
-    pub since: Timestamp,
 }
 
 /// How urgent.

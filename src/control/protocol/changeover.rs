@@ -222,3 +222,15 @@ pub struct CutOver {
     /// A rollback: objects registered under it, which stay above.
     pub objects_above: u64,
 }
+
+/// A scope of a channel for which another standard speaks than for the rest.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeUse {
+    /// `department=X`, or several parts separated by commas, all of which hold.
+    pub scope: String,
+    /// `id/version`.
+    pub standard: String,
+    /// Since when.
+    pub since: Timestamp,
+}

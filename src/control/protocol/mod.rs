@@ -15,13 +15,13 @@ mod score;
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job,
     LedgerReport, Link, Mismatches, Reconciled, Reject, RejectOriginal, Reloaded, Response, Rows,
-    RuleCount, ScopeUse, Standard, StandardDetail, Status, Summary, Trouble, Urgency,
+    RuleCount, Standard, StandardDetail, Status, Summary, Trouble, Urgency,
 };
 
 pub use bulletin::{BulletinFile, BulletinFiles, BulletinQuery};
 
 pub use changeover::{
-    Activate, CutOver, DriftLine, Rollback, Shadow, ShadowAct, ShadowOnce, StandardCheck,
+    Activate, CutOver, DriftLine, Rollback, ScopeUse, Shadow, ShadowAct, ShadowOnce, StandardCheck,
     StandardPair, Supply, SupplyReport, Trial, WantedQuery,
 };
 
