@@ -34,7 +34,7 @@ pub use defects::{Defect, Ill, More, Terms};
 pub use error::Error;
 pub use losses::{Loss, by_owner, losses};
 pub use moment::{Assessment, Compared, Moment, Place, moment, ranking};
-pub use period::{Form, Look, Period};
+pub use period::{Form, Look, Period, day_before};
 pub use report::{Counted, Ground, Looks, Report, looks, report, span};
 pub use schedule::{OfMonth, OfWeek, Scheduled, Times};
 pub use settings::{Grade, Settings};

@@ -168,7 +168,7 @@ fn month_until(scheme: &Scheme, to: Timestamp) -> Month {
 }
 
 /// The day of the last instant before `to`.
-pub(super) fn day_before(to: Timestamp, zone: &TimeZone) -> Date {
+pub fn day_before(to: Timestamp, zone: &TimeZone) -> Date {
     let last = to.checked_sub(jiff::SignedDuration::from_nanos(1)).unwrap_or(to);
     zone.to_datetime(last).date()
 }

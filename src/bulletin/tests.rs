@@ -19,6 +19,7 @@ use crate::fact::Fact;
 use crate::indicator::field::Field;
 use crate::indicator::history;
 use crate::indicator::lists::{self, Lists};
+use crate::indicator::mending;
 use crate::indicator::scheme::Scheme;
 
 /// A city of `departments`, each with two entries; the first department's data is late, the second
@@ -445,6 +446,19 @@ fn sixty_departments_and_names_of_any_length_fit() {
     let whole = "不动产登记".repeat(40);
     let mut cells = sheets(&report).into_iter().flat_map(|sheet| sheet.rows).flatten();
     assert!(cells.any(|cell| cell.contains(&whole)), "the list has it whole");
+}
+
+#[test]
+fn a_departments_list_has_the_columns_of_the_mending_list_and_is_read_as_one() {
+    let sheets = sheets(&City::new(3).october());
+    assert!(!sheets.is_empty());
+    for sheet in sheets {
+        assert_eq!(sheet.heads, mending::COLUMNS);
+        let rows = [vec![sheet.heads], sheet.rows.clone()].concat();
+        let faults = mending::read("list.xlsx", &rows).unwrap();
+        assert_eq!(faults.len(), sheet.rows.len());
+        assert!(faults.iter().all(|fault| fault.owner == sheet.owner));
+    }
 }
 
 proptest! {

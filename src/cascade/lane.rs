@@ -251,11 +251,7 @@ impl Crew {
         scope: &Scope<'_>,
         about: Option<About<'_>>,
     ) -> Result<Reply, Error> {
-        let message = channel.standard.build(operation, scope).map_err(Error::lacks)?;
-        let batch = scope.batch.id.unwrap_or_default();
-        let cursor = scope.page.cursor;
-        let asked = Box::pin(channel.client.collect(operation, &message, batch, about, cursor));
-        let reply = self.heart.outside(asked).await;
+        let reply = self.ask_former(channel, operation, scope, about).await?;
         self.heard(channel, operation, &reply).await?;
         Ok(reply)
     }
@@ -271,7 +267,8 @@ impl Crew {
     ) -> Result<Reply, Error> {
         let message = channel.standard.build(operation, scope).map_err(Error::lacks)?;
         let batch = scope.batch.id.unwrap_or_default();
-        let asked = Box::pin(channel.client.collect(operation, &message, batch, about, None));
+        let cursor = scope.page.cursor;
+        let asked = Box::pin(channel.client.collect(operation, &message, batch, about, cursor));
         Ok(self.heart.outside(asked).await)
     }
 

@@ -4,19 +4,20 @@
 //! given rows and digests.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use calamine::{Data, Reader as _, Xlsx};
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
-use rust_xlsxwriter::{Format as Look, FormatBorder, Workbook, XlsxError};
 
 use super::arguments::{Format, Page};
 use super::client::ask;
 use super::show::View;
 use super::text::Message;
 use super::{Console, Exit, Trouble};
+use crate::bulletin::compose::Sheet;
+use crate::bulletin::{day_before, sheets};
+use crate::clock::Clock;
 use crate::control::protocol::{
     Failure, MAX_PAGE, Mend as Doing, MendAct, MendImport, MendReport, Mending, MendingQuery,
     Paging, Request, Response,
@@ -336,40 +337,38 @@ fn export(
             break;
         }
     }
+    let book = sheets::xlsx(&sheet(&faults, &console.view), Clock::system().now())
+        .map_err(|error| unwritable(file, error.to_string()))?;
     // Nothing is ever written over.
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .open(file)
+        .and_then(|mut opened| opened.write_all(&book))
         .map_err(|error| unwritable(file, error.to_string()))?;
-    write(file, &faults, console).map_err(|error| unwritable(file, error.to_string()))?;
     let line = console.view.say(Message::MendWritten, &[&faults.len().to_string()]);
     console.note(&line);
     Ok(())
 }
 
-fn write(file: &Path, faults: &[Mending], console: &Console<'_>) -> Result<(), XlsxError> {
-    let mut book = Workbook::new();
-    let lined = || Look::new().set_border(FormatBorder::Thin).set_num_format("@").set_text_wrap();
-    let head = lined().set_bold().set_background_color("#D9E2F3");
-    let sheet = book.add_worksheet();
-    sheet.set_name("整改清单")?;
-    for (at, column) in (0_u16..).zip(COLUMNS) {
-        sheet.set_column_width(at, if at == 4 { 40.0 } else { 14.0 })?;
-        sheet.write_string_with_format(0, at, column, &head)?;
-    }
-    for (line, it) in (1_u32..).zip(faults) {
+/// The list as a workbook: that which goes to a department with a bulletin, nothing left open.
+fn sheet(faults: &[Mending], view: &View) -> Sheet {
+    let row = |it: &Mending| {
         let became = Became {
-            limit: console.view.day(it.deadline),
-            progress: console.view.word_of_state(it),
+            limit: day_before(it.deadline, &view.zone).to_string(),
+            progress: view.word_of_state(it),
             proof: it.proof.clone(),
             is_closed: it.closed.is_some(),
         };
-        for (at, cell) in (0_u16..).zip(mending::row(&it.fault, &became)) {
-            sheet.write_string_with_format(line, at, cell, &lined())?;
-        }
+        mending::row(&it.fault, &became).into()
+    };
+    Sheet {
+        owner: String::new(),
+        name: "整改清单".to_owned(),
+        heads: COLUMNS.map(ToOwned::to_owned).into(),
+        rows: faults.iter().map(row).collect(),
+        open: Vec::new(),
     }
-    book.save(file)
 }
 
 impl View {
@@ -377,12 +376,6 @@ impl View {
     pub(super) fn mended(&self, it: MendReport) -> String {
         let numbers = [it.added, it.changed, it.unchanged].map(|it| it.to_string());
         self.say(Message::MendDone, &numbers.each_ref().map(String::as_str)) + "\n"
-    }
-
-    /// The last day before a deadline, which is the end of a day.
-    fn day(&self, at: Timestamp) -> String {
-        let before = at.checked_sub(jiff::SignedDuration::from_secs(1)).unwrap_or(at);
-        self.zone.to_datetime(before).date().to_string()
     }
 
     fn word_of_state(&self, it: &Mending) -> String {
@@ -420,7 +413,7 @@ impl View {
                 it.fault.owner.clone(),
                 it.fault.description.chars().take(24).collect(),
                 it.fault.object.clone(),
-                self.day(it.deadline),
+                day_before(it.deadline, &self.zone).to_string(),
                 self.word_of_state(it),
                 seen,
                 it.proof.chars().take(40).collect(),
