@@ -373,6 +373,30 @@ fn what_cannot_go_by_itself_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_scope_goes_over_at_its_time_and_not_before() {
+    run(async {
+        let clock = Clock::manual("2026-03-01T01:00:00Z".parse().unwrap());
+        let (stage, daemon) = Stage::set_at(&clock, 66).await;
+        let (first, title) = department(&daemon, LAST).await;
+        let scope = format!("department={title}");
+        let time = clock.now().checked_add(jiff::Span::new().hours(1)).unwrap();
+        let asked = Activate { at: Some(time), ..activate(&[&scope]) };
+        let report = cut_over(&daemon, Request::StandardActivate(asked)).await;
+        assert_eq!(report.at, time);
+        carried(&stage, &daemon, "之前", &[]).await;
+        assert!(clock.now() < time);
+        assert_eq!(ahead(&daemon).await, [""; 0]);
+        stage.renumbered(&entries(&daemon, &[&first], false).await);
+        clock.advance(Duration::from_hours(1));
+        finished(&daemon, report.job.unwrap().trim_start_matches("r-").parse().unwrap()).await;
+        assert_eq!(ahead(&daemon).await, [format!("{scope} {NEW}")]);
+        carried(&stage, &daemon, "到点", &[LAST]).await;
+        daemon.stop().await;
+        stage.close().await;
+    });
+}
+
+#[test]
 fn an_answer_lost_under_the_old_standard_is_asked_for_in_its_words() {
     run(async {
         let (stage, mut daemon) = Stage::set(64).await;
