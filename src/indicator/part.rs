@@ -1,39 +1,48 @@
 //! Whose part of a loss is how large: for looking at who has to act, not for marking anybody.
 //!
 //! A scheme that marks only the city says nothing about its departments. A body's part of an
-//! item's loss is its part of what lowers the item's figures: of the entries that a rate lacks, of
-//! the hours that were overdue. Of an item with several figures the first that is lowered counts.
+//! item's loss is its part of what lowers the item's figures: entries that a rate lacks, rows set
+//! aside, hours overdue, cases too late. That is exact where an item is linear in its figure and a
+//! convention where it has steps. Whoever shows parts shows these, so that two papers agree.
 
 use rust_decimal::Decimal;
 
 use super::measures::{Figure, Figures};
-use super::score::{POINT_DIGITS, Score};
+use super::score::{ItemScore, POINT_DIGITS, Score};
 
 /// A body's part of what the city loses: below 0 or 0. `figures` are the body's.
 pub fn part_of_loss(city: &Score, figures: &Figures) -> Decimal {
     let mut part = Decimal::ZERO;
-    for item in &city.items {
-        let Some(lost) = item.lost.filter(|lost| !lost.is_zero()) else { continue };
-        let lowered = item.used.iter().map(|(name, figure)| (name, lack(name, figure)));
-        let Some((name, whole)) = lowered.into_iter().find(|(_, whole)| !whole.is_zero()) else {
-            continue;
-        };
-        let own = figures.get(name).map_or(Decimal::ZERO, |figure| lack(name, figure));
-        part += lost * (own / whole).min(Decimal::ONE);
+    for item in city.items.iter().filter(|item| !item.is_struck) {
+        let (lost, whole) = (item.lost.unwrap_or_default(), lacking(item));
+        if !lost.is_zero() && !whole.is_zero() {
+            part += lost * (lacking_of(item, figures) / whole).min(Decimal::ONE);
+        }
     }
     part.round_dp(POINT_DIGITS).normalize()
 }
 
-/// By how much a figure is lowered: what a rate lacks, or the number itself.
+/// How much of what lowers an item there is.
+pub fn lacking(item: &ItemScore) -> Decimal {
+    item.used.iter().map(|(name, figure)| lack(name, figure)).sum()
+}
+
+/// How much of it is a body's; `figures` are the body's.
+pub fn lacking_of(item: &ItemScore, figures: &Figures) -> Decimal {
+    let own = |name: &String| figures.get(name).map(|figure| lack(name, figure));
+    item.used.iter().filter_map(|(name, _)| own(name)).sum()
+}
+
+/// By how much a figure is lowered: what a rate lacks, or hours and cases themselves.
 fn lack(name: &str, figure: &Figure) -> Decimal {
-    match figure.parts {
-        Some((of, all)) => Decimal::from(all.saturating_sub(of)),
-        // Own words of an expression lower nothing.
-        None if name.contains('.') && !name.starts_with("value.") => {
-            figure.value.unwrap_or_default().max(Decimal::ZERO)
-        }
-        None => Decimal::ZERO,
+    if let Some((of, all)) = figure.parts {
+        // The share of key data is a fact about the list, not a failing.
+        let lack = if name == "key.share" { 0 } else { all.saturating_sub(of) };
+        return Decimal::from(lack);
     }
+    let counts = name.ends_with("_hours")
+        || name.starts_with("cases.") && (name.ends_with(".late") || name.ends_with(".open"));
+    if counts { figure.value.unwrap_or_default().max(Decimal::ZERO) } else { Decimal::ZERO }
 }
 
 #[cfg(test)]
