@@ -37,13 +37,21 @@ pub struct FactId {
 impl FactId {
     /// The inverse of `Display`: `writer/2026-11-22/17`.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('/');
-        let (writer, day, number) = (parts.next()?, parts.next()?, parts.next()?);
-        let id =
-            Self { writer: writer.into(), day: day.parse().ok()?, number: number.parse().ok()? };
-        // Only the one canonical spelling: `017` names nothing.
-        (!writer.is_empty() && is_spelled(text, &id)).then_some(id)
+        let (writer, day, number) = id_parts(text)?;
+        Some(Self { writer: writer.into(), day, number })
     }
+}
+
+/// What an id is made of; only the one canonical spelling: `017` names nothing.
+fn id_parts(text: &str) -> Option<(&str, Date, u64)> {
+    let mut parts = text.split('/');
+    let (writer, day_as, number_as) = (parts.next()?, parts.next()?, parts.next()?);
+    let (day, number) = (day_as.parse::<Date>().ok()?, number_as.parse().ok()?);
+    let is_canonical = !writer.is_empty()
+        && parts.next().is_none()
+        && is_spelled(day_as, &day)
+        && is_spelled(number_as, &number);
+    is_canonical.then_some((writer, day, number))
 }
 
 impl fmt::Display for FactId {
@@ -125,6 +133,58 @@ impl Fact {
 
     /// The inverse of [`Fact::encode`]; refuses whatever `encode` would not have written.
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let parts = Parts::read(bytes)?;
+        let (writer, day, number) = parts.id;
+        Ok(Self {
+            id: FactId { writer: writer.into(), day, number },
+            channel: (!parts.channel.is_empty()).then(|| ChannelId::from(parts.channel)),
+            kind: parts.kind,
+            subject: parts.subject.to_owned(),
+            occurred: parts.occurred,
+            recorded: parts.recorded,
+            cause: parts.cause,
+            amends: parts.amends,
+        })
+    }
+
+    /// [`Fact::decode`] in place of this one, with its room: for reading many one by one.
+    ///
+    /// # Errors
+    /// As `decode`; this fact stays as it was.
+    pub fn refill(&mut self, bytes: &[u8]) -> Result<(), Unreadable> {
+        let parts = Parts::read(bytes)?;
+        let (writer, day, number) = parts.id;
+        if *self.id.writer != *writer {
+            self.id.writer = writer.into();
+        }
+        (self.id.day, self.id.number) = (day, number);
+        if self.channel.as_ref().map_or("", ChannelId::as_str) != parts.channel {
+            let is_one = !parts.channel.is_empty();
+            self.channel = is_one.then(|| ChannelId::from(parts.channel));
+        }
+        self.subject.clear();
+        self.subject.push_str(parts.subject);
+        self.kind = parts.kind;
+        (self.occurred, self.recorded) = (parts.occurred, parts.recorded);
+        (self.cause, self.amends) = (parts.cause, parts.amends);
+        Ok(())
+    }
+}
+
+/// A fact that is read, its texts where they lie.
+struct Parts<'b> {
+    id: (&'b str, Date, u64),
+    channel: &'b str,
+    subject: &'b str,
+    occurred: Timestamp,
+    recorded: Timestamp,
+    cause: Option<FactId>,
+    amends: Option<FactId>,
+    kind: Kind,
+}
+
+impl<'b> Parts<'b> {
+    fn read(bytes: &'b [u8]) -> Result<Self, Unreadable> {
         if bytes.len() > MOST_BYTES {
             return Err(Unreadable::Length);
         }
@@ -132,9 +192,8 @@ impl Fact {
         if take(&mut rest)? != VERSION {
             return Err(Unreadable::Version);
         }
-        let id = FactId::parse(take(&mut rest)?).ok_or(Unreadable::Field("id"))?;
-        let channel = Some(take(&mut rest)?).filter(|text| !text.is_empty()).map(ChannelId::from);
-        let subject = take(&mut rest)?.to_owned();
+        let id = id_parts(take(&mut rest)?).ok_or(Unreadable::Field("id"))?;
+        let (channel, subject) = (take(&mut rest)?, take(&mut rest)?);
         let (occurred_as, recorded_as) = (take(&mut rest)?, take(&mut rest)?);
         let occurred = instant(occurred_as, "occurred")?;
         let recorded = instant(recorded_as, "recorded")?;
@@ -159,8 +218,8 @@ impl Fact {
             is_one_form &= left.next().is_some_and(|it| it.0 == name && is_spelled(it.1, value));
         });
         is_one_form &= left.next().is_none();
-        let fact = Self { id, channel, kind, subject, occurred, recorded, cause, amends };
-        if is_one_form { Ok(fact) } else { Err(Unreadable::Field("spelling")) }
+        let parts = Self { id, channel, subject, occurred, recorded, cause, amends, kind };
+        if is_one_form { Ok(parts) } else { Err(Unreadable::Field("spelling")) }
     }
 }
 
