@@ -44,6 +44,20 @@ pub struct Place {
     number: i64,
 }
 
+impl Place {
+    /// The inverse of `Display`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (occurred, number) = text.split_once(':')?;
+        Some(Self { occurred: occurred.parse().ok()?, number: number.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}:{}", self.occurred, self.number)
+    }
+}
+
 /// Some facts, in the order in which they occurred.
 #[derive(Clone, Debug)]
 pub struct FactPage {

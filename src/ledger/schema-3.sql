@@ -28,6 +28,19 @@ CREATE TABLE period (
     PRIMARY KEY (month, scheme)
 ) WITHOUT ROWID, STRICT;
 
+-- By what a closed month was judged, as texts: each once, however many months it served.
+CREATE TABLE source (
+    digest BLOB PRIMARY KEY,
+    text   TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+CREATE TABLE period_source (
+    month  TEXT NOT NULL,
+    scheme TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    PRIMARY KEY (month, scheme, name)
+) WITHOUT ROWID, STRICT;
+
 -- What the province found and wants mended. A fault is a case: what opens and closes it stands
 -- among the facts. The row as the province wrote it is sealed.
 CREATE TABLE mending (

@@ -145,6 +145,7 @@ fn indicator() -> Indicator {
         field: Field::default(),
         stated: Vec::new(),
         digest: DigestSha256::of(b"bench"),
+        texts: std::collections::BTreeMap::new(),
     }
 }
 

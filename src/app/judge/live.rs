@@ -14,7 +14,7 @@ use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
-use super::{Judge, NotJudged};
+use super::{Judge, NotJudged, closed};
 use crate::app::works::Current;
 use crate::cascade::Crew;
 use crate::checks::Count;
@@ -26,7 +26,7 @@ use crate::indicator::replay::{score_of, score_until, span};
 use crate::indicator::scheme::{Month, Title};
 use crate::indicator::score::Score;
 use crate::indicator::tally::{Body, Tally};
-use crate::ledger::{self, NewFact, NewPeriod};
+use crate::ledger::{self, NewFact};
 use crate::supervisor::{TaskError, sleep};
 use crate::telemetry::logs::Chain;
 
@@ -119,7 +119,7 @@ async fn look(
     let is_other = |it: &Kept| !Arc::ptr_eq(&it.by, &by) || it.month != month;
     if kept.as_ref().is_none_or(is_other) {
         bring(crew, &by).await?;
-        close(&judge, month.before(), now).await?;
+        closed::close(&judge, month.before(), now).await?;
         *kept = Some(begin(&judge, month).await?);
     }
     let Some(known) = kept.as_mut() else { return Ok(()) };
@@ -210,45 +210,6 @@ async fn bring(crew: &Crew, by: &Indicator) -> ledger::Result<()> {
         crew.ledger.facts_brought(facts.to_vec()).await?;
     }
     Ok(())
-}
-
-/// Closes a month that is over, if the ledger knows anything of it.
-async fn close(judge: &Judge, month: Month, now: Timestamp) -> Result<(), NotJudged> {
-    let Some(scheme) = judge.by.scheme(month) else { return Ok(()) };
-    let span = span(scheme, month, now);
-    let horizon = judge.ledger.horizon(now).await?;
-    let first = judge.ledger.facts(0, 1).await?;
-    let lived = first.first().is_some_and(|(_, fact)| fact.recorded < span.to);
-    let closed = judge.ledger.period(month.to_string(), scheme.id.clone(), span.to).await?;
-    if span.to > now || !lived || closed.is_some() {
-        return Ok(());
-    }
-    let tally = judge.tally_of(span, horizon).await?;
-    let score = score_of(&tally, scheme, &Body::City, &judge.by.field);
-    let new = NewPeriod {
-        month: month.to_string(),
-        scheme: scheme.id.clone(),
-        last_fact: horizon.last,
-        total: score.total,
-        judged_by: judge.by.digest,
-        body: body(&score, &tally),
-    };
-    judge.ledger.period_closed(new).await?;
-    Ok(())
-}
-
-/// What a month came to, as text that is the same for the same facts.
-pub(in crate::app) fn body(score: &Score, tally: &Tally<'_>) -> String {
-    let mut text = format!("total {}\n", score.total.normalize());
-    for item in &score.items {
-        let points = item.points.map_or_else(|| "?".to_owned(), |it| it.normalize().to_string());
-        text.push_str(&format!("item {} {points}\n", item.id));
-    }
-    for (name, figure) in tally.figures(&Body::City) {
-        let value = figure.value.map_or_else(|| "?".to_owned(), |it| it.to_string());
-        text.push_str(&format!("figure {name} {value}\n"));
-    }
-    text
 }
 
 /// A channel, a dataset and a rule of it.

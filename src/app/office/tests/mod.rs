@@ -1,5 +1,6 @@
 //! The office against a real ledger: its state is built by its events, then asked about.
 
+mod closed;
 mod liveness;
 mod page;
 mod score;
