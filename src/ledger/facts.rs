@@ -217,19 +217,6 @@ impl Ledger {
     }
 }
 
-impl Ledger {
-    /// How often rules were asked and broken since the last time.
-    pub async fn rules_counted(&self, facts: Vec<NewFact>) -> Result<()> {
-        self.write("record rules' counts", move |transaction, now| {
-            for fact in facts {
-                record_new(transaction, fact, now)?;
-            }
-            Ok(())
-        })
-        .await
-    }
-}
-
 /// What a fact that is brought in says, without when it is written down and by whom.
 fn digest_of(new: &NewFact) -> DigestSha256 {
     let id = FactId { writer: "brought".into(), day: jiff::civil::Date::ZERO, number: 1 };

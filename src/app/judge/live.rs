@@ -7,7 +7,7 @@
 //! month that is over is closed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -17,7 +17,6 @@ use rust_decimal::Decimal;
 use super::{Judge, NotJudged, closed};
 use crate::app::works::Current;
 use crate::cascade::Crew;
-use crate::checks::Count;
 use crate::config::Indicator;
 use crate::fact::Kind;
 use crate::indicator::brought::{Made, value};
@@ -36,8 +35,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const PAGE: u32 = 4_096;
 /// How often what can be recovered is tried again: every act is scored for it.
 const PLAN_EVERY: SignedDuration = SignedDuration::from_secs(60);
-/// How often rules' counts are recorded.
-const COUNT_EVERY: SignedDuration = SignedDuration::from_hours(1);
 
 /// The running month as of a few seconds ago.
 #[derive(Clone, Debug)]
@@ -85,8 +82,11 @@ pub(in crate::app) async fn serve(
     live: Arc<Live>,
 ) -> Result<(), TaskError> {
     let mut kept: Option<Kept> = None;
-    let counts = Counts::default();
     loop {
+        // Before a month may be closed: an hour that ended with it belongs to it.
+        if let Err(error) = settle_rules(&crew).await {
+            tracing::warn!(error = %Chain(&error), "rules' counts are not recorded");
+        }
         let by = current.load().configuration.indicator.clone();
         let looked = match by {
             Some(by) => look(&crew, &live, &mut kept, by).await,
@@ -100,11 +100,14 @@ pub(in crate::app) async fn serve(
             kept = None;
             tracing::warn!(error = %Chain(&error), "the score is not kept");
         }
-        if let Err(error) = counts.record(&crew, &current).await {
-            tracing::warn!(error = %Chain(&error), "rules' counts are not recorded");
-        }
         sleep(crew.supervisor.clock(), LOOK_EVERY).await;
     }
+}
+
+/// What rules did in hours that are over becomes facts.
+async fn settle_rules(crew: &Crew) -> ledger::Result<()> {
+    while crew.ledger.rules_settled().await? > 0 {}
+    Ok(())
 }
 
 async fn look(
@@ -210,60 +213,4 @@ async fn bring(crew: &Crew, by: &Indicator) -> ledger::Result<()> {
         crew.ledger.facts_brought(facts.to_vec()).await?;
     }
     Ok(())
-}
-
-/// A channel, a dataset and a rule of it.
-type Counted = (String, String, String);
-
-/// How often rules were asked, as last recorded.
-#[derive(Debug, Default)]
-struct Counts {
-    known: Mutex<(Option<Timestamp>, BTreeMap<Counted, Count>)>,
-}
-
-impl Counts {
-    /// Records what was counted since the last time, every hour: one fact for each rule that was
-    /// asked. What was counted in the hour before a crash is lost.
-    async fn record(&self, crew: &Crew, current: &Current) -> ledger::Result<()> {
-        let now = crew.supervisor.clock().now();
-        let facts = self.taken(current, now);
-        for facts in facts.chunks(1_000) {
-            crew.ledger.rules_counted(facts.to_vec()).await?;
-        }
-        Ok(())
-    }
-
-    fn taken(&self, current: &Current, now: Timestamp) -> Vec<NewFact> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = *known.0.get_or_insert(now);
-        if now.duration_since(since) < COUNT_EVERY {
-            return Vec::new();
-        }
-        known.0 = Some(now);
-        let works = current.load();
-        let mut facts = Vec::new();
-        for carrier in works.carriers() {
-            let flow = carrier.flow();
-            for (sort, name, count) in carrier.sorted_counts() {
-                let rule = format!("{sort} {name}");
-                let key = (flow.channel.to_string(), flow.dataset.clone(), rule.clone());
-                // A reload begins to count anew.
-                let before = known.1.insert(key, count).filter(|it| it.executed <= count.executed);
-                let before = before.unwrap_or_default();
-                let executed = count.executed.saturating_sub(before.executed);
-                if executed == 0 {
-                    continue;
-                }
-                let kind = Kind::RuleCounted {
-                    rule,
-                    executed,
-                    broken: count.broken.saturating_sub(before.broken),
-                    waived: count.waived.saturating_sub(before.waived),
-                };
-                let (channel, subject) = (Some(flow.channel.clone()), flow.dataset.clone());
-                facts.push(NewFact { channel, subject, kind, occurred: now, amends: None });
-            }
-        }
-        facts
-    }
 }
