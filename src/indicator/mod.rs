@@ -24,5 +24,6 @@ pub mod replay;
 pub mod scheme;
 pub mod score;
 pub mod sheet;
+pub mod sources;
 pub mod stated;
 pub mod tally;
