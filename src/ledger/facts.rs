@@ -204,9 +204,10 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// How often rules were asked and broken since the last time.
-    pub async fn rules_counted(&self, facts: Vec<NewFact>) -> Result<()> {
-        self.write("record rules' counts", move |transaction, now| {
+    /// What was counted since the last time: how often rules were asked and broken, how often
+    /// interfaces answered.
+    pub async fn counted(&self, facts: Vec<NewFact>) -> Result<()> {
+        self.write("record counts", move |transaction, now| {
             for fact in facts {
                 record_new(transaction, fact, now)?;
             }

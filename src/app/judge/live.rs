@@ -267,7 +267,7 @@ impl Counts {
         let now = crew.supervisor.clock().now();
         let facts = self.taken(current, now);
         for facts in facts.chunks(1_000) {
-            crew.ledger.rules_counted(facts.to_vec()).await?;
+            crew.ledger.counted(facts.to_vec()).await?;
         }
         Ok(())
     }
