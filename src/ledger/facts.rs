@@ -311,6 +311,20 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// What was counted since the last time: how often rules were asked and broken, how often
+    /// interfaces answered.
+    pub async fn counted(&self, facts: Vec<NewFact>) -> Result<()> {
+        self.write("record counts", move |transaction, now| {
+            for fact in facts {
+                record_new(transaction, fact, now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
 /// What a fact that is brought in says, without when it is written down and by whom.
 fn digest_of(new: &NewFact) -> DigestSha256 {
     let id = FactId { writer: "brought".into(), day: jiff::civil::Date::ZERO, number: 1 };
