@@ -13,6 +13,7 @@ mod attention;
 mod bulletin;
 mod changeover;
 mod cutover;
+mod evidence;
 mod inbox;
 mod list;
 mod look;
