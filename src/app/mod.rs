@@ -9,6 +9,7 @@
 
 mod beside;
 mod bulletins;
+mod contact;
 mod cutover;
 mod doors;
 mod errand;
@@ -137,6 +138,8 @@ impl App {
         self.supervisor.spawn("foreman", StopPolicy::Drain, foreman.serve());
         let deadlines = overdue::serve(self.crew.clone(), Arc::clone(&self.current));
         self.supervisor.spawn("deadlines", StopPolicy::Abort, deadlines);
+        let contact = contact::serve(self.crew.clone(), Arc::clone(&self.watch));
+        self.supervisor.spawn("contact", StopPolicy::Abort, contact);
         let live = judge::live::serve(
             self.crew.clone(),
             Arc::clone(&self.current),
