@@ -10,6 +10,7 @@
 mod beside;
 mod bulletins;
 mod cutover;
+mod declare;
 mod doors;
 mod errand;
 mod examine;

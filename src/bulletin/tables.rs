@@ -9,6 +9,7 @@ use crate::fact::Fact;
 use crate::indicator::recover::{Plan, recover};
 use crate::indicator::replay::Given;
 use crate::indicator::tally::{Body, Tally, amended};
+use crate::indicator::terms::Terms;
 
 /// Counts facts for every look, as known by some time.
 pub fn count<'t>(
@@ -18,8 +19,10 @@ pub fn count<'t>(
     known_by: Timestamp,
 ) -> Counted<'t> {
     let amended = amended(facts, known_by);
+    let terms = Terms::of(facts, known_by);
     let tally = |look: &Look| {
-        let mut tally = Tally::new(ground.lists, span(ground.scheme, *look, known_by), &amended);
+        let span = span(ground.scheme, *look, known_by);
+        let mut tally = Tally::new(terms.keep(ground.lists, span.to), span, &amended);
         facts.iter().for_each(|fact| tally.add(fact));
         (*look, tally)
     };

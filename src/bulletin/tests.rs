@@ -106,7 +106,7 @@ impl City {
             )
             .unwrap(),
             cases: lists::kept("k.csv", "list,since\nfeedback,2026-07\n").unwrap(),
-            leads: Vec::new(),
+            ..Lists::default()
         };
         let scheme = include_str!("../../config/schemes/model-2026.toml");
         Self {

@@ -161,6 +161,26 @@ pub enum Kind {
         /// Who approved it, and where that is written.
         approval: String,
     },
+    /// What the city promises of the subject from now on, as one of its lists has it.
+    Declared {
+        /// Which list: obligations, the catalogue, the configured datasets.
+        list: String,
+        /// The promise as `name=value` joined by `&`; empty where the subject left the list.
+        terms: String,
+    },
+    /// From this day on the city may promise less of the subject.
+    Approved {
+        /// What of it: its cycle, how it is shared, that it is listed, ….
+        what: String,
+        /// What was promised.
+        from: String,
+        /// What may be promised instead.
+        to: String,
+        /// Why.
+        reason: String,
+        /// Who approved it, and where that is written.
+        approval: String,
+    },
     /// It was dealt with.
     CaseClosed {
         /// The list.
@@ -228,8 +248,10 @@ fn closed(scheme: &str, total: Decimal, digest: &str) -> Vec<(&'static str, Stri
     vec![("scheme", scheme.to_owned()), ("total", total), ("digest", digest.to_owned())]
 }
 
-fn exempted(texts: [&String; 4]) -> Vec<(&'static str, String)> {
-    let names = ["measure", "days", "reason", "approval"];
+fn texts<const N: usize>(
+    names: [&'static str; N],
+    texts: [&String; N],
+) -> Vec<(&'static str, String)> {
     names.into_iter().zip(texts.map(String::clone)).collect()
 }
 
@@ -259,6 +281,8 @@ impl Kind {
             Self::CaseClosed { .. } => "case-closed",
             Self::PeriodClosed { .. } => "period-closed",
             Self::Exempted { .. } => "exempted",
+            Self::Declared { .. } => "declared",
+            Self::Approved { .. } => "approved",
             Self::Stated { .. } => "stated",
         }
     }
@@ -286,9 +310,7 @@ impl Kind {
             Self::StandardInForce { standard } | Self::StandardRequired { standard } => {
                 vec![("standard", standard.to_string())]
             }
-            Self::Drift { operation, code } => {
-                vec![("operation", operation.clone()), ("code", code.clone())]
-            }
+            Self::Drift { operation, code } => texts(["operation", "code"], [operation, code]),
             Self::DriftSettled { operation } => vec![("operation", operation.clone())],
             Self::PassCompleted { lane, seen, changed, rejected } => vec![
                 ("lane", lane.as_str().to_owned()),
@@ -320,11 +342,13 @@ impl Kind {
             ],
             Self::PeriodClosed { scheme, total, digest } => closed(scheme, *total, digest),
             Self::Exempted { measure, days, reason: r, approval: a } => {
-                exempted([measure, days, r, a])
+                texts(["measure", "days", "reason", "approval"], [measure, days, r, a])
             }
-            Self::CaseClosed { list, proof } => {
-                vec![("list", list.clone()), ("proof", proof.clone())]
+            Self::Declared { list, terms } => texts(["list", "terms"], [list, terms]),
+            Self::Approved { what, from, to, reason: r, approval: a } => {
+                texts(["what", "from", "to", "reason", "approval"], [what, from, to, r, a])
             }
+            Self::CaseClosed { list, proof } => texts(["list", "proof"], [list, proof]),
             Self::Stated { name, month, value, source } => vec![
                 ("name", name.clone()),
                 ("month", month.clone()),
@@ -409,6 +433,14 @@ impl Kind {
             "exempted" => Self::Exempted {
                 measure: text("measure")?,
                 days: text("days")?,
+                reason: text("reason")?,
+                approval: text("approval")?,
+            },
+            "declared" => Self::Declared { list: text("list")?, terms: text("terms")? },
+            "approved" => Self::Approved {
+                what: text("what")?,
+                from: text("from")?,
+                to: text("to")?,
                 reason: text("reason")?,
                 approval: text("approval")?,
             },

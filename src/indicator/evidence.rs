@@ -19,7 +19,7 @@ use super::replay::Given;
 use super::scheme::{Month, Scheme};
 use super::score::{ItemScore, Score};
 use super::tally::Body;
-use super::{history, stated};
+use super::{history, stated, terms};
 use crate::delivery::DigestSha256;
 use crate::fact::{Fact, Kind, chain, start};
 
@@ -198,6 +198,9 @@ fn inputs(bundle: &Bundle) -> Result<Inputs, Wrong> {
             }
             "lists/bodies.csv" => lists.bodies = lists::bodies(file, text).map_err(first)?,
             "lists/kept.csv" => lists.cases = lists::kept(file, text).map_err(first)?,
+            "lists/approvals.csv" => {
+                lists.approvals = terms::approvals(file, text).map_err(first)?;
+            }
             "lists/leads.csv" => lists.leads = lists::leads(file, text).map_err(first)?,
             _ if file.starts_with("facts-") => {
                 let writer = file.trim_end_matches(".csv");
@@ -216,6 +219,7 @@ fn inputs(bundle: &Bundle) -> Result<Inputs, Wrong> {
     for (writer, rows) in stated_rows {
         facts.extend(stated::facts(&rows, writer, &scheme.period.zone));
     }
+    facts.extend(terms::approved(&lists.approvals, "approvals"));
     Ok(Inputs { scheme, facts, lists, field })
 }
 

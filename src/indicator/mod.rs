@@ -26,3 +26,4 @@ pub mod score;
 pub mod sheet;
 pub mod stated;
 pub mod tally;
+pub mod terms;

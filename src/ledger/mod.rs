@@ -44,6 +44,7 @@ mod objects;
 mod passes;
 mod pause;
 mod periods;
+mod promises;
 mod rejects;
 mod retention;
 mod rows;
@@ -85,6 +86,7 @@ pub use objects::{CatalogueChange, Link, LinkFilter};
 pub use passes::{Pass, PassKind};
 pub use pause::pause_before_retry;
 pub use periods::{NewPeriod, Period};
+pub use promises::Promised;
 pub use rejects::{REPEATED_KEY, Reject, RejectFilter, RejectState};
 pub use retention::Retired;
 pub use rows::{

@@ -8,17 +8,19 @@ pub(in crate::app) mod live;
 
 pub use live::{Live, Shown};
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::config::Indicator;
-use crate::fact::Fact;
+use crate::fact::{Fact, FactId};
 use crate::indicator::measures::Figures;
 use crate::indicator::replay::{score_of, span};
 use crate::indicator::scheme::{Month, Scheme};
 use crate::indicator::score::Score;
 use crate::indicator::tally::{Body, REACHES, Reach, Span, Tally};
+use crate::indicator::terms::{self, Terms};
 use crate::ledger::{self, FactQuery, Horizon, Ledger};
 
 /// Facts that are held at once.
@@ -118,11 +120,16 @@ impl Judge {
     /// The tally of any span: a week, a day.
     pub async fn tally_of(&self, span: Span, horizon: Horizon) -> ledger::Result<Tally<'static>> {
         let amended = Arc::new(self.ledger.amended(horizon).await?);
-        let mut tally = Tally::new(Arc::clone(&self.by.lists), span, &amended);
+        let terms = self.terms(span.to, horizon, &amended).await?;
+        let lists = terms.keep(Arc::clone(&self.by.lists), span.to);
+        let mut tally = Tally::new(lists, span, &amended);
         let mut datasets: Vec<String> = tally.datasets().map(str::to_owned).collect();
         datasets.sort_unstable();
         datasets.dedup();
         for (kind, reach) in REACHES {
+            if terms::KINDS.contains(&kind) {
+                continue;
+            }
             let query = |from, to| FactQuery { kind, from, to, horizon };
             let before = query(None, Some(span.to));
             let query = match reach {
@@ -150,6 +157,21 @@ impl Judge {
             self.each(query, |fact| tally.add(fact)).await?;
         }
         Ok(tally)
+    }
+
+    /// What was promised and approved before `to`.
+    pub async fn terms(
+        &self,
+        to: Timestamp,
+        horizon: Horizon,
+        amended: &BTreeSet<FactId>,
+    ) -> ledger::Result<Terms> {
+        let mut terms = Terms::default();
+        for kind in terms::KINDS {
+            let query = FactQuery { kind, from: None, to: Some(to), horizon };
+            self.each(query, |fact| terms.add(fact, amended)).await?;
+        }
+        Ok(terms)
     }
 
     /// The ledger whose facts it reads.

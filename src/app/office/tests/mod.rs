@@ -3,6 +3,7 @@
 mod liveness;
 mod page;
 mod score;
+mod terms;
 
 use std::collections::BTreeMap;
 use std::path::Path;
