@@ -1,7 +1,8 @@
 //! The judge: months scored from the ledger's facts, by the configured scheme.
 //!
 //! [`Judge`] reads the facts that a month needs page by page and never holds more than one page: a
-//! year of them costs the same memory as a day. What it gives is a tally of its own, from which
+//! year of them costs the same memory as a day. What only counts within the month is nearly all of
+//! it, and is read in one go over the history's stretch of it, one fact at a time. What it gives is a tally of its own, from which
 //! figures, scores and plans follow without the ledger.
 
 pub(in crate::app) mod live;
@@ -133,7 +134,8 @@ impl Judge {
             let query = |from, to| FactQuery { kind, from, to, horizon };
             let before = query(None, Some(span.to));
             let query = match reach {
-                Reach::Window => query(Some(span.from), Some(span.to)),
+                // All at once, below.
+                Reach::Window => continue,
                 // On the cut-off itself a case is still closed in time.
                 Reach::Before => query(None, span.to.checked_add(MOMENT).ok()),
                 Reach::Always => query(None, None),
@@ -155,6 +157,13 @@ impl Judge {
                 }
             };
             self.each(query, |fact| tally.add(fact)).await?;
+        }
+        let counted = REACHES.iter().filter(|(_, reach)| *reach == Reach::Window);
+        let counted = counted.map(|(kind, _)| *kind).collect();
+        let stretch = self.ledger.stretch(counted, (span.from, span.to), horizon).await?;
+        let mut left = Some(stretch);
+        while let Some(stretch) = left {
+            (tally, left) = self.ledger.each_fact(stretch, PAGE, tally, Tally::add).await?;
         }
         Ok(tally)
     }
