@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::carried::Carried;
 use super::period::Look;
-use super::report::{Counted, Ground, Looks, span};
+use super::report::{Counted, Ground, Looks, SEED, span};
 use crate::fact::Fact;
+use crate::indicator::forecast::{Habits, forecast};
 use crate::indicator::recover::{Plan, recover};
 use crate::indicator::replay::Given;
 use crate::indicator::tally::{Body, Tally, amended};
@@ -36,11 +37,20 @@ pub fn count<'t>(
     let plan = looks.now.last().map_or_else(nothing, |look| {
         recover(given, ground.scheme, look.month, &Body::City, look.to)
     });
+    let at = looks.now.last().map_or(Timestamp::MIN, |look| look.to);
+    let forecast = looks.now.last().and_then(|look| {
+        let tally = given.tally(ground.scheme, look.month, look.to);
+        let learn = || Habits::learn(facts, tally.lists(), look.to);
+        (look.to < tally.span().to)
+            .then(|| forecast(&tally, &learn(), ground.scheme, &Body::City, ground.field, SEED))
+    });
     Counted {
         now: looks.now.iter().map(tally).collect(),
         before: looks.before.iter().map(tally).collect(),
         plan,
         carried,
+        loosened: terms.changes(at),
+        forecast,
     }
 }
 
