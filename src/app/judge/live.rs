@@ -25,6 +25,7 @@ use crate::indicator::replay::{score_of, score_until, span};
 use crate::indicator::scheme::{Month, Title};
 use crate::indicator::score::Score;
 use crate::indicator::tally::{Body, Tally};
+use crate::indicator::terms;
 use crate::ledger::{self, NewFact};
 use crate::supervisor::{TaskError, sleep};
 use crate::telemetry::logs::Chain;
@@ -161,13 +162,13 @@ async fn begin(judge: &Judge, month: Month) -> Result<Kept, NotJudged> {
 }
 
 /// Takes the facts that are new; false where one sets an older one right, which cannot be taken
-/// back from a sum.
+/// back from a sum, or changes what the lists promise.
 async fn catch_up(judge: &Judge, known: &mut Kept) -> Result<bool, NotJudged> {
     loop {
         let facts = judge.ledger.facts(known.last, PAGE).await?;
         let is_last = facts.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
         for (number, fact) in &facts {
-            if fact.amends.is_some() {
+            if fact.amends.is_some() || terms::KINDS.contains(&fact.kind.as_str()) {
                 return Ok(false);
             }
             known.tally.add(fact);

@@ -246,6 +246,8 @@ impl<'l> Tally<'l> {
             | Kind::OriginalOpened { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::IncarnationBegun { .. } => {}
         }
     }
@@ -379,6 +381,8 @@ impl Known {
             | Kind::CaseClosed { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
         }
     }

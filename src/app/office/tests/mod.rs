@@ -4,6 +4,7 @@ mod closed;
 mod liveness;
 mod page;
 mod score;
+mod terms;
 
 use std::collections::BTreeMap;
 use std::path::Path;
