@@ -26,7 +26,8 @@ pub(super) async fn serve(crew: Crew, current: Arc<Current>) -> Result<(), TaskE
     }
 }
 
-async fn look(crew: &Crew, current: &Current) -> Result<(), ledger::Error> {
+/// Writes down which datasets became overdue, and which no longer are.
+pub(in crate::app) async fn look(crew: &Crew, current: &Current) -> Result<(), ledger::Error> {
     let (works, now) = (current.load(), crew.supervisor.clock().now());
     let flows = crew.ledger.flows().await?;
     let mut changed = Vec::new();
