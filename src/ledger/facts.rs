@@ -37,6 +37,19 @@ pub struct FactQuery {
     pub horizon: Horizon,
 }
 
+/// A stretch of history in which all facts of some kinds within a time lie, in the order in which
+/// they were written.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    kinds: Vec<&'static str>,
+    from: i64,
+    to: i64,
+    known_by: i64,
+    /// The number after which what is left begins.
+    after: i64,
+    last: i64,
+}
+
 /// Where a page ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place {
@@ -109,6 +122,87 @@ impl Ledger {
         limit: u32,
     ) -> Result<FactPage> {
         self.read(move |connection| page(connection, query, after, limit)).await
+    }
+
+    /// Where the facts of `kinds` from `from` until before `to` lie.
+    pub async fn stretch(
+        &self,
+        kinds: Vec<&'static str>,
+        (from, to): (Timestamp, Timestamp),
+        horizon: Horizon,
+    ) -> Result<Stretch> {
+        self.read(move |connection| {
+            let (from, to) = (stored(from), stored(to));
+            let mut ends: Option<(i64, i64)> = None;
+            for kind in &kinds {
+                let found = connection
+                    .prepare_cached(
+                        "SELECT min(id), max(id) FROM fact INDEXED BY fact_kind
+                         WHERE kind = ?1 AND occurred >= ?2 AND occurred < ?3 AND id <= ?4",
+                    )
+                    .and_then(|mut statement| {
+                        let bounds = params![kind, from, to, horizon.last.cast_signed()];
+                        statement.query_row(bounds, |row| Ok((row.get(0)?, row.get(1)?)))
+                    })
+                    .map_err(Error::engine(READ))?;
+                let (Some(first), Some(last)) = found else { continue };
+                let known = ends.unwrap_or((first, last));
+                ends = Some((known.0.min(first), known.1.max(last)));
+            }
+            let (first, last) = ends.unwrap_or((1, 0));
+            let after = first.saturating_sub(1);
+            Ok(Stretch { kinds, from, to, known_by: stored(horizon.known_by), after, last })
+        })
+        .await
+    }
+
+    /// Gives `into` the facts of a stretch, of at most `limit` lines of history; the rest of the
+    /// stretch, where there is one. What is read is never held: it costs one fact's memory.
+    pub async fn each_fact<T: Send + 'static>(
+        &self,
+        mut stretch: Stretch,
+        limit: u32,
+        mut into: T,
+        take: fn(&mut T, &Fact),
+    ) -> Result<(T, Option<Stretch>)> {
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT id, kind, occurred, recorded, body FROM fact
+                     WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
+                )
+                .map_err(Error::engine(READ))?;
+            let mut rows = statement
+                .query(params![stretch.after, stretch.last, limit])
+                .map_err(Error::engine(READ))?;
+            let begun = stretch.after;
+            let mut fact: Option<Fact> = None;
+            while let Some(row) = rows.next().map_err(Error::engine(READ))? {
+                let number = |at: usize| row.get::<_, i64>(at).map_err(Error::engine(READ));
+                stretch.after = number(0)?;
+                let kind = row.get_ref(1).and_then(|kind| Ok(kind.as_str()?));
+                let (kind, occurred) = (kind.map_err(Error::engine(READ))?, number(2)?);
+                let is_asked = stretch.kinds.contains(&kind)
+                    && (stretch.from..stretch.to).contains(&occurred)
+                    && number(3)? <= stretch.known_by;
+                if !is_asked {
+                    continue;
+                }
+                let body = row.get_ref(4).and_then(|body| Ok(body.as_blob()?));
+                let body = body.map_err(Error::engine(READ))?;
+                match &mut fact {
+                    Some(fact) => fact
+                        .refill(body)
+                        .map_err(|_unreadable| Error::Unreadable { what: "fact" })?,
+                    None => fact = Some(decode(body)?),
+                }
+                fact.iter().for_each(|fact| take(&mut into, fact));
+            }
+            drop(rows);
+            let is_left = stretch.after > begun && stretch.after < stretch.last;
+            Ok((into, is_left.then_some(stretch)))
+        })
+        .await
     }
 
     /// Of each subject the first fact of a kind that counts and is not set right; what confirms no

@@ -74,7 +74,7 @@ pub use beside::{Behind, Beside, Crossing};
 pub use counted::RuleCount;
 pub use cutover::{Activation, CUT_OVER, CutOver, CutOverAsked, NewStandard, OpenCutOver};
 pub use error::Error;
-pub use facts::{FactPage, FactQuery, Horizon, Place};
+pub use facts::{FactPage, FactQuery, Horizon, Place, Stretch};
 pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, Overdue, UNREADABLE_KEY};
 pub use history::{Act, Actor, NewFact};
 pub use holds::{Drift, Hold, MOST_DRIFT, Scope};

@@ -109,7 +109,8 @@ impl<'l> Reading<'l> {
     }
 }
 
-/// The tally of a span over any lists.
+/// The tally of a span over any lists. What only counts within the span is nearly all of it: that
+/// is read in one go over its stretch of history, one fact at a time.
 pub(super) async fn tally_over(
     ledger: &Ledger,
     lists: &Arc<Lists>,
@@ -118,11 +119,22 @@ pub(super) async fn tally_over(
 ) -> ledger::Result<Tally<'static>> {
     let reading = Reading::new(ledger, lists, span, horizon).await?;
     let mut tally = Tally::new(Arc::clone(lists), span, reading.amended());
-    let mut mark = Some(Mark::default());
-    while let Some(at) = mark {
-        let (facts, next) = reading.page(at).await?;
-        facts.iter().for_each(|fact| tally.add(fact));
-        mark = next;
+    let mut counted = Vec::new();
+    for (at, (kind, reach)) in REACHES.into_iter().enumerate() {
+        if reach == Reach::Window {
+            counted.push(kind);
+            continue;
+        }
+        let mut mark = Some(Mark { kind: at, ..Mark::default() });
+        while let Some(from) = mark.filter(|mark| mark.kind == at) {
+            let (facts, next) = reading.page(from).await?;
+            facts.iter().for_each(|fact| tally.add(fact));
+            mark = next;
+        }
+    }
+    let mut left = Some(ledger.stretch(counted, (span.from, span.to), horizon).await?);
+    while let Some(stretch) = left {
+        (tally, left) = ledger.each_fact(stretch, PAGE, tally, Tally::add).await?;
     }
     Ok(tally)
 }

@@ -53,6 +53,7 @@ use crate::control::protocol::{Failure, Reloaded, Request, Response, Summary};
 use crate::control::webhook::Standing;
 use crate::control::{Handler, Health, Peer};
 use crate::ledger;
+use crate::probe::Board;
 use crate::supervisor::Signal;
 use crate::telemetry::metrics::Metrics;
 
@@ -86,6 +87,8 @@ pub struct OfficeParts {
     pub catalogue: Signal,
     /// The running month.
     pub live: Arc<Live>,
+    /// How interfaces stand.
+    pub board: Arc<Board>,
     /// Where metrics are served.
     pub http: Option<SocketAddr>,
     /// What the assembly does for it.
@@ -106,6 +109,7 @@ pub struct Office {
     watch: Arc<Watch>,
     catalogue: Signal,
     live: Arc<Live>,
+    board: Arc<Board>,
     http: Option<SocketAddr>,
     lent: Arc<dyn Lent>,
     started: Timestamp,
@@ -142,6 +146,7 @@ impl Office {
             watch: parts.watch,
             catalogue: parts.catalogue,
             live: parts.live,
+            board: parts.board,
             http: parts.http,
             lent: parts.lent,
             started,

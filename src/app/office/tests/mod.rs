@@ -101,6 +101,7 @@ fn office(app: &App) -> Office {
         watch: Arc::clone(&app.watch),
         catalogue: app.catalogue.clone(),
         live: Arc::clone(&app.live),
+        board: Arc::default(),
         http: None,
         lent: Arc::new(Nothing),
     })
