@@ -38,6 +38,7 @@ pub(super) async fn once(
     look(crew, current).await
 }
 
+/// Writes down which datasets became overdue, and which no longer are.
 async fn look(crew: &Crew, current: &Current) -> Result<(), ledger::Error> {
     let (works, now) = (current.load(), crew.supervisor.clock().now());
     let flows = crew.ledger.flows().await?;

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
 use super::{Judge, NotJudged, closed};
+use crate::app::declare::Declared;
 use crate::app::works::Current;
 use crate::cascade::Crew;
 use crate::config::Indicator;
@@ -90,7 +91,7 @@ pub(in crate::app) async fn serve(
         }
         let by = current.load().configuration.indicator.clone();
         let looked = match by {
-            Some(by) => look(&crew, &live, &mut kept, by).await,
+            Some(by) => look((&crew, &current), &live, &mut kept, by).await,
             None => {
                 kept = None;
                 live.shown.store(None);
@@ -112,7 +113,7 @@ async fn settle_rules(crew: &Crew) -> ledger::Result<()> {
 }
 
 async fn look(
-    crew: &Crew,
+    (crew, current): (&Crew, &Current),
     live: &Live,
     kept: &mut Option<Kept>,
     by: Arc<Indicator>,
@@ -123,6 +124,8 @@ async fn look(
     let is_other = |it: &Kept| !Arc::ptr_eq(&it.by, &by) || it.month != month;
     if kept.as_ref().is_none_or(is_other) {
         bring(crew, &by).await?;
+        // What nobody was there to write down when the month ended belongs to it.
+        crate::app::overdue::once(&mut Declared::default(), crew, current).await?;
         closed::close(&judge, month.before(), now).await?;
         *kept = Some(begin(&judge, month).await?);
     }
