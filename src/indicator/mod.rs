@@ -24,6 +24,7 @@ pub mod replay;
 pub mod scheme;
 pub mod score;
 pub mod sheet;
+pub mod sources;
 pub mod stated;
 pub mod tally;
 pub mod terms;

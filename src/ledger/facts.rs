@@ -57,6 +57,20 @@ pub struct Place {
     number: i64,
 }
 
+impl Place {
+    /// The inverse of `Display`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (occurred, number) = text.split_once(':')?;
+        Some(Self { occurred: occurred.parse().ok()?, number: number.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}:{}", self.occurred, self.number)
+    }
+}
+
 /// Some facts, in the order in which they occurred.
 #[derive(Clone, Debug)]
 pub struct FactPage {
@@ -292,19 +306,6 @@ impl Ledger {
                 new += 1;
             }
             Ok(new)
-        })
-        .await
-    }
-}
-
-impl Ledger {
-    /// How often rules were asked and broken since the last time.
-    pub async fn rules_counted(&self, facts: Vec<NewFact>) -> Result<()> {
-        self.write("record rules' counts", move |transaction, now| {
-            for fact in facts {
-                record_new(transaction, fact, now)?;
-            }
-            Ok(())
         })
         .await
     }

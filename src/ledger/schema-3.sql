@@ -28,6 +28,32 @@ CREATE TABLE period (
     PRIMARY KEY (month, scheme)
 ) WITHOUT ROWID, STRICT;
 
+-- By what a closed month was judged, as texts: each once, however many months it served.
+CREATE TABLE source (
+    digest BLOB PRIMARY KEY,
+    text   TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+CREATE TABLE period_source (
+    month  TEXT NOT NULL,
+    scheme TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    PRIMARY KEY (month, scheme, name)
+) WITHOUT ROWID, STRICT;
+
+-- How often rules were asked in an hour (since 1970) that is not over: then it becomes a fact.
+CREATE TABLE rule_count (
+    hour     INTEGER NOT NULL,
+    channel  TEXT NOT NULL,
+    dataset  TEXT NOT NULL,
+    rule     TEXT NOT NULL,
+    executed INTEGER NOT NULL,
+    broken   INTEGER NOT NULL,
+    waived   INTEGER NOT NULL,
+    last_at  INTEGER NOT NULL,
+    PRIMARY KEY (hour, channel, dataset, rule)
+) WITHOUT ROWID, STRICT;
+
 -- What the province found and wants mended. A fault is a case: what opens and closes it stands
 -- among the facts. The row as the province wrote it is sealed.
 CREATE TABLE mending (

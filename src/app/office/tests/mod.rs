@@ -1,5 +1,6 @@
 //! The office against a real ledger: its state is built by its events, then asked about.
 
+mod closed;
 mod liveness;
 mod page;
 mod score;
@@ -114,6 +115,7 @@ fn nothing_seen(carrier: &cascade::Carrier, lane: Lane, as_of: Timestamp) -> Obs
         lane,
         batches: Vec::new(),
         rejects: Vec::new(),
+        rules: Vec::new(),
         mended: Vec::new(),
         replayed: Vec::new(),
         unique: Vec::new(),

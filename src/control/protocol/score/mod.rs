@@ -434,8 +434,14 @@ pub struct ScoreVerified {
     pub facts: u64,
     /// Closed months that were proven.
     pub months: u64,
+    /// Closed months that came to the same when they were computed again.
+    #[serde(default)]
+    pub recomputed: u64,
     /// What is wrong, the first place of each chain.
     pub problems: Vec<String>,
+    /// What is no tampering, and good to know: a list that was changed since a month was closed.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// Which table is brought in.
