@@ -103,7 +103,7 @@ fn every_mistake_in_the_indicators_files_is_told_at_once_with_its_line_and_ends_
         write(home.path());
         let city = TestCity::demo(Scale::SMALL, &Clock::system(), |_| {}).await;
         let path = city.configuration_file();
-        let mut text = std::fs::read_to_string(&path).unwrap();
+        let mut text = std::fs::read_to_string(path).unwrap();
         text.push_str(&format!(
             "\n[indicator]\nscheme = \"model\"\nschemes = \"{}\"\nlists = \"{}\"\ncities = \"{}\"\n\
              values = \"{}\"\n",
