@@ -30,7 +30,7 @@ pub use cutover::upper_ids;
 pub use doors::{restore, verify_offline};
 pub use examine::{Found, doctor};
 pub use foreman::{Foreman, Outcome};
-pub use judge::{Judge, Live, NotJudged, Shown};
+pub use judge::{Ahead, Asked, Judge, Live, NotJudged, Shown};
 pub use prove::{prove, with_the_world};
 pub use works::{Current, Works};
 
@@ -140,6 +140,12 @@ impl App {
             Arc::clone(&self.live),
         );
         self.supervisor.spawn("score", StopPolicy::Abort, live);
+        let ahead = judge::ahead::serve(
+            self.crew.clone(),
+            Arc::clone(&self.current),
+            Arc::clone(&self.live),
+        );
+        self.supervisor.spawn("forecast", StopPolicy::Abort, ahead);
         let cut_over = cutover::Task::new(
             self.crew.clone(),
             Arc::clone(&self.current),

@@ -82,6 +82,11 @@ pub enum Kind {
         changed: u64,
         /// Rows that our own rules turned away.
         rejected: u64,
+        /// Rows that were sent again although the province holds just them; written where it is
+        /// not 0.
+        resent: u64,
+        /// Only a part of the table was read; written where that is so.
+        is_part: bool,
     },
     /// One rule's counts of a pass.
     RuleCounted {
@@ -223,6 +228,21 @@ fn rejected(kind: RejectKind, code: &str, rows: u64) -> Vec<(&'static str, Strin
     vec![("kind", kind), ("code", code.to_owned()), ("rows", rows.to_string())]
 }
 
+/// Seen, changed, rejected and sent again. What is not there in most readings is written only where
+/// it is, so that older facts keep their form.
+fn passed(lane: Lane, rows: [u64; 4], is_part: bool) -> Vec<(&'static str, String)> {
+    let [seen, changed, rejected, resent] = rows;
+    let mut fields = vec![
+        ("lane", lane.as_str().to_owned()),
+        ("seen", seen.to_string()),
+        ("changed", changed.to_string()),
+        ("rejected", rejected.to_string()),
+    ];
+    fields.extend((resent > 0).then(|| ("resent", resent.to_string())));
+    fields.extend(is_part.then(|| ("part", "yes".to_owned())));
+    fields
+}
+
 fn closed(scheme: &str, total: Decimal, digest: &str) -> Vec<(&'static str, String)> {
     let total = total.normalize().to_string();
     vec![("scheme", scheme.to_owned()), ("total", total), ("digest", digest.to_owned())]
@@ -290,12 +310,9 @@ impl Kind {
                 vec![("operation", operation.clone()), ("code", code.clone())]
             }
             Self::DriftSettled { operation } => vec![("operation", operation.clone())],
-            Self::PassCompleted { lane, seen, changed, rejected } => vec![
-                ("lane", lane.as_str().to_owned()),
-                ("seen", seen.to_string()),
-                ("changed", changed.to_string()),
-                ("rejected", rejected.to_string()),
-            ],
+            Self::PassCompleted { lane, seen, changed, rejected, resent, is_part } => {
+                passed(*lane, [*seen, *changed, *rejected, *resent], *is_part)
+            }
             Self::RuleCounted { rule, executed, broken, waived } => vec![
                 ("rule", rule.clone()),
                 ("executed", executed.to_string()),
@@ -370,6 +387,8 @@ impl Kind {
                 seen: count("seen")?,
                 changed: count("changed")?,
                 rejected: count("rejected")?,
+                resent: found("resent").map_or(Some(0), |it| it.parse().ok())?,
+                is_part: found("part") == Some("yes"),
             },
             "rule-counted" => Self::RuleCounted {
                 rule: text("rule")?,

@@ -4,8 +4,10 @@
 //! year of them costs the same memory as a day. What it gives is a tally of its own, from which
 //! figures, scores and plans follow without the ledger.
 
+pub(in crate::app) mod ahead;
 pub(in crate::app) mod live;
 
+pub use ahead::{Ahead, Asked};
 pub use live::{Live, Shown};
 
 use std::sync::Arc;

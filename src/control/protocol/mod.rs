@@ -29,9 +29,11 @@ pub use inbox::{InboxEntry, InboxQuery, InboxTable};
 
 pub use mending::{Mend, MendAct, MendImport, MendReport, Mending, MendingQuery};
 pub use score::{
-    ActionLine, BodyLine, Both, Bring, Brought, BroughtKind, By, ClassLine, Closed, FigureLine,
-    FindingLine, ItemLine, PlanSheet, Points, RankLine, RankSheet, RepairLine, ScoreAnswer,
-    ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet, ScoreVerified,
+    ActionLine, BodyLine, Both, Bring, Brought, BroughtKind, By, CalibratedLine, CalibrationSheet,
+    ClassLine, Closed, ComparedLine, DoubtLine, DoubtSheet, FigureLine, FindingLine, ForecastSheet,
+    ItemAhead, ItemLine, MOST_DOUBTS, PlanSheet, Points, RangeLine, RankLine, RankSheet,
+    RepairLine, ScoreAnswer, ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet, ScoreVerified,
+    UnplacedLine,
 };
 
 use jiff::Timestamp;
