@@ -8,10 +8,12 @@
 //! same facts, because a sum cannot be taken back by a fact that comes before its mistake.
 
 mod cascade;
+mod doubted;
 mod figures;
 mod reach;
 mod suppose;
 
+use doubted::{Groups, Suspect, reading};
 pub use reach::{REACHES, Reach};
 pub use suppose::{Act, Deed};
 
@@ -23,6 +25,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
+use super::calibrate;
 use super::lists::Lists;
 use super::scheme::Month;
 use crate::delivery::{ChannelId, LinkState, StandardId};
@@ -67,7 +70,7 @@ impl Body {
 }
 
 /// When something happened, for telling which of two facts is the later one.
-type Stamp = (Timestamp, Timestamp, FactId);
+pub(super) type Stamp = (Timestamp, Timestamp, FactId);
 
 fn stamp(fact: &Fact) -> Stamp {
     (fact.occurred, fact.recorded, fact.id.clone())
@@ -104,6 +107,8 @@ struct Known {
     compared: Option<(Stamp, u64, u64)>,
     /// Times past a deadline, by the deadline.
     overdue: BTreeMap<Timestamp, Overdue>,
+    /// What speaks against it; shared, for a tally is cloned for every supposition.
+    suspect: Arc<Suspect>,
 }
 
 /// A time past a deadline.
@@ -116,6 +121,8 @@ struct Overdue {
 /// A case.
 #[derive(Clone, Debug, Default)]
 struct Case {
+    /// When it was laid first.
+    first: Option<Stamp>,
     opened: Option<(Stamp, String, Timestamp)>,
     closed: Option<(Stamp, String)>,
 }
@@ -176,6 +183,7 @@ pub struct Tally<'l> {
     span: Span,
     /// Shared: a tally is cloned for every supposition.
     places: Arc<HashMap<String, Vec<(usize, Part)>>>,
+    groups: Arc<Groups>,
     known: Vec<Known>,
     cases: BTreeMap<(String, String), Case>,
     channels: BTreeMap<Option<ChannelId>, cascade::Channel>,
@@ -201,8 +209,10 @@ impl<'l> Tally<'l> {
             }
         }
         let known = lists.obligations.iter().map(|_| Known::default()).collect();
+        let groups = Groups::new(&lists, span);
         Self {
             lists,
+            groups,
             amended: Arc::new(amended.clone()),
             span,
             places: Arc::new(places),
@@ -254,7 +264,7 @@ impl<'l> Tally<'l> {
 
     /// The province publishes a month after its cut-off: a value's month says where it counts.
     fn add_stated(&mut self, name: &str, month: &str, body: &str, stated: Stated) {
-        if month != self.span.month.to_string() {
+        if month != self.span.month.to_string() || name.starts_with(calibrate::STATED) {
             return;
         }
         let key = (name.to_owned(), body.to_owned());
@@ -270,6 +280,9 @@ impl<'l> Tally<'l> {
         }
         let case = self.cases.entry((list.to_owned(), fact.subject.clone())).or_default();
         let stamp = stamp(fact);
+        if case.first.as_ref().is_none_or(|known| stamp < *known) {
+            case.first = Some(stamp.clone());
+        }
         if case.opened.as_ref().is_none_or(|known| known.0 < stamp) {
             case.opened = Some((stamp, owner.to_owned(), deadline));
         }
@@ -309,6 +322,7 @@ impl<'l> Tally<'l> {
         let is_within = fact.occurred >= self.span.from;
         for (at, part) in places {
             if let Some(known) = self.known.get_mut(*at) {
+                known.suspect(fact, *part, self.span);
                 known.add(fact, *part, is_within);
             }
         }
@@ -316,6 +330,20 @@ impl<'l> Tally<'l> {
 }
 
 impl Known {
+    /// What a fact says against it.
+    fn suspect(&mut self, fact: &Fact, part: Part, span: Span) {
+        let is_within = fact.occurred >= span.from;
+        if let Kind::Link { to, .. } = &fact.kind {
+            Arc::make_mut(&mut self.suspect).linked(fact, &stamp(fact), *to, span);
+        } else if !is_within || !matches!(part, Part::Dataset) {
+        } else if let Kind::RuleCounted { rule, executed, waived, .. } = &fact.kind {
+            let suspect = Arc::make_mut(&mut self.suspect);
+            suspect.ruled(&stamp(fact), rule, *executed, *waived);
+        } else if let Some(reading) = reading(&fact.kind) {
+            Arc::make_mut(&mut self.suspect).read(&stamp(fact), reading);
+        }
+    }
+
     fn add(&mut self, fact: &Fact, part: Part, is_within: bool) {
         let stamp = || stamp(fact);
         match &fact.kind {
@@ -395,5 +423,7 @@ fn is_of_truth(rule: &str) -> bool {
     matches!(sort, "credit-code" | "id-card" | "placeholder")
 }
 
+#[cfg(test)]
+mod doubt_tests;
 #[cfg(test)]
 mod tests;
