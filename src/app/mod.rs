@@ -9,6 +9,7 @@
 
 mod beside;
 mod bulletins;
+mod contact;
 mod cutover;
 mod declare;
 mod doors;
@@ -21,6 +22,7 @@ pub mod office;
 mod overdue;
 mod ownership;
 mod pool;
+mod probing;
 mod prove;
 mod shadow;
 mod webhook;
@@ -44,6 +46,7 @@ use crate::clock::Clock;
 use crate::config::Configuration;
 use crate::ledger::Ledger;
 use crate::ledger::seal::Sealer;
+use crate::probe::Board;
 use crate::telemetry::metrics::Metrics;
 
 use self::foreman::Parts;
@@ -70,6 +73,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     watch: Arc<Watch>,
     live: Arc<Live>,
+    board: Arc<Board>,
 }
 
 impl std::fmt::Debug for App {
@@ -114,8 +118,8 @@ impl App {
             watch: Arc::clone(&watch),
             catalogue: catalogue.clone(),
         });
-        let live = Arc::default();
-        Ok(Self { supervisor, crew, catalogue, foreman, current, metrics, watch, live })
+        let (live, board) = (Arc::default(), Arc::default());
+        Ok(Self { supervisor, crew, catalogue, foreman, current, metrics, watch, live, board })
     }
 
     /// What is at work now.
@@ -135,12 +139,21 @@ impl App {
         self.supervisor.spawn("foreman", StopPolicy::Drain, foreman.serve());
         let deadlines = overdue::serve(self.crew.clone(), Arc::clone(&self.current));
         self.supervisor.spawn("deadlines", StopPolicy::Abort, deadlines);
+        let contact = contact::serve(self.crew.clone(), Arc::clone(&self.watch));
+        self.supervisor.spawn("contact", StopPolicy::Abort, contact);
         let live = judge::live::serve(
             self.crew.clone(),
             Arc::clone(&self.current),
             Arc::clone(&self.live),
         );
         self.supervisor.spawn("score", StopPolicy::Abort, live);
+        let probing = probing::Probing {
+            crew: self.crew.clone(),
+            current: Arc::clone(&self.current),
+            board: Arc::clone(&self.board),
+            metrics: Arc::clone(&self.metrics),
+        };
+        self.supervisor.spawn("probes", StopPolicy::Drain, probing.serve());
         let cut_over = cutover::Task::new(
             self.crew.clone(),
             Arc::clone(&self.current),

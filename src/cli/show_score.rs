@@ -408,6 +408,7 @@ pub(super) fn answer(view: &View, answer: &ScoreAnswer) -> String {
         ScoreAnswer::Rank(it) => rank(view, it),
         ScoreAnswer::Plan(it) => plan(view, it),
         ScoreAnswer::Verified(it) => verified(view, it),
+        ScoreAnswer::Evidence(_) => String::new(),
         ScoreAnswer::Brought(it) => {
             view.say(Message::BroughtIn, &[&it.facts.to_string(), &it.new.to_string()]) + "\n"
         }

@@ -138,6 +138,7 @@ messages! {
     TroubleMismatched, "对账差异", "mismatched";
     TroubleFull, "空间不足", "full";
     TroubleLate, "超时未决", "late";
+    TroubleSilent, "接口无应答", "interface silent";
     TroubleUnusual, "整体异常", "unusual as a whole";
     NoDifference, "两个版本没有差异", "the two versions do not differ";
     DiffUncounted, "未统计对本市的影响：{}", "not counted in the city's catalogue: {}";
@@ -386,6 +387,7 @@ impl Message {
             Trouble::Mismatched => Self::TroubleMismatched,
             Trouble::Full => Self::TroubleFull,
             Trouble::Late => Self::TroubleLate,
+            Trouble::Silent => Self::TroubleSilent,
             Trouble::Unusual => Self::TroubleUnusual,
         }
     }

@@ -109,8 +109,12 @@ impl Indicator {
 
     /// By what a month is judged, as texts; nothing where no scheme holds in it.
     pub fn sources(&self, month: Month) -> Sources {
+        self.scheme(month).map_or_else(Sources::default, |scheme| self.sources_by(scheme))
+    }
+
+    /// As [`Indicator::sources`], by any scheme of the folder.
+    pub fn sources_by(&self, scheme: &Scheme) -> Sources {
         let mut sources = Sources::default();
-        let Some(scheme) = self.scheme(month) else { return sources };
         if let Some(text) = self.texts.get(&scheme_key(scheme)) {
             sources.put(SCHEME, Arc::clone(text));
         }

@@ -15,6 +15,7 @@ pub mod field;
 pub mod forecast;
 pub mod freshness;
 pub mod history;
+pub mod ledgered;
 pub mod lists;
 pub mod measures;
 pub mod mending;

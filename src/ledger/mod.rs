@@ -50,6 +50,7 @@ mod rejects;
 mod retention;
 mod rows;
 mod runs;
+mod said;
 mod schema;
 mod scopes;
 pub mod seal;
@@ -95,6 +96,7 @@ pub use rows::{
     Counts, Finding, Flow, LaneProgress, NewBatch, NewReject, Observation, Owner, Progress,
 };
 pub use runs::{Spooled, SpooledFate};
+pub use said::{ClockDay, NewSaid, Reached, Said};
 pub use scopes::{ScopedUse, Scopes, Spoken};
 pub use shadow::{SHADOW, Shadow, ShadowAsked, ShadowObject, ShadowRows, ShadowRun};
 pub use supplied::{Asking, NewValue};

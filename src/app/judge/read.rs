@@ -39,7 +39,6 @@ pub(in crate::app) struct Mark {
 
 impl Mark {
     /// The inverse of `Display`.
-    #[cfg(test)]
     pub(in crate::app) fn parse(text: &str) -> Option<Self> {
         let mut words = text.splitn(3, '/');
         let (kind, chunk) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);

@@ -81,6 +81,7 @@ impl Office {
             }
             ScoreRequest::Verify {} => ScoreAnswer::Verified(self.score_verified().await?),
             ScoreRequest::Bring(it) => ScoreAnswer::Brought(self.brought(it).await?),
+            ScoreRequest::Evidence(it) => ScoreAnswer::Evidence(Box::new(self.evidence(it).await?)),
         })
     }
 
@@ -263,7 +264,7 @@ fn body_of(text: &str) -> Option<Body> {
     }
 }
 
-fn not_judged(error: NotJudged) -> Failure {
+pub(super) fn not_judged(error: NotJudged) -> Failure {
     match error {
         NotJudged::Ledger(error) => told(error),
         NotJudged::Scheme { .. } => {

@@ -1,7 +1,7 @@
 //! The office against a real ledger: its state is built by its events, then asked about.
 
-mod closed;
 mod batches;
+mod closed;
 mod liveness;
 mod page;
 mod score;
@@ -103,6 +103,7 @@ fn office(app: &App) -> Office {
         watch: Arc::clone(&app.watch),
         catalogue: app.catalogue.clone(),
         live: Arc::clone(&app.live),
+        board: Arc::default(),
         http: None,
         lent: Arc::new(Nothing),
     })
