@@ -193,6 +193,7 @@ impl Seen {
             | Kind::CaseClosed { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Unmended { .. }
             | Kind::Declared { .. }
             | Kind::Approved { .. }
             | Kind::Stated { .. } => {}

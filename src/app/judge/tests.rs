@@ -47,7 +47,7 @@ pub(in crate::app) fn indicator(obligations: &str) -> Indicator {
 
 /// A fact of one of the kinds that count, at an hour of the first months of 2026.
 fn any_fact() -> impl Strategy<Value = NewFact> {
-    let which = (0..15_u8, 0..5_u8, 0..2400_i64, any::<bool>(), 0..20_u64);
+    let which = (0..16_u8, 0..5_u8, 0..2400_i64, any::<bool>(), 0..20_u64);
     which.prop_map(|(kind, subject, hour, yes, count)| {
         let start: Timestamp = "2025-12-20T00:00:00+08:00".parse().unwrap();
         let at = |hour| start + SignedDuration::from_hours(hour);
@@ -99,6 +99,7 @@ fn any_fact() -> impl Strategy<Value = NewFact> {
                 (text("rows"), kind)
             }
             12 | 13 => promised(kind == 12, subject, yes, count),
+            14 => (dataset, Kind::Unmended { here: count, above: count % 3 }),
             _ => (
                 text("city"),
                 Kind::Stated {

@@ -245,6 +245,7 @@ impl Habits {
             | Kind::StandardRequired { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Unmended { .. }
             | Kind::Declared { .. }
             | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
@@ -397,6 +398,7 @@ impl Dataset {
             | Kind::CaseClosed { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Unmended { .. }
             | Kind::Declared { .. }
             | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
