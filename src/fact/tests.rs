@@ -56,6 +56,7 @@ fn later_kinds() -> Vec<Kind> {
             reason: "国家垂管系统".to_owned(),
             approval: "市府办〔2026〕1 号".to_owned(),
         },
+        Kind::Unmended { here: 12, above: 0 },
         Kind::Declared { list: "obligations".to_owned(), terms: "cycle=每日&key=no".to_owned() },
         Kind::Declared { list: "catalogue".to_owned(), terms: String::new() },
         Kind::Approved {

@@ -119,6 +119,7 @@ fn any_fact() -> impl Strategy<Value = NewFact> {
                 (text("rows"), kind)
             }
             12 | 13 => promised(kind == 12, subject, yes, count),
+            14 => (dataset, Kind::Unmended { here: count, above: count % 3 }),
             _ => (
                 text("city"),
                 Kind::Stated {

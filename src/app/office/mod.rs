@@ -35,7 +35,7 @@ mod tests;
 
 pub use act::report_of;
 pub(super) use list::job_name;
-pub(in crate::app) use look::freshness_of;
+pub(in crate::app) use look::{freshness_of, freshness_of_withheld};
 pub use watch::{Contact, FAILURE_CODES, Reach, Watch};
 
 use std::net::SocketAddr;

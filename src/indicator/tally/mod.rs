@@ -97,6 +97,8 @@ struct Known {
     is_confirmed: bool,
     seen: u64,
     set_aside: u64,
+    /// How many rows are turned away and not mended yet, here and above, as last told.
+    unmended: BTreeMap<Option<ChannelId>, (Stamp, u64, u64)>,
     passed: u64,
     failed: u64,
     answered: u64,
@@ -249,6 +251,7 @@ impl<'l> Tally<'l> {
             | Kind::PassCompleted { .. }
             | Kind::RuleCounted { .. }
             | Kind::Reconciled { .. }
+            | Kind::Unmended { .. }
             | Kind::Probed { .. } => self.add_of_a_subject(fact),
             Kind::Drift { .. }
             | Kind::DriftSettled { .. }
@@ -379,6 +382,12 @@ impl Known {
                 self.seen = self.seen.saturating_add(*seen);
                 self.set_aside = self.set_aside.saturating_add(*rejected);
             }
+            Kind::Unmended { here, above } if is_within => {
+                let known = self.unmended.get(&fact.channel);
+                if known.is_none_or(|known| known.0 < stamp()) {
+                    self.unmended.insert(fact.channel.clone(), (stamp(), *here, *above));
+                }
+            }
             Kind::Verdict { passed, failed } if is_within => {
                 self.passed = self.passed.saturating_add(*passed);
                 self.failed = self.failed.saturating_add(*failed);
@@ -393,6 +402,7 @@ impl Known {
                 word.1 = word.1.saturating_add(*broken);
             }
             Kind::PassCompleted { .. }
+            | Kind::Unmended { .. }
             | Kind::Verdict { .. }
             | Kind::Probed { .. }
             | Kind::Placed { .. }
