@@ -4,6 +4,7 @@
 
 mod answers;
 mod bulletin;
+mod cases;
 mod catalogue;
 mod changes;
 mod ciphers;
