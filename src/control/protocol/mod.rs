@@ -11,6 +11,7 @@ mod changeover;
 mod inbox;
 mod mending;
 mod score;
+mod validity;
 
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job,
@@ -33,6 +34,8 @@ pub use score::{
     FindingLine, ItemLine, PlanSheet, Points, RankLine, RankSheet, RepairLine, ScoreAnswer,
     ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet, ScoreVerified,
 };
+
+pub use validity::{Validity, Words, WordsOfDay};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -11,9 +11,13 @@ mod cascade;
 mod figures;
 mod reach;
 mod suppose;
+mod words;
+mod worth;
 
 pub use reach::{REACHES, Reach};
 pub use suppose::{Act, Deed};
+pub use words::Words;
+pub use worth::USES;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
@@ -104,6 +108,10 @@ struct Known {
     compared: Option<(Stamp, u64, u64)>,
     /// Times past a deadline, by the deadline.
     overdue: BTreeMap<Timestamp, Overdue>,
+    /// How often it was used, as stated.
+    uses: worth::Uses,
+    /// Another entry of the list is the same.
+    repeats: bool,
 }
 
 /// A time past a deadline.
@@ -181,6 +189,8 @@ pub struct Tally<'l> {
     channels: BTreeMap<Option<ChannelId>, cascade::Channel>,
     /// By name and body.
     stated: BTreeMap<(String, String), Stated>,
+    /// Counts by day, where they are kept.
+    days: words::Days,
 }
 
 impl<'l> Tally<'l> {
@@ -200,7 +210,8 @@ impl<'l> Tally<'l> {
                 add(obligation.dataset.clone(), Part::Dataset);
             }
         }
-        let known = lists.obligations.iter().map(|_| Known::default()).collect();
+        let repeated = worth::repeated(&lists.obligations).into_iter();
+        let known = repeated.map(|repeats| Known { repeats, ..Known::default() }).collect();
         Self {
             lists,
             amended: Arc::new(amended.clone()),
@@ -210,6 +221,7 @@ impl<'l> Tally<'l> {
             cases: BTreeMap::new(),
             channels: BTreeMap::new(),
             stated: BTreeMap::new(),
+            days: None,
         }
     }
 
@@ -219,6 +231,13 @@ impl<'l> Tally<'l> {
             return;
         }
         match &fact.kind {
+            Kind::Stated { name, month, value, .. }
+                if name == USES
+                    && self.add_uses(
+                        &fact.subject,
+                        month,
+                        (&fact.channel, stamp(fact), *value),
+                    ) => {}
             Kind::Stated { name, month, value, source } => {
                 let stated = Stated { stamp: stamp(fact), value: *value, source: source.clone() };
                 self.add_stated(name, month, &fact.subject, stated);
@@ -303,8 +322,11 @@ impl<'l> Tally<'l> {
         if fact.occurred >= self.span.to {
             return;
         }
-        let Some(places) = self.places.get(&fact.subject) else { return };
         let is_within = fact.occurred >= self.span.from;
+        if is_within && self.days.is_some() {
+            self.add_to_day(fact);
+        }
+        let Some(places) = self.places.get(&fact.subject) else { return };
         for (at, part) in places {
             if let Some(known) = self.known.get_mut(*at) {
                 known.add(fact, *part, is_within);
