@@ -10,7 +10,9 @@
 mod beside;
 mod bulletins;
 mod cases;
+mod contact;
 mod cutover;
+mod declare;
 mod doors;
 mod errand;
 mod examine;
@@ -138,6 +140,8 @@ impl App {
         self.supervisor.spawn("foreman", StopPolicy::Drain, foreman.serve());
         let deadlines = overdue::serve(self.crew.clone(), Arc::clone(&self.current));
         self.supervisor.spawn("deadlines", StopPolicy::Abort, deadlines);
+        let contact = contact::serve(self.crew.clone(), Arc::clone(&self.watch));
+        self.supervisor.spawn("contact", StopPolicy::Abort, contact);
         let live = judge::live::serve(
             self.crew.clone(),
             Arc::clone(&self.current),

@@ -151,7 +151,7 @@ impl Probing {
         while !round.waiting.is_empty() {
             let some = round.waiting.iter().take(FACTS_AT_ONCE).cloned().collect::<Vec<_>>();
             let count = some.len();
-            if let Err(error) = self.crew.ledger.counted(some).await {
+            if let Err(error) = self.crew.ledger.facts_recorded(some).await {
                 tracing::warn!(error = %Chain(&error), "probes are not recorded");
                 let excess = round.waiting.len().saturating_sub(MOST_WAITING);
                 round.waiting.drain(..excess);

@@ -40,6 +40,8 @@ pub(super) fn score(
             ScoreAnswer::Plan(it) => console.json(it)?,
             ScoreAnswer::Verified(it) => console.json(it)?,
             ScoreAnswer::Brought(it) => console.json(it)?,
+            // Asked for by another command.
+            ScoreAnswer::Evidence(it) => console.json(it)?,
         }
     } else {
         let text = match &answer {
@@ -47,7 +49,8 @@ pub(super) fn score(
             ScoreAnswer::Rank(_)
             | ScoreAnswer::Plan(_)
             | ScoreAnswer::Verified(_)
-            | ScoreAnswer::Brought(_) => show_score::answer(&console.view, &answer),
+            | ScoreAnswer::Brought(_)
+            | ScoreAnswer::Evidence(_) => show_score::answer(&console.view, &answer),
         };
         console.data(&text);
     }
@@ -59,7 +62,8 @@ pub(super) fn score(
         | ScoreAnswer::Sheet(_)
         | ScoreAnswer::Rank(_)
         | ScoreAnswer::Plan(_)
-        | ScoreAnswer::Brought(_) => Ok(()),
+        | ScoreAnswer::Brought(_)
+        | ScoreAnswer::Evidence(_) => Ok(()),
     }
 }
 

@@ -390,10 +390,14 @@ pub(super) fn plan(view: &View, plan: &PlanSheet) -> String {
 
 /// `score verify`.
 pub(super) fn verified(view: &View, it: &ScoreVerified) -> String {
-    let fill = [it.facts.to_string(), it.months.to_string(), it.problems.len().to_string()];
+    let (months, again) = (it.months.to_string(), it.recomputed.to_string());
+    let fill = [it.facts.to_string(), months, again, it.problems.len().to_string()];
     let fill: Vec<&str> = fill.iter().map(String::as_str).collect();
     let mut text = view.say(Message::ScoreVerified, &fill) + "\n";
     it.problems.iter().for_each(|problem| text.push_str(&format!("  {problem}\n")));
+    for note in &it.notes {
+        text.push_str(&format!("  {}\n", view.say(Message::ScoreVerifyNote, &[note])));
+    }
     text
 }
 
@@ -404,6 +408,7 @@ pub(super) fn answer(view: &View, answer: &ScoreAnswer) -> String {
         ScoreAnswer::Rank(it) => rank(view, it),
         ScoreAnswer::Plan(it) => plan(view, it),
         ScoreAnswer::Verified(it) => verified(view, it),
+        ScoreAnswer::Evidence(_) => String::new(),
         ScoreAnswer::Brought(it) => {
             view.say(Message::BroughtIn, &[&it.facts.to_string(), &it.new.to_string()]) + "\n"
         }

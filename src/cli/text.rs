@@ -289,8 +289,9 @@ messages! {
     ScoreNoObligations, "未配置责任清单：按清单计的比率缺分母，不计分",
         "no list of obligations is configured: rates over it have no denominator and count nothing";
     ScoreNoCities, "未配置其他市得分：没有名次", "no other cities' scores are configured: there is no rank";
-    ScoreVerified, "已核验 {} 条事实、{} 个已结账月份，发现 {} 处问题",
-        "{} facts and {} closed months proven, {} problems";
+    ScoreVerified, "已核验 {} 条事实、{} 个已结账月份（其中 {} 个重算一致），发现 {} 处问题",
+        "{} facts and {} closed months proven, {} of them computed again with the same result, {} problems";
+    ScoreVerifyNote, "注：{}", "note: {}";
     BroughtIn, "共 {} 条，其中新增 {} 条", "{} facts, {} of them new";
     KnownShare, "已知项占 {} % 分值", "{} % of the points are known";
     PartOfLoss, "分摊失分", "part of the loss";
@@ -346,6 +347,7 @@ messages! {
     MendSeenMended, "已改好", "mended";
     MendSeenNotAbove, "省端未见", "not above";
     MendSeenRejects, "仍有拦截行", "rows still set aside";
+    MendSeenOverdue, "仍逾期", "still overdue";
     MendProof, "佐证", "proof";
     ForecastHead, "{} {} {}：今日 {} 分，预计 {} 分 [{}]（{} % 的月份落在区间内；习惯取自 {} 天历史）",
         "{} {} {}: {} points today, {} expected [{}] ({} % of months lie within; habits of {} days)";

@@ -57,6 +57,20 @@ pub struct Place {
     number: i64,
 }
 
+impl Place {
+    /// The inverse of `Display`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (occurred, number) = text.split_once(':')?;
+        Some(Self { occurred: occurred.parse().ok()?, number: number.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}:{}", self.occurred, self.number)
+    }
+}
+
 /// Some facts, in the order in which they occurred.
 #[derive(Clone, Debug)]
 pub struct FactPage {
@@ -298,14 +312,62 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// What was counted since the last time: how often rules were asked and broken, how often
-    /// interfaces answered.
-    pub async fn counted(&self, facts: Vec<NewFact>) -> Result<()> {
-        self.write("record counts", move |transaction, now| {
+    /// Facts as they are handed over, each written down: for what is told of once.
+    pub async fn facts_recorded(&self, facts: Vec<NewFact>) -> Result<()> {
+        self.write("record facts", move |transaction, now| {
             for fact in facts {
                 record_new(transaction, fact, now)?;
             }
             Ok(())
+        })
+        .await
+    }
+
+    /// For each fact the digest that it is chained to, and its own.
+    pub async fn chained(&self, ids: Vec<FactId>) -> Result<Vec<(DigestSha256, DigestSha256)>> {
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT chain FROM fact WHERE writer = ?1 AND day = ?2 AND number = ?3",
+                )
+                .map_err(Error::engine(READ))?;
+            let mut digest = |id: &FactId, number: u64| -> Result<DigestSha256> {
+                if number == 0 {
+                    return Ok(crate::fact::start(&id.writer, id.day));
+                }
+                let bounds = params![&*id.writer, id.day.to_string(), number.cast_signed()];
+                let chain = statement.query_row(bounds, |row| row.get(0));
+                chain.map(DigestSha256).map_err(Error::engine(READ))
+            };
+            let pair = |id: &FactId| Ok((digest(id, id.number - 1)?, digest(id, id.number)?));
+            ids.iter().map(pair).collect()
+        })
+        .await
+    }
+
+    /// The last fact and digest of every writer's day, the newest day first; at most `limit`, and
+    /// how many there are.
+    pub async fn chains(&self, limit: u32) -> Result<(Vec<(FactId, DigestSha256)>, u64)> {
+        self.read(move |connection| {
+            let all: i64 = connection
+                .query_row("SELECT count(*) FROM fact_head", [], |row| row.get(0))
+                .map_err(Error::engine(READ))?;
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT writer, day, number, chain FROM fact_head
+                     ORDER BY day DESC, writer LIMIT ?1",
+                )
+                .map_err(Error::engine(READ))?;
+            let mut rows = statement.query([limit]).map_err(Error::engine(READ))?;
+            let mut heads = Vec::new();
+            while let Some(row) = rows.next().map_err(Error::engine(READ))? {
+                let text = |at| row.get::<_, String>(at).map_err(Error::engine(READ));
+                let number: i64 = row.get(2).map_err(Error::engine(READ))?;
+                let id = FactId::parse(&format!("{}/{}/{number}", text(0)?, text(1)?))
+                    .ok_or(Error::Unreadable { what: "head of a chain" })?;
+                heads.push((id, DigestSha256(row.get(3).map_err(Error::engine(READ))?)));
+            }
+            Ok((heads, all.cast_unsigned()))
         })
         .await
     }

@@ -1,31 +1,30 @@
 //! The judge: months scored from the ledger's facts, by the configured scheme.
 //!
 //! [`Judge`] reads the facts that a month needs page by page and never holds more than one page: a
-//! year of them costs the same memory as a day. What only counts within the month is nearly all of
-//! it, and is read in one go over the history's stretch of it, one fact at a time. What it gives is a tally of its own, from which
+//! year of them costs the same memory as a day. What it gives is a tally of its own, from which
 //! figures, scores and plans follow without the ledger.
 
+pub(in crate::app) mod closed;
 pub(in crate::app) mod live;
+pub(in crate::app) mod read;
 
 pub use live::{Live, Shown};
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use self::read::{PAGE, tally_over, terms_of};
 use crate::config::Indicator;
-use crate::fact::Fact;
+use crate::fact::{Fact, FactId};
 use crate::indicator::measures::Figures;
 use crate::indicator::replay::{score_of, span};
 use crate::indicator::scheme::{Month, Scheme};
 use crate::indicator::score::Score;
-use crate::indicator::tally::{Body, REACHES, Reach, Span, Tally};
+use crate::indicator::tally::{Body, Span, Tally};
+use crate::indicator::terms::Terms;
 use crate::ledger::{self, FactQuery, Horizon, Ledger};
-
-/// Facts that are held at once.
-const PAGE: u32 = 4_096;
-/// Datasets that are asked about at once.
-const SUBJECTS: usize = 500;
 
 /// Scores months from a ledger. Cheap to make.
 #[derive(Clone, Debug)]
@@ -118,47 +117,17 @@ impl Judge {
 
     /// The tally of any span: a week, a day.
     pub async fn tally_of(&self, span: Span, horizon: Horizon) -> ledger::Result<Tally<'static>> {
-        let amended = Arc::new(self.ledger.amended(horizon).await?);
-        let mut tally = Tally::new(Arc::clone(&self.by.lists), span, &amended);
-        let mut datasets: Vec<String> = tally.datasets().map(str::to_owned).collect();
-        datasets.sort_unstable();
-        datasets.dedup();
-        for (kind, reach) in REACHES {
-            let query = |from, to| FactQuery { kind, from, to, horizon };
-            let before = query(None, Some(span.to));
-            let query = match reach {
-                // All at once, below.
-                Reach::Window => continue,
-                // On the cut-off itself a case is still closed in time.
-                Reach::Before => query(None, span.to.checked_add(MOMENT).ok()),
-                Reach::Always => query(None, None),
-                Reach::First => {
-                    for subjects in datasets.chunks(SUBJECTS) {
-                        let (subjects, amended) = (subjects.to_vec(), Arc::clone(&amended));
-                        let facts = self.ledger.first_facts(before, subjects, amended).await?;
-                        facts.iter().for_each(|fact| tally.add(fact));
-                    }
-                    continue;
-                }
-                Reach::Last => {
-                    for subjects in datasets.chunks(SUBJECTS) {
-                        let (subjects, amended) = (subjects.to_vec(), Arc::clone(&amended));
-                        let facts = self.ledger.last_facts(before, subjects, amended).await?;
-                        facts.iter().for_each(|fact| tally.add(fact));
-                    }
-                    continue;
-                }
-            };
-            self.each(query, |fact| tally.add(fact)).await?;
-        }
-        let counted = REACHES.iter().filter(|(_, reach)| *reach == Reach::Window);
-        let counted = counted.map(|(kind, _)| *kind).collect();
-        let stretch = self.ledger.stretch(counted, (span.from, span.to), horizon).await?;
-        let mut left = Some(stretch);
-        while let Some(stretch) = left {
-            (tally, left) = self.ledger.each_fact(stretch, PAGE, tally, Tally::add).await?;
-        }
-        Ok(tally)
+        tally_over(&self.ledger, &self.by.lists, span, horizon).await
+    }
+
+    /// What was promised and approved before `to`.
+    pub async fn terms(
+        &self,
+        to: Timestamp,
+        horizon: Horizon,
+        amended: &BTreeSet<FactId>,
+    ) -> ledger::Result<Terms> {
+        terms_of(&self.ledger, to, horizon, amended).await
     }
 
     /// The ledger whose facts it reads.
@@ -179,9 +148,6 @@ impl Judge {
         }
     }
 }
-
-/// As exact as the ledger keeps times.
-const MOMENT: jiff::SignedDuration = jiff::SignedDuration::from_millis(1);
 
 #[cfg(test)]
 pub(super) mod tests;

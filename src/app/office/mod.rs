@@ -13,6 +13,7 @@ mod attention;
 mod bulletin;
 mod changeover;
 mod cutover;
+mod evidence;
 mod inbox;
 mod list;
 mod look;
@@ -34,7 +35,7 @@ mod tests;
 pub use act::report_of;
 pub(super) use list::job_name;
 pub(in crate::app) use look::freshness_of;
-pub use watch::{FAILURE_CODES, Reach, Watch};
+pub use watch::{Contact, FAILURE_CODES, Reach, Watch};
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;

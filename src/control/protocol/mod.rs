@@ -30,9 +30,10 @@ pub use inbox::{InboxEntry, InboxQuery, InboxTable};
 
 pub use mending::{Mend, MendAct, MendImport, MendReport, Mending, MendingQuery};
 pub use score::{
-    ActionLine, BodyLine, Both, Bring, Brought, BroughtKind, By, ClassLine, Closed, FigureLine,
-    FindingLine, ItemLine, PlanSheet, Points, RankLine, RankSheet, RepairLine, ScoreAnswer,
-    ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet, ScoreVerified,
+    ActionLine, BodyLine, Both, Bring, Brought, BroughtKind, By, ClassLine, ClockLine, Closed,
+    CountLine, EvidenceClosed, EvidenceHeld, EvidenceJudged, EvidencePart, EvidenceQuery,
+    FigureLine, FindingLine, ItemLine, PlanSheet, Points, RankLine, RankSheet, RepairLine,
+    ReplyLine, ScoreAnswer, ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet, ScoreVerified,
 };
 
 pub use validity::{Validity, Words, WordsOfDay};

@@ -265,6 +265,8 @@ impl<'l> Tally<'l> {
             | Kind::OriginalOpened { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::IncarnationBegun { .. } => {}
         }
     }
@@ -401,6 +403,8 @@ impl Known {
             | Kind::CaseClosed { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
         }
     }

@@ -3,6 +3,7 @@
 mod answers;
 mod backup;
 mod history;
+mod mending;
 mod model;
 mod opening;
 mod retention;
@@ -141,6 +142,7 @@ fn observation(dataset: &str) -> Observation {
         lane: Lane::Live,
         batches: Vec::new(),
         rejects: Vec::new(),
+        rules: Vec::new(),
         mended: Vec::new(),
         replayed: Vec::new(),
         unique: Vec::new(),

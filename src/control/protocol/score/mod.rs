@@ -3,7 +3,13 @@
 //! Points are decimals; on the line they are JSON numbers with the decimal's own digits, of which
 //! there are fewer than 16, so that they survive the trip and scripts can read them.
 
+mod evidence;
 mod made;
+
+pub use evidence::{
+    ClockLine, CountLine, EvidenceClosed, EvidenceHeld, EvidenceJudged, EvidencePart,
+    EvidenceQuery, ReplyLine,
+};
 
 use std::collections::BTreeMap;
 
@@ -75,6 +81,8 @@ pub enum ScoreRequest {
     Verify {},
     /// Brings in a table: an act.
     Bring(Bring),
+    /// A part of what an appeal needs.
+    Evidence(EvidenceQuery),
 }
 
 impl ScoreRequest {
@@ -86,6 +94,7 @@ impl ScoreRequest {
             Self::Recover(_) => "score_recover",
             Self::Verify {} => "score_verify",
             Self::Bring(_) => "score_import",
+            Self::Evidence(_) => "score_evidence",
         }
     }
 
@@ -93,7 +102,11 @@ impl ScoreRequest {
     pub fn is_act(&self) -> bool {
         match self {
             Self::Bring(_) => true,
-            Self::Show(_) | Self::Rank(_) | Self::Recover(_) | Self::Verify {} => false,
+            Self::Show(_)
+            | Self::Rank(_)
+            | Self::Recover(_)
+            | Self::Verify {}
+            | Self::Evidence(_) => false,
         }
     }
 }
@@ -112,6 +125,8 @@ pub enum ScoreAnswer {
     Verified(ScoreVerified),
     /// To [`ScoreRequest::Bring`].
     Brought(Brought),
+    /// To [`ScoreRequest::Evidence`].
+    Evidence(Box<EvidencePart>),
 }
 
 /// By what a score is broken down.
@@ -434,8 +449,14 @@ pub struct ScoreVerified {
     pub facts: u64,
     /// Closed months that were proven.
     pub months: u64,
+    /// Closed months that came to the same when they were computed again.
+    #[serde(default)]
+    pub recomputed: u64,
     /// What is wrong, the first place of each chain.
     pub problems: Vec<String>,
+    /// What is no tampering, and good to know: a list that was changed since a month was closed.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// Which table is brought in.
