@@ -86,6 +86,7 @@ pub(super) async fn leftover(
     Ok(())
 }
 
+/// Writes down which datasets became overdue, and which no longer are.
 async fn look(crew: &Crew, current: &Current) -> Result<(), ledger::Error> {
     let (works, now) = (current.load(), crew.supervisor.clock().now());
     let flows = crew.ledger.flows().await?;

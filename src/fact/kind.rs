@@ -84,6 +84,11 @@ pub enum Kind {
         changed: u64,
         /// Rows that our own rules turned away.
         rejected: u64,
+        /// Rows that were sent again although the province holds just them; written where it is
+        /// not 0.
+        resent: u64,
+        /// Only a part of the table was read; written where that is so.
+        is_part: bool,
     },
     /// One rule's counts of a pass.
     RuleCounted {
@@ -321,11 +326,15 @@ impl Kind {
                 put("code", code);
             }
             Self::DriftSettled { operation } => put("operation", operation),
-            Self::PassCompleted { lane, seen, changed, rejected } => {
+            Self::PassCompleted { lane, seen, changed, rejected, resent, is_part } => {
                 put("lane", &lane.as_str());
                 put("seen", seen);
                 put("changed", changed);
                 put("rejected", rejected);
+                // What is not there in most readings is written only where it is, so that older
+                // facts keep their form.
+                (*resent > 0).then(|| put("resent", resent));
+                is_part.then(|| put("part", &"yes"));
             }
             Self::RuleCounted { rule, executed, broken, waived } => {
                 put("rule", rule);
@@ -462,6 +471,8 @@ impl Kind {
                 seen: count("seen")?,
                 changed: count("changed")?,
                 rejected: count("rejected")?,
+                resent: found("resent").map_or(Some(0), |it| it.parse().ok())?,
+                is_part: found("part") == Some("yes"),
             },
             "rule-counted" => Self::RuleCounted {
                 rule: text("rule")?,

@@ -134,7 +134,8 @@ pub(super) fn acts_of(
 ) -> BTreeMap<Act, (String, Timestamp)> {
     let mut acts = BTreeMap::new();
     for (name, figure) in items.iter().flat_map(|item| &item.used) {
-        for finding in &figure.findings {
+        // What is doubted comes back by no act but an approval, which is nothing to propose.
+        for finding in figure.findings.iter().filter(|it| it.doubt.is_none()) {
             let Some((act, until)) = act(name, finding, cut_off) else { continue };
             if until > now && acts.len() < MOST_ACTS {
                 acts.insert(act, (finding.owner.clone(), until));

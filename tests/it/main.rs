@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a test says by name what it did not run")]
 
+mod ahead;
 mod answers;
 mod bulletin;
 mod catalogue;
@@ -37,6 +38,7 @@ mod reconcile;
 mod reload;
 #[cfg(feature = "sabotage")]
 mod sabotage;
+mod score;
 mod service;
 mod shadow;
 mod sixth;

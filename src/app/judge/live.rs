@@ -14,12 +14,14 @@ use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
-use super::{Judge, NotJudged, closed};
+use super::{Ahead, Judge, NotJudged, closed};
+use crate::app::declare::Declared;
 use crate::app::works::Current;
 use crate::cascade::Crew;
 use crate::config::Indicator;
 use crate::fact::Kind;
 use crate::indicator::brought::{Made, value};
+use crate::indicator::forecast::Forecast;
 use crate::indicator::recover::{Plan, recover_of};
 use crate::indicator::replay::{score_of, score_until, span};
 use crate::indicator::scheme::{Month, Title};
@@ -58,12 +60,25 @@ pub struct Shown {
 #[derive(Debug, Default)]
 pub struct Live {
     shown: ArcSwapOption<Shown>,
+    pub(super) foretold: ArcSwapOption<Forecast>,
+    pub(super) ahead: Ahead,
 }
 
 impl Live {
     /// The running month; none where no scheme is configured, or nothing was read yet.
     pub fn shown(&self) -> Option<Arc<Shown>> {
         self.shown.load_full()
+    }
+
+    /// What the running month will come to; none where no scheme is configured, or none was made
+    /// yet.
+    pub fn foretold(&self) -> Option<Arc<Forecast>> {
+        self.foretold.load_full()
+    }
+
+    /// The forecasts of the last minutes.
+    pub fn ahead(&self) -> &Ahead {
+        &self.ahead
     }
 }
 
@@ -90,7 +105,7 @@ pub(in crate::app) async fn serve(
         }
         let by = current.load().configuration.indicator.clone();
         let looked = match by {
-            Some(by) => look(&crew, &live, &mut kept, by).await,
+            Some(by) => look((&crew, &current), &live, &mut kept, by).await,
             None => {
                 kept = None;
                 live.shown.store(None);
@@ -112,7 +127,7 @@ async fn settle_rules(crew: &Crew) -> ledger::Result<()> {
 }
 
 async fn look(
-    crew: &Crew,
+    (crew, current): (&Crew, &Current),
     live: &Live,
     kept: &mut Option<Kept>,
     by: Arc<Indicator>,
@@ -123,6 +138,8 @@ async fn look(
     let is_other = |it: &Kept| !Arc::ptr_eq(&it.by, &by) || it.month != month;
     if kept.as_ref().is_none_or(is_other) {
         bring(crew, &by).await?;
+        // What nobody was there to write down when the month ended belongs to it.
+        crate::app::overdue::once(&mut Declared::default(), crew, current).await?;
         closed::close(&judge, month.before(), now).await?;
         *kept = Some(begin(&judge, month).await?);
     }

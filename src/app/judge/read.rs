@@ -16,17 +16,16 @@ pub(super) const PAGE: u32 = 4_096;
 /// Datasets that are asked about at once.
 const SUBJECTS: usize = 500;
 /// As exact as the ledger keeps times.
-const MOMENT: SignedDuration = SignedDuration::from_millis(1);
+pub(super) const MOMENT: SignedDuration = SignedDuration::from_millis(1);
 
 /// A reading of a month's facts, up to a horizon that is fixed.
 pub(in crate::app) struct Reading<'l> {
     ledger: &'l Ledger,
-    /// As they counted at the span's end.
-    lists: Arc<Lists>,
     datasets: Vec<String>,
     span: Span,
     horizon: Horizon,
     amended: Arc<BTreeSet<FactId>>,
+    terms: Terms,
 }
 
 /// Where a reading goes on.
@@ -58,7 +57,7 @@ impl std::fmt::Display for Mark {
 }
 
 impl<'l> Reading<'l> {
-    /// Of what a month needs over these lists.
+    /// Of what a month needs over these lists, as they counted at its cut-off.
     pub(in crate::app) async fn new(
         ledger: &'l Ledger,
         lists: &Lists,
@@ -67,18 +66,12 @@ impl<'l> Reading<'l> {
     ) -> ledger::Result<Self> {
         let amended = Arc::new(ledger.amended(horizon).await?);
         let terms = terms_of(ledger, span.to, horizon, &amended).await?;
-        let lists = Arc::new(terms.hold(lists, span.to));
+        let lists = terms.keep(lists, span.to);
         let listed = lists.obligations.iter().map(|it| it.dataset.clone());
         let mut datasets: Vec<String> = listed.filter(|it| !it.is_empty()).collect();
         datasets.sort_unstable();
         datasets.dedup();
-        Ok(Self { ledger, lists, datasets, span, horizon, amended })
-    }
-
-    /// The lists as they counted at the span's end: what was loosened without an approval is as it
-    /// was.
-    pub(in crate::app) fn lists(&self) -> &Arc<Lists> {
-        &self.lists
+        Ok(Self { ledger, datasets, span, horizon, amended, terms })
     }
 
     /// The facts that others set right.
@@ -131,20 +124,17 @@ pub(super) async fn terms_of(
     let mut terms = Terms::default();
     for kind in terms::KINDS {
         let query = FactQuery { kind, from: None, to: Some(to), horizon };
-        let mut after = None;
+        let mut page = ledger.facts_of(query, None, PAGE).await?;
         loop {
-            let page = ledger.facts_of(query, after, PAGE).await?;
             page.facts.iter().for_each(|fact| terms.add(fact, amended));
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
+            let Some(next) = page.next else { break };
+            page = ledger.facts_of(query, Some(next), PAGE).await?;
         }
     }
     Ok(terms)
 }
 
-/// The tally of a span over any lists. What only counts within the span is nearly all of it: that
+/// The tally of a span over any lists, as they counted at its end. What only counts within the span is nearly all of it: that
 /// is read in one go over its stretch of history, one fact at a time.
 pub(super) async fn tally_over(
     ledger: &Ledger,
@@ -153,14 +143,14 @@ pub(super) async fn tally_over(
     horizon: Horizon,
 ) -> ledger::Result<Tally<'static>> {
     let reading = Reading::new(ledger, lists, span, horizon).await?;
-    let mut tally = Tally::new(Arc::clone(reading.lists()), span, reading.amended());
+    let lists = reading.terms.keep(Arc::clone(lists), span.to);
+    let mut tally = Tally::new(lists, span, reading.amended());
     let mut counted = Vec::new();
     for (at, (kind, reach)) in REACHES.into_iter().enumerate() {
-        if terms::KINDS.contains(&kind) {
-            continue;
-        }
         if reach == Reach::Window {
             counted.push(kind);
+        }
+        if reach == Reach::Window || terms::KINDS.contains(&kind) {
             continue;
         }
         let mut mark = Some(Mark { kind: at, ..Mark::default() });

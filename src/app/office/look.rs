@@ -360,6 +360,7 @@ impl Look {
             points: Vec::new(),
             measures: Vec::new(),
             score_known: None,
+            score_forecast: None,
             points_at_risk: Vec::new(),
             extraction_paused: self.paused().is_some(),
         }

@@ -9,6 +9,7 @@
 //! that the kernel named before it happens. No other answer holds content or a key in clear.
 
 mod act;
+mod ahead;
 mod attention;
 mod bulletin;
 mod changeover;

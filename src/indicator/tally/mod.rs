@@ -8,10 +8,12 @@
 //! same facts, because a sum cannot be taken back by a fact that comes before its mistake.
 
 mod cascade;
+mod doubted;
 mod figures;
 mod reach;
 mod suppose;
 
+use doubted::{Groups, Suspect, reading};
 pub use reach::{REACHES, Reach};
 pub use suppose::{Act, Deed};
 
@@ -23,6 +25,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
+use super::calibrate;
 use super::lists::Lists;
 use super::scheme::Month;
 use crate::delivery::{ChannelId, LinkState, StandardId};
@@ -67,7 +70,7 @@ impl Body {
 }
 
 /// When something happened, for telling which of two facts is the later one.
-type Stamp = (Timestamp, Timestamp, FactId);
+pub(super) type Stamp = (Timestamp, Timestamp, FactId);
 
 fn stamp(fact: &Fact) -> Stamp {
     (fact.occurred, fact.recorded, fact.id.clone())
@@ -106,6 +109,8 @@ struct Known {
     compared: Option<(Stamp, u64, u64)>,
     /// Times past a deadline, by the deadline.
     overdue: BTreeMap<Timestamp, Overdue>,
+    /// What speaks against it; shared, for a tally is cloned for every supposition.
+    suspect: Arc<Suspect>,
 }
 
 /// A time past a deadline.
@@ -118,6 +123,8 @@ struct Overdue {
 /// A case.
 #[derive(Clone, Debug, Default)]
 struct Case {
+    /// When it was laid first.
+    first: Option<Stamp>,
     opened: Option<(Stamp, String, Timestamp)>,
     closed: Option<(Stamp, String)>,
 }
@@ -178,6 +185,7 @@ pub struct Tally<'l> {
     span: Span,
     /// Shared: a tally is cloned for every supposition.
     places: Arc<HashMap<String, Vec<(usize, Part)>>>,
+    groups: Arc<Groups>,
     known: Vec<Known>,
     cases: BTreeMap<(String, String), Case>,
     channels: BTreeMap<Option<ChannelId>, cascade::Channel>,
@@ -203,8 +211,10 @@ impl<'l> Tally<'l> {
             }
         }
         let known = lists.obligations.iter().map(|_| Known::default()).collect();
+        let groups = Groups::new(&lists, span);
         Self {
             lists,
+            groups,
             amended: Arc::new(amended.clone()),
             span,
             places: Arc::new(places),
@@ -257,7 +267,7 @@ impl<'l> Tally<'l> {
 
     /// The province publishes a month after its cut-off: a value's month says where it counts.
     fn add_stated(&mut self, name: &str, month: &str, body: &str, stated: Stated) {
-        if month != self.span.month.to_string() {
+        if month != self.span.month.to_string() || name.starts_with(calibrate::STATED) {
             return;
         }
         let key = (name.to_owned(), body.to_owned());
@@ -273,6 +283,9 @@ impl<'l> Tally<'l> {
         }
         let case = self.cases.entry((list.to_owned(), fact.subject.clone())).or_default();
         let stamp = stamp(fact);
+        if case.first.as_ref().is_none_or(|known| stamp < *known) {
+            case.first = Some(stamp.clone());
+        }
         if case.opened.as_ref().is_none_or(|known| known.0 < stamp) {
             case.opened = Some((stamp, owner.to_owned(), deadline));
         }
@@ -312,6 +325,7 @@ impl<'l> Tally<'l> {
         let is_within = fact.occurred >= self.span.from;
         for (at, part) in places {
             if let Some(known) = self.known.get_mut(*at) {
+                known.suspect(fact, *part, self.span);
                 known.add(fact, *part, is_within);
             }
         }
@@ -319,20 +333,24 @@ impl<'l> Tally<'l> {
 }
 
 impl Known {
+    /// What a fact says against it.
+    fn suspect(&mut self, fact: &Fact, part: Part, span: Span) {
+        let is_within = fact.occurred >= span.from;
+        if let Kind::Link { to, .. } = &fact.kind {
+            Arc::make_mut(&mut self.suspect).linked(fact, &stamp(fact), *to, span);
+        } else if !is_within || !matches!(part, Part::Dataset) {
+        } else if let Kind::RuleCounted { rule, executed, waived, .. } = &fact.kind {
+            let suspect = Arc::make_mut(&mut self.suspect);
+            suspect.ruled(&stamp(fact), rule, *executed, *waived);
+        } else if let Some(reading) = reading(&fact.kind) {
+            Arc::make_mut(&mut self.suspect).read(&stamp(fact), reading);
+        }
+    }
+
     fn add(&mut self, fact: &Fact, part: Part, is_within: bool) {
         let stamp = || stamp(fact);
         match &fact.kind {
-            Kind::Link { to, .. } => {
-                let links = match part {
-                    Part::Entry => &mut self.entry,
-                    Part::Resource => self.resources.entry(fact.subject.clone()).or_default(),
-                    Part::Dataset => return,
-                };
-                let known = links.get(&fact.channel);
-                if known.is_none_or(|known| known.0 < stamp()) {
-                    links.insert(fact.channel.clone(), (stamp(), *to));
-                }
-            }
+            Kind::Link { to, .. } => self.link(fact, part, *to),
             Kind::Confirmed { rows, .. } => self.is_confirmed |= *rows > 0,
             Kind::OverdueFrom { deadline } => {
                 let overdue = self.overdue.entry(*deadline).or_default();
@@ -354,12 +372,7 @@ impl Known {
                 self.seen = self.seen.saturating_add(*seen);
                 self.set_aside = self.set_aside.saturating_add(*rejected);
             }
-            Kind::Unmended { here, above } if is_within => {
-                let known = self.unmended.get(&fact.channel);
-                if known.is_none_or(|known| known.0 < stamp()) {
-                    self.unmended.insert(fact.channel.clone(), (stamp(), *here, *above));
-                }
-            }
+            Kind::Unmended { here, above } if is_within => self.left(fact, (*here, *above)),
             Kind::Verdict { passed, failed } if is_within => {
                 self.passed = self.passed.saturating_add(*passed);
                 self.failed = self.failed.saturating_add(*failed);
@@ -398,6 +411,29 @@ impl Known {
     }
 }
 
+impl Known {
+    /// The latest state on a channel counts.
+    fn link(&mut self, fact: &Fact, part: Part, to: LinkState) {
+        let links = match part {
+            Part::Entry => &mut self.entry,
+            Part::Resource => self.resources.entry(fact.subject.clone()).or_default(),
+            Part::Dataset => return,
+        };
+        let stamp = stamp(fact);
+        if links.get(&fact.channel).is_none_or(|known| known.0 < stamp) {
+            links.insert(fact.channel.clone(), (stamp, to));
+        }
+    }
+
+    /// So many rows are left to mend, here and above, as last told on a channel.
+    fn left(&mut self, fact: &Fact, (here, above): (u64, u64)) {
+        let stamp = stamp(fact);
+        if self.unmended.get(&fact.channel).is_none_or(|known| known.0 < stamp) {
+            self.unmended.insert(fact.channel.clone(), (stamp, here, above));
+        }
+    }
+}
+
 /// The rules that tell whether a value is true (真实性): check digits and fillers. The others tell
 /// whether it is sound (有效性). A counted rule is its sort, a blank, its name.
 fn is_of_truth(rule: &str) -> bool {
@@ -405,5 +441,7 @@ fn is_of_truth(rule: &str) -> bool {
     matches!(sort, "credit-code" | "id-card" | "placeholder")
 }
 
+#[cfg(test)]
+mod doubt_tests;
 #[cfg(test)]
 mod tests;
