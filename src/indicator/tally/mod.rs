@@ -16,7 +16,7 @@ mod worth;
 
 pub use reach::{REACHES, Reach};
 pub use suppose::{Act, Deed};
-pub use words::Words;
+pub use words::{ByDay, Words};
 pub use worth::USES;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -136,6 +136,9 @@ struct Stated {
     source: String,
 }
 
+/// Where subjects stand on the list.
+type Places = Arc<HashMap<String, Vec<(usize, Part)>>>;
+
 /// Which part of an obligation a fact's subject names.
 #[derive(Clone, Copy, Debug)]
 enum Part {
@@ -183,7 +186,7 @@ pub struct Tally<'l> {
     amended: Arc<BTreeSet<FactId>>,
     span: Span,
     /// Shared: a tally is cloned for every supposition.
-    places: Arc<HashMap<String, Vec<(usize, Part)>>>,
+    places: Places,
     known: Vec<Known>,
     cases: BTreeMap<(String, String), Case>,
     channels: BTreeMap<Option<ChannelId>, cascade::Channel>,
