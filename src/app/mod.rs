@@ -34,7 +34,7 @@ pub use cutover::upper_ids;
 pub use doors::{restore, verify_offline};
 pub use examine::{Found, doctor};
 pub use foreman::{Foreman, Outcome};
-pub use judge::{Judge, Live, NotJudged, Shown};
+pub use judge::{Ahead, Asked, Judge, Live, NotJudged, Shown};
 pub use prove::{prove, with_the_world};
 pub use works::{Current, Works};
 
@@ -157,6 +157,12 @@ impl App {
             metrics: Arc::clone(&self.metrics),
         };
         self.supervisor.spawn("probes", StopPolicy::Drain, probing.serve());
+        let ahead = judge::ahead::serve(
+            self.crew.clone(),
+            Arc::clone(&self.current),
+            Arc::clone(&self.live),
+        );
+        self.supervisor.spawn("forecast", StopPolicy::Abort, ahead);
         let cut_over = cutover::Task::new(
             self.crew.clone(),
             Arc::clone(&self.current),

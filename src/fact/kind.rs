@@ -84,6 +84,11 @@ pub enum Kind {
         changed: u64,
         /// Rows that our own rules turned away.
         rejected: u64,
+        /// Rows that were sent again although the province holds just them; written where it is
+        /// not 0.
+        resent: u64,
+        /// Only a part of the table was read; written where that is so.
+        is_part: bool,
     },
     /// One rule's counts of a pass.
     RuleCounted {
@@ -162,6 +167,14 @@ pub enum Kind {
         reason: String,
         /// Who approved it, and where that is written.
         approval: String,
+    },
+    /// So many of the dataset's rows are turned away and not mended yet: what stands, no count of
+    /// what happened.
+    Unmended {
+        /// By our rules.
+        here: u64,
+        /// By the platform: not taken, or failed.
+        above: u64,
     },
     /// What the city promises of the subject from now on, as one of its lists has it.
     Declared {
@@ -266,6 +279,7 @@ impl Kind {
             Self::CaseClosed { .. } => "case-closed",
             Self::PeriodClosed { .. } => "period-closed",
             Self::Exempted { .. } => "exempted",
+            Self::Unmended { .. } => "unmended",
             Self::Declared { .. } => "declared",
             Self::Approved { .. } => "approved",
             Self::Stated { .. } => "stated",
@@ -312,11 +326,15 @@ impl Kind {
                 put("code", code);
             }
             Self::DriftSettled { operation } => put("operation", operation),
-            Self::PassCompleted { lane, seen, changed, rejected } => {
+            Self::PassCompleted { lane, seen, changed, rejected, resent, is_part } => {
                 put("lane", &lane.as_str());
                 put("seen", seen);
                 put("changed", changed);
                 put("rejected", rejected);
+                // What is not there in most readings is written only where it is, so that older
+                // facts keep their form.
+                (*resent > 0).then(|| put("resent", resent));
+                is_part.then(|| put("part", &"yes"));
             }
             Self::RuleCounted { rule, executed, broken, waived } => {
                 put("rule", rule);
@@ -342,6 +360,7 @@ impl Kind {
             | Self::CaseClosed { .. }
             | Self::PeriodClosed { .. }
             | Self::Exempted { .. }
+            | Self::Unmended { .. }
             | Self::Declared { .. }
             | Self::Approved { .. }
             | Self::Stated { .. } => self.each_field_of_the_score(put),
@@ -374,6 +393,10 @@ impl Kind {
                 put("days", days);
                 put("reason", reason);
                 put("approval", approval);
+            }
+            Self::Unmended { here, above } => {
+                put("here", here);
+                put("above", above);
             }
             Self::Declared { list, terms } => {
                 put("list", list);
@@ -448,6 +471,8 @@ impl Kind {
                 seen: count("seen")?,
                 changed: count("changed")?,
                 rejected: count("rejected")?,
+                resent: found("resent").map_or(Some(0), |it| it.parse().ok())?,
+                is_part: found("part") == Some("yes"),
             },
             "rule-counted" => Self::RuleCounted {
                 rule: text("rule")?,
@@ -490,6 +515,7 @@ impl Kind {
                 reason: text("reason")?,
                 approval: text("approval")?,
             },
+            "unmended" => Self::Unmended { here: count("here")?, above: count("above")? },
             "declared" => Self::Declared { list: text("list")?, terms: text("terms")? },
             "approved" => Self::Approved {
                 what: text("what")?,

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::calibrate::{self, Official};
 use super::sheet::{Problem, Sheet};
 use super::stated::{self, Stated};
 use crate::calendar;
@@ -99,6 +100,22 @@ pub fn notices(file: &str, text: &str) -> Result<Vec<Made>, Vec<Problem>> {
 /// Reads a table of values that the daemon cannot see.
 pub fn values(file: &str, text: &str) -> Result<Vec<Made>, Vec<Problem>> {
     stated::parse(file, text).map(|rows| rows.iter().map(value).collect())
+}
+
+/// Reads a table of results that the province published, item by item.
+pub fn results(file: &str, text: &str) -> Result<Vec<Made>, Vec<Problem>> {
+    let of_row = |row: &Official| Made {
+        channel: None,
+        subject: row.body.clone(),
+        kind: Kind::Stated {
+            name: calibrate::stated_name(row),
+            month: row.month.to_string(),
+            value: row.points,
+            source: row.source.clone(),
+        },
+        occurred: zone().to_timestamp(row.date.into()).unwrap_or(Timestamp::MIN),
+    };
+    calibrate::officials(file, text).map(|rows| rows.iter().map(of_row).collect())
 }
 
 /// A stated value as a fact of the day on which it was stated.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
+use super::doubts::Doubt;
 use super::measures::MEASURES;
 use super::scheme::Month;
 use super::sheet::{Problem, Sheet};
@@ -44,7 +45,7 @@ pub struct Obligation {
 pub struct Exemption {
     /// The catalogue entry.
     pub entry: String,
-    /// The measure; `*` for all of them.
+    /// The measure; `*` for all of them; `doubt.hollow` answers a doubt.
     pub measure: String,
     /// From this day …
     pub from: Date,
@@ -133,7 +134,12 @@ impl Lists {
 
     /// Whether an entry is left out of a measure on a day.
     pub fn is_exempt(&self, entry: &str, measure: &str, day: Date) -> bool {
-        self.exemptions.iter().any(|it| {
+        self.exemption(entry, measure, day).is_some()
+    }
+
+    /// The first exemption of an entry from a measure, or the answer to a doubt, on a day.
+    pub fn exemption(&self, entry: &str, measure: &str, day: Date) -> Option<&Exemption> {
+        self.exemptions.iter().find(|it| {
             it.entry == entry
                 && (it.measure == "*" || it.measure == measure)
                 && it.from <= day
@@ -223,7 +229,9 @@ pub fn exemptions(file: &str, text: &str) -> Result<Vec<Exemption>, Vec<Problem>
             }
         }
         let measure = row.get("measure");
-        if measure != "*" && !MEASURES.iter().any(|known| known.name == measure) {
+        let is_known = MEASURES.iter().any(|known| known.name == measure)
+            || Doubt::ALL.iter().any(|doubt| doubt.measure() == measure);
+        if measure != "*" && !is_known {
             problem("measure", format!("there is no measure `{measure}`"));
         }
         let mut day = |column| {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
+use super::doubts::Doubt;
+
 /// A measure: its name in expressions, its Chinese title and how it is reckoned.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Measure {
@@ -166,6 +168,8 @@ pub struct Finding {
     pub until: Option<Timestamp>,
     /// The fact, or the source of a stated value; empty where it is the lack of any fact.
     pub evidence: String,
+    /// It is not lacking: it does not count, for it is doubted.
+    pub doubt: Option<Doubt>,
 }
 
 impl Figure {

@@ -7,6 +7,9 @@ CREATE INDEX fact_amends ON fact (amends) WHERE amends IS NOT NULL;
 CREATE INDEX fact_subject ON fact (kind, subject, occurred)
     WHERE kind IN ('confirmed', 'reconciled');
 
+-- Rows that a pass sent again although the province holds just them: no content of theirs is new.
+ALTER TABLE pass ADD COLUMN rows_resent INTEGER NOT NULL DEFAULT 0;
+
 -- Facts that were brought in from tables: the same row again is the same fact.
 CREATE TABLE brought (
     digest BLOB PRIMARY KEY,

@@ -14,13 +14,14 @@ use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
-use super::{Judge, NotJudged, closed};
+use super::{Ahead, Judge, NotJudged, closed};
 use crate::app::declare::Declared;
 use crate::app::works::Current;
 use crate::cascade::Crew;
 use crate::config::Indicator;
 use crate::fact::Kind;
 use crate::indicator::brought::{Made, value};
+use crate::indicator::forecast::Forecast;
 use crate::indicator::recover::{Plan, recover_of};
 use crate::indicator::replay::{score_of, score_until, span};
 use crate::indicator::scheme::{Month, Title};
@@ -63,12 +64,25 @@ pub struct Shown {
 #[derive(Debug, Default)]
 pub struct Live {
     shown: ArcSwapOption<Shown>,
+    pub(super) foretold: ArcSwapOption<Forecast>,
+    pub(super) ahead: Ahead,
 }
 
 impl Live {
     /// The running month; none where no scheme is configured, or nothing was read yet.
     pub fn shown(&self) -> Option<Arc<Shown>> {
         self.shown.load_full()
+    }
+
+    /// What the running month will come to; none where no scheme is configured, or none was made
+    /// yet.
+    pub fn foretold(&self) -> Option<Arc<Forecast>> {
+        self.foretold.load_full()
+    }
+
+    /// The forecasts of the last minutes.
+    pub fn ahead(&self) -> &Ahead {
+        &self.ahead
     }
 }
 

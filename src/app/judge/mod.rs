@@ -4,10 +4,12 @@
 //! year of them costs the same memory as a day. What it gives is a tally of its own, from which
 //! figures, scores and plans follow without the ledger.
 
+pub(in crate::app) mod ahead;
 pub(in crate::app) mod closed;
 pub(in crate::app) mod live;
 pub(in crate::app) mod read;
 
+pub use ahead::{Ahead, Asked};
 pub use live::{Live, Shown};
 
 use std::collections::BTreeSet;

@@ -16,7 +16,7 @@ pub(super) const PAGE: u32 = 4_096;
 /// Datasets that are asked about at once.
 const SUBJECTS: usize = 500;
 /// As exact as the ledger keeps times.
-const MOMENT: SignedDuration = SignedDuration::from_millis(1);
+pub(super) const MOMENT: SignedDuration = SignedDuration::from_millis(1);
 
 /// A reading of a month's facts, up to a horizon that is fixed.
 pub(in crate::app) struct Reading<'l> {

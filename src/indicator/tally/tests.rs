@@ -261,7 +261,7 @@ fn what_makes_data_look_better_does_not_count() {
     for (number, (subject, kind)) in (200..).zip([
         ("d2", Kind::Confirmed { rows: 0, evidence: Evidence::Receipt }),
         ("d2", Kind::Placed { rows: 500 }),
-        ("d5", Kind::PassCompleted { lane: Lane::Live, seen: 0, changed: 0, rejected: 0 }),
+        ("d5", pass(0, 0, 0)),
         ("q2", Kind::CaseClosed { list: "requests".to_owned(), proof: "again".to_owned() }),
         ("other", Kind::StandardInForce { standard: StandardId::from("s/2") }),
     ]) {
@@ -273,6 +273,15 @@ fn what_makes_data_look_better_does_not_count() {
     for measure in MEASURES {
         assert_eq!(shown(&before, measure.name), shown(&after, measure.name), "{}", measure.name);
     }
+}
+
+fn pass(seen: u64, changed: u64, rejected: u64) -> Kind {
+    let lane = Lane::Backfill;
+    Kind::PassCompleted { lane, seen, changed, rejected, resent: 0, is_part: false }
+}
+
+fn case_list() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["feedback".to_owned(), "requests".to_owned()])
 }
 
 /// Facts of every kind that counts, about few subjects, so that they meet.
@@ -294,17 +303,25 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         (0_u64..9, 0_u64..9).prop_map(|(succeeded, failed)| Kind::Probed { succeeded, failed }),
         (0_u64..9, 0_u64..9)
             .prop_map(|(compared, mismatched)| Kind::Reconciled { compared, mismatched }),
-        (0_u64..9, 0_u64..9).prop_map(|(seen, rejected)| {
-            Kind::PassCompleted { lane: Lane::Backfill, seen, changed: 0, rejected }
+        (0_u64..9, 0_u64..9, 0_u64..4, any::<bool>()).prop_map(
+            |(seen, rejected, resent, is_large)| {
+                let seen = if is_large { 90 + seen / 8 } else { seen };
+                let (lane, changed, is_part) = (Lane::Backfill, seen, rejected == 0);
+                Kind::PassCompleted { lane, seen, changed, rejected, resent, is_part }
+            }
+        ),
+        (0_u64..90, 0_u64..90, any::<bool>()).prop_map(|(executed, waived, is_true)| {
+            let rule = if is_true { "id-card a" } else { "length b" }.to_owned();
+            Kind::RuleCounted { rule, executed, broken: waived, waived }
         }),
         deadline.clone().prop_map(|deadline| Kind::OverdueFrom { deadline }),
         deadline.clone().prop_map(|deadline| Kind::OverdueUntil { deadline }),
-        deadline.prop_map(|deadline| Kind::CaseOpened {
-            list: "feedback".to_owned(),
+        (deadline, case_list()).prop_map(|(deadline, list)| Kind::CaseOpened {
+            list,
             owner: "住建局".to_owned(),
             deadline,
         }),
-        Just(Kind::CaseClosed { list: "feedback".to_owned(), proof: "p".to_owned() }),
+        case_list().prop_map(|list| Kind::CaseClosed { list, proof: "p".to_owned() }),
         (1_u8..4).prop_map(|at| Kind::StandardRequired {
             standard: StandardId::from(format!("s/{at}").as_str())
         }),
@@ -352,7 +369,8 @@ proptest! {
                 let figures = given.figures(&scheme, march(), &body, Timestamp::MAX);
                 let score = given.score(&scheme, march(), &body, Timestamp::MAX);
                 // Scale and sign of every decimal show as well.
-                format!("{figures:?} {score:?}")
+                let doubts = given.tally(&scheme, march(), Timestamp::MAX).doubts();
+                format!("{figures:?} {score:?} {doubts:?}")
             };
             prop_assert_eq!(of(&facts), of(&shuffled));
         }

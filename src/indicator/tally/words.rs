@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
-use super::figures::{mean, mounted, part};
+use super::figures::{mean, part};
 use super::{Places, Tally, is_of_truth};
 use crate::fact::{Fact, Kind};
 
@@ -116,6 +116,7 @@ impl Tally<'_> {
             }
             let counts = |name| !self.lists.is_exempt(&it.entry, name, self.span.day);
             let sum = parts.entry(it.dataset.as_str()).or_default();
+            let (is_mounted, passed) = self.usable_of((it, known));
             if counts("valid.true_rate") {
                 add(&mut sum.truth, part(known.truth));
             }
@@ -123,14 +124,13 @@ impl Tally<'_> {
                 add(&mut sum.soundness, part(known.soundness));
             }
             if it.is_shared && counts("resource.mounted_rate") {
-                let stands = u64::from(mounted((it, known)).is_ok());
-                add(&mut sum.mounted, (stands, 1 - stands));
+                add(&mut sum.mounted, (u64::from(is_mounted), u64::from(!is_mounted)));
             }
             if counts("interface.available_rate") {
                 add(&mut sum.reached, (known.answered, known.unanswered));
             }
             if counts("receipt.passed_rate") {
-                add(&mut sum.passed, (known.passed, known.failed));
+                add(&mut sum.passed, passed);
             }
         }
         parts.into_iter().map(|(id, parts)| (id.to_owned(), parts.words())).collect()

@@ -124,6 +124,7 @@ fn nothing_seen(carrier: &cascade::Carrier, lane: Lane, as_of: Timestamp) -> Obs
         freed: Vec::new(),
         coalesced: 0,
         skipped: 0,
+        resent: 0,
         newest_content: None,
         as_of,
         progress: Progress::Unmoved,
