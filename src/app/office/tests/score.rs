@@ -198,7 +198,7 @@ async fn datasets_show_three_words_with_their_trend() {
         let dataset = only.map(str::to_owned);
         Request::Datasets(DatasetQuery { dataset, ..DatasetQuery::default() })
     };
-    let probed = |at: &str, succeeded, failed| crate::ledger::NewFact {
+    let probed = |at: &str, succeeded, failed| ledger::NewFact {
         channel: None,
         subject: "resource:r".to_owned(),
         kind: crate::fact::Kind::Probed { succeeded, failed },
@@ -210,7 +210,7 @@ async fn datasets_show_three_words_with_their_trend() {
         probed("2026-11-12T01:00:00Z", 10, 0),
         probed("2026-11-13T01:00:00Z", 8, 2),
     ];
-    bench.ledger().counted(facts).await.unwrap();
+    bench.ledger().facts_recorded(facts).await.unwrap();
     bench.live().await;
     let Response::Datasets(all) = bench.ask(asked(None)).await else { panic!() };
     assert!(all.entries.len() > 1);
