@@ -18,7 +18,7 @@ mod worth;
 use doubted::{Groups, Suspect, reading};
 pub use reach::{REACHES, Reach};
 pub use suppose::{Act, Deed};
-pub use words::Words;
+pub use words::{ByDay, Words};
 pub use worth::USES;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -145,6 +145,9 @@ struct Stated {
     source: String,
 }
 
+/// Where subjects stand on the list.
+type Places = Arc<HashMap<String, Vec<(usize, Part)>>>;
+
 /// Which part of an obligation a fact's subject names.
 #[derive(Clone, Copy, Debug)]
 enum Part {
@@ -192,7 +195,7 @@ pub struct Tally<'l> {
     amended: Arc<BTreeSet<FactId>>,
     span: Span,
     /// Shared: a tally is cloned for every supposition.
-    places: Arc<HashMap<String, Vec<(usize, Part)>>>,
+    places: Places,
     groups: Arc<Groups>,
     known: Vec<Known>,
     cases: BTreeMap<(String, String), Case>,
