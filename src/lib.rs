@@ -34,6 +34,7 @@ pub mod bulletin;
 pub mod cascade;
 pub mod changeover;
 pub mod control;
+pub mod probe;
 
 // Group 6: stand-in.
 pub mod rehearsal;

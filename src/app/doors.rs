@@ -102,6 +102,7 @@ impl App {
             watch: Arc::clone(&self.watch),
             catalogue: self.catalogue.clone(),
             live: Arc::clone(&self.live),
+            board: Arc::clone(&self.board),
             http,
             lent: Arc::<super::Foreman>::clone(&self.foreman),
         })

@@ -73,12 +73,17 @@ pub async fn doctor(
         };
         found.extend(spoken.examine(clock).await);
     }
+    found.extend(super::probing::examine(configuration).await);
     found.push(secret("ledger.key_file", &configuration.ledger.key_file));
     for source in &configuration.sources {
         if let SourceSettings::Postgres(it) = source {
             let place = format!("source.{}.password_file", it.id);
             found.extend(it.password_file.iter().map(|path| secret(&place, path)));
         }
+    }
+    for it in &configuration.probes {
+        let place = format!("probe.{}.authorization_file", it.id);
+        found.extend(it.authorization_file.iter().map(|path| secret(&place, path)));
     }
     found.push(room(&configuration.ledger));
     found

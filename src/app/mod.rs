@@ -9,6 +9,7 @@
 
 mod beside;
 mod bulletins;
+mod contact;
 mod cutover;
 mod doors;
 mod errand;
@@ -20,6 +21,7 @@ pub mod office;
 mod overdue;
 mod ownership;
 mod pool;
+mod probing;
 mod prove;
 mod shadow;
 mod webhook;
@@ -43,6 +45,7 @@ use crate::clock::Clock;
 use crate::config::Configuration;
 use crate::ledger::Ledger;
 use crate::ledger::seal::Sealer;
+use crate::probe::Board;
 use crate::telemetry::metrics::Metrics;
 
 use self::foreman::Parts;
@@ -69,6 +72,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     watch: Arc<Watch>,
     live: Arc<Live>,
+    board: Arc<Board>,
 }
 
 impl std::fmt::Debug for App {
@@ -113,8 +117,8 @@ impl App {
             watch: Arc::clone(&watch),
             catalogue: catalogue.clone(),
         });
-        let live = Arc::default();
-        Ok(Self { supervisor, crew, catalogue, foreman, current, metrics, watch, live })
+        let (live, board) = (Arc::default(), Arc::default());
+        Ok(Self { supervisor, crew, catalogue, foreman, current, metrics, watch, live, board })
     }
 
     /// What is at work now.
@@ -134,6 +138,8 @@ impl App {
         self.supervisor.spawn("foreman", StopPolicy::Drain, foreman.serve());
         let deadlines = overdue::serve(self.crew.clone(), Arc::clone(&self.current));
         self.supervisor.spawn("deadlines", StopPolicy::Abort, deadlines);
+        let contact = contact::serve(self.crew.clone(), Arc::clone(&self.watch));
+        self.supervisor.spawn("contact", StopPolicy::Abort, contact);
         let live = judge::live::serve(
             self.crew.clone(),
             Arc::clone(&self.current),
@@ -146,6 +152,13 @@ impl App {
             Arc::clone(&self.live),
         );
         self.supervisor.spawn("forecast", StopPolicy::Abort, ahead);
+        let probing = probing::Probing {
+            crew: self.crew.clone(),
+            current: Arc::clone(&self.current),
+            board: Arc::clone(&self.board),
+            metrics: Arc::clone(&self.metrics),
+        };
+        self.supervisor.spawn("probes", StopPolicy::Drain, probing.serve());
         let cut_over = cutover::Task::new(
             self.crew.clone(),
             Arc::clone(&self.current),

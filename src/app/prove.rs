@@ -6,6 +6,7 @@ use crate::city::Source;
 use crate::clock::Clock;
 use crate::config::{Configuration, Problem};
 use crate::control::webhook::Sender;
+use crate::probe;
 use crate::province::Way;
 use crate::supervisor::Supervisor;
 use crate::telemetry::logs::Chain;
@@ -42,6 +43,9 @@ pub async fn prove(configuration: &Configuration, clock: &Clock) -> Vec<Problem>
     let told = configuration.notify.as_ref().map(Sender::new);
     if let Some(Err(error)) = told {
         problems.push(Problem::new("notify", &Chain(&error).to_string()));
+    }
+    for (id, error) in probe::callers(&configuration.probes).err().unwrap_or_default() {
+        problems.push(Problem::new(&format!("probe.{id}"), &Chain(&error).to_string()));
     }
     let supervisor = Supervisor::new(clock.clone(), 2);
     let pool = super::pool::CityPool::shared(supervisor.clone());

@@ -12,7 +12,7 @@ use crate::city;
 use crate::delivery::{Action, BatchId};
 use crate::ledger::sent::{self, Index};
 use crate::ledger::spool::{self, Spool};
-use crate::ledger::{self, Flow, Ledger, Owner, SpooledFate};
+use crate::ledger::{self, Flow, Ledger, Owner, RuleCount, SpooledFate};
 use crate::row::Column;
 use crate::standard::{RowLayout, Standard};
 use crate::wire::RowPlan;
@@ -133,11 +133,16 @@ impl Carrier {
         self.rules.rules().iter().map(|rule| rule.name.clone()).zip(counts).collect()
     }
 
-    /// The same by the rule's sort and name.
-    pub fn sorted_counts(&self) -> Vec<(&'static str, String, Count)> {
-        let sorts = self.rules.rules().iter().map(|rule| rule.code.as_str());
-        let counts = self.rule_counts().into_iter();
-        sorts.zip(counts).map(|(sort, (name, count))| (sort, name, count)).collect()
+    /// How often each rule was asked on one page, by its sort and name.
+    pub(super) fn rules_of(&self, page: &Tally) -> Vec<RuleCount> {
+        let rules = self.rules.rules().iter().zip(page.counts());
+        let named = rules.map(|(rule, count)| RuleCount {
+            rule: format!("{} {}", rule.code.as_str(), rule.name),
+            executed: count.executed,
+            broken: count.broken,
+            waived: count.waived,
+        });
+        named.collect()
     }
 
     /// What is unusual about it as a whole: its values at the last whole reading of this process,

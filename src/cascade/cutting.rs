@@ -115,6 +115,7 @@ impl Recorder<'_> {
             lane,
             batches,
             rejects: packed.rejects,
+            rules: packed.tally.iter().flat_map(|page| self.carrier.rules_of(page)).collect(),
             mended: packed.mended,
             replayed: packed.replayed,
             unique: packed.unique,

@@ -15,8 +15,8 @@ use super::channel::Channel;
 use crate::catalogue::{Kind, ObjectKey};
 use crate::city::{Cursor, Scan};
 use crate::clock::Clock;
-use crate::delivery::{BatchId, ChannelId, Lane, RejectKind, Subject};
-use crate::ledger::{Flow, Ledger};
+use crate::delivery::{BatchId, ChannelId, DigestSha256, Lane, RejectKind, Subject};
+use crate::ledger::{Flow, Ledger, NewSaid};
 use crate::province::{About, Placement, Reply};
 use crate::row::Page;
 use crate::standard::{Drift, Message, Scope};
@@ -201,15 +201,37 @@ impl Crew {
             attempt: number,
         };
         let reply = self.heart.outside(Box::pin(channel.client.place(placement))).await;
-        self.heard(channel, operation, &reply).await?;
+        self.heard(channel, operation, &reply, batch).await?;
         Ok(reply)
     }
 
     /// What every answer tells beside itself: whether anybody is there, the clock, drift.
-    async fn heard(&self, channel: &Channel, operation: &str, reply: &Reply) -> Result<(), Error> {
+    async fn heard(
+        &self,
+        channel: &Channel,
+        operation: &str,
+        reply: &Reply,
+        batch: &str,
+    ) -> Result<(), Error> {
         self.events.called(&channel.id, reply.status.is_some());
         if let Some(ahead) = reply.clock_ahead {
             self.events.clock_offset(&channel.id, ahead.as_secs_f64());
+        }
+        if let (Some(status), Some(shown)) = (reply.status, &reply.shown) {
+            // Before it is judged: whoever appeals has to show what was said.
+            let said = NewSaid {
+                channel: channel.id.clone(),
+                operation: operation.to_owned(),
+                batch: batch.to_owned(),
+                outcome: reply.reading.outcome.word().to_owned(),
+                code: reply.reading.code.clone(),
+                status,
+                shown: shown.clone(),
+                bytes: u64::try_from(reply.said.len()).unwrap_or(u64::MAX),
+                digest: DigestSha256::of(&reply.said),
+                ahead: reply.clock_ahead,
+            };
+            self.ledger.reply_kept(said).await?;
         }
         self.drifted(channel, operation, &reply.reading.drift).await
     }
@@ -252,7 +274,7 @@ impl Crew {
         about: Option<About<'_>>,
     ) -> Result<Reply, Error> {
         let reply = self.ask_former(channel, operation, scope, about).await?;
-        self.heard(channel, operation, &reply).await?;
+        self.heard(channel, operation, &reply, scope.batch.id.unwrap_or_default()).await?;
         Ok(reply)
     }
 

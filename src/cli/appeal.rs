@@ -1,28 +1,21 @@
 //! `score evidence` and `score evidence-check`: the appeal bundle is written and checked here, by
 //! who typed the command; the daemon is only asked what it holds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::client::ask;
+use super::evidence as of_daemon;
 use super::score::{ScoreEvidence, ScoreGiven};
 use super::text::Message;
 use super::{Console, Exit, Trouble, judge};
-use crate::control::protocol::{
-    BatchQuery, Failure, LinkQuery, MAX_PAGE, Paging, Request, Response,
-};
-use crate::indicator::bundle::MAX_BYTES;
+use crate::control::protocol::Failure;
+use crate::indicator::bundle::{Bundle, MAX_BYTES};
 use crate::indicator::evidence::{self, Proven, Question, Wrong};
-
-/// The most links and batches that are put in.
-const MOST_ENTRIES: usize = 20_000;
-/// The lists that a folder may hold.
-const LISTS: [&str; 5] =
-    ["obligations.csv", "exemptions.csv", "bodies.csv", "kept.csv", "leads.csv"];
+use crate::indicator::lists::Lists;
 
 /// `score evidence`.
 pub(super) fn evidence(
@@ -30,21 +23,34 @@ pub(super) fn evidence(
     socket: &Path,
     console: &mut Console<'_>,
 ) -> Result<(), Trouble> {
-    let mut inputs = inputs(&it.given)?;
-    let (_, month) = judge::judged_by(&it.given)?;
-    let question = Question { month, body: it.given.body.clone(), item: it.item.clone() };
-    let (mut bundle, mut proven) =
-        evidence::make(&question, inputs.clone()).map_err(|wrong| of_wrong(&wrong, &it.out))?;
-    if it.live {
-        live(&proven, socket, console, &mut inputs)?;
-        (bundle, proven) =
-            evidence::make(&question, inputs).map_err(|wrong| of_wrong(&wrong, &it.out))?;
-    }
+    let (bundle, proven) = if it.given.is_offline() {
+        of_tables(it, socket, console)?
+    } else {
+        of_daemon::make(it, socket, console)?
+    };
     let told = |error: std::io::Error| trouble("E-CLI-OUTPUT", error.to_string(), &it.out);
     // Nothing is ever written over.
     let mut file = OpenOptions::new().write(true).create_new(true).open(&it.out).map_err(told)?;
     file.write_all(&bundle.write()).and_then(|()| file.sync_all()).map_err(told)?;
     say(Message::EvidenceMade, &proven, it.format.json, console)
+}
+
+/// A bundle of tables; with `--live` beside them what the daemon holds.
+fn of_tables(
+    it: &ScoreEvidence,
+    socket: &Path,
+    console: &Console<'_>,
+) -> Result<(Bundle, Proven), Trouble> {
+    let mut inputs = inputs(&it.given)?;
+    let (_, month) = judge::judged_by(&it.given)?;
+    let question = Question { month, body: it.given.body.clone(), item: it.item.clone() };
+    let told = |wrong: Wrong| of_wrong(&wrong, &it.out);
+    let made = evidence::make(&question, inputs.clone()).map_err(told)?;
+    if !it.live {
+        return Ok(made);
+    }
+    of_daemon::live(&made.1, socket, console, &mut inputs)?;
+    evidence::make(&question, inputs).map_err(told)
 }
 
 /// `score evidence-check`.
@@ -110,7 +116,7 @@ fn inputs(given: &ScoreGiven) -> Result<BTreeMap<String, Vec<u8>>, Trouble> {
         put("cities.csv".to_owned(), path)?;
     }
     if let Some(folder) = &given.lists {
-        for name in LISTS {
+        for name in Lists::FILES {
             let path = folder.join(name);
             if path.exists() {
                 put(format!("lists/{name}"), &path)?;
@@ -118,67 +124,6 @@ fn inputs(given: &ScoreGiven) -> Result<BTreeMap<String, Vec<u8>>, Trouble> {
         }
     }
     Ok(inputs)
-}
-
-/// What the daemon holds of the objects that the item's findings name: links with their upper ids,
-/// batches with their receipts and the province's times.
-fn live(
-    proven: &Proven,
-    socket: &Path,
-    console: &Console<'_>,
-    inputs: &mut BTreeMap<String, Vec<u8>>,
-) -> Result<(), Trouble> {
-    let findings = proven.item.used.iter().flat_map(|(_, figure)| &figure.findings);
-    let subjects: BTreeSet<&str> = findings.map(|it| it.subject.as_str()).collect();
-    let mut links = Vec::new();
-    let mut after = None;
-    loop {
-        let paging = Paging { after, limit: MAX_PAGE };
-        let request = Request::Links(LinkQuery { paging, ..LinkQuery::default() });
-        let Response::Links(page) = ask(socket, console.view.language, request)? else {
-            return Err(trouble("E-CONTROL-ANSWER", "no list of links".to_owned(), socket));
-        };
-        for link in page.entries {
-            let link = value(&link)?;
-            if links.len() < MOST_ENTRIES && is_about(&link, &subjects) {
-                links.push(link);
-            }
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    let mut batches = Vec::new();
-    for subject in subjects.iter().filter(|it| !it.contains(':') && !it.is_empty()) {
-        let paging = Paging { after: None, limit: MAX_PAGE };
-        let dataset = Some((*subject).to_owned());
-        let request = Request::Batches(BatchQuery { dataset, paging, ..BatchQuery::default() });
-        // A case is no dataset: the daemon says that it knows none of that name.
-        if let Ok(Response::Batches(page)) = ask(socket, console.view.language, request) {
-            for batch in page.entries.iter().take(MOST_ENTRIES.saturating_sub(batches.len())) {
-                batches.push(value(batch)?);
-            }
-        }
-    }
-    for (name, entries) in [("links", links), ("batches", batches)] {
-        let text = serde_json::to_vec_pretty(&entries).unwrap_or_default();
-        inputs.insert(format!("live/{name}.json"), text);
-    }
-    Ok(())
-}
-
-/// Whether a link is of an entry, or of an object, that a finding names.
-fn is_about(link: &Value, subjects: &BTreeSet<&str>) -> bool {
-    let text = |key: &str| link.get(key).and_then(Value::as_str).unwrap_or_default();
-    let name = format!("{}:{}", text("kind"), text("id"));
-    subjects.contains(name.as_str())
-}
-
-fn value(of: &impl serde::Serialize) -> Result<Value, Trouble> {
-    let told =
-        |error: serde_json::Error| trouble("E-CLI-JSON", error.to_string(), Path::new("live"));
-    serde_json::to_value(of).map_err(told)
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Trouble> {
@@ -193,7 +138,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Trouble> {
     Ok(bytes)
 }
 
-fn of_wrong(wrong: &Wrong, path: &Path) -> Trouble {
+pub(super) fn of_wrong(wrong: &Wrong, path: &Path) -> Trouble {
     let code = match wrong {
         Wrong::Item(_) => "E-SCORE-ITEM",
         Wrong::Input { .. } => "E-SCORE-TABLE",
@@ -202,7 +147,7 @@ fn of_wrong(wrong: &Wrong, path: &Path) -> Trouble {
     trouble(code, wrong.to_string(), path)
 }
 
-fn trouble(code: &str, what: String, path: &Path) -> Trouble {
+pub(super) fn trouble(code: &str, what: String, path: &Path) -> Trouble {
     let place = Some(path.display().to_string());
     let failure = Failure { code: code.to_owned(), what, place, next: None, temporary: false };
     Trouble::one(Exit::Failure, failure)

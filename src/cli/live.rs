@@ -43,6 +43,8 @@ pub(super) fn score(
             ScoreAnswer::Calibration(it) => console.json(it)?,
             ScoreAnswer::Verified(it) => console.json(it)?,
             ScoreAnswer::Brought(it) => console.json(it)?,
+            // Asked for by another command.
+            ScoreAnswer::Evidence(it) => console.json(it)?,
         }
     } else {
         let text = match &answer {
@@ -53,7 +55,8 @@ pub(super) fn score(
             | ScoreAnswer::Doubts(_)
             | ScoreAnswer::Calibration(_)
             | ScoreAnswer::Verified(_)
-            | ScoreAnswer::Brought(_) => show_score::answer(&console.view, &answer),
+            | ScoreAnswer::Brought(_)
+            | ScoreAnswer::Evidence(_) => show_score::answer(&console.view, &answer),
         };
         console.data(&text);
     }
@@ -68,7 +71,8 @@ pub(super) fn score(
         | ScoreAnswer::Forecast(_)
         | ScoreAnswer::Doubts(_)
         | ScoreAnswer::Calibration(_)
-        | ScoreAnswer::Brought(_) => Ok(()),
+        | ScoreAnswer::Brought(_)
+        | ScoreAnswer::Evidence(_) => Ok(()),
     }
 }
 

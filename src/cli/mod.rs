@@ -14,6 +14,7 @@ mod conformance;
 mod demonstration;
 mod dispatch;
 mod doctor;
+mod evidence;
 mod judge;
 mod live;
 mod local;

@@ -159,7 +159,8 @@ pub struct ScoreEvidence {
     /// The archive (tar); it must not exist.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Asks the daemon for upper ids, batches and receipts and puts them in, too.
+    /// Of tables: asks the daemon for upper ids, batches and receipts and puts them in, too. Without
+    /// tables that, what the province answered, clocks and counts are always in it.
     #[arg(long)]
     pub live: bool,
     /// What is judged.

@@ -384,10 +384,14 @@ pub(super) fn plan(view: &View, plan: &PlanSheet) -> String {
 
 /// `score verify`.
 pub(super) fn verified(view: &View, it: &ScoreVerified) -> String {
-    let fill = [it.facts.to_string(), it.months.to_string(), it.problems.len().to_string()];
+    let (months, again) = (it.months.to_string(), it.recomputed.to_string());
+    let fill = [it.facts.to_string(), months, again, it.problems.len().to_string()];
     let fill: Vec<&str> = fill.iter().map(String::as_str).collect();
     let mut text = view.say(Message::ScoreVerified, &fill) + "\n";
     it.problems.iter().for_each(|problem| text.push_str(&format!("  {problem}\n")));
+    for note in &it.notes {
+        text.push_str(&format!("  {}\n", view.say(Message::ScoreVerifyNote, &[note])));
+    }
     text
 }
 
@@ -401,6 +405,7 @@ pub(super) fn answer(view: &View, answer: &ScoreAnswer) -> String {
         ScoreAnswer::Doubts(it) => show_forecast::doubts(view, it),
         ScoreAnswer::Calibration(it) => show_forecast::calibration(view, it),
         ScoreAnswer::Verified(it) => verified(view, it),
+        ScoreAnswer::Evidence(_) => String::new(),
         ScoreAnswer::Brought(it) => {
             view.say(Message::BroughtIn, &[&it.facts.to_string(), &it.new.to_string()]) + "\n"
         }

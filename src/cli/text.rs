@@ -138,6 +138,7 @@ messages! {
     TroubleMismatched, "对账差异", "mismatched";
     TroubleFull, "空间不足", "full";
     TroubleLate, "超时未决", "late";
+    TroubleSilent, "接口无应答", "interface silent";
     TroubleUnusual, "整体异常", "unusual as a whole";
     NoDifference, "两个版本没有差异", "the two versions do not differ";
     DiffUncounted, "未统计对本市的影响：{}", "not counted in the city's catalogue: {}";
@@ -288,8 +289,9 @@ messages! {
     ScoreNoObligations, "未配置责任清单：按清单计的比率缺分母，不计分",
         "no list of obligations is configured: rates over it have no denominator and count nothing";
     ScoreNoCities, "未配置其他市得分：没有名次", "no other cities' scores are configured: there is no rank";
-    ScoreVerified, "已核验 {} 条事实、{} 个已结账月份，发现 {} 处问题",
-        "{} facts and {} closed months proven, {} problems";
+    ScoreVerified, "已核验 {} 条事实、{} 个已结账月份（其中 {} 个重算一致），发现 {} 处问题",
+        "{} facts and {} closed months proven, {} of them computed again with the same result, {} problems";
+    ScoreVerifyNote, "注：{}", "note: {}";
     BroughtIn, "共 {} 条，其中新增 {} 条", "{} facts, {} of them new";
     KnownShare, "已知项占 {} % 分值", "{} % of the points are known";
     PartOfLoss, "分摊失分", "part of the loss";
@@ -387,6 +389,7 @@ impl Message {
             Trouble::Mismatched => Self::TroubleMismatched,
             Trouble::Full => Self::TroubleFull,
             Trouble::Late => Self::TroubleLate,
+            Trouble::Silent => Self::TroubleSilent,
             Trouble::Unusual => Self::TroubleUnusual,
         }
     }

@@ -39,6 +39,7 @@ impl Configuration {
             ("calendar", self.calendar != other.calendar),
             ("grace", self.grace != other.grace),
             ("bulletin", self.bulletin != other.bulletin),
+            ("probe", self.probes != other.probes),
             ("indicator", judged(self) != judged(other)),
         ] {
             if differs {

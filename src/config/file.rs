@@ -19,6 +19,7 @@ use crate::city::{CatalogueSettings, DatasetSettings, SourceSettings};
 use crate::control::{socket, webhook};
 use crate::expression::nearest;
 use crate::ledger::spool;
+use crate::probe;
 use crate::province;
 use crate::telemetry::logs;
 
@@ -26,7 +27,7 @@ use crate::telemetry::logs;
 pub const ROWS: &str = "rows";
 
 /// Every section.
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 17] = [
     "city",
     "ledger",
     "logs",
@@ -43,6 +44,7 @@ const SECTIONS: [&str; 16] = [
     "code_table",
     "indicator",
     "bulletin",
+    "probe",
 ];
 
 /// The file, read and not yet checked.
@@ -64,6 +66,7 @@ pub(super) struct File {
     pub(super) code_tables: Vec<CodeTableSettings>,
     pub(super) indicator: Option<IndicatorSettings>,
     pub(super) bulletin: Option<bulletin::Settings>,
+    pub(super) probes: Vec<probe::Settings>,
 }
 
 /// `[ledger]`: where the daemon keeps what it knows.
@@ -226,6 +229,7 @@ impl File {
             code_tables: many(&mut table, "code_table", problems),
             indicator: one(&mut table, "indicator", problems),
             bulletin: one(&mut table, "bulletin", problems),
+            probes: many(&mut table, "probe", problems),
         };
         Ok(file)
     }
@@ -258,6 +262,7 @@ impl File {
         if let Some(indicator) = &mut self.indicator {
             indicator.resolve(base);
         }
+        self.probes.iter_mut().for_each(|probe| probe.resolve(base));
         if let Some(bulletin) = &mut self.bulletin {
             bulletin.folder = bulletin.folder.take().map(|it| base.join(it));
         }

@@ -4,6 +4,7 @@
 //! and a reload takes them up. Values that the daemon cannot see and exemptions become facts when
 //! the configuration is put to work: a score is computed from facts alone.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::indicator::field::Field;
 use crate::indicator::lists::Lists;
 use crate::indicator::scheme::{Month, Scheme, in_force};
 use crate::indicator::sheet;
+use crate::indicator::sources::{CITIES, LISTS, SCHEME, Sources};
 use crate::indicator::stated::{self, Stated};
 
 /// `[indicator]`.
@@ -54,6 +56,8 @@ pub struct Indicator {
     pub stated: Vec<Stated>,
     /// Of every file: another digest, another judgement.
     pub digest: DigestSha256,
+    /// The files as they were read, by what they are.
+    pub texts: BTreeMap<String, Arc<str>>,
 }
 
 /// The most files of a folder that are read.
@@ -72,13 +76,19 @@ impl IndicatorSettings {
 impl Indicator {
     /// Reads every file; what is wrong in any of them is noted.
     pub(super) fn load(settings: IndicatorSettings, problems: &mut Vec<Problem>) -> Self {
-        let mut files = Files { digests: vec![settings.scheme.clone()], problems };
+        let digests = vec![settings.scheme.clone()];
+        let mut files = Files { digests, texts: BTreeMap::new(), problems };
         let schemes = files.schemes(&settings);
         let lists = settings.lists.as_deref().map(|folder| files.lists(folder));
-        let cities = settings
-            .cities
-            .as_deref()
-            .map(|path| files.table(path, "indicator.cities", Field::parse).unwrap_or_default());
+        let cities = settings.cities.as_deref().map(|path| {
+            files.table(path, "indicator.cities", |file, text| {
+                Ok((Field::parse(file, text)?, text.to_owned()))
+            })
+        });
+        let cities = cities.flatten().map(|(field, text)| {
+            files.texts.insert(CITIES.to_owned(), text.into());
+            field
+        });
         let mut values = Vec::new();
         if let Some(folder) = &settings.values {
             for path in files.folder(folder, "indicator.values", "csv") {
@@ -93,7 +103,25 @@ impl Indicator {
             field: cities.unwrap_or_default(),
             stated: values.into_iter().flatten().collect(),
             digest,
+            texts: files.texts,
         }
+    }
+
+    /// By what a month is judged, as texts; nothing where no scheme holds in it.
+    pub fn sources(&self, month: Month) -> Sources {
+        self.scheme(month).map_or_else(Sources::default, |scheme| self.sources_by(scheme))
+    }
+
+    /// As [`Indicator::sources`], by any scheme of the folder.
+    pub fn sources_by(&self, scheme: &Scheme) -> Sources {
+        let mut sources = Sources::default();
+        if let Some(text) = self.texts.get(&scheme_key(scheme)) {
+            sources.put(SCHEME, Arc::clone(text));
+        }
+        for (name, text) in self.texts.iter().filter(|(name, _)| Sources::is_one(name)) {
+            sources.put(name.as_str(), Arc::clone(text));
+        }
+        sources
     }
 
     /// The scheme by which a month is judged.
@@ -102,9 +130,15 @@ impl Indicator {
     }
 }
 
+/// What a scheme's text is kept under; two of one id begin in different months.
+fn scheme_key(scheme: &Scheme) -> String {
+    format!("schemes/{}@{}", scheme.id, scheme.period.from)
+}
+
 /// Reads files, remembers what they held and what was wrong.
 struct Files<'p> {
     digests: Vec<String>,
+    texts: BTreeMap<String, Arc<str>>,
     problems: &'p mut Vec<Problem>,
 }
 
@@ -117,7 +151,10 @@ impl Files<'_> {
         for path in paths {
             let Some((file, text)) = self.text(&path, "indicator.schemes") else { continue };
             match Scheme::parse(&file, &text) {
-                Ok(scheme) => schemes.push(scheme),
+                Ok(scheme) => {
+                    self.texts.insert(scheme_key(&scheme), text.into());
+                    schemes.push(scheme);
+                }
                 Err(list) => {
                     are_sound = false;
                     self.problems.extend(
@@ -146,7 +183,11 @@ impl Files<'_> {
                 return None;
             }
             are_there = true;
-            self.text(&path, "indicator.lists")
+            let read = self.text(&path, "indicator.lists");
+            if let Some((_, text)) = &read {
+                self.texts.insert(format!("{LISTS}{name}"), text.as_str().into());
+            }
+            read
         });
         self.problems.extend(problems.iter().map(of_table));
         if !are_there {

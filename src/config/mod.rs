@@ -28,6 +28,7 @@ use crate::checks::{CodeTable, Rules, Watch};
 use crate::city::{self, CatalogueSettings, Dataset, SourceSettings};
 use crate::control::webhook;
 use crate::delivery::{DigestSha256, Reaches, Whose};
+use crate::probe;
 use crate::standard::{self, Standard};
 use crate::telemetry::logs;
 
@@ -121,6 +122,8 @@ pub struct Configuration {
     pub indicator: Option<Arc<Indicator>>,
     /// How bulletins look, and when they are written by themselves.
     pub bulletin: Option<bulletin::Settings>,
+    /// The interfaces that are asked whether they answer.
+    pub probes: Vec<probe::Settings>,
 }
 
 impl Channel {
@@ -183,6 +186,9 @@ impl Configuration {
         for (key, what) in file.bulletin.iter().flat_map(bulletin::Settings::problems) {
             problems.push(Problem::new(&format!("bulletin.{key}"), &what));
         }
+        for (place, what) in probe::problems(&file.probes) {
+            problems.push(Problem::new(&place, &what));
+        }
         let is_scheduled = file.bulletin.as_ref().is_some_and(|it| it.folder.is_some());
         if is_scheduled && judged.is_none() {
             let message = "a schedule needs `[indicator]`: nothing says how months are judged";
@@ -208,6 +214,7 @@ impl Configuration {
             code_tables: digests,
             indicator: judged.map(Arc::new),
             bulletin: file.bulletin,
+            probes: file.probes,
         };
         Ok((configuration, problems))
     }

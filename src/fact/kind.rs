@@ -1,5 +1,7 @@
 //! What can happen: a closed list, so that nothing new is counted by accident.
 
+use std::fmt::Display;
+
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
@@ -223,36 +225,6 @@ impl JobAct {
     }
 }
 
-fn rejected(kind: RejectKind, code: &str, rows: u64) -> Vec<(&'static str, String)> {
-    let kind = kind.as_str().to_owned();
-    vec![("kind", kind), ("code", code.to_owned()), ("rows", rows.to_string())]
-}
-
-/// Seen, changed, rejected and sent again. What is not there in most readings is written only where
-/// it is, so that older facts keep their form.
-fn passed(lane: Lane, rows: [u64; 4], is_part: bool) -> Vec<(&'static str, String)> {
-    let [seen, changed, rejected, resent] = rows;
-    let mut fields = vec![
-        ("lane", lane.as_str().to_owned()),
-        ("seen", seen.to_string()),
-        ("changed", changed.to_string()),
-        ("rejected", rejected.to_string()),
-    ];
-    fields.extend((resent > 0).then(|| ("resent", resent.to_string())));
-    fields.extend(is_part.then(|| ("part", "yes".to_owned())));
-    fields
-}
-
-fn closed(scheme: &str, total: Decimal, digest: &str) -> Vec<(&'static str, String)> {
-    let total = total.normalize().to_string();
-    vec![("scheme", scheme.to_owned()), ("total", total), ("digest", digest.to_owned())]
-}
-
-fn exempted(texts: [&String; 4]) -> Vec<(&'static str, String)> {
-    let names = ["measure", "days", "reason", "approval"];
-    names.into_iter().zip(texts.map(String::clone)).collect()
-}
-
 impl Kind {
     /// The word that is stored, shown and used as a label.
     pub fn as_str(&self) -> &'static str {
@@ -285,69 +257,135 @@ impl Kind {
 
     /// Its fields as names and texts, always in the same order.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = Vec::new();
+        self.each_field(&mut |name, value| fields.push((name, value.to_string())));
+        fields
+    }
+
+    /// Shows each field, in the order of [`Kind::fields`], without making texts of them.
+    pub(super) fn each_field(&self, put: &mut dyn FnMut(&'static str, &dyn Display)) {
         match self {
             Self::Confirmed { rows, evidence } => {
-                vec![("rows", rows.to_string()), ("evidence", evidence.as_str().to_owned())]
+                put("rows", rows);
+                put("evidence", &evidence.as_str());
             }
-            Self::Placed { rows } => vec![("rows", rows.to_string())],
+            Self::Placed { rows } => put("rows", rows),
             Self::Verdict { passed, failed } => {
-                vec![("passed", passed.to_string()), ("failed", failed.to_string())]
+                put("passed", passed);
+                put("failed", failed);
             }
-            Self::Rejected { kind, code, rows } => rejected(*kind, code, *rows),
+            Self::Rejected { kind, code, rows } => {
+                put("kind", &kind.as_str());
+                put("code", code);
+                put("rows", rows);
+            }
             Self::OverdueFrom { deadline } | Self::OverdueUntil { deadline } => {
-                vec![("deadline", deadline.to_string())]
+                put("deadline", deadline);
             }
             Self::Link { from, to, code } => {
-                let mut fields =
-                    vec![("from", from.as_str().to_owned()), ("to", to.as_str().to_owned())];
-                fields.extend(code.iter().map(|code| ("code", code.clone())));
-                fields
+                put("from", &from.as_str());
+                put("to", &to.as_str());
+                code.iter().for_each(|code| put("code", code));
             }
             Self::StandardInForce { standard } | Self::StandardRequired { standard } => {
-                vec![("standard", standard.to_string())]
+                put("standard", standard);
             }
             Self::Drift { operation, code } => {
-                vec![("operation", operation.clone()), ("code", code.clone())]
+                put("operation", operation);
+                put("code", code);
             }
-            Self::DriftSettled { operation } => vec![("operation", operation.clone())],
+            Self::DriftSettled { operation } => put("operation", operation),
             Self::PassCompleted { lane, seen, changed, rejected, resent, is_part } => {
-                passed(*lane, [*seen, *changed, *rejected, *resent], *is_part)
+                put("lane", &lane.as_str());
+                put("seen", seen);
+                put("changed", changed);
+                put("rejected", rejected);
+                // What is not there in most readings is written only where it is.
+                if *resent > 0 {
+                    put("resent", resent);
+                }
+                if *is_part {
+                    put("part", &"yes");
+                }
             }
-            Self::RuleCounted { rule, executed, broken, waived } => vec![
-                ("rule", rule.clone()),
-                ("executed", executed.to_string()),
-                ("broken", broken.to_string()),
-                ("waived", waived.to_string()),
-            ],
+            Self::RuleCounted { rule, executed, broken, waived } => {
+                put("rule", rule);
+                put("executed", executed);
+                put("broken", broken);
+                put("waived", waived);
+            }
             Self::Reconciled { compared, mismatched } => {
-                vec![("compared", compared.to_string()), ("mismatched", mismatched.to_string())]
+                put("compared", compared);
+                put("mismatched", mismatched);
             }
-            Self::Job { act, by } => vec![("act", act.as_str().to_owned()), ("by", by.clone())],
-            Self::OriginalOpened { by, key } => vec![("by", by.clone()), ("key", key.clone())],
-            Self::IncarnationBegun { incarnation } => {
-                vec![("incarnation", incarnation.to_string())]
+            Self::Job { act, by } => {
+                put("act", &act.as_str());
+                put("by", by);
             }
+            Self::OriginalOpened { by, key } => {
+                put("by", by);
+                put("key", key);
+            }
+            Self::IncarnationBegun { incarnation } => put("incarnation", incarnation),
+            Self::Probed { .. }
+            | Self::CaseOpened { .. }
+            | Self::CaseClosed { .. }
+            | Self::PeriodClosed { .. }
+            | Self::Exempted { .. }
+            | Self::Stated { .. } => self.each_field_of_the_score(put),
+        }
+    }
+
+    /// The fields of the kinds that only the score asks about.
+    fn each_field_of_the_score(&self, put: &mut dyn FnMut(&'static str, &dyn Display)) {
+        match self {
             Self::Probed { succeeded, failed } => {
-                vec![("succeeded", succeeded.to_string()), ("failed", failed.to_string())]
+                put("succeeded", succeeded);
+                put("failed", failed);
             }
-            Self::CaseOpened { list, owner, deadline } => vec![
-                ("list", list.clone()),
-                ("owner", owner.clone()),
-                ("deadline", deadline.to_string()),
-            ],
-            Self::PeriodClosed { scheme, total, digest } => closed(scheme, *total, digest),
-            Self::Exempted { measure, days, reason: r, approval: a } => {
-                exempted([measure, days, r, a])
+            Self::CaseOpened { list, owner, deadline } => {
+                put("list", list);
+                put("owner", owner);
+                put("deadline", deadline);
             }
             Self::CaseClosed { list, proof } => {
-                vec![("list", list.clone()), ("proof", proof.clone())]
+                put("list", list);
+                put("proof", proof);
             }
-            Self::Stated { name, month, value, source } => vec![
-                ("name", name.clone()),
-                ("month", month.clone()),
-                ("value", value.to_string()),
-                ("source", source.clone()),
-            ],
+            Self::PeriodClosed { scheme, total, digest } => {
+                put("scheme", scheme);
+                put("total", &total.normalize());
+                put("digest", digest);
+            }
+            Self::Exempted { measure, days, reason, approval } => {
+                put("measure", measure);
+                put("days", days);
+                put("reason", reason);
+                put("approval", approval);
+            }
+            Self::Stated { name, month, value, source } => {
+                put("name", name);
+                put("month", month);
+                put("value", value);
+                put("source", source);
+            }
+            Self::Confirmed { .. }
+            | Self::Placed { .. }
+            | Self::Verdict { .. }
+            | Self::Rejected { .. }
+            | Self::OverdueFrom { .. }
+            | Self::OverdueUntil { .. }
+            | Self::Link { .. }
+            | Self::StandardInForce { .. }
+            | Self::StandardRequired { .. }
+            | Self::Drift { .. }
+            | Self::DriftSettled { .. }
+            | Self::PassCompleted { .. }
+            | Self::RuleCounted { .. }
+            | Self::Reconciled { .. }
+            | Self::Job { .. }
+            | Self::OriginalOpened { .. }
+            | Self::IncarnationBegun { .. } => {}
         }
     }
 

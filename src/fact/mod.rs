@@ -37,13 +37,21 @@ pub struct FactId {
 impl FactId {
     /// The inverse of `Display`: `writer/2026-11-22/17`.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('/');
-        let (writer, day, number) = (parts.next()?, parts.next()?, parts.next()?);
-        let id =
-            Self { writer: writer.into(), day: day.parse().ok()?, number: number.parse().ok()? };
-        // Only the one canonical spelling: `017` names nothing.
-        (!writer.is_empty() && id.to_string() == text).then_some(id)
+        let (writer, day, number) = id_parts(text)?;
+        Some(Self { writer: writer.into(), day, number })
     }
+}
+
+/// What an id is made of; only the one canonical spelling: `017` names nothing.
+fn id_parts(text: &str) -> Option<(&str, Date, u64)> {
+    let mut parts = text.split('/');
+    let (writer, day_as, number_as) = (parts.next()?, parts.next()?, parts.next()?);
+    let (day, number) = (day_as.parse::<Date>().ok()?, number_as.parse().ok()?);
+    let is_canonical = !writer.is_empty()
+        && parts.next().is_none()
+        && is_spelled(day_as, &day)
+        && is_spelled(number_as, &number);
+    is_canonical.then_some((writer, day, number))
 }
 
 impl fmt::Display for FactId {
@@ -91,38 +99,92 @@ pub enum Unreadable {
 const VERSION: &str = "fact-1";
 /// Longest encoding that is read, in bytes.
 const MOST_BYTES: usize = 1 << 20;
+/// Before each text, how long it is.
+const LENGTH_BYTES: usize = 4;
 
 impl Fact {
     /// The canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(256);
-        let optional = |id: &Option<FactId>| id.as_ref().map_or(String::new(), FactId::to_string);
-        let channel = self.channel.as_ref().map_or("", ChannelId::as_str);
-        for text in [
-            VERSION,
-            &self.id.to_string(),
-            channel,
-            &self.subject,
-            &self.occurred.to_string(),
-            &self.recorded.to_string(),
-            &optional(&self.cause),
-            &optional(&self.amends),
-            self.kind.as_str(),
-        ] {
-            put(text, &mut bytes);
-        }
-        let fields = self.kind.fields();
+        let optional = |id: &Option<FactId>, bytes: &mut Vec<u8>| match id {
+            Some(id) => put(id, bytes),
+            None => put(&"", bytes),
+        };
+        put(&VERSION, &mut bytes);
+        put(&self.id, &mut bytes);
+        put(&self.channel.as_ref().map_or("", ChannelId::as_str), &mut bytes);
+        put(&self.subject, &mut bytes);
+        put(&self.occurred, &mut bytes);
+        put(&self.recorded, &mut bytes);
+        optional(&self.cause, &mut bytes);
+        optional(&self.amends, &mut bytes);
+        put(&self.kind.as_str(), &mut bytes);
+        let (mut count, mut fields) = (0_usize, Vec::with_capacity(128));
+        self.kind.each_field(&mut |name, value| {
+            put(&name, &mut fields);
+            put(value, &mut fields);
+            count += 1;
+        });
         // An optional last field that was cut off must not go unnoticed.
-        put(&fields.len().to_string(), &mut bytes);
-        for (name, value) in fields {
-            put(name, &mut bytes);
-            put(&value, &mut bytes);
-        }
+        put(&count, &mut bytes);
+        bytes.append(&mut fields);
         bytes
     }
 
     /// The inverse of [`Fact::encode`]; refuses whatever `encode` would not have written.
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let parts = Parts::read(bytes)?;
+        let (writer, day, number) = parts.id;
+        Ok(Self {
+            id: FactId { writer: writer.into(), day, number },
+            channel: (!parts.channel.is_empty()).then(|| ChannelId::from(parts.channel)),
+            kind: parts.kind,
+            subject: parts.subject.to_owned(),
+            occurred: parts.occurred,
+            recorded: parts.recorded,
+            cause: parts.cause,
+            amends: parts.amends,
+        })
+    }
+
+    /// [`Fact::decode`] in place of this one, with its room: for reading many one by one.
+    ///
+    /// # Errors
+    /// As `decode`; this fact stays as it was.
+    pub fn refill(&mut self, bytes: &[u8]) -> Result<(), Unreadable> {
+        let parts = Parts::read(bytes)?;
+        let (writer, day, number) = parts.id;
+        if *self.id.writer != *writer {
+            self.id.writer = writer.into();
+        }
+        (self.id.day, self.id.number) = (day, number);
+        if self.channel.as_ref().map_or("", ChannelId::as_str) != parts.channel {
+            let is_one = !parts.channel.is_empty();
+            self.channel = is_one.then(|| ChannelId::from(parts.channel));
+        }
+        self.subject.clear();
+        self.subject.push_str(parts.subject);
+        self.kind = parts.kind;
+        (self.occurred, self.recorded) = (parts.occurred, parts.recorded);
+        (self.cause, self.amends) = (parts.cause, parts.amends);
+        Ok(())
+    }
+}
+
+/// A fact that is read, its texts where they lie.
+struct Parts<'b> {
+    id: (&'b str, Date, u64),
+    channel: &'b str,
+    subject: &'b str,
+    occurred: Timestamp,
+    recorded: Timestamp,
+    cause: Option<FactId>,
+    amends: Option<FactId>,
+    kind: Kind,
+}
+
+impl<'b> Parts<'b> {
+    fn read(bytes: &'b [u8]) -> Result<Self, Unreadable> {
         if bytes.len() > MOST_BYTES {
             return Err(Unreadable::Length);
         }
@@ -130,16 +192,16 @@ impl Fact {
         if take(&mut rest)? != VERSION {
             return Err(Unreadable::Version);
         }
-        let id = FactId::parse(take(&mut rest)?).ok_or(Unreadable::Field("id"))?;
-        let channel = Some(take(&mut rest)?).filter(|text| !text.is_empty()).map(ChannelId::from);
-        let subject = take(&mut rest)?.to_owned();
-        let occurred = instant(take(&mut rest)?, "occurred")?;
-        let recorded = instant(take(&mut rest)?, "recorded")?;
+        let id = id_parts(take(&mut rest)?).ok_or(Unreadable::Field("id"))?;
+        let (channel, subject) = (take(&mut rest)?, take(&mut rest)?);
+        let (occurred_as, recorded_as) = (take(&mut rest)?, take(&mut rest)?);
+        let occurred = instant(occurred_as, "occurred")?;
+        let recorded = instant(recorded_as, "recorded")?;
         let cause = optional(take(&mut rest)?, "cause")?;
         let amends = optional(take(&mut rest)?, "amends")?;
-        let word = take(&mut rest)?;
-        let count: usize = take(&mut rest)?.parse().map_err(|_bad| Unreadable::Field("count"))?;
-        let mut fields = Vec::new();
+        let (word, counted_as) = (take(&mut rest)?, take(&mut rest)?);
+        let count: usize = counted_as.parse().map_err(|_bad| Unreadable::Field("count"))?;
+        let mut fields = Vec::with_capacity(4);
         while !rest.is_empty() {
             fields.push((take(&mut rest)?, take(&mut rest)?));
         }
@@ -147,21 +209,52 @@ impl Fact {
             return Err(Unreadable::Length);
         }
         let kind = Kind::from_fields(word, &fields).ok_or(Unreadable::Field("kind"))?;
-        let fact = Self { id, channel, kind, subject, occurred, recorded, cause, amends };
-        // One fact has one form.
-        if fact.encode() == bytes { Ok(fact) } else { Err(Unreadable::Field("spelling")) }
+        // One fact has one form: what is read is what `encode` would have written, name by name.
+        let mut left = fields.iter();
+        let mut is_one_form = is_spelled(occurred_as, &occurred)
+            && is_spelled(recorded_as, &recorded)
+            && is_spelled(counted_as, &count);
+        kind.each_field(&mut |name, value| {
+            is_one_form &= left.next().is_some_and(|it| it.0 == name && is_spelled(it.1, value));
+        });
+        is_one_form &= left.next().is_none();
+        let parts = Self { id, channel, subject, occurred, recorded, cause, amends, kind };
+        if is_one_form { Ok(parts) } else { Err(Unreadable::Field("spelling")) }
     }
 }
 
-fn put(text: &str, into: &mut Vec<u8>) {
+fn put(value: &dyn fmt::Display, into: &mut Vec<u8>) {
+    use std::io::Write as _;
+
+    let begin = into.len();
+    into.extend_from_slice(&[0; LENGTH_BYTES]);
+    // A vector takes whatever is written.
+    let _written = write!(into, "{value}");
     // A text that long is refused on reading by its bytes.
-    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    into.extend_from_slice(&length.to_be_bytes());
-    into.extend_from_slice(text.as_bytes());
+    let length = into.len().saturating_sub(begin).saturating_sub(LENGTH_BYTES);
+    let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    if let Some(place) = into.get_mut(begin..begin.saturating_add(LENGTH_BYTES)) {
+        place.copy_from_slice(&length);
+    }
+}
+
+/// True where `value` is written exactly so, without writing it anywhere.
+fn is_spelled(text: &str, value: &dyn fmt::Display) -> bool {
+    struct Rest<'t>(&'t str);
+
+    impl fmt::Write for Rest<'_> {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            self.0 = self.0.strip_prefix(part).ok_or(fmt::Error)?;
+            Ok(())
+        }
+    }
+
+    let mut rest = Rest(text);
+    fmt::write(&mut rest, format_args!("{value}")).is_ok() && rest.0.is_empty()
 }
 
 fn take<'b>(rest: &mut &'b [u8]) -> Result<&'b str, Unreadable> {
-    let (length, after) = rest.split_first_chunk::<4>().ok_or(Unreadable::Length)?;
+    let (length, after) = rest.split_first_chunk::<LENGTH_BYTES>().ok_or(Unreadable::Length)?;
     let length =
         usize::try_from(u32::from_be_bytes(*length)).map_err(|_wide| Unreadable::Length)?;
     let (text, after) = after.split_at_checked(length).ok_or(Unreadable::Length)?;

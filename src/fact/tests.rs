@@ -135,6 +135,25 @@ fn what_most_readings_have_not_is_written_only_where_it_is() {
 }
 
 #[test]
+fn a_fact_that_is_filled_anew_is_the_one_that_is_read() {
+    let all: Vec<Fact> = (1..)
+        .zip(kinds().into_iter().chain(later_kinds()))
+        .map(|(number, kind)| fact(number, kind))
+        .collect();
+    let mut refilled = all.last().unwrap().clone();
+    for fact in &all {
+        let bytes = fact.encode();
+        refilled.refill(&bytes).unwrap();
+        assert_eq!(refilled, *fact);
+        assert_eq!(
+            refilled.refill(bytes.get(1..).unwrap()),
+            Fact::decode(bytes.get(1..).unwrap()).map(drop)
+        );
+        assert_eq!(refilled, *fact);
+    }
+}
+
+#[test]
 fn the_canonical_form_does_not_change() {
     // Stored facts of earlier versions must stay readable: a new form is a new version word.
     let digest = day().last().unwrap().1;

@@ -37,11 +37,38 @@ pub struct FactQuery {
     pub horizon: Horizon,
 }
 
+/// A stretch of history in which all facts of some kinds within a time lie, in the order in which
+/// they were written.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    kinds: Vec<&'static str>,
+    from: i64,
+    to: i64,
+    known_by: i64,
+    /// The number after which what is left begins.
+    after: i64,
+    last: i64,
+}
+
 /// Where a page ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place {
     occurred: i64,
     number: i64,
+}
+
+impl Place {
+    /// The inverse of `Display`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (occurred, number) = text.split_once(':')?;
+        Some(Self { occurred: occurred.parse().ok()?, number: number.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}:{}", self.occurred, self.number)
+    }
 }
 
 /// Some facts, in the order in which they occurred.
@@ -95,6 +122,87 @@ impl Ledger {
         limit: u32,
     ) -> Result<FactPage> {
         self.read(move |connection| page(connection, query, after, limit)).await
+    }
+
+    /// Where the facts of `kinds` from `from` until before `to` lie.
+    pub async fn stretch(
+        &self,
+        kinds: Vec<&'static str>,
+        (from, to): (Timestamp, Timestamp),
+        horizon: Horizon,
+    ) -> Result<Stretch> {
+        self.read(move |connection| {
+            let (from, to) = (stored(from), stored(to));
+            let mut ends: Option<(i64, i64)> = None;
+            for kind in &kinds {
+                let found = connection
+                    .prepare_cached(
+                        "SELECT min(id), max(id) FROM fact INDEXED BY fact_kind
+                         WHERE kind = ?1 AND occurred >= ?2 AND occurred < ?3 AND id <= ?4",
+                    )
+                    .and_then(|mut statement| {
+                        let bounds = params![kind, from, to, horizon.last.cast_signed()];
+                        statement.query_row(bounds, |row| Ok((row.get(0)?, row.get(1)?)))
+                    })
+                    .map_err(Error::engine(READ))?;
+                let (Some(first), Some(last)) = found else { continue };
+                let known = ends.unwrap_or((first, last));
+                ends = Some((known.0.min(first), known.1.max(last)));
+            }
+            let (first, last) = ends.unwrap_or((1, 0));
+            let after = first.saturating_sub(1);
+            Ok(Stretch { kinds, from, to, known_by: stored(horizon.known_by), after, last })
+        })
+        .await
+    }
+
+    /// Gives `into` the facts of a stretch, of at most `limit` lines of history; the rest of the
+    /// stretch, where there is one. What is read is never held: it costs one fact's memory.
+    pub async fn each_fact<T: Send + 'static>(
+        &self,
+        mut stretch: Stretch,
+        limit: u32,
+        mut into: T,
+        take: fn(&mut T, &Fact),
+    ) -> Result<(T, Option<Stretch>)> {
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT id, kind, occurred, recorded, body FROM fact
+                     WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
+                )
+                .map_err(Error::engine(READ))?;
+            let mut rows = statement
+                .query(params![stretch.after, stretch.last, limit])
+                .map_err(Error::engine(READ))?;
+            let begun = stretch.after;
+            let mut fact: Option<Fact> = None;
+            while let Some(row) = rows.next().map_err(Error::engine(READ))? {
+                let number = |at: usize| row.get::<_, i64>(at).map_err(Error::engine(READ));
+                stretch.after = number(0)?;
+                let kind = row.get_ref(1).and_then(|kind| Ok(kind.as_str()?));
+                let (kind, occurred) = (kind.map_err(Error::engine(READ))?, number(2)?);
+                let is_asked = stretch.kinds.contains(&kind)
+                    && (stretch.from..stretch.to).contains(&occurred)
+                    && number(3)? <= stretch.known_by;
+                if !is_asked {
+                    continue;
+                }
+                let body = row.get_ref(4).and_then(|body| Ok(body.as_blob()?));
+                let body = body.map_err(Error::engine(READ))?;
+                match &mut fact {
+                    Some(fact) => fact
+                        .refill(body)
+                        .map_err(|_unreadable| Error::Unreadable { what: "fact" })?,
+                    None => fact = Some(decode(body)?),
+                }
+                fact.iter().for_each(|fact| take(&mut into, fact));
+            }
+            drop(rows);
+            let is_left = stretch.after > begun && stretch.after < stretch.last;
+            Ok((into, is_left.then_some(stretch)))
+        })
+        .await
     }
 
     /// Of each subject the first fact of a kind that counts and is not set right; what confirms no
@@ -204,13 +312,62 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// How often rules were asked and broken since the last time.
-    pub async fn rules_counted(&self, facts: Vec<NewFact>) -> Result<()> {
-        self.write("record rules' counts", move |transaction, now| {
+    /// Facts as they are handed over, each written down: for what is told of once.
+    pub async fn facts_recorded(&self, facts: Vec<NewFact>) -> Result<()> {
+        self.write("record facts", move |transaction, now| {
             for fact in facts {
                 record_new(transaction, fact, now)?;
             }
             Ok(())
+        })
+        .await
+    }
+
+    /// For each fact the digest that it is chained to, and its own.
+    pub async fn chained(&self, ids: Vec<FactId>) -> Result<Vec<(DigestSha256, DigestSha256)>> {
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT chain FROM fact WHERE writer = ?1 AND day = ?2 AND number = ?3",
+                )
+                .map_err(Error::engine(READ))?;
+            let mut digest = |id: &FactId, number: u64| -> Result<DigestSha256> {
+                if number == 0 {
+                    return Ok(crate::fact::start(&id.writer, id.day));
+                }
+                let bounds = params![&*id.writer, id.day.to_string(), number.cast_signed()];
+                let chain = statement.query_row(bounds, |row| row.get(0));
+                chain.map(DigestSha256).map_err(Error::engine(READ))
+            };
+            let pair = |id: &FactId| Ok((digest(id, id.number - 1)?, digest(id, id.number)?));
+            ids.iter().map(pair).collect()
+        })
+        .await
+    }
+
+    /// The last fact and digest of every writer's day, the newest day first; at most `limit`, and
+    /// how many there are.
+    pub async fn chains(&self, limit: u32) -> Result<(Vec<(FactId, DigestSha256)>, u64)> {
+        self.read(move |connection| {
+            let all: i64 = connection
+                .query_row("SELECT count(*) FROM fact_head", [], |row| row.get(0))
+                .map_err(Error::engine(READ))?;
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT writer, day, number, chain FROM fact_head
+                     ORDER BY day DESC, writer LIMIT ?1",
+                )
+                .map_err(Error::engine(READ))?;
+            let mut rows = statement.query([limit]).map_err(Error::engine(READ))?;
+            let mut heads = Vec::new();
+            while let Some(row) = rows.next().map_err(Error::engine(READ))? {
+                let text = |at| row.get::<_, String>(at).map_err(Error::engine(READ));
+                let number: i64 = row.get(2).map_err(Error::engine(READ))?;
+                let id = FactId::parse(&format!("{}/{}/{number}", text(0)?, text(1)?))
+                    .ok_or(Error::Unreadable { what: "head of a chain" })?;
+                heads.push((id, DigestSha256(row.get(3).map_err(Error::engine(READ))?)));
+            }
+            Ok((heads, all.cast_unsigned()))
         })
         .await
     }

@@ -27,6 +27,8 @@ pub struct FlowState {
     pub counts: Counts,
     /// Keys on which city and province disagreed when last compared.
     pub mismatched: u64,
+    /// Rows that the province said it held then.
+    pub held_above: Option<u64>,
     /// The newest business time read from the city.
     pub newest_content_at: Option<Timestamp>,
     /// When its rows last really changed.
@@ -82,7 +84,7 @@ impl Ledger {
                         placed, rejected_local, rejected_refused, rejected_failed, coalesced,
                         skipped, mismatched, newest_content_at, last_change_at,
                         last_confirmed_at, confirmed_content_at, last_observed_at,
-                        last_reconciled_at, trouble, trouble_since, overdue_since
+                        last_reconciled_at, trouble, trouble_since, overdue_since, held_above
                      FROM dataset ORDER BY channel, dataset",
                 )
                 .map_err(engine())?;
@@ -240,14 +242,26 @@ impl Ledger {
         .await
     }
 
-    /// City and province were compared over `compared` keys: on so many they disagree.
-    pub async fn reconciled(&self, flow: Flow, compared: u64, mismatched: u64) -> Result<()> {
+    /// City and province were compared over `compared` keys, of which the province says that it
+    /// holds `held`: on so many they disagree.
+    pub async fn reconciled(
+        &self,
+        flow: Flow,
+        (compared, held): (u64, u64),
+        mismatched: u64,
+    ) -> Result<()> {
         self.write("record a comparison", move |transaction, now| {
             transaction
                 .execute(
-                    "UPDATE dataset SET mismatched = ?3, last_reconciled_at = ?4
+                    "UPDATE dataset SET mismatched = ?3, last_reconciled_at = ?4, held_above = ?5
                      WHERE channel = ?1 AND dataset = ?2",
-                    params![flow.channel.as_str(), flow.dataset, signed(mismatched), stored(now)],
+                    params![
+                        flow.channel.as_str(),
+                        flow.dataset,
+                        signed(mismatched),
+                        stored(now),
+                        signed(held)
+                    ],
                 )
                 .map_err(Error::engine("record a comparison"))?;
             let kind = Kind::Reconciled { compared, mismatched };
@@ -310,6 +324,7 @@ fn read_flow(row: &Row<'_>) -> Result<FlowState> {
     let count = |index| row.get::<_, i64>(index).map(i64::cast_unsigned).map_err(engine());
     let at = |index| row.get::<_, Option<i64>>(index).map_err(engine())?.map(instant).transpose();
     let trouble: Option<String> = row.get(21).map_err(engine())?;
+    let held: Option<i64> = row.get(24).map_err(engine())?;
     Ok(FlowState {
         flow: Flow { channel: text(0)?.into(), dataset: text(1)? },
         owner: Owner { region: text(2)?, department: text(3)?, zone: text(4)? },
@@ -325,6 +340,7 @@ fn read_flow(row: &Row<'_>) -> Result<FlowState> {
             skipped: count(13)?,
         },
         mismatched: count(14)?,
+        held_above: held.map(i64::cast_unsigned),
         newest_content_at: at(15)?,
         last_change_at: at(16)?,
         last_confirmed_at: at(17)?,

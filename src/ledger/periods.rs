@@ -5,13 +5,14 @@
 //! recorded about the month later changes nothing of it; it is counted beside it.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use rust_decimal::Decimal;
 
 use super::history::record;
 use super::{Error, Ledger, Result, instant, stored};
 use crate::delivery::DigestSha256;
 use crate::fact::Kind;
+use crate::indicator::sources::Sources;
 
 /// A month that is to be closed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,8 +25,8 @@ pub struct NewPeriod {
     pub last_fact: u64,
     /// The city's total.
     pub total: Decimal,
-    /// Digest of the scheme, the lists and the other cities.
-    pub judged_by: DigestSha256,
+    /// The scheme, the lists and the other cities.
+    pub judged_by: Sources,
     /// What the month came to, as text.
     pub body: String,
 }
@@ -75,7 +76,7 @@ impl Ledger {
                 scheme: new.scheme,
                 last_fact: new.last_fact,
                 facts,
-                judged_by: new.judged_by,
+                judged_by: new.judged_by.digest(),
                 body: new.body,
             };
             let digest = period.computed();
@@ -96,6 +97,7 @@ impl Ledger {
                     ],
                 )
                 .map_err(Error::engine(CLOSE))?;
+            keep(transaction, &period, &new.judged_by)?;
             let (scheme, total) = (period.scheme, new.total);
             let kind = Kind::PeriodClosed { scheme, total, digest: digest.to_string() };
             record(transaction, None, &period.month, kind, now)?;
@@ -127,6 +129,42 @@ impl Ledger {
                 })
                 .map_err(Error::engine(READ))?;
             Ok(Some((period, late.cast_unsigned())))
+        })
+        .await
+    }
+
+    /// Every closed month, in the order of months.
+    pub async fn periods(&self) -> Result<Vec<Period>> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached(&format!("{PERIOD} ORDER BY month, scheme"))
+                .map_err(Error::engine(READ))?;
+            let mut rows = statement.query([]).map_err(Error::engine(READ))?;
+            let mut periods = Vec::new();
+            while let Some(row) = rows.next().map_err(Error::engine(READ))? {
+                periods.push(read(row)?);
+            }
+            Ok(periods)
+        })
+        .await
+    }
+
+    /// By what a month was judged when it was closed.
+    pub async fn sources_of(&self, month: String, scheme: String) -> Result<Sources> {
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT name, text FROM period_source JOIN source USING (digest)
+                     WHERE month = ?1 AND scheme = ?2",
+                )
+                .map_err(Error::engine(READ))?;
+            let mut rows = statement.query([&month, &scheme]).map_err(Error::engine(READ))?;
+            let mut sources = Sources::default();
+            while let Some(row) = rows.next().map_err(Error::engine(READ))? {
+                let part = |at| row.get::<_, String>(at).map_err(Error::engine(READ));
+                sources.put(part(0)?, part(1)?);
+            }
+            Ok(sources)
         })
         .await
     }
@@ -199,6 +237,28 @@ impl Period {
         }
         Ok(None)
     }
+}
+
+/// Keeps by what a month was judged.
+fn keep(transaction: &Transaction<'_>, period: &Period, sources: &Sources) -> Result<()> {
+    for (name, text) in sources.files() {
+        let digest = DigestSha256::of(text.as_bytes());
+        transaction
+            .prepare_cached(
+                "INSERT INTO source (digest, text) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            )
+            .and_then(|mut statement| statement.execute(params![digest.0, text]))
+            .map_err(Error::engine(CLOSE))?;
+        transaction
+            .prepare_cached(
+                "INSERT INTO period_source (month, scheme, name, digest) VALUES (?1, ?2, ?3, ?4)",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![period.month, period.scheme, name, digest.0])
+            })
+            .map_err(Error::engine(CLOSE))?;
+    }
+    Ok(())
 }
 
 /// A digest over the last fact of every chain, as of the fact with the number `last`.

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::flows::{BULK_DELETION, UNREADABLE_KEY};
-use super::{Error, Ledger, Result, UniqueValue, history, objects, rejects, stored, unique};
+use super::{
+    Error, Ledger, Result, RuleCount, UniqueValue, counted, history, objects, rejects, stored,
+    unique,
+};
 use crate::catalogue::{Kind, ObjectKey};
 use crate::delivery::{
     BatchId, ChannelId, DigestSha256, Evidence, Lane, LinkState, RejectKind, StandardId, Subject,
@@ -144,6 +147,8 @@ pub struct Observation {
     pub batches: Vec<NewBatch>,
     /// Turned away by our rules.
     pub rejects: Vec<NewReject>,
+    /// How often our rules were asked.
+    pub rules: Vec<RuleCount>,
     /// Packed keys that have another version standing rejected: mended by this one.
     pub mended: Vec<KeyDigest>,
     /// Packed versions that stood rejected themselves and are judged anew: not due again.
@@ -268,6 +273,7 @@ impl Ledger {
                 delta.failed -= before.failed;
             }
             count(transaction, flow, delta)?;
+            counted::add(transaction, flow, &observation.rules, now)?;
             touch(transaction, &observation, now)?;
             progress(transaction, &observation, now)
         })

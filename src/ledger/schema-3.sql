@@ -31,6 +31,68 @@ CREATE TABLE period (
     PRIMARY KEY (month, scheme)
 ) WITHOUT ROWID, STRICT;
 
+-- By what a closed month was judged, as texts: each once, however many months it served.
+CREATE TABLE source (
+    digest BLOB PRIMARY KEY,
+    text   TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+CREATE TABLE period_source (
+    month  TEXT NOT NULL,
+    scheme TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    PRIMARY KEY (month, scheme, name)
+) WITHOUT ROWID, STRICT;
+
+-- How often rules were asked in an hour (since 1970) that is not over: then it becomes a fact.
+CREATE TABLE rule_count (
+    hour     INTEGER NOT NULL,
+    channel  TEXT NOT NULL,
+    dataset  TEXT NOT NULL,
+    rule     TEXT NOT NULL,
+    executed INTEGER NOT NULL,
+    broken   INTEGER NOT NULL,
+    waived   INTEGER NOT NULL,
+    last_at  INTEGER NOT NULL,
+    PRIMARY KEY (hour, channel, dataset, rule)
+) WITHOUT ROWID, STRICT;
+
+-- What the province said when it did not simply take something, redacted; the same again is counted.
+CREATE TABLE said (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    channel   TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    batch     TEXT NOT NULL,
+    subject   TEXT NOT NULL,
+    outcome   TEXT NOT NULL,
+    code      TEXT NOT NULL,
+    status    INTEGER NOT NULL,
+    shown     TEXT NOT NULL,
+    bytes     INTEGER NOT NULL,
+    digest    BLOB NOT NULL,
+    ahead     INTEGER,
+    first_at  INTEGER NOT NULL,
+    last_at   INTEGER NOT NULL,
+    times     INTEGER NOT NULL,
+    UNIQUE (channel, operation, batch, outcome, code, status)
+) STRICT;
+CREATE INDEX said_subject ON said (subject, last_at);
+
+-- How many milliseconds the province's clock was ahead of ours on a day (UTC).
+CREATE TABLE clock_day (
+    channel TEXT NOT NULL,
+    day     TEXT NOT NULL,
+    least   INTEGER NOT NULL,
+    most    INTEGER NOT NULL,
+    last    INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    answers INTEGER NOT NULL,
+    PRIMARY KEY (channel, day)
+) WITHOUT ROWID, STRICT;
+
+-- What the province said it held when city and province were compared last.
+ALTER TABLE dataset ADD COLUMN held_above INTEGER;
+
 -- What the province found and wants mended. A fault is a case: what opens and closes it stands
 -- among the facts. The row as the province wrote it is sealed.
 CREATE TABLE mending (

@@ -17,6 +17,7 @@ use super::seal::Sealer;
 use super::settings::Settings;
 use super::signer::Signers;
 use super::token::Token;
+use super::transcript::kept;
 use super::transport::{Answer, Bounds, Transport};
 use crate::clock::Clock;
 use crate::delivery::{DigestSha256, Outcome};
@@ -57,6 +58,8 @@ pub struct Reply {
     pub sent: Option<DigestSha256>,
     /// The reply's body as said, to be stored before it is judged. Holds content.
     pub said: Vec<u8>,
+    /// The reply as it may be kept, where it is worth keeping: no content, key or secret.
+    pub shown: Option<String>,
     /// How far the province's clock is ahead of ours, when the reply tells its time.
     pub clock_ahead: Option<SignedDuration>,
 }
@@ -88,7 +91,7 @@ impl Reply {
             page: PageReading::default(),
             drift: Vec::new(),
         };
-        Self { reading, status: None, sent, said: Vec::new(), clock_ahead: None }
+        Self { reading, status: None, sent, said: Vec::new(), shown: None, clock_ahead: None }
     }
 
     /// Something came back that is no message, such as a database's word.
@@ -295,12 +298,14 @@ impl Client {
             .date
             .as_deref()
             .and_then(|date| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
+        let shown = kept(&reading, document.as_ref());
         Reply {
             reading,
             status: Some(answer.status),
             sent: Some(sent),
             clock_ahead: date.map(|date: Timestamp| date.duration_since(self.clock.now())),
             said: answer.body,
+            shown,
         }
     }
 

@@ -37,4 +37,5 @@ pub use error::Error;
 pub use settings::{InboxAddress, ParentSettings, Settings, SignerSettings};
 pub use tables::{About, DownPage, DownRow, PARENT_FAILED, Start};
 pub use transcript::Transcript;
+pub use transport::{client, failure_code};
 pub use way::Way;

@@ -5,14 +5,18 @@
 //! token and signature. What comes back is searched for every secret that we hold, for a platform
 //! may say in its error what it was told.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::client::{Client, Open, Placement, Reply};
 use super::error::Failure;
 use super::request::Moment;
-use crate::delivery::{DigestSha256, Outcome};
+use crate::delivery::{DigestSha256, Outcome, Verdict};
 use crate::signing::{Encoding, Secret};
+use crate::standard::{Reading, RowJudgement};
+use crate::wire::{Document, redacted};
 
 /// The most of a body that is shown, in bytes.
 const MOST_BYTES: usize = 64 << 10;
@@ -87,6 +91,40 @@ impl Client {
         transcript.reply = clean(&text(&answer.body));
         (self.judge(operation, answer, sent, &open), transcript)
     }
+}
+
+/// An answer as it may be kept for an appeal: its shape and what the standard read in it that is
+/// no content. `None` where it simply took what was sent, or judged nothing wrong.
+pub(super) fn kept(reading: &Reading, document: Option<&Document>) -> Option<String> {
+    let is_taken = matches!(reading.outcome, Outcome::Accepted { .. } | Outcome::Exists { .. });
+    let is_judged_wrong = |it: &RowJudgement| matches!(it.verdict, Some(Verdict::Failed { .. }));
+    if reading.absent || is_taken && !reading.verdicts.iter().any(is_judged_wrong) {
+        return None;
+    }
+    let Some(document) = document else { return Some("[no message of the standard]\n".to_owned()) };
+    let mut keep = BTreeSet::from([reading.code.as_str()]);
+    keep.extend(reading.upper_id.as_deref());
+    if let Some(receipt) = &reading.receipt {
+        keep.insert(receipt.id.as_str());
+        keep.extend(receipt.digest.as_deref());
+    }
+    let reason = |it: &RowJudgement| match &it.verdict {
+        Some(Verdict::Failed { reason }) if is_code(reason) => Some(reason.clone()),
+        Some(Verdict::Failed { .. } | Verdict::Passed) | None => None,
+    };
+    let reasons: BTreeSet<String> = reading.verdicts.iter().filter_map(reason).collect();
+    keep.extend(reasons.iter().map(String::as_str));
+    Some(redacted(document, &keep))
+}
+
+/// A reason that is a code and not words, nor somebody's number.
+fn is_code(reason: &str) -> bool {
+    const MOST_BYTES: usize = 12;
+    const MOST_DIGITS: usize = 4;
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');
+    reason.len() <= MOST_BYTES
+        && reason.chars().all(is_plain)
+        && reason.split(|it: char| !it.is_ascii_digit()).all(|run| run.len() <= MOST_DIGITS)
 }
 
 /// What went out, as far as anybody knows.

@@ -169,6 +169,31 @@ fn proxy(settings: &Settings) -> Result<Option<reqwest::Proxy>, Error> {
     Ok(Some(proxy))
 }
 
+/// A client that keeps to what every channel keeps to, for whoever asks another address.
+///
+/// No redirects, no repetitions, no proxy of the environment. At most `idle` connections to a host
+/// stay open. Blocking work: files are read.
+///
+/// # Errors
+/// A certificate or key that is missing, exposed or something else.
+pub fn client(
+    settings: &Settings,
+    timeout: Duration,
+    idle: usize,
+) -> Result<reqwest::Client, Error> {
+    let builder = Transport::builder(settings, Bounds { timeout, reply_bytes: 0 })?;
+    let built = builder.pool_max_idle_per_host(idle).build();
+    built.map_err(|cause| Error::Client(cause.without_url()))
+}
+
+/// The stable word for why no reply began, whoever was asked.
+pub fn failure_code(cause: &reqwest::Error) -> String {
+    match sort(cause).code() {
+        "province-certificate-not-trusted" => "certificate-not-trusted".to_owned(),
+        code => code.to_owned(),
+    }
+}
+
 /// A header; values never show in `Debug`.
 pub(super) fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
     let name = HeaderName::from_bytes(name.as_bytes()).ok()?;

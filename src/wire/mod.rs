@@ -16,6 +16,7 @@ mod json;
 mod namespaces;
 mod path;
 mod payload;
+mod redact;
 mod rows;
 mod shape;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use escape::Escape;
 pub use namespaces::{NamespaceError, Namespaces};
 pub use path::{Path, PathError, Step};
 pub use payload::{FillError, HIDDEN, Payload, PayloadError, Segment};
+pub use redact::redacted;
 pub use rows::{
     ColumnFormat, KeyPlace, NullForm, PlanProblem, Reason, RowColumn, RowPlan, RowSpec, RowStyle,
     Unencodable,

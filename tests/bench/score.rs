@@ -51,9 +51,9 @@ fn main() {
     let step = SignedDuration::from_hours(24 * 365) / i32::try_from(readings).unwrap();
     let (_, took) = timed(|| {
         runtime.block_on(async {
-            ledger.rules_counted(links(start)).await.unwrap();
+            ledger.facts_recorded(links(start)).await.unwrap();
             for reading in 0..readings {
-                ledger.rules_counted(facts(reading, clock.now())).await.unwrap();
+                ledger.facts_recorded(facts(reading, clock.now())).await.unwrap();
                 clock.advance(Duration::try_from(step).unwrap());
             }
         });
@@ -74,7 +74,7 @@ fn main() {
     let horizon = runtime.block_on(ledger.horizon(Timestamp::MAX)).unwrap();
     let whole = span(scheme, month, Timestamp::MAX);
     let mut tally = runtime.block_on(judge.tally_of(whole, horizon)).unwrap();
-    runtime.block_on(ledger.rules_counted(facts(0, clock.now()))).unwrap();
+    runtime.block_on(ledger.facts_recorded(facts(0, clock.now()))).unwrap();
     let ((), took) = timed(|| {
         let facts = runtime.block_on(ledger.facts(horizon.last, 1_000)).unwrap();
         facts.iter().for_each(|(_, fact)| tally.add(fact));
@@ -152,6 +152,7 @@ fn indicator() -> Indicator {
         field: Field::default(),
         stated: Vec::new(),
         digest: DigestSha256::of(b"bench"),
+        texts: std::collections::BTreeMap::new(),
     }
 }
 

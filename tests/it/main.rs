@@ -31,6 +31,7 @@ mod mending;
 mod notify;
 mod package;
 mod page;
+mod probe;
 mod prometheus;
 mod real;
 mod reconcile;

@@ -7,17 +7,16 @@
 //! month that is over is closed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
-use super::{Ahead, Judge, NotJudged};
+use super::{Ahead, Judge, NotJudged, closed};
 use crate::app::works::Current;
 use crate::cascade::Crew;
-use crate::checks::Count;
 use crate::config::Indicator;
 use crate::fact::Kind;
 use crate::indicator::brought::{Made, value};
@@ -27,7 +26,7 @@ use crate::indicator::replay::{score_of, score_until, span};
 use crate::indicator::scheme::{Month, Title};
 use crate::indicator::score::Score;
 use crate::indicator::tally::{Body, Tally};
-use crate::ledger::{self, NewFact, NewPeriod};
+use crate::ledger::{self, NewFact};
 use crate::supervisor::{TaskError, sleep};
 use crate::telemetry::logs::Chain;
 
@@ -37,8 +36,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const PAGE: u32 = 4_096;
 /// How often what can be recovered is tried again: every act is scored for it.
 const PLAN_EVERY: SignedDuration = SignedDuration::from_secs(60);
-/// How often rules' counts are recorded.
-const COUNT_EVERY: SignedDuration = SignedDuration::from_hours(1);
 
 /// The running month as of a few seconds ago.
 #[derive(Clone, Debug)]
@@ -99,8 +96,11 @@ pub(in crate::app) async fn serve(
     live: Arc<Live>,
 ) -> Result<(), TaskError> {
     let mut kept: Option<Kept> = None;
-    let counts = Counts::default();
     loop {
+        // Before a month may be closed: an hour that ended with it belongs to it.
+        if let Err(error) = settle_rules(&crew).await {
+            tracing::warn!(error = %Chain(&error), "rules' counts are not recorded");
+        }
         let by = current.load().configuration.indicator.clone();
         let looked = match by {
             Some(by) => look(&crew, &live, &mut kept, by).await,
@@ -114,11 +114,14 @@ pub(in crate::app) async fn serve(
             kept = None;
             tracing::warn!(error = %Chain(&error), "the score is not kept");
         }
-        if let Err(error) = counts.record(&crew, &current).await {
-            tracing::warn!(error = %Chain(&error), "rules' counts are not recorded");
-        }
         sleep(crew.supervisor.clock(), LOOK_EVERY).await;
     }
+}
+
+/// What rules did in hours that are over becomes facts.
+async fn settle_rules(crew: &Crew) -> ledger::Result<()> {
+    while crew.ledger.rules_settled().await? > 0 {}
+    Ok(())
 }
 
 async fn look(
@@ -133,7 +136,7 @@ async fn look(
     let is_other = |it: &Kept| !Arc::ptr_eq(&it.by, &by) || it.month != month;
     if kept.as_ref().is_none_or(is_other) {
         bring(crew, &by).await?;
-        close(&judge, month.before(), now).await?;
+        closed::close(&judge, month.before(), now).await?;
         *kept = Some(begin(&judge, month).await?);
     }
     let Some(known) = kept.as_mut() else { return Ok(()) };
@@ -224,99 +227,4 @@ async fn bring(crew: &Crew, by: &Indicator) -> ledger::Result<()> {
         crew.ledger.facts_brought(facts.to_vec()).await?;
     }
     Ok(())
-}
-
-/// Closes a month that is over, if the ledger knows anything of it.
-async fn close(judge: &Judge, month: Month, now: Timestamp) -> Result<(), NotJudged> {
-    let Some(scheme) = judge.by.scheme(month) else { return Ok(()) };
-    let span = span(scheme, month, now);
-    let horizon = judge.ledger.horizon(now).await?;
-    let first = judge.ledger.facts(0, 1).await?;
-    let lived = first.first().is_some_and(|(_, fact)| fact.recorded < span.to);
-    let closed = judge.ledger.period(month.to_string(), scheme.id.clone(), span.to).await?;
-    if span.to > now || !lived || closed.is_some() {
-        return Ok(());
-    }
-    let tally = judge.tally_of(span, horizon).await?;
-    let score = score_of(&tally, scheme, &Body::City, &judge.by.field);
-    let new = NewPeriod {
-        month: month.to_string(),
-        scheme: scheme.id.clone(),
-        last_fact: horizon.last,
-        total: score.total,
-        judged_by: judge.by.digest,
-        body: body(&score, &tally),
-    };
-    judge.ledger.period_closed(new).await?;
-    Ok(())
-}
-
-/// What a month came to, as text that is the same for the same facts.
-pub(in crate::app) fn body(score: &Score, tally: &Tally<'_>) -> String {
-    let mut text = format!("total {}\n", score.total.normalize());
-    for item in &score.items {
-        let points = item.points.map_or_else(|| "?".to_owned(), |it| it.normalize().to_string());
-        text.push_str(&format!("item {} {points}\n", item.id));
-    }
-    for (name, figure) in tally.figures(&Body::City) {
-        let value = figure.value.map_or_else(|| "?".to_owned(), |it| it.to_string());
-        text.push_str(&format!("figure {name} {value}\n"));
-    }
-    text
-}
-
-/// A channel, a dataset and a rule of it.
-type Counted = (String, String, String);
-
-/// How often rules were asked, as last recorded.
-#[derive(Debug, Default)]
-struct Counts {
-    known: Mutex<(Option<Timestamp>, BTreeMap<Counted, Count>)>,
-}
-
-impl Counts {
-    /// Records what was counted since the last time, every hour: one fact for each rule that was
-    /// asked. What was counted in the hour before a crash is lost.
-    async fn record(&self, crew: &Crew, current: &Current) -> ledger::Result<()> {
-        let now = crew.supervisor.clock().now();
-        let facts = self.taken(current, now);
-        for facts in facts.chunks(1_000) {
-            crew.ledger.rules_counted(facts.to_vec()).await?;
-        }
-        Ok(())
-    }
-
-    fn taken(&self, current: &Current, now: Timestamp) -> Vec<NewFact> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = *known.0.get_or_insert(now);
-        if now.duration_since(since) < COUNT_EVERY {
-            return Vec::new();
-        }
-        known.0 = Some(now);
-        let works = current.load();
-        let mut facts = Vec::new();
-        for carrier in works.carriers() {
-            let flow = carrier.flow();
-            for (sort, name, count) in carrier.sorted_counts() {
-                let rule = format!("{sort} {name}");
-                let key = (flow.channel.to_string(), flow.dataset.clone(), rule.clone());
-                // A reload begins to count anew.
-                let before = known.1.insert(key, count).filter(|it| it.executed <= count.executed);
-                let before = before.unwrap_or_default();
-                let executed = count.executed.saturating_sub(before.executed);
-                if executed == 0 {
-                    continue;
-                }
-                let kind = Kind::RuleCounted {
-                    rule,
-                    executed,
-                    broken: count.broken.saturating_sub(before.broken),
-                    waived: count.waived.saturating_sub(before.waived),
-                };
-                let (channel, subject) = (Some(flow.channel.clone()), flow.dataset.clone());
-                facts.push(NewFact { channel, subject, kind, occurred: now, amends: None });
-            }
-        }
-        facts
-    }
 }

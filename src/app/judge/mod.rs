@@ -5,7 +5,9 @@
 //! figures, scores and plans follow without the ledger.
 
 pub(in crate::app) mod ahead;
+pub(in crate::app) mod closed;
 pub(in crate::app) mod live;
+pub(in crate::app) mod read;
 
 pub use ahead::{Ahead, Asked};
 pub use live::{Live, Shown};
@@ -14,19 +16,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use self::read::{PAGE, tally_over};
 use crate::config::Indicator;
 use crate::fact::Fact;
 use crate::indicator::measures::Figures;
 use crate::indicator::replay::{score_of, span};
 use crate::indicator::scheme::{Month, Scheme};
 use crate::indicator::score::Score;
-use crate::indicator::tally::{Body, REACHES, Reach, Span, Tally};
+use crate::indicator::tally::{Body, Span, Tally};
 use crate::ledger::{self, FactQuery, Horizon, Ledger};
-
-/// Facts that are held at once.
-const PAGE: u32 = 4_096;
-/// Datasets that are asked about at once.
-const SUBJECTS: usize = 500;
 
 /// Scores months from a ledger. Cheap to make.
 #[derive(Clone, Debug)]
@@ -119,39 +117,7 @@ impl Judge {
 
     /// The tally of any span: a week, a day.
     pub async fn tally_of(&self, span: Span, horizon: Horizon) -> ledger::Result<Tally<'static>> {
-        let amended = Arc::new(self.ledger.amended(horizon).await?);
-        let mut tally = Tally::new(Arc::clone(&self.by.lists), span, &amended);
-        let mut datasets: Vec<String> = tally.datasets().map(str::to_owned).collect();
-        datasets.sort_unstable();
-        datasets.dedup();
-        for (kind, reach) in REACHES {
-            let query = |from, to| FactQuery { kind, from, to, horizon };
-            let before = query(None, Some(span.to));
-            let query = match reach {
-                Reach::Window => query(Some(span.from), Some(span.to)),
-                // On the cut-off itself a case is still closed in time.
-                Reach::Before => query(None, span.to.checked_add(MOMENT).ok()),
-                Reach::Always => query(None, None),
-                Reach::First => {
-                    for subjects in datasets.chunks(SUBJECTS) {
-                        let (subjects, amended) = (subjects.to_vec(), Arc::clone(&amended));
-                        let facts = self.ledger.first_facts(before, subjects, amended).await?;
-                        facts.iter().for_each(|fact| tally.add(fact));
-                    }
-                    continue;
-                }
-                Reach::Last => {
-                    for subjects in datasets.chunks(SUBJECTS) {
-                        let (subjects, amended) = (subjects.to_vec(), Arc::clone(&amended));
-                        let facts = self.ledger.last_facts(before, subjects, amended).await?;
-                        facts.iter().for_each(|fact| tally.add(fact));
-                    }
-                    continue;
-                }
-            };
-            self.each(query, |fact| tally.add(fact)).await?;
-        }
-        Ok(tally)
+        tally_over(&self.ledger, &self.by.lists, span, horizon).await
     }
 
     /// The ledger whose facts it reads.
@@ -172,9 +138,6 @@ impl Judge {
         }
     }
 }
-
-/// As exact as the ledger keeps times.
-const MOMENT: jiff::SignedDuration = jiff::SignedDuration::from_millis(1);
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -43,6 +43,7 @@ pub(in crate::app) fn indicator(obligations: &str) -> Indicator {
         field: Field::default(),
         stated: Vec::new(),
         digest: DigestSha256::of(b"test"),
+        texts: std::collections::BTreeMap::new(),
     }
 }
 

@@ -16,11 +16,12 @@ use crate::ledger::{Flow, Scope};
 const MOST: usize = 200;
 
 /// How bad, the worst first. Everything before [`Trouble::Refused`] asks for an act.
-const ORDER: [Trouble; 11] = [
+const ORDER: [Trouble; 12] = [
     Trouble::Full,
     Trouble::Overdue,
     Trouble::Unreachable,
     Trouble::Held,
+    Trouble::Silent,
     Trouble::Drift,
     Trouble::Refused,
     Trouble::RejectedLocal,
@@ -71,6 +72,13 @@ impl Look {
             self.about_dataset(it, &mut list);
         }
         self.about_channels(&mut list);
+        for it in &self.interfaces {
+            let Some((since, why)) = &it.silent else { continue };
+            let mut silent = about(Trouble::Silent, &it.id, 1, Some(*since));
+            silent.title = it.resource.clone();
+            silent.detail.clone_from(why);
+            list.push(silent);
+        }
         let titles: BTreeMap<&Flow, &DatasetLook> =
             self.datasets.iter().map(|it| (&it.flow, it)).collect();
         for (flow, kind, rule, count) in &self.rejects {

@@ -25,6 +25,7 @@ use crate::ledger::spool::{Owner as SpoolOwner, Usage};
 use crate::ledger::{
     self, Counts, Drift, Flow, FlowState, Hold, Late, LateLinks, LinkCount, ScopedUse, Spoken,
 };
+use crate::probe;
 use crate::telemetry::metrics::{self, ChannelSnapshot, DatasetSnapshot, Snapshot};
 
 /// A configured channel, and what the ledger says of it.
@@ -83,6 +84,8 @@ pub(super) struct Look {
     pub(super) spool: Usage,
     /// Bytes that the catalogue's or a live lane may still add.
     pub(super) room: u64,
+    /// Interfaces, as far as they were asked.
+    pub(super) interfaces: Vec<probe::Standing>,
     ledger_bytes: u64,
     disk_free_bytes: u64,
 }
@@ -151,6 +154,7 @@ impl Office {
             late_links: self.late_links(works, at).await?,
             spool: spool.usage(),
             room: spool.room(SpoolOwner::BACKFILL),
+            interfaces: self.board.all(),
             ledger_bytes,
             disk_free_bytes,
         })
@@ -323,6 +327,10 @@ impl Look {
             spool_limit_bytes: self.spool.bound_bytes,
             ledger_bytes: self.ledger_bytes,
             disk_free_bytes: self.disk_free_bytes,
+            interfaces: (self.interfaces.iter())
+                .map(|it| (it.id.clone(), it.silent.as_ref().map(|(at, _)| self.since(*at))))
+                .map(|(id, silent)| (id, silent.map(Option::unwrap_or_default)))
+                .collect(),
             points: Vec::new(),
             measures: Vec::new(),
             score_known: None,

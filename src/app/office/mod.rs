@@ -14,6 +14,7 @@ mod attention;
 mod bulletin;
 mod changeover;
 mod cutover;
+mod evidence;
 mod inbox;
 mod list;
 mod look;
@@ -35,7 +36,7 @@ mod tests;
 pub use act::report_of;
 pub(super) use list::job_name;
 pub(in crate::app) use look::freshness_of;
-pub use watch::{FAILURE_CODES, Reach, Watch};
+pub use watch::{Contact, FAILURE_CODES, Reach, Watch};
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -53,6 +54,7 @@ use crate::control::protocol::{Failure, Reloaded, Request, Response, Summary};
 use crate::control::webhook::Standing;
 use crate::control::{Handler, Health, Peer};
 use crate::ledger;
+use crate::probe::Board;
 use crate::supervisor::Signal;
 use crate::telemetry::metrics::Metrics;
 
@@ -86,6 +88,8 @@ pub struct OfficeParts {
     pub catalogue: Signal,
     /// The running month.
     pub live: Arc<Live>,
+    /// How interfaces stand.
+    pub board: Arc<Board>,
     /// Where metrics are served.
     pub http: Option<SocketAddr>,
     /// What the assembly does for it.
@@ -106,6 +110,7 @@ pub struct Office {
     watch: Arc<Watch>,
     catalogue: Signal,
     live: Arc<Live>,
+    board: Arc<Board>,
     http: Option<SocketAddr>,
     lent: Arc<dyn Lent>,
     started: Timestamp,
@@ -142,6 +147,7 @@ impl Office {
             watch: parts.watch,
             catalogue: parts.catalogue,
             live: parts.live,
+            board: parts.board,
             http: parts.http,
             lent: parts.lent,
             started,

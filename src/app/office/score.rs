@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use super::{Office, failure, told};
-use crate::app::judge::{Judge, NotJudged};
+use crate::app::judge::{Judge, NotJudged, closed};
 use crate::control::protocol::{
     BodyLine, Bring, Brought, BroughtKind, By, Closed, Failure, PlanSheet, Points, RankSheet,
     ScoreAnswer, ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet, ScoreVerified,
@@ -94,6 +94,7 @@ impl Office {
             ScoreRequest::Calibrate(query) => self.calibrate(query).await?,
             ScoreRequest::Verify {} => ScoreAnswer::Verified(self.score_verified().await?),
             ScoreRequest::Bring(it) => ScoreAnswer::Brought(self.brought(it).await?),
+            ScoreRequest::Evidence(it) => ScoreAnswer::Evidence(Box::new(self.evidence(it).await?)),
         })
     }
 
@@ -181,16 +182,13 @@ impl Office {
         let to = asked.tally.span().to;
         let found = self.crew.ledger.period(month, scheme, to).await.map_err(told)?;
         let Some((period, late_facts)) = found else { return Ok(None) };
-        let total = period.body.lines().find_map(|line| line.strip_prefix("total "));
-        let Some(total) = total.and_then(|it| Decimal::from_str_exact(it).ok()) else {
-            return Ok(None);
-        };
+        let Some(total) = closed::total(&period) else { return Ok(None) };
         Ok(Some(Closed {
             at: period.closed_at,
             total: Points(total),
             late_facts,
             change: Points((score.total - total).normalize()),
-            judged_otherwise: period.judged_by != asked.judge.by().digest,
+            judged_otherwise: period.judged_by != asked.judge.by().sources(asked.month).digest(),
         }))
     }
 
@@ -237,7 +235,11 @@ impl Office {
         let (facts, mut problems) = ledger.history_verified().await.map_err(told)?;
         let (months, more) = ledger.periods_verified().await.map_err(told)?;
         problems.extend(more);
-        Ok(ScoreVerified { facts, months, problems })
+        let judge = self.judge().ok();
+        let again = closed::recomputed(ledger, judge.as_ref()).await.map_err(told)?;
+        problems.extend(again.problems);
+        let (recomputed, notes) = (again.months, again.notes);
+        Ok(ScoreVerified { facts, months, recomputed, problems, notes })
     }
 
     /// Writes down what a table says, each row once however often it is brought in.
@@ -282,7 +284,7 @@ fn body_of(text: &str) -> Option<Body> {
     }
 }
 
-fn not_judged(error: NotJudged) -> Failure {
+pub(super) fn not_judged(error: NotJudged) -> Failure {
     match error {
         NotJudged::Ledger(error) => told(error),
         NotJudged::Scheme { .. } => {

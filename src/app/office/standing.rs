@@ -30,6 +30,7 @@ fn event(trouble: Trouble) -> Option<&'static str> {
         Trouble::Drift => Some("drift"),
         Trouble::Held => Some("held"),
         Trouble::Full => Some("full"),
+        Trouble::Silent => Some("interface-silent"),
         Trouble::Late => Some("past-deadline"),
         Trouble::Mismatched => Some("mismatched"),
         Trouble::Refused | Trouble::RejectedLocal | Trouble::RejectedAbove | Trouble::Unusual => {

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
+use crate::app::contact::clock_told;
 use crate::cascade::{Events, Sent};
 use crate::clock::Clock;
 use crate::config::Configuration;
 use crate::delivery::{ChannelId, Evidence, RejectKind};
-use crate::ledger::Flow;
+use crate::ledger::{ClockDay, Flow};
 use crate::standard::Standard;
 use crate::telemetry::metrics::{AttemptOutcome, DatasetLabels, Metrics};
 
@@ -59,12 +60,28 @@ pub struct Reach {
     pub silent_since: Option<Timestamp>,
 }
 
+/// What was heard of a channel since the last look.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Contact {
+    /// Since when it has not answered, where the last call got nothing back.
+    pub silent_since: Option<Timestamp>,
+    /// The first answer since the last call that got none.
+    pub first_answer: Option<Timestamp>,
+    /// Calls that were answered.
+    pub answered: u64,
+    /// Calls that were not.
+    pub unanswered: u64,
+    /// What answers told of the province's time.
+    pub clock: Option<ClockDay>,
+}
+
 /// The one who is told what happens.
 pub struct Watch {
     metrics: Arc<Metrics>,
     clock: Clock,
     grades: ArcSwap<BTreeMap<Flow, Evidence>>,
     reach: Mutex<BTreeMap<ChannelId, Reach>>,
+    contacts: Mutex<BTreeMap<ChannelId, Contact>>,
     clock_is_off: Mutex<BTreeMap<ChannelId, bool>>,
 }
 
@@ -82,6 +99,7 @@ impl Watch {
             clock,
             grades: ArcSwap::default(),
             reach: Mutex::default(),
+            contacts: Mutex::default(),
             clock_is_off: Mutex::default(),
         };
         watch.reconfigured(configuration);
@@ -122,6 +140,22 @@ impl Watch {
         reach.extend(channels.into_iter().map(|id| (id.clone(), before(&id))));
     }
 
+    /// What was heard of each channel since this was asked last.
+    pub(in crate::app) fn contacts(&self) -> BTreeMap<ChannelId, Contact> {
+        let mut contacts = self.contacts.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = contacts.iter().filter_map(|(channel, contact)| {
+            let silent_since = Some(contact.silent_since?);
+            Some((channel.clone(), Contact { silent_since, ..Contact::default() }))
+        });
+        let next = next.collect();
+        std::mem::replace(&mut *contacts, next)
+    }
+
+    fn contact(&self, channel: &ChannelId, change: impl FnOnce(&mut Contact)) {
+        let mut contacts = self.contacts.lock().unwrap_or_else(PoisonError::into_inner);
+        change(contacts.entry(channel.clone()).or_default());
+    }
+
     /// How each configured channel answers.
     pub fn reach(&self) -> BTreeMap<ChannelId, Reach> {
         self.reach.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -159,6 +193,12 @@ impl Events for Watch {
     }
 
     fn clock_offset(&self, channel: &ChannelId, seconds: f64) {
+        let now = self.clock.now();
+        if let Ok(ahead) = jiff::SignedDuration::try_from_secs_f64(seconds) {
+            self.contact(channel, |it| {
+                it.clock = Some(clock_told(it.clock.take(), channel, ahead, now));
+            });
+        }
         let is_off = seconds.abs() > CLOCK_TOLERANCE_SECONDS;
         let mut known = self.clock_is_off.lock().unwrap_or_else(PoisonError::into_inner);
         let was_off = known.insert(channel.clone(), is_off).unwrap_or(false);
@@ -171,6 +211,17 @@ impl Events for Watch {
         let now = self.clock.now();
         let mut reach = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = reach.get_mut(channel) else { return };
+        self.contact(channel, |it| {
+            if answered {
+                it.answered = it.answered.saturating_add(1);
+                it.first_answer = it.first_answer.or(Some(now));
+                it.silent_since = None;
+            } else {
+                it.unanswered = it.unanswered.saturating_add(1);
+                it.first_answer = None;
+                it.silent_since = it.silent_since.or(Some(now));
+            }
+        });
         if answered {
             *known = Reach { answered_at: Some(now), silent_since: None };
         } else {

@@ -249,7 +249,8 @@ async fn compare(
     if found.mismatched() > 0 && self::books(crew, carrier).await? != books {
         return Ok(found.skipped("rows-on-the-way"));
     }
-    crew.ledger.reconciled(carrier.flow.clone(), found.confirmed, found.mismatched()).await?;
+    let counts = (found.confirmed, found.held);
+    crew.ledger.reconciled(carrier.flow.clone(), counts, found.mismatched()).await?;
     if let Some(joined) = joined.filter(|_| repair && found.mismatched() > 0) {
         found.mended = mend::mend(crew, channel, carrier, &mount, joined, books.count).await?;
     }

@@ -127,6 +127,7 @@ messages! {
     TroubleMismatched, "对账不符", "differs above";
     TroubleFull, "空间不足", "no room";
     TroubleLate, "超时限", "past its deadline";
+    TroubleSilent, "接口无应答", "interface silent";
     TroubleUnusual, "整体异常", "unusual as a whole";
     ReasonUnreached, "省平台没有应答", "the platform does not answer";
     ReasonHeld, "通道停用，等人处理", "a channel is held";
@@ -150,6 +151,7 @@ impl Word {
             Trouble::Mismatched => Self::TroubleMismatched,
             Trouble::Full => Self::TroubleFull,
             Trouble::Late => Self::TroubleLate,
+            Trouble::Silent => Self::TroubleSilent,
             Trouble::Unusual => Self::TroubleUnusual,
         }
     }

@@ -275,13 +275,15 @@ pub enum Trouble {
     Full,
     /// A waiting state is past its deadline.
     Late,
+    /// An interface of the city does not answer.
+    Silent,
     /// A dataset is unusual as a whole: its rows jumped or fell, or one value fills a column.
     Unusual,
 }
 
 impl Trouble {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Overdue,
         Self::RejectedLocal,
         Self::RejectedAbove,
@@ -292,6 +294,7 @@ impl Trouble {
         Self::Mismatched,
         Self::Full,
         Self::Late,
+        Self::Silent,
         Self::Unusual,
     ];
 }

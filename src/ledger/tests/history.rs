@@ -6,7 +6,7 @@ use super::*;
 use crate::delivery::{LinkState, RejectKind};
 use crate::fact::{JobAct, Kind};
 use crate::ledger::{
-    Actor, CutOver, CutOverAsked, Ended, Judged, MOST_DRIFT, PassKind, Progress, Resync,
+    Actor, CutOver, CutOverAsked, Ended, Judged, MOST_DRIFT, PassKind, Progress, Resync, RuleCount,
 };
 
 fn kinds(bench: &Bench, ledger: &Ledger) -> Vec<Kind> {
@@ -282,4 +282,61 @@ fn a_dataset_is_known_as_of_the_beginning_of_its_newest_reading() {
     let later = begun + Duration::from_hours(2);
     assert_eq!(observed(later), Some(later));
     assert_eq!(observed(begun), Some(later), "an older reading makes nothing older");
+}
+
+fn asked(executed: u64, broken: u64) -> RuleCount {
+    RuleCount { rule: "id-card card".to_owned(), executed, broken, waived: 0 }
+}
+
+#[test]
+fn what_rules_did_survives_a_crash_and_is_one_fact_an_hour() {
+    let bench = Bench::new();
+    let mut ledger = bench.open();
+    bench.clock.advance(Duration::from_secs(1));
+    for _page in 0..40 {
+        let seen =
+            Observation { rules: vec![asked(1_000, 2), asked(0, 0)], ..observation("houses") };
+        bench.run(ledger.observed(seen)).unwrap();
+        bench.clock.advance(Duration::from_secs(1));
+        // Nobody is told before: the process ends after any page.
+        drop(ledger);
+        ledger = bench.open();
+    }
+    let last_page = bench.clock.now() - Duration::from_secs(1);
+    let counted = |ledger: &Ledger| -> Vec<(Kind, Timestamp)> {
+        let facts = bench.run(ledger.facts(0, 1_000)).unwrap().into_iter();
+        let of = facts.filter(|(_, fact)| fact.kind.as_str() == "rule-counted");
+        of.map(|(_, fact)| (fact.kind, fact.occurred)).collect()
+    };
+    assert_eq!(bench.run(ledger.rules_settled()).unwrap(), 0, "the hour is not over");
+    bench.clock.advance(Duration::from_hours(1));
+    // A page of the next hour does not count for the one before.
+    let seen = Observation { rules: vec![asked(5, 5)], ..observation("houses") };
+    bench.run(ledger.observed(seen)).unwrap();
+    assert_eq!(bench.run(ledger.rules_settled()).unwrap(), 1);
+    let rule = "id-card card".to_owned();
+    let kind = Kind::RuleCounted { rule: rule.clone(), executed: 40_000, broken: 80, waived: 0 };
+    assert_eq!(counted(&ledger), [(kind, last_page)]);
+    assert_eq!(bench.run(ledger.rules_settled()).unwrap(), 0, "each is told once");
+    bench.clock.advance(Duration::from_hours(1));
+    assert_eq!(bench.run(ledger.rules_settled()).unwrap(), 1);
+    let last = counted(&ledger).pop().unwrap().0;
+    assert_eq!(last, Kind::RuleCounted { rule, executed: 5, broken: 5, waived: 0 });
+    assert_eq!(bench.run(ledger.history_verified()).unwrap().1, Vec::<String>::new());
+}
+
+#[test]
+fn rules_count_only_with_the_rows_they_were_asked_about() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    // A batch that is known already: the whole transaction fails, and nothing of it is counted.
+    let new = batch(&ledger, rows_of("houses"), 3, Evidence::Receipt);
+    let seen = Observation {
+        batches: vec![new.clone(), new],
+        rules: vec![asked(3, 0)],
+        ..observation("houses")
+    };
+    assert!(bench.run(ledger.observed(seen)).is_err());
+    bench.clock.advance(Duration::from_hours(2));
+    assert_eq!(bench.run(ledger.rules_settled()).unwrap(), 0);
 }

@@ -141,6 +141,7 @@ fn observation(dataset: &str) -> Observation {
         lane: Lane::Live,
         batches: Vec::new(),
         rejects: Vec::new(),
+        rules: Vec::new(),
         mended: Vec::new(),
         replayed: Vec::new(),
         unique: Vec::new(),

@@ -29,6 +29,7 @@ pub(super) struct Families {
     pub(super) answer_seconds: HistogramVec,
     pub(super) failures: IntCounterVec,
     pub(super) notifications: IntCounterVec,
+    pub(super) probes: IntCounterVec,
     // States.
     pub(super) dataset_confirmed: Gauges,
     pub(super) dataset_deadline: Gauges,
@@ -49,6 +50,8 @@ pub(super) struct Families {
     pub(super) datasets: Gauges,
     pub(super) worst_overdue: Gauges,
     pub(super) worst_rejected: Gauges,
+    pub(super) interfaces: Gauges,
+    pub(super) worst_silent: Gauges,
     pub(super) points: Gauges,
     pub(super) points_at_risk: Gauges,
     pub(super) measure: Gauges,
@@ -121,6 +124,11 @@ impl Families {
             notifications: new.counter(
                 "cascade_notifications_total",
                 "Messages to the address of [notify], by whether they were taken.",
+                &["outcome"],
+            ),
+            probes: new.counter(
+                "cascade_probes_total",
+                "Questions to the interfaces of [[probe]], by whether they were answered as expected.",
                 &["outcome"],
             ),
             dataset_confirmed: new.gauge(
@@ -222,6 +230,17 @@ impl Families {
                 "Rejected rows of the datasets that have most of them, of all datasets and at \
                  most 20.",
                 &["channel", "dataset"],
+            ),
+            interfaces: new.gauge(
+                "cascade_interfaces",
+                "Interfaces of [[probe]] that were asked, by whether the last question was answered.",
+                &["state"],
+            ),
+            worst_silent: new.gauge(
+                "cascade_worst_interface_silent_seconds",
+                "For how long the interfaces have not answered that are silent for longest, of all \
+                 interfaces and at most 20.",
+                &["interface"],
             ),
             points: new.gauge(
                 "cascade_score_points",

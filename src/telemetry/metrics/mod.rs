@@ -136,6 +136,9 @@ impl Metrics {
         for outcome in [NOTIFIED, NOT_NOTIFIED] {
             self.families.notifications.with_label_values(&[outcome]).inc_by(0);
         }
+        for outcome in [ANSWERED, SILENT] {
+            self.families.probes.with_label_values(&[outcome]).inc_by(0);
+        }
         self.show(&Snapshot::default());
     }
 
@@ -292,12 +295,19 @@ impl Metrics {
         self.families.score_avoidable.show_only(avoidable);
     }
 
+    /// An interface was asked, and answered or not.
+    pub fn probed(&self, answered: bool) {
+        let outcome = if answered { ANSWERED } else { SILENT };
+        self.families.probes.with_label_values(&[outcome]).inc();
+    }
+
     /// Shows what the ledger says now.
     pub fn show(&self, now: &Snapshot) {
         self.show_channels(&now.channels);
         self.show_ways(&now.channels);
         self.show_datasets(&now.datasets);
         self.show_worst(&now.datasets);
+        self.show_interfaces(&now.interfaces);
         for (family, values) in [
             (&self.families.points, &now.points),
             (&self.families.points_at_risk, &now.points_at_risk),
@@ -402,6 +412,26 @@ impl Metrics {
         self.families.datasets.show(fresh);
     }
 
+    /// How many interfaces answer, and the worst of the others by name.
+    fn show_interfaces(&self, interfaces: &[(String, Option<Duration>)]) {
+        let (mut states, mut longest) = (Values::new(Fold::Sum), Values::new(Fold::Max));
+        for state in [ANSWERED, SILENT] {
+            states.add(vec![state.to_owned()], 0.0);
+        }
+        let mut worst: Vec<(Duration, &String)> = Vec::new();
+        for (id, silent) in interfaces {
+            let state = if silent.is_some() { SILENT } else { ANSWERED };
+            states.add(vec![state.to_owned()], 1.0);
+            worst.extend(silent.map(|silent| (silent, id)));
+        }
+        worst.sort_by_key(|(silent, _)| Reverse(*silent));
+        for (silent, id) in worst.into_iter().take(WORST) {
+            longest.add(vec![id.clone()], silent.as_secs_f64());
+        }
+        self.families.interfaces.show(states);
+        self.families.worst_silent.show_only(longest);
+    }
+
     fn show_datasets(&self, datasets: &[DatasetSnapshot]) {
         let [mut confirmed, mut deadline] = [(); 2].map(|()| Values::new(Fold::Min));
         let [mut due, mut queued, mut mismatched, mut unusual] =
@@ -449,6 +479,10 @@ impl Metrics {
 /// What became of a notification.
 const NOTIFIED: &str = "delivered";
 const NOT_NOTIFIED: &str = "failed";
+
+/// Whether an interface answered.
+const ANSWERED: &str = "answered";
+const SILENT: &str = "silent";
 
 /// What waits past its deadline.
 const BATCH: &str = "batch";

@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub ledger_bytes: u64,
     /// Bytes that may still be used on the ledger's disk; 0 where the disk does not say.
     pub disk_free_bytes: u64,
+    /// Interfaces by name, each with how long it has not answered; `None` while it does.
+    pub interfaces: Vec<(String, Option<Duration>)>,
     /// The month's points so far, by item of the scheme; empty without one.
     pub points: Vec<(String, f64)>,
     /// The city's measures of the month; those that could be computed.

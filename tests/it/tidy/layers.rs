@@ -23,7 +23,7 @@ const GROUPS: [&[&str]; 7] = [
     // `crash`: the named points at which a test build ends itself.
     &["crash", "telemetry", "supervisor"],
     &["sql", "ledger", "city", "province"],
-    &["cascade", "changeover", "bulletin", "control"],
+    &["cascade", "changeover", "bulletin", "control", "probe"],
     &["rehearsal"],
     &["config", "app", "demo", "cli"],
 ];
@@ -36,7 +36,17 @@ const NEVER: [(&str, &[&str]); 3] = [
     // The stand-in judges the daemon, so it may not be made of the daemon.
     (
         "rehearsal",
-        &["wire", "ledger", "cascade", "city", "province", "changeover", "bulletin", "control"],
+        &[
+            "wire",
+            "ledger",
+            "cascade",
+            "city",
+            "province",
+            "changeover",
+            "bulletin",
+            "control",
+            "probe",
+        ],
     ),
 ];
 

@@ -1,5 +1,6 @@
 //! The office against a real ledger: its state is built by its events, then asked about.
 
+mod closed;
 mod liveness;
 mod page;
 mod score;
@@ -100,6 +101,7 @@ fn office(app: &App) -> Office {
         watch: Arc::clone(&app.watch),
         catalogue: app.catalogue.clone(),
         live: Arc::clone(&app.live),
+        board: Arc::default(),
         http: None,
         lent: Arc::new(Nothing),
     })
@@ -113,6 +115,7 @@ fn nothing_seen(carrier: &cascade::Carrier, lane: Lane, as_of: Timestamp) -> Obs
         lane,
         batches: Vec::new(),
         rejects: Vec::new(),
+        rules: Vec::new(),
         mended: Vec::new(),
         replayed: Vec::new(),
         unique: Vec::new(),

@@ -10,7 +10,7 @@ entry,resources,dataset,title,department,region,cycle,shared,open,key
 e,r,d-one,Housing contracts,dep,515100,每日,yes,no,no
 f,,d-two,Pensions,other,515100,每月,yes,no,no
 ";
-const CASES: &str = "\
+pub(super) const CASES: &str = "\
 list,number,owner,opened,deadline,closed,proof
 feedback,g-1,dep,2026-11-02,2026-11-10T18:00,,
 feedback,g-2,other,2026-11-02,2026-11-10T18:00,2026-11-10T17:00,档 7
@@ -37,25 +37,25 @@ fn files(folder: &Path) {
     write("cities.csv", "month,what,city,points,source\n2026-11,total,甲市,3,网站\n");
 }
 
-async fn bench() -> Bench {
+pub(super) async fn bench() -> Bench {
     Bench::start_beside(&indicator(), files).await
 }
 
 impl Bench {
-    async fn score(&self, request: ScoreRequest) -> ScoreAnswer {
+    pub(super) async fn score(&self, request: ScoreRequest) -> ScoreAnswer {
         let answer = self.ask(Request::Score(request)).await;
         let Response::Score(answer) = answer else { panic!("{answer:?}") };
         answer
     }
 
-    async fn sheet(&self, query: ScoreQuery) -> ScoreSheet {
+    pub(super) async fn sheet(&self, query: ScoreQuery) -> ScoreSheet {
         let ScoreAnswer::Sheet(sheet) = self.score(ScoreRequest::Show(query)).await else {
             panic!("no sheet")
         };
         *sheet
     }
 
-    async fn bring(&self, kind: BroughtKind, text: &str) -> (u64, u64) {
+    pub(super) async fn bring(&self, kind: BroughtKind, text: &str) -> (u64, u64) {
         let bring = Bring { kind, file: "table.csv".to_owned(), text: text.to_owned() };
         let ScoreAnswer::Brought(it) = self.score(ScoreRequest::Bring(bring)).await else {
             panic!("not brought")
@@ -174,7 +174,7 @@ async fn a_wrong_question_is_told_what_is_right() {
 
 impl Bench {
     /// Waits until the live score is of now.
-    async fn live(&self) -> Arc<crate::app::Shown> {
+    pub(super) async fn live(&self) -> Arc<crate::app::Shown> {
         let (crew, current) = (self.app.crew.clone(), Arc::clone(&self.app.current));
         let live = Arc::clone(&self.app.live);
         let serving = crate::app::judge::live::serve(crew, current, Arc::clone(&live));
@@ -395,5 +395,8 @@ async fn a_month_is_closed_once_and_late_facts_amend_it_with_a_trace() {
         .unwrap();
     assert_eq!(changed, 1);
     let ScoreAnswer::Verified(it) = bench.score(ScoreRequest::Verify {}).await else { panic!() };
-    assert_eq!(it.problems, ["2026-11 by model-2026: what is kept is not what was closed"]);
+    let of = "2026-11 by model-2026: ";
+    assert_eq!(it.problems[0], format!("{of}what is kept is not what was closed"));
+    // Computing it again says so, too.
+    assert!(it.problems[1].starts_with(&format!("{of}closed with `total 1")), "{it:?}");
 }

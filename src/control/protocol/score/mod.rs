@@ -4,11 +4,16 @@
 //! there are fewer than 16, so that they survive the trip and scripts can read them.
 
 mod ahead;
+mod evidence;
 mod made;
 
 pub use ahead::{
     CalibratedLine, CalibrationSheet, ComparedLine, DoubtLine, DoubtSheet, ForecastSheet,
     ItemAhead, MOST_DOUBTS, RangeLine, UnplacedLine,
+};
+pub use evidence::{
+    ClockLine, CountLine, EvidenceClosed, EvidenceHeld, EvidenceJudged, EvidencePart,
+    EvidenceQuery, ReplyLine,
 };
 
 use std::collections::BTreeMap;
@@ -87,6 +92,8 @@ pub enum ScoreRequest {
     Verify {},
     /// Brings in a table: an act.
     Bring(Bring),
+    /// A part of what an appeal needs.
+    Evidence(EvidenceQuery),
 }
 
 impl ScoreRequest {
@@ -101,6 +108,7 @@ impl ScoreRequest {
             Self::Calibrate(_) => "score_calibrate",
             Self::Verify {} => "score_verify",
             Self::Bring(_) => "score_import",
+            Self::Evidence(_) => "score_evidence",
         }
     }
 
@@ -114,7 +122,8 @@ impl ScoreRequest {
             | Self::Forecast(_)
             | Self::Doubts(_)
             | Self::Calibrate(_)
-            | Self::Verify {} => false,
+            | Self::Verify {}
+            | Self::Evidence(_) => false,
         }
     }
 }
@@ -139,6 +148,8 @@ pub enum ScoreAnswer {
     Verified(ScoreVerified),
     /// To [`ScoreRequest::Bring`].
     Brought(Brought),
+    /// To [`ScoreRequest::Evidence`].
+    Evidence(Box<EvidencePart>),
 }
 
 /// By what a score is broken down.
@@ -467,8 +478,14 @@ pub struct ScoreVerified {
     pub facts: u64,
     /// Closed months that were proven.
     pub months: u64,
+    /// Closed months that came to the same when they were computed again.
+    #[serde(default)]
+    pub recomputed: u64,
     /// What is wrong, the first place of each chain.
     pub problems: Vec<String>,
+    /// What is no tampering, and good to know: a list that was changed since a month was closed.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// Which table is brought in.

@@ -14,14 +14,16 @@ use jiff::Timestamp;
 
 use super::bundle::{Bundle, NotWhole};
 use super::field::Field;
-use super::lists::{self, Lists};
+use super::ledgered;
+use super::lists::Lists;
 use super::replay::Given;
 use super::scheme::{Month, Scheme};
 use super::score::{ItemScore, Score};
+use super::sources::{Judged, Sources};
 use super::tally::Body;
 use super::{history, stated};
 use crate::delivery::DigestSha256;
-use crate::fact::{Fact, Kind, chain, start};
+use crate::fact::{Fact, FactId, Kind, chain, start};
 
 /// What is appealed against.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -68,6 +70,9 @@ pub struct Proven {
     /// The digest by which the bundle is known.
     pub digest: DigestSha256,
 }
+
+/// Facts of a ledger, under `input/`.
+pub const LEDGER: &str = "ledger.txt";
 
 /// Files that are computed.
 const DERIVED: [&str; 6] =
@@ -144,6 +149,8 @@ fn question(text: &str) -> Option<Question> {
 struct Inputs {
     scheme: Scheme,
     facts: Vec<Fact>,
+    /// The ledger's own digests, of facts that came from a ledger.
+    digests: BTreeMap<FactId, DigestSha256>,
     lists: Lists,
     field: Field,
 }
@@ -151,17 +158,17 @@ struct Inputs {
 type Derived = (Vec<(&'static str, String)>, ItemScore, usize);
 
 fn derive(bundle: &Bundle, question: &Question) -> Result<Derived, Wrong> {
-    let Inputs { scheme, facts, lists, field } = inputs(bundle)?;
+    let Inputs { scheme, facts, digests, lists, field } = inputs(bundle)?;
     let given = Given { facts: &facts, lists: &lists, field: &field };
     let score = given.score(&scheme, question.month, &question.body, Timestamp::MAX);
     let item = score.items.iter().find(|it| it.id == question.item);
     let item = item.ok_or_else(|| Wrong::Item(question.item.clone()))?;
     let outages = outages(&facts);
     let derived = vec![
-        ("facts.txt", chained(&facts)),
+        ("facts.txt", chained(&facts, &digests)),
         ("findings.csv", findings(item)),
         ("item.txt", told(&score, item)),
-        ("letter.zh.md", letter(&scheme, &score, item, facts.len())),
+        ("letter.zh.md", letter(&scheme, &score, item, facts.len()) + &beside(bundle)),
         ("notices.csv", notices(&facts)),
         ("outages.csv", outages),
     ];
@@ -170,9 +177,8 @@ fn derive(bundle: &Bundle, question: &Question) -> Result<Derived, Wrong> {
 
 fn inputs(bundle: &Bundle) -> Result<Inputs, Wrong> {
     let wrong = |file: &str, what: String| Wrong::Input { file: file.to_owned(), what };
-    let mut scheme = None;
-    let (mut facts, mut stated_rows) = (Vec::new(), Vec::new());
-    let (mut lists, mut field) = (Lists::default(), Field::default());
+    let (mut sources, mut stated_rows) = (Sources::default(), Vec::new());
+    let (mut facts, mut digests) = (Vec::new(), BTreeMap::new());
     for (name, content) in bundle.files() {
         let Some(file) = name.strip_prefix("input/") else { continue };
         let text = std::str::from_utf8(content).map_err(|error| wrong(name, error.to_string()))?;
@@ -180,25 +186,14 @@ fn inputs(bundle: &Bundle) -> Result<Inputs, Wrong> {
             wrong(name, problems.first().map_or_else(String::new, ToString::to_string))
         };
         match file {
-            "scheme.toml" => {
-                let read = Scheme::parse(file, text).map_err(|problems| {
-                    wrong(
-                        name,
-                        problems.first().map_or_else(String::new, super::scheme::Problem::told),
-                    )
-                });
-                scheme = Some(read?);
+            _ if Sources::is_one(file) => sources.put(file, text),
+            LEDGER => {
+                let read = ledgered::parse(text.lines());
+                for it in read.map_err(|error| wrong(name, error.to_string()))? {
+                    digests.insert(it.fact.id.clone(), it.digest);
+                    facts.push(it.fact);
+                }
             }
-            "cities.csv" => field = Field::parse(file, text).map_err(first)?,
-            "lists/obligations.csv" => {
-                lists.obligations = lists::obligations(file, text).map_err(first)?;
-            }
-            "lists/exemptions.csv" => {
-                lists.exemptions = lists::exemptions(file, text).map_err(first)?;
-            }
-            "lists/bodies.csv" => lists.bodies = lists::bodies(file, text).map_err(first)?,
-            "lists/kept.csv" => lists.cases = lists::kept(file, text).map_err(first)?,
-            "lists/leads.csv" => lists.leads = lists::leads(file, text).map_err(first)?,
             _ if file.starts_with("facts-") => {
                 let writer = file.trim_end_matches(".csv");
                 facts.extend(history::parse(file, text, writer).map_err(first)?);
@@ -212,15 +207,16 @@ fn inputs(bundle: &Bundle) -> Result<Inputs, Wrong> {
             _ => return Err(wrong(name, "nobody knows this file".to_owned())),
         }
     }
-    let scheme = scheme.ok_or_else(|| wrong("input/scheme.toml", "it is missing".to_owned()))?;
+    let judged = sources.read().map_err(|it| wrong(&format!("input/{}", it.file), it.what))?;
+    let Judged { scheme, lists, field } = judged;
     for (writer, rows) in stated_rows {
         facts.extend(stated::facts(&rows, writer, &scheme.period.zone));
     }
-    Ok(Inputs { scheme, facts, lists, field })
+    Ok(Inputs { scheme, facts, digests, lists, field })
 }
 
-/// Every fact in its canonical form, chained by writer and day.
-fn chained(facts: &[Fact]) -> String {
+/// Every fact, chained by writer and day: as the ledger did, or, where it came from a table, here.
+fn chained(facts: &[Fact], digests: &BTreeMap<FactId, DigestSha256>) -> String {
     let mut sorted: Vec<&Fact> = facts.iter().collect();
     sorted.sort_by(|a, b| a.id.cmp(&b.id));
     let mut text = String::new();
@@ -231,7 +227,7 @@ fn chained(facts: &[Fact]) -> String {
             Some((of, on, digest)) if of == writer && on == day => digest,
             Some(_) | None => start(writer, day),
         };
-        let digest = chain(before, fact);
+        let digest = digests.get(&fact.id).copied().unwrap_or_else(|| chain(before, fact));
         last = Some((writer, day, digest));
         let fields: Vec<String> =
             fact.kind.fields().iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -388,106 +384,26 @@ fn letter(scheme: &Scheme, score: &Score, item: &ItemScore, facts: usize) -> Str
     text
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn inputs() -> BTreeMap<String, Vec<u8>> {
-        let file = |name: &str, text: &str| (format!("input/{name}"), text.as_bytes().to_vec());
-        BTreeMap::from([
-            file("scheme.toml", include_str!("../../config/schemes/model-2022.toml")),
-            file("facts-1.csv", include_str!("../../config/schemes/example-2022/province.csv")),
-            file("facts-2.csv", include_str!("../../config/schemes/example-2022/then.csv")),
-            file("values-1.csv", include_str!("../../config/schemes/example-2022/outside.csv")),
-            (
-                "live/batches.json".to_owned(),
-                b"[{\"receipt\":\"R-1\",\"taken_at\":\"2022-02-25T10:00:00Z\"}]".to_vec(),
-            ),
-        ])
+/// What stands beside the facts in this bundle, as the letter names it.
+fn beside(bundle: &Bundle) -> String {
+    let told: Vec<&str> = [
+        ("live/links.json", "目录与资源的上级标识"),
+        ("live/batches.json", "批次与回执及时间"),
+        ("live/replies.json", "省平台答复（已脱敏）及省平台时间"),
+        ("live/clocks.json", "逐日时钟差"),
+        ("live/counts.json", "双方计数"),
+        ("live/closed.txt", "结账快照"),
+        ("live/chains.txt", "各链末端摘要"),
+    ]
+    .into_iter()
+    .filter(|(name, _)| bundle.get(name).is_some())
+    .map(|(_, what)| what)
+    .collect();
+    if told.is_empty() {
+        return String::new();
     }
-
-    fn made() -> (Bundle, Proven) {
-        let month = Month::parse("2022-02").unwrap();
-        let question = Question { month, body: Body::City, item: "guides".to_owned() };
-        make(&question, inputs()).unwrap()
-    }
-
-    #[test]
-    fn a_bundle_says_the_points_and_proves_them_again() {
-        let (bundle, proven) = made();
-        assert_eq!(proven.item.points, Some(rust_decimal::Decimal::new(-26, 1)));
-        let archive = bundle.write();
-        assert_eq!(check(&archive), Ok(proven));
-        let text = |name: &str| String::from_utf8(bundle.get(name).unwrap().to_vec()).unwrap();
-        assert!(text("letter.zh.md").contains("得分 -2.6"), "{}", text("letter.zh.md"));
-        assert!(text("findings.csv").contains("guide-01"));
-        assert_eq!(text("notices.csv").matches("case-opened").count(), 13);
-        assert!(text("item.txt").contains("figure cases.guides.late 13"));
-    }
-
-    #[test]
-    fn whatever_file_is_changed_the_check_is_red_even_with_a_new_manifest() {
-        let (bundle, _) = made();
-        let names: Vec<String> = bundle.files().map(|(name, _)| name.to_owned()).collect();
-        assert!(names.len() >= 12, "{names:?}");
-        for name in names {
-            // As somebody does who does not know of the manifest.
-            let mut content = bundle.get(&name).unwrap().to_vec();
-            content.push(b'\n');
-            let mut changed = bundle.clone();
-            changed.put(&name, content.clone());
-            let archive = bundle.write();
-            let (old, new) = (bundle.manifest().0, changed.manifest().0);
-            let mut forged = changed.write();
-            let at = forged.windows(new.len()).position(|it| it == new.as_bytes()).unwrap();
-            forged.splice(
-                at..at + new.len(),
-                old.bytes().chain(std::iter::repeat(0)).take(new.len()),
-            );
-            assert!(matches!(check(&forged), Err(Wrong::NotWhole(_))), "{name}");
-            assert!(check(&archive).is_ok());
-        }
-        // As somebody does who writes the manifest anew: what is computed no longer follows.
-        for name in DERIVED {
-            let mut changed = bundle.clone();
-            let content = [bundle.get(name).unwrap(), b"more"].concat();
-            changed.put(name, content);
-            assert_eq!(check(&changed.write()), Err(Wrong::Derived(name.to_owned())));
-        }
-        let mut changed = bundle.clone();
-        let facts = String::from_utf8(bundle.get("input/facts-1.csv").unwrap().to_vec()).unwrap();
-        changed.put("input/facts-1.csv", facts.replacen("2022-02-25", "2022-03-25", 1));
-        assert!(matches!(check(&changed.write()), Err(Wrong::Derived(_))));
-        let mut added = bundle;
-        added.put("note.txt", "x");
-        assert_eq!(check(&added.write()), Err(Wrong::Derived("note.txt".to_owned())));
-    }
-
-    #[test]
-    fn an_outage_runs_from_the_first_silent_probe_to_the_next_answer() {
-        let text = "occurred,kind,subject,channel,fields,basis\n\
-                    2026-03-01T08:00,probed,resource:r1,,succeeded=3; failed=0,model\n\
-                    2026-03-01T09:00,probed,resource:r1,,succeeded=0; failed=3,model\n\
-                    2026-03-01T10:00,probed,resource:r1,,succeeded=0; failed=3,model\n\
-                    2026-03-01T11:00,probed,resource:r1,,succeeded=1; failed=2,model\n\
-                    2026-03-02T09:00,probed,resource:r1,,succeeded=0; failed=1,model\n";
-        let facts = history::parse("f.csv", text, "t").unwrap();
-        assert_eq!(
-            outages(&facts),
-            "subject,from,until,failed,fact\n\
-             resource:r1,2026-03-01T01:00:00Z,2026-03-01T03:00:00Z,6,t/2026-03-01/2\n\
-             resource:r1,2026-03-02T01:00:00Z,,1,t/2026-03-02/5\n"
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_read_or_is_not_asked_is_said() {
-        let month = Month::parse("2022-02").unwrap();
-        let question = Question { month, body: Body::City, item: "nothing".to_owned() };
-        let wrong = make(&question, inputs()).map(drop);
-        assert_eq!(wrong, Err(Wrong::Item("nothing".to_owned())));
-        let mut without = inputs();
-        without.remove("input/scheme.toml");
-        assert!(matches!(make(&question, without), Err(Wrong::Input { .. })));
-    }
+    format!("\n`live/` 内：{}。\n", told.join("；"))
 }
+
+#[cfg(test)]
+mod tests;
