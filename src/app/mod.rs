@@ -11,6 +11,7 @@ mod beside;
 mod bulletins;
 mod contact;
 mod cutover;
+mod declare;
 mod doors;
 mod errand;
 mod examine;

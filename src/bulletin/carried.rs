@@ -87,6 +87,8 @@ impl Carried {
             | Kind::CaseClosed { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
         }
     }

@@ -20,7 +20,7 @@ use crate::indicator::lists::Lists;
 use crate::indicator::replay::Given;
 use crate::indicator::scheme::{self, Month, Scheme};
 use crate::indicator::tally::Body;
-use crate::indicator::{doubts, example, history, recover, replay, sheet, stated};
+use crate::indicator::{doubts, example, history, recover, replay, sheet, stated, terms};
 
 /// The largest table that is read, in bytes.
 pub(super) const MAX_BYTES: u64 = 256 << 20;
@@ -282,6 +282,7 @@ pub(super) fn tables(given: &ScoreGiven, scheme: &Scheme) -> Result<Tables, Trou
             failures.push(failure("E-SCORE-FILE", what, Some(folder.display().to_string())));
         }
     }
+    facts.extend(terms::approved(&lists.approvals, "approvals"));
     if failures.is_empty() { Ok(Tables { facts, lists, field }) } else { Err(wrong(failures)) }
 }
 

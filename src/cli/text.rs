@@ -348,6 +348,7 @@ messages! {
     MendSeenMended, "已改好", "mended";
     MendSeenNotAbove, "省端未见", "not above";
     MendSeenRejects, "仍有拦截行", "rows still set aside";
+    MendSeenOverdue, "仍逾期", "still overdue";
     MendProof, "佐证", "proof";
     ForecastHead, "{} {} {}：今日 {} 分，预计 {} 分 [{}]（{} % 的月份落在区间内；习惯取自 {} 天历史）",
         "{} {} {}: {} points today, {} expected [{}] ({} % of months lie within; habits of {} days)";

@@ -168,6 +168,26 @@ pub enum Kind {
         /// Who approved it, and where that is written.
         approval: String,
     },
+    /// What the city promises of the subject from now on, as one of its lists has it.
+    Declared {
+        /// Which list: obligations, the catalogue, the configured datasets.
+        list: String,
+        /// The promise as `name=value` joined by `&`; empty where the subject left the list.
+        terms: String,
+    },
+    /// From this day on the city may promise less of the subject.
+    Approved {
+        /// What of it: its cycle, how it is shared, that it is listed, ….
+        what: String,
+        /// What was promised.
+        from: String,
+        /// What may be promised instead.
+        to: String,
+        /// Why.
+        reason: String,
+        /// Who approved it, and where that is written.
+        approval: String,
+    },
     /// It was dealt with.
     CaseClosed {
         /// The list.
@@ -225,6 +245,20 @@ impl JobAct {
     }
 }
 
+/// What is not there in most readings is written only where it is, so that others keep their form.
+fn each_that_is_seldom(
+    resent: u64,
+    is_part: bool,
+    put: &mut dyn FnMut(&'static str, &dyn Display),
+) {
+    if resent > 0 {
+        put("resent", &resent);
+    }
+    if is_part {
+        put("part", &"yes");
+    }
+}
+
 impl Kind {
     /// The word that is stored, shown and used as a label.
     pub fn as_str(&self) -> &'static str {
@@ -251,6 +285,8 @@ impl Kind {
             Self::CaseClosed { .. } => "case-closed",
             Self::PeriodClosed { .. } => "period-closed",
             Self::Exempted { .. } => "exempted",
+            Self::Declared { .. } => "declared",
+            Self::Approved { .. } => "approved",
             Self::Stated { .. } => "stated",
         }
     }
@@ -300,13 +336,7 @@ impl Kind {
                 put("seen", seen);
                 put("changed", changed);
                 put("rejected", rejected);
-                // What is not there in most readings is written only where it is.
-                if *resent > 0 {
-                    put("resent", resent);
-                }
-                if *is_part {
-                    put("part", &"yes");
-                }
+                each_that_is_seldom(*resent, *is_part, put);
             }
             Self::RuleCounted { rule, executed, broken, waived } => {
                 put("rule", rule);
@@ -332,6 +362,8 @@ impl Kind {
             | Self::CaseClosed { .. }
             | Self::PeriodClosed { .. }
             | Self::Exempted { .. }
+            | Self::Declared { .. }
+            | Self::Approved { .. }
             | Self::Stated { .. } => self.each_field_of_the_score(put),
         }
     }
@@ -360,6 +392,17 @@ impl Kind {
             Self::Exempted { measure, days, reason, approval } => {
                 put("measure", measure);
                 put("days", days);
+                put("reason", reason);
+                put("approval", approval);
+            }
+            Self::Declared { list, terms } => {
+                put("list", list);
+                put("terms", terms);
+            }
+            Self::Approved { what, from, to, reason, approval } => {
+                put("what", what);
+                put("from", from);
+                put("to", to);
                 put("reason", reason);
                 put("approval", approval);
             }
@@ -466,6 +509,14 @@ impl Kind {
             "exempted" => Self::Exempted {
                 measure: text("measure")?,
                 days: text("days")?,
+                reason: text("reason")?,
+                approval: text("approval")?,
+            },
+            "declared" => Self::Declared { list: text("list")?, terms: text("terms")? },
+            "approved" => Self::Approved {
+                what: text("what")?,
+                from: text("from")?,
+                to: text("to")?,
                 reason: text("reason")?,
                 approval: text("approval")?,
             },

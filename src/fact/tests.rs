@@ -56,6 +56,15 @@ fn later_kinds() -> Vec<Kind> {
             reason: "国家垂管系统".to_owned(),
             approval: "市府办〔2026〕1 号".to_owned(),
         },
+        Kind::Declared { list: "obligations".to_owned(), terms: "cycle=每日&key=no".to_owned() },
+        Kind::Declared { list: "catalogue".to_owned(), terms: String::new() },
+        Kind::Approved {
+            what: "cycle".to_owned(),
+            from: "每日".to_owned(),
+            to: "每月".to_owned(),
+            reason: "源系统改造".to_owned(),
+            approval: "市府办〔2026〕9 号".to_owned(),
+        },
         Kind::CaseClosed { list: "guides".to_owned(), proof: "档 7".to_owned() },
         Kind::Stated {
             name: "cascade_loss".to_owned(),

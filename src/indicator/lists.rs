@@ -12,6 +12,7 @@ use super::measures::MEASURES;
 use super::scheme::Month;
 use super::sheet::{Problem, Sheet};
 use super::tally::Deed;
+use super::terms::{Approval, approvals};
 use crate::calendar::Cycle;
 
 /// An entry that the city has to cascade, with its resources and rows.
@@ -96,12 +97,20 @@ pub struct Lists {
     pub cases: Vec<Kept>,
     /// How long deeds take.
     pub leads: Vec<Lead>,
+    /// 变更审批: what may be promised less of.
+    pub approvals: Vec<Approval>,
 }
 
 impl Lists {
     /// The files of a folder of lists, as far as they are there.
-    pub const FILES: [&'static str; 5] =
-        ["obligations.csv", "exemptions.csv", "bodies.csv", "kept.csv", "leads.csv"];
+    pub const FILES: [&'static str; 6] = [
+        "obligations.csv",
+        "exemptions.csv",
+        "bodies.csv",
+        "kept.csv",
+        "leads.csv",
+        "approvals.csv",
+    ];
 
     /// Reads the lists of a folder. `text_of` gives a file's text with the name to call it by, or
     /// nothing where it is not there; every problem of every list at once.
@@ -113,6 +122,7 @@ impl Lists {
             bodies: one(&mut text_of, "bodies.csv", bodies, &mut problems),
             cases: one(&mut text_of, "kept.csv", kept, &mut problems),
             leads: one(&mut text_of, "leads.csv", leads, &mut problems),
+            approvals: one(&mut text_of, "approvals.csv", approvals, &mut problems),
         };
         (lists, problems)
     }

@@ -55,6 +55,8 @@ impl Answered {
             | Kind::CaseClosed { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
         }
     }

@@ -45,6 +45,7 @@ mod objects;
 mod passes;
 mod pause;
 mod periods;
+mod promises;
 mod rejects;
 mod retention;
 mod rows;
@@ -88,6 +89,7 @@ pub use objects::{CatalogueChange, Link, LinkFilter};
 pub use passes::{Pass, PassKind};
 pub use pause::pause_before_retry;
 pub use periods::{NewPeriod, Period};
+pub use promises::Promised;
 pub use rejects::{REPEATED_KEY, Reject, RejectFilter, RejectState};
 pub use retention::Retired;
 pub use rows::{

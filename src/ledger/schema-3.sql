@@ -109,3 +109,6 @@ CREATE TABLE mending (
     body       BLOB NOT NULL,
     UNIQUE (list, number)
 ) STRICT;
+-- Asked of each fault about an entry: without it, all objects were read for each.
+CREATE INDEX object_entry ON object (json_extract(content, '$.content.entry'))
+    WHERE kind = 'resource' AND present = 1;

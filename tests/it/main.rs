@@ -38,6 +38,7 @@ mod reconcile;
 mod reload;
 #[cfg(feature = "sabotage")]
 mod sabotage;
+mod score;
 mod service;
 mod shadow;
 mod sixth;

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
 use super::{Ahead, Judge, NotJudged, closed};
+use crate::app::declare::Declared;
 use crate::app::works::Current;
 use crate::cascade::Crew;
 use crate::config::Indicator;
@@ -26,6 +27,7 @@ use crate::indicator::replay::{score_of, score_until, span};
 use crate::indicator::scheme::{Month, Title};
 use crate::indicator::score::Score;
 use crate::indicator::tally::{Body, Tally};
+use crate::indicator::terms;
 use crate::ledger::{self, NewFact};
 use crate::supervisor::{TaskError, sleep};
 use crate::telemetry::logs::Chain;
@@ -103,7 +105,7 @@ pub(in crate::app) async fn serve(
         }
         let by = current.load().configuration.indicator.clone();
         let looked = match by {
-            Some(by) => look(&crew, &live, &mut kept, by).await,
+            Some(by) => look((&crew, &current), &live, &mut kept, by).await,
             None => {
                 kept = None;
                 live.shown.store(None);
@@ -125,7 +127,7 @@ async fn settle_rules(crew: &Crew) -> ledger::Result<()> {
 }
 
 async fn look(
-    crew: &Crew,
+    (crew, current): (&Crew, &Current),
     live: &Live,
     kept: &mut Option<Kept>,
     by: Arc<Indicator>,
@@ -136,6 +138,8 @@ async fn look(
     let is_other = |it: &Kept| !Arc::ptr_eq(&it.by, &by) || it.month != month;
     if kept.as_ref().is_none_or(is_other) {
         bring(crew, &by).await?;
+        // What nobody was there to write down when the month ended belongs to it.
+        crate::app::overdue::once(&mut Declared::default(), crew, current).await?;
         closed::close(&judge, month.before(), now).await?;
         *kept = Some(begin(&judge, month).await?);
     }
@@ -175,13 +179,13 @@ async fn begin(judge: &Judge, month: Month) -> Result<Kept, NotJudged> {
 }
 
 /// Takes the facts that are new; false where one sets an older one right, which cannot be taken
-/// back from a sum.
+/// back from a sum, or changes what the lists promise.
 async fn catch_up(judge: &Judge, known: &mut Kept) -> Result<bool, NotJudged> {
     loop {
         let facts = judge.ledger.facts(known.last, PAGE).await?;
         let is_last = facts.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
         for (number, fact) in &facts {
-            if fact.amends.is_some() {
+            if fact.amends.is_some() || terms::KINDS.contains(&fact.kind.as_str()) {
                 return Ok(false);
             }
             known.tally.add(fact);

@@ -72,7 +72,7 @@ fn ruled(which: u8, count: u64, yes: bool) -> Kind {
 
 /// A fact of one of the kinds that count, at an hour of the first months of 2026.
 fn any_fact() -> impl Strategy<Value = NewFact> {
-    let which = (0..14_u8, 0..5_u8, 0..2400_i64, any::<bool>(), 0..20_u64);
+    let which = (0..16_u8, 0..5_u8, 0..2400_i64, any::<bool>(), 0..20_u64);
     which.prop_map(|(kind, subject, hour, yes, count)| {
         let start: Timestamp = "2025-12-20T00:00:00+08:00".parse().unwrap();
         let at = |hour| start + SignedDuration::from_hours(hour);
@@ -103,7 +103,7 @@ fn any_fact() -> impl Strategy<Value = NewFact> {
             6 => (dataset, reading(count, yes)),
             7 => (dataset, Kind::Reconciled { compared: 20, mismatched: count }),
             8 => (format!("resource:r{subject}"), Kind::Probed { succeeded: count, failed: 1 }),
-            13 => (dataset, ruled(subject, count, yes)),
+            15 => (dataset, ruled(subject, count, yes)),
             9 => (
                 format!("c{subject}"),
                 Kind::CaseOpened { list: list(yes), owner: text("自规局"), deadline },
@@ -118,6 +118,7 @@ fn any_fact() -> impl Strategy<Value = NewFact> {
                 };
                 (text("rows"), kind)
             }
+            12 | 13 => promised(kind == 12, subject, yes, count),
             _ => (
                 text("city"),
                 Kind::Stated {
@@ -131,6 +132,30 @@ fn any_fact() -> impl Strategy<Value = NewFact> {
         let channel = yes.then(|| ChannelId::from("province"));
         NewFact { channel, subject, kind, occurred: at(hour), amends: None }
     })
+}
+
+/// Half of the cities' lists change their mind about a cycle, or leave an entry out.
+fn promised(is_declared: bool, subject: u8, yes: bool, count: u64) -> (String, Kind) {
+    let text = str::to_owned;
+    let is_even = count.is_multiple_of(2);
+    if !is_declared {
+        let kind = Kind::Approved {
+            what: text(if is_even { "cycle" } else { "listed" }),
+            from: text(if is_even { "每日" } else { "yes" }),
+            to: text(if is_even { "每月" } else { "no" }),
+            reason: text("改造"),
+            approval: text("批"),
+        };
+        return (text("e1"), kind);
+    }
+    let cycle = ["每日", "每月", "不定期"][usize::from(subject % 3)];
+    let line = format!(
+        "cycle={cycle}&share=yes&open=no&key=yes&dataset=d1&resources=r1&title=t\
+         &department=自规局&region=本级"
+    );
+    let terms = if count.is_multiple_of(4) { String::new() } else { line };
+    let entry = if yes { "entry:e1" } else { "entry:e7" };
+    (text(entry), Kind::Declared { list: text("obligations"), terms })
 }
 
 proptest! {

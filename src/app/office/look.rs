@@ -10,7 +10,8 @@ use super::page::Certificates;
 use super::scopes::scope_shown;
 use super::{Office, Reach};
 use crate::app::Works;
-use crate::calendar::{Cycle, Grace};
+use crate::app::declare::Held;
+use crate::calendar::Grace;
 use crate::cascade;
 use crate::catalogue::{Kind, ObjectKey};
 use crate::checks::{Count, Warning};
@@ -142,7 +143,13 @@ impl Office {
         let spool = &self.crew.files.spool;
         Ok(Look {
             at,
-            datasets: dataset_looks(works, &flows, &ledger.whole_counts().await?, &titles, at),
+            datasets: dataset_looks(
+                (works, self.current.held()),
+                &flows,
+                &ledger.whole_counts().await?,
+                &titles,
+                at,
+            ),
             channels,
             flows,
             links: ledger.link_counts().await?,
@@ -184,7 +191,7 @@ impl Office {
 }
 
 fn dataset_looks(
-    works: &Works,
+    (works, held): (&Works, &Held),
     flows: &[FlowState],
     counts: &BTreeMap<Flow, (u64, u64)>,
     titles: &BTreeMap<ObjectKey, String>,
@@ -198,7 +205,7 @@ fn dataset_looks(
         let state = states.get(&flow).copied().cloned();
         let owner = ObjectKey { kind: Kind::Organisation, id: dataset.department.clone() };
         let department = titles.get(&owner).cloned().unwrap_or_else(|| dataset.department.clone());
-        let freshness = freshness_of(&works.configuration, &dataset, state.as_ref(), at);
+        let freshness = freshness_of(&works.configuration, held, &dataset, state.as_ref(), at);
         let rules = carrier.rule_counts();
         let grace = works.configuration.grace_of(&dataset);
         let warnings = carrier.warnings(counts.get(&flow).copied());
@@ -217,16 +224,17 @@ fn dataset_looks(
     looks
 }
 
-/// The three clocks against the declared cycle and the configured grace. What a province allows is
+/// The three clocks against the cycle that counts and the configured grace. What a province allows is
 /// its scoring scheme's business (facts §6.2); until a city knows it, no grace is given.
 pub(in crate::app) fn freshness_of(
     configuration: &Configuration,
+    held: &Held,
     dataset: &Dataset,
     state: Option<&FlowState>,
     now: Timestamp,
 ) -> Freshness {
     let promise = Promise {
-        cycle: Cycle::parse(&dataset.cycle),
+        cycle: held.cycle(dataset),
         grace: configuration.grace_of(dataset),
         zone: &dataset.zone,
         calendar: &configuration.calendar,

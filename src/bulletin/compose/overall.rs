@@ -25,6 +25,7 @@ pub(super) fn overall(draft: &mut Draft<'_>) {
     draft.text(text);
     let text = lost(draft, last);
     draft.text(text);
+    super::ahead::ahead(draft);
     let form = report.period.form;
     if form == Form::Quarterly {
         months(draft);

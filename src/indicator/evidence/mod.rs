@@ -21,7 +21,7 @@ use super::scheme::{Month, Scheme};
 use super::score::{ItemScore, Score};
 use super::sources::{Judged, Sources};
 use super::tally::Body;
-use super::{history, stated};
+use super::{history, stated, terms};
 use crate::delivery::DigestSha256;
 use crate::fact::{Fact, FactId, Kind, chain, start};
 
@@ -211,6 +211,10 @@ fn inputs(bundle: &Bundle) -> Result<Inputs, Wrong> {
     let Judged { scheme, lists, field } = judged;
     for (writer, rows) in stated_rows {
         facts.extend(stated::facts(&rows, writer, &scheme.period.zone));
+    }
+    if digests.is_empty() {
+        // A ledger has them among its facts.
+        facts.extend(terms::approved(&lists.approvals, "approvals"));
     }
     Ok(Inputs { scheme, facts, digests, lists, field })
 }

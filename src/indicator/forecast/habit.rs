@@ -251,6 +251,8 @@ impl Habits {
             | Kind::StandardRequired { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
         }
     }
@@ -405,6 +407,8 @@ impl Dataset {
             | Kind::CaseClosed { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
         }
     }

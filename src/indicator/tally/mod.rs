@@ -256,6 +256,8 @@ impl<'l> Tally<'l> {
             | Kind::OriginalOpened { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::IncarnationBegun { .. } => {}
         }
     }
@@ -407,6 +409,8 @@ impl Known {
             | Kind::CaseClosed { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
         }
     }

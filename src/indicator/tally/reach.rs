@@ -23,7 +23,7 @@ pub enum Reach {
 }
 
 /// Every kind of fact that changes a tally, with how far back it matters.
-pub const REACHES: [(&str, Reach); 14] = [
+pub const REACHES: [(&str, Reach); 16] = [
     ("link", Reach::Before),
     ("confirmed", Reach::First),
     ("reconciled", Reach::Last),
@@ -38,6 +38,9 @@ pub const REACHES: [(&str, Reach); 14] = [
     ("case-opened", Reach::Before),
     ("case-closed", Reach::Before),
     ("stated", Reach::Always),
+    // These make the lists that a tally is taken over: whoever makes one asks for them first.
+    ("declared", Reach::Before),
+    ("approved", Reach::Before),
 ];
 
 impl Tally<'_> {

@@ -30,7 +30,7 @@ fn lists() -> Lists {
         exemptions: lists::exemptions("e.csv", EXEMPTIONS).unwrap(),
         bodies: Vec::new(),
         cases: lists::kept("k.csv", "list,since\nfeedback,2026-01\n").unwrap(),
-        leads: Vec::new(),
+        ..Lists::default()
     }
 }
 

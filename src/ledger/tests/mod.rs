@@ -3,6 +3,7 @@
 mod answers;
 mod backup;
 mod history;
+mod mending;
 mod model;
 mod opening;
 mod retention;
