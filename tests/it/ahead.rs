@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::support::daemon::{PACE, TestCity, run};
 use crate::support::operator::{Service, Speech, get, wait_for};
 
-const DATASETS: [&str; 2] = ["5151-0207", "5151-0311"];
+const DATASETS: [&str; 2] = ["5151-0201", "5151-0101"];
 
 /// The configuration's part about scores.
 fn scored(folder: &Path) -> String {

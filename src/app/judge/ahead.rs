@@ -4,18 +4,19 @@
 //! A forecast costs a reading of 120 days and up to 201 scores, so one is made at a time, and
 //! whoever asks for the same within [`KEPT_FOR`] gets what is there; it says as of when it is.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 
-use super::read::MOMENT;
+use super::read::{MOMENT, PAGE};
 use super::{Judge, Live, NotJudged};
 use crate::app::works::Current;
 use crate::cascade::Crew;
 use crate::delivery::DigestSha256;
+use crate::fact::{Fact, FactId};
 use crate::indicator::forecast::{Forecast, Habits, forecast};
 use crate::indicator::lists::Lists;
 use crate::indicator::scheme::{Month, Scheme};
@@ -118,18 +119,31 @@ impl Judge {
         let horizon = self.ledger.horizon(at).await?;
         let amended = self.ledger.amended(horizon).await?;
         let mut habits = Habits::new(lists, at);
-        let since = habits.since();
-        for kind in Habits::KINDS {
-            let from = Habits::is_forgotten(kind).then_some(since);
-            let to = at.checked_add(MOMENT).ok();
-            let query = FactQuery { kind, from, to, horizon };
-            let take = |fact: &crate::fact::Fact| {
+        let (since, to) = (habits.since(), at.checked_add(MOMENT).unwrap_or(Timestamp::MAX));
+        let (forgotten, lasting): (Vec<&str>, Vec<&str>) =
+            Habits::KINDS.iter().partition(|kind| Habits::is_forgotten(kind));
+        for kind in lasting {
+            let query = FactQuery { kind, from: None, to: Some(to), horizon };
+            let take = |fact: &Fact| {
                 if !amended.contains(&fact.id) {
                     habits.add(fact);
                 }
             };
             self.each(query, take).await?;
         }
+        // What happened day by day is nearly all of it: that is read in one go over its stretch of
+        // history, one fact at a time.
+        let mut learned = (habits, amended);
+        let take = |(habits, amended): &mut (Habits, BTreeSet<FactId>), fact: &Fact| {
+            if !amended.contains(&fact.id) {
+                habits.add(fact);
+            }
+        };
+        let mut left = Some(self.ledger.stretch(forgotten, (since, to), horizon).await?);
+        while let Some(stretch) = left {
+            (learned, left) = self.ledger.each_fact(stretch, PAGE, learned, take).await?;
+        }
+        let (habits, _) = learned;
         Ok(habits)
     }
 
