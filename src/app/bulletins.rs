@@ -18,6 +18,8 @@ use crate::bulletin::{
 };
 use crate::calendar::Calendar;
 use crate::config::{Configuration, Indicator};
+use crate::indicator::forecast::{Habits, forecast};
+use crate::indicator::lists::Lists;
 use crate::indicator::recover::recover_of;
 use crate::indicator::scheme::{Month, Scheme};
 use crate::indicator::tally::{Body, Tally};
@@ -25,6 +27,8 @@ use crate::ledger::{self, FactQuery, Horizon, Ledger};
 use crate::supervisor::{Supervisor, sleep};
 use crate::telemetry::logs::Chain;
 
+/// As exact as the ledger keeps times.
+const MOMENT: jiff::SignedDuration = jiff::SignedDuration::from_millis(1);
 /// Between two looks at the schedule.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
@@ -121,7 +125,7 @@ impl Press {
     ) -> Result<Vec<folder::Written>, NotMade> {
         let scheme = judge.scheme(Month::of(period.last()))?.clone();
         let looks = bulletin::looks(&scheme, period, known_by);
-        let counted = count(judge, &scheme, &looks, known_by).await?;
+        let counted = count(judge, &scheme, &looks, known_by, &self.supervisor).await?;
         let (settings, calendar) = (self.settings.clone(), self.calendar.clone());
         let indicator: Arc<Indicator> = Arc::clone(judge.by());
         let made = self.supervisor.pool().run(move || {
@@ -145,6 +149,7 @@ async fn count(
     scheme: &Scheme,
     looks: &Looks,
     known_by: Timestamp,
+    supervisor: &Supervisor,
 ) -> Result<Counted<'static>, NotMade> {
     let horizon = judge.ledger().horizon(known_by).await?;
     let now = tallies(judge, scheme, &looks.now, horizon).await?;
@@ -163,8 +168,42 @@ async fn count(
     let at = looks.now.last().map_or(known_by, |look| look.to);
     let month = looks.now.last().map_or_else(|| Month::of(jiff::civil::Date::ZERO), |it| it.month);
     let whole = judge.tally_by(scheme, month, at).await?;
-    let plan = recover_of(&whole, scheme, &Body::City, &judge.by().field, at);
-    Ok(Counted { now, before, plan, carried })
+    let is_over = at >= whole.span().to;
+    let habits = if is_over { None } else { Some(habits(judge, whole.lists(), at).await?) };
+    let (by, scheme) = (Arc::clone(judge.by()), scheme.clone());
+    // Both judge the month many times over.
+    let judged = move || {
+        let plan = recover_of(&whole, &scheme, &Body::City, &by.field, at);
+        let ahead = |habits: Habits| {
+            let habits = habits.settled(whole.lists());
+            forecast(&whole, &habits, &scheme, &Body::City, &by.field, bulletin::SEED)
+        };
+        (plan, habits.map(ahead))
+    };
+    let (plan, forecast) = supervisor.pool().run_long(judged).await;
+    let loosened = judge.terms(at, horizon, &amended).await?.changes(at);
+    Ok(Counted { now, before, plan, carried, loosened, forecast })
+}
+
+/// What the facts that were known at `at` teach: a page at a time, bounded by the lists.
+async fn habits(judge: &Judge, lists: &Lists, at: Timestamp) -> ledger::Result<Habits> {
+    let horizon = judge.ledger().horizon(at).await?;
+    let amended = judge.ledger().amended(horizon).await?;
+    let mut habits = Habits::new(lists, at);
+    let since = habits.since();
+    for kind in Habits::KINDS {
+        // States outlive what is remembered of counts.
+        let is_state = !matches!(kind, "confirmed" | "pass-completed" | "verdict" | "probed");
+        let (from, to) = ((!is_state).then_some(since), at.checked_add(MOMENT).ok());
+        let query = FactQuery { kind, from, to, horizon };
+        let learn = |fact: &crate::fact::Fact| {
+            if !amended.contains(&fact.id) {
+                habits.add(fact);
+            }
+        };
+        judge.each(query, learn).await?;
+    }
+    Ok(habits)
 }
 
 async fn tallies(

@@ -9,8 +9,10 @@
 
 mod beside;
 mod bulletins;
+mod cases;
 mod contact;
 mod cutover;
+mod declare;
 mod doors;
 mod errand;
 mod examine;
@@ -32,7 +34,7 @@ pub use cutover::upper_ids;
 pub use doors::{restore, verify_offline};
 pub use examine::{Found, doctor};
 pub use foreman::{Foreman, Outcome};
-pub use judge::{Judge, Live, NotJudged, Shown};
+pub use judge::{Ahead, Asked, Judge, Live, NotJudged, Shown};
 pub use prove::{prove, with_the_world};
 pub use works::{Current, Works};
 
@@ -146,6 +148,8 @@ impl App {
             Arc::clone(&self.live),
         );
         self.supervisor.spawn("score", StopPolicy::Abort, live);
+        let cases = cases::serve(self.crew.clone(), Arc::clone(&self.current));
+        self.supervisor.spawn("cases", StopPolicy::Abort, cases);
         let probing = probing::Probing {
             crew: self.crew.clone(),
             current: Arc::clone(&self.current),
@@ -153,6 +157,12 @@ impl App {
             metrics: Arc::clone(&self.metrics),
         };
         self.supervisor.spawn("probes", StopPolicy::Drain, probing.serve());
+        let ahead = judge::ahead::serve(
+            self.crew.clone(),
+            Arc::clone(&self.current),
+            Arc::clone(&self.live),
+        );
+        self.supervisor.spawn("forecast", StopPolicy::Abort, ahead);
         let cut_over = cutover::Task::new(
             self.crew.clone(),
             Arc::clone(&self.current),

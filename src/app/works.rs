@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 
+use super::declare::Held;
 use super::pool::CityPool;
 use crate::cascade::{
     self, AheadParts, Carrier, CarrierParts, Channel, ChannelParts, Crew, Inventory, Observe, Pace,
@@ -293,11 +294,19 @@ pub struct Current {
     /// Held while what the works are is shown or changes, so that nothing is shown of those that
     /// are gone.
     showing: Mutex<()>,
+    /// What counts of what is promised, whatever the works' configuration says.
+    held: Held,
 }
 
 impl Current {
     pub(super) fn new(works: Works) -> Arc<Self> {
-        Arc::new(Self { works: ArcSwap::from_pointee(works), showing: Mutex::default() })
+        let (showing, held) = (Mutex::default(), Held::default());
+        Arc::new(Self { works: ArcSwap::from_pointee(works), showing, held })
+    }
+
+    /// What counts of what is promised.
+    pub(in crate::app) fn held(&self) -> &Held {
+        &self.held
     }
 
     /// As they are now. Who keeps them longer than a request keeps what may be gone.

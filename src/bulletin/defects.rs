@@ -110,7 +110,7 @@ pub(super) fn defects(
         for (name, figure) in figures {
             let Some(ill) = ill(name) else { continue };
             beyond = figure.more.max(beyond);
-            for finding in &figure.findings {
+            for finding in figure.findings.iter().filter(|it| it.doubt.is_none()) {
                 let ill = of_subject(ill.clone(), finding, moment.at);
                 let of = found.entry((ill.clone(), finding.subject.clone()));
                 let defect = of.or_insert_with(|| start(owner, ill, finding, lists));
@@ -262,7 +262,7 @@ pub(super) fn recurring(
         for (owner, figures) in departments.iter() {
             for (name, figure) in figures {
                 let Some(ill) = ill(name) else { continue };
-                for finding in &figure.findings {
+                for finding in figure.findings.iter().filter(|it| it.doubt.is_none()) {
                     let ill = of_subject(ill.clone(), finding, *at);
                     if !matches!(ill, Ill::CaseOpen(_)) {
                         seen.insert((ill, finding.subject.clone(), owner.clone()));

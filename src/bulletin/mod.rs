@@ -35,7 +35,7 @@ pub use error::Error;
 pub use losses::{Loss, by_owner, losses};
 pub use moment::{Assessment, Compared, Moment, Place, moment, ranking};
 pub use period::{Form, Look, Period, day_before};
-pub use report::{Counted, Ground, Looks, Report, looks, report, span};
+pub use report::{Counted, Ground, Looks, Report, SEED, looks, report, span};
 pub use schedule::{OfMonth, OfWeek, Scheduled, Times};
 pub use settings::{Grade, Settings};
 pub use tables::count;

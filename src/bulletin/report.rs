@@ -14,11 +14,13 @@ use super::period::{Look, Period, day_before};
 use super::settings::Settings;
 use crate::calendar::Calendar;
 use crate::indicator::field::Field;
+use crate::indicator::forecast::Forecast;
 use crate::indicator::lists::{Exemption, Lists};
 use crate::indicator::recover::Plan;
 use crate::indicator::replay;
 use crate::indicator::scheme::Scheme;
 use crate::indicator::tally::{Span, Tally};
+use crate::indicator::terms::Change;
 
 /// What a bulletin is made of.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +73,14 @@ pub struct Counted<'t> {
     pub plan: Plan,
     /// What was carried from the first look's beginning to the last one's end.
     pub carried: Carried,
+    /// Every promise that was loosened before the last look's end.
+    pub loosened: Vec<Change>,
+    /// What the month will come to, where it still runs at the last look.
+    pub forecast: Option<Forecast>,
 }
+
+/// The seed of a bulletin's forecast: any, as long as it is the same.
+pub const SEED: u64 = 1;
 
 /// Everything that a bulletin tells.
 #[derive(Clone, Debug)]
@@ -100,6 +109,11 @@ pub struct Report {
     pub plan: Plan,
     /// What was carried.
     pub carried: Carried,
+    /// Promises that were loosened within the period, and those of before that nobody approved of
+    /// to this day.
+    pub loosened: Vec<Change>,
+    /// What the month will come to, where it still runs.
+    pub forecast: Option<Forecast>,
     /// Exemptions that held on the last day, with what the list calls the entry.
     pub exemptions: Vec<(Exemption, String)>,
     /// What the list calls an entry or a dataset.
@@ -116,6 +130,9 @@ pub struct Report {
 
 /// Makes the report of a period; nothing where there is no look at it.
 pub fn report(ground: Ground<'_>, period: Period, counted: Counted<'_>) -> Option<Report> {
+    // As they counted: what was loosened without an approval is as it was.
+    let lists = counted.now.last()?.1.lists();
+    let ground = Ground { lists, ..ground };
     let moments = judged(ground, &counted.now);
     let before = judged(ground, &counted.before);
     let (last, to) = (moments.last()?, counted.now.last()?.0.to);
@@ -139,12 +156,19 @@ pub fn report(ground: Ground<'_>, period: Period, counted: Counted<'_>) -> Optio
         more,
         plan: counted.plan,
         carried: counted.carried,
+        loosened: loosened(counted.loosened, counted.now.first()?.0.from),
+        forecast: counted.forecast,
         exemptions: exemptions(ground.lists, last_day),
         titles: titles(ground.lists),
         last_day,
         deadline,
         is_provisional,
     })
+}
+
+fn loosened(mut changes: Vec<Change>, from: Timestamp) -> Vec<Change> {
+    changes.retain(|it| it.at >= from || it.is_unapproved());
+    changes
 }
 
 fn judged(ground: Ground<'_>, looked: &[(Look, Tally<'_>)]) -> Vec<Moment> {

@@ -4,11 +4,13 @@ use jiff::Timestamp;
 
 use super::carried::Carried;
 use super::period::Look;
-use super::report::{Counted, Ground, Looks, span};
+use super::report::{Counted, Ground, Looks, SEED, span};
 use crate::fact::Fact;
+use crate::indicator::forecast::{Habits, forecast};
 use crate::indicator::recover::{Plan, recover};
 use crate::indicator::replay::Given;
 use crate::indicator::tally::{Body, Tally, amended};
+use crate::indicator::terms::Terms;
 
 /// Counts facts for every look, as known by some time.
 pub fn count<'t>(
@@ -18,8 +20,10 @@ pub fn count<'t>(
     known_by: Timestamp,
 ) -> Counted<'t> {
     let amended = amended(facts, known_by);
+    let terms = Terms::of(facts, known_by);
     let tally = |look: &Look| {
-        let mut tally = Tally::new(ground.lists, span(ground.scheme, *look, known_by), &amended);
+        let span = span(ground.scheme, *look, known_by);
+        let mut tally = Tally::new(terms.keep(ground.lists, span.to), span, &amended);
         facts.iter().for_each(|fact| tally.add(fact));
         (*look, tally)
     };
@@ -33,11 +37,20 @@ pub fn count<'t>(
     let plan = looks.now.last().map_or_else(nothing, |look| {
         recover(given, ground.scheme, look.month, &Body::City, look.to)
     });
+    let at = looks.now.last().map_or(Timestamp::MIN, |look| look.to);
+    let forecast = looks.now.last().and_then(|look| {
+        let tally = given.tally(ground.scheme, look.month, look.to);
+        let learn = || Habits::learn(facts, tally.lists(), look.to);
+        (look.to < tally.span().to)
+            .then(|| forecast(&tally, &learn(), ground.scheme, &Body::City, ground.field, SEED))
+    });
     Counted {
         now: looks.now.iter().map(tally).collect(),
         before: looks.before.iter().map(tally).collect(),
         plan,
         carried,
+        loosened: terms.changes(at),
+        forecast,
     }
 }
 

@@ -106,7 +106,7 @@ impl City {
             )
             .unwrap(),
             cases: lists::kept("k.csv", "list,since\nfeedback,2026-07\n").unwrap(),
-            leads: Vec::new(),
+            ..Lists::default()
         };
         let scheme = include_str!("../../config/schemes/model-2026.toml");
         Self {
@@ -485,4 +485,73 @@ fn what_is_recorded_after_the_time_it_is_known_at_enters_no_bulletin() {
     let at = Timestamp::MIN;
     assert!(at < without.last().unwrap().at);
     assert_eq!(folder::files(&without).unwrap(), folder::files(&with).unwrap());
+}
+
+#[test]
+fn what_is_promised_less_of_stands_in_the_bulletin_the_unapproved_first() {
+    let line = |cycle: &str| {
+        format!(
+            "cycle={cycle}&share=yes&open=yes&key=yes&dataset=d0-a&resources=r0-a&title=t\
+             &department=单位0&region="
+        )
+    };
+    let head = "list=obligations;terms=";
+    let rows = format!(
+        "2026-09-01T08:00,declared,entry:0-a,,{head}{},model,\n\
+         2026-10-06T08:00,declared,entry:0-a,,{head}{},model,\n\
+         2026-09-01T08:00,declared,d1-a,,list=datasets;terms=cycle=每日&dataset=d1-a,model,\n\
+         2026-10-08T08:00,declared,d1-a,,list=datasets;terms=cycle=每周&dataset=d1-a,model,\n\
+         2026-10-07T00:00,approved,d1-a,,what=cycle;from=每日;to=每周;reason=源系统改造;approval=批9,model,\n\
+         2026-09-01T08:00,declared,entry:1-b,,list=catalogue;terms=share=unconditional&open=open&cycle=daily,model,\n\
+         2026-10-09T08:00,declared,entry:1-b,,list=catalogue;terms=share=none&open=open&cycle=daily,model,\n\
+         2026-10-10T08:00,declared,entry:1-b,,list=catalogue;terms=share=unconditional&open=open&cycle=daily,model,\n",
+        line("每日"),
+        line("不定期"),
+    );
+    let mut city = City::new(3).more(&rows);
+    let text = said(&city.october());
+    has(
+        &text,
+        &[
+            "有1项承诺未经批准被放宽（更新周期1个），一律按原口径计分",
+            "以下1项放宽未经批准，不予认可",
+            "数据0-a | 更新周期 | 每日 | 不定期 | 10月6日8时",
+            "数据1-a | 更新周期 | 每日 | 每周 | 源系统改造 | 批9",
+            "另有1项曾被放宽，现已恢复。",
+        ],
+    );
+    assert!(text.find("未经批准的变更") < text.find("批9"), "what nobody approved of comes first");
+    // What nobody approved of stands in every bulletin until it is; what was approved only once.
+    let city_of =
+        |city: &City| said(&city.report(Form::Weekly, "2026-W45", "2026-11-09T01:00:00Z"));
+    let later = city_of(&city);
+    has(&later, &["数据0-a | 更新周期 | 每日 | 不定期 | 10月6日8时"]);
+    assert!(!later.contains("批9"), "{later}");
+    // The rate is what it was: a dataset without a deadline would be no part of it.
+    let rate = |city: &City| city.october().last().unwrap().figures["data.timely_rate"].parts;
+    let unapproved = rate(&city);
+    assert_eq!(unapproved, rate(&City::new(3)));
+    city.settings.language = crate::language::Language::English;
+    has(
+        &said(&city.october()),
+        &["update cycle | every day | irregular | 6 Oct 08:00", "Loosened without an approval: 1."],
+    );
+    city.facts.retain(|fact| !matches!(fact.kind.as_str(), "declared" | "approved"));
+    city.settings.language = crate::language::Language::Chinese;
+    has(&said(&city.october()), &["本期没有放宽更新周期、共享类型或撤下目录的情况。"]);
+}
+
+#[test]
+fn while_the_month_runs_the_bulletin_says_what_it_will_come_to() {
+    let city = City::new(6);
+    let report = city.report(Form::Weekly, "2026-W43", "2026-10-26T01:00:00Z");
+    let text = said(&report);
+    let forecast = report.forecast.as_ref().unwrap();
+    has(&text, &["天的规律推算，到2026年10月31日24时考评截止时预计得", "80%的可能在"]);
+    let expected = super::compose::shown_points(forecast.range.expected);
+    has(&text, &[&format!("预计得{expected}分")]);
+    assert_eq!(said(&city.report(Form::Weekly, "2026-W43", "2026-10-26T01:00:00Z")), text);
+    // A month that is over needs none.
+    assert!(city.october().forecast.is_none());
+    assert!(!said(&city.october()).contains("规律推算"));
 }

@@ -1,5 +1,6 @@
 //! How often a dataset promises new content, in the words that real catalogues use.
 
+use std::fmt;
 use std::num::NonZeroU16;
 
 /// A unit of time that cycles are counted in.
@@ -158,6 +159,52 @@ impl Cycle {
     }
 }
 
+impl fmt::Display for Cycle {
+    /// The words that [`Cycle::parse`] reads as the same cycle.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, unit) = match self {
+            Self::Every(count, unit) => (count.get(), unit),
+            Self::Open(NotComputable::Missing) => return Ok(()),
+            Self::Open(NotComputable::Irregular) => return formatter.write_str("不定期"),
+            Self::Open(NotComputable::Custom) => return formatter.write_str("自定义"),
+            Self::Open(NotComputable::Once) => return formatter.write_str("不更新"),
+            Self::Open(NotComputable::Unreadable) => return formatter.write_str("无法计算"),
+        };
+        let word = match unit {
+            Unit::Minute => "分钟",
+            Unit::Hour => "小时",
+            Unit::Day => "日",
+            Unit::WorkingDay => "个工作日",
+            Unit::Week => "周",
+            Unit::Month => "个月",
+            Unit::Year => "年",
+        };
+        match count {
+            1 => write!(formatter, "每{}", word.trim_start_matches('个')),
+            _ => write!(formatter, "每 {count} {word}"),
+        }
+    }
+}
+
+impl Cycle {
+    /// How long it is in minutes, for telling which of two is the longer one: a month is a twelfth
+    /// of a year of 365.25 days, a working day seven fifths of a day. None where no deadline
+    /// follows from it: nothing is longer.
+    pub fn minutes(self) -> Option<u64> {
+        let Self::Every(count, unit) = self else { return None };
+        let minutes = match unit {
+            Unit::Minute => 1,
+            Unit::Hour => 60,
+            Unit::Day => 1_440,
+            Unit::WorkingDay => 2_016,
+            Unit::Week => 10_080,
+            Unit::Month => 43_830,
+            Unit::Year => 525_960,
+        };
+        Some(minutes * u64::from(count.get()))
+    }
+}
+
 /// `2日`, `三个月`, `季度`.
 fn counted(text: &str) -> Option<Cycle> {
     let is_numeral = |letter: &char| value(*letter).is_some();
@@ -264,6 +311,34 @@ mod tests {
     }
 
     #[test]
+    fn of_two_cycles_the_longer_one_is_told() {
+        let words = [
+            "实时",
+            "每日",
+            "每工作日",
+            "每 2 日",
+            "每周",
+            "每 10 日",
+            "半月",
+            "每月",
+            "每 2 月",
+            "每季度",
+            "每 121 日",
+            "每半年",
+            "每年",
+            "每 2 年",
+        ];
+        let minutes: Vec<u64> =
+            words.iter().map(|word| Cycle::parse(word).minutes().unwrap()).collect();
+        assert!(minutes.is_sorted_by(|a, b| a < b), "{minutes:?}");
+        for (one, other) in [("每 3 月", "季度"), ("每 12 月", "每年"), ("每 7 日", "每周")]
+        {
+            assert_eq!(Cycle::parse(one).minutes(), Cycle::parse(other).minutes());
+        }
+        assert_eq!(Cycle::parse("不定期").minutes(), None);
+    }
+
+    #[test]
     fn the_words_beside_a_cycle_count_where_the_cycle_says_nothing() {
         assert_eq!(Cycle::of_entry("other", "每 2 日"), every(2, Unit::Day));
         assert_eq!(Cycle::of_entry("不定期", "每季度"), every(3, Unit::Month));
@@ -277,6 +352,23 @@ mod tests {
         #[test]
         fn no_text_panics(text in "\\PC{0,12}|每[0-9十百两]{0,6}个?[日月年季度]{0,3}") {
             let _cycle: Cycle = Cycle::parse(&text);
+        }
+
+        #[test]
+        fn a_cycle_is_read_as_it_is_shown(count in 1_u16..=9999, unit in 0_usize..7, why in 0_usize..5) {
+            let unit = [
+                Unit::Minute, Unit::Hour, Unit::Day, Unit::WorkingDay, Unit::Week, Unit::Month, Unit::Year,
+            ][unit];
+            let why = [
+                NotComputable::Missing,
+                NotComputable::Irregular,
+                NotComputable::Custom,
+                NotComputable::Once,
+                NotComputable::Unreadable,
+            ][why];
+            for cycle in [every(count, unit), every(1, unit), Cycle::Open(why)] {
+                prop_assert_eq!(Cycle::parse(&cycle.to_string()), cycle, "{}", cycle);
+            }
         }
 
         #[test]

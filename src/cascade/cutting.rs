@@ -122,6 +122,7 @@ impl Recorder<'_> {
             freed: packed.freed,
             coalesced: packed.coalesced,
             skipped: packed.skipped,
+            resent: packed.resent,
             newest_content: packed.newest_content,
             as_of: self.as_of,
             progress,

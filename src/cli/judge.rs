@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use super::score::{Score, ScoreGiven};
 use super::{Console, Exit, Trouble, appeal, live, show_forecast, show_score};
 use crate::clock::Clock;
-use crate::control::protocol::{By, Failure, PlanSheet, RankSheet, ScoreSheet};
+use crate::control::protocol::{
+    By, CalibrationSheet, DoubtSheet, Failure, ForecastSheet, PlanSheet, RankSheet, ScoreSheet,
+};
 use crate::fact::Fact;
 use crate::indicator::calibrate::{self, Official};
 use crate::indicator::field::Field;
@@ -18,7 +20,7 @@ use crate::indicator::lists::Lists;
 use crate::indicator::replay::Given;
 use crate::indicator::scheme::{self, Month, Scheme};
 use crate::indicator::tally::Body;
-use crate::indicator::{doubts, example, history, recover, replay, sheet, stated};
+use crate::indicator::{doubts, example, history, recover, replay, sheet, stated, terms};
 
 /// The largest table that is read, in bytes.
 pub(super) const MAX_BYTES: u64 = 256 << 20;
@@ -57,7 +59,7 @@ pub(super) fn score(
             console.data(&text);
             Ok(())
         }
-        Score::Forecast { given, at, seed, format } => {
+        Score::Forecast { given, at, seed, format } if given.is_offline() => {
             let now = at.unwrap_or_else(|| Clock::system().now());
             forecast(given, now, *seed, format.json, console)
         }
@@ -66,8 +68,12 @@ pub(super) fn score(
         }
         // Asked of the daemon as well: dispatched before this.
         Score::Evidence(_) => Ok(()),
-        Score::Doubts { given, format } => doubted(given, format.json, console),
-        Score::Calibrate { given, results, format } => {
+        Score::Doubts { given, format } if given.is_offline() => {
+            doubted(given, format.json, console)
+        }
+        Score::Calibrate { given, results, format }
+            if given.is_offline() || !results.is_empty() =>
+        {
             calibration(given, results, format.json, console)
         }
         Score::Rank { given, format } if given.is_offline() => {
@@ -82,9 +88,12 @@ pub(super) fn score(
             console.data(&text);
             Ok(())
         }
-        Score::Replay { .. } | Score::Recover { .. } | Score::Rank { .. } => {
-            live::score(command, socket, console)
-        }
+        Score::Replay { .. }
+        | Score::Recover { .. }
+        | Score::Rank { .. }
+        | Score::Forecast { .. }
+        | Score::Doubts { .. }
+        | Score::Calibrate { .. } => live::score(command, socket, console),
     }
 }
 
@@ -136,10 +145,11 @@ fn forecast(
     let (scheme, month) = scheme(given)?;
     let all = tables(given, &scheme)?;
     let forecast = all.forecast((&scheme, month), &given.body, now, seed);
+    let sheet = ForecastSheet::of(&scheme, &forecast);
     if json {
-        return console.json(&show_forecast::forecast_as_json(&forecast));
+        return console.json(&sheet);
     }
-    let text = show_forecast::forecast(&console.view, &scheme, &forecast);
+    let text = show_forecast::forecast(&console.view, &sheet);
     console.data(&text);
     Ok(())
 }
@@ -148,11 +158,11 @@ fn doubted(given: &ScoreGiven, json: bool, console: &mut Console<'_>) -> Result<
     let (scheme, month) = scheme(given)?;
     let all = tables(given, &scheme)?;
     let span = replay::span(&scheme, month, Timestamp::MAX);
-    let found = doubts::doubts(&all.facts, &all.lists, span);
+    let sheet = DoubtSheet::of(&doubts::doubts(&all.facts, &all.lists, span));
     if json {
-        return console.json(&show_forecast::doubts_as_json(&found));
+        return console.json(&sheet);
     }
-    let text = show_forecast::doubts(&console.view, &found);
+    let text = show_forecast::doubts(&console.view, &sheet);
     console.data(&text);
     Ok(())
 }
@@ -167,10 +177,11 @@ fn calibration(
     let all = tables(given, &scheme)?;
     let officials = officials(results)?;
     let of = calibrate::calibrate(all.given(), &scheme, &officials, &given.body, month);
+    let sheet = CalibrationSheet::of(&scheme, &of);
     if json {
-        return console.json(&show_forecast::calibration_as_json(&of));
+        return console.json(&sheet);
     }
-    let text = show_forecast::calibration(&console.view, &scheme, &of);
+    let text = show_forecast::calibration(&console.view, &sheet);
     console.data(&text);
     Ok(())
 }
@@ -271,6 +282,7 @@ pub(super) fn tables(given: &ScoreGiven, scheme: &Scheme) -> Result<Tables, Trou
             failures.push(failure("E-SCORE-FILE", what, Some(folder.display().to_string())));
         }
     }
+    facts.extend(terms::approved(&lists.approvals, "approvals"));
     if failures.is_empty() { Ok(Tables { facts, lists, field }) } else { Err(wrong(failures)) }
 }
 
@@ -511,7 +523,10 @@ mod tests {
         assert!(text.contains("疑似自设需求") && text.contains("教育局"), "{text}");
         let json = run(&format!("{line} --json"), Language::English).unwrap();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!((&json[0]["doubt"], &json[0]["subject"]), (&"self-made".into(), &"q9".into()));
+        assert_eq!(
+            (&json["doubts"][0]["doubt"], &json["doubts"][0]["subject"]),
+            (&"self-made".into(), &"q9".into())
+        );
         assert_eq!(
             run(&format!("doubts {}", month("2022-03")), Language::English).unwrap(),
             "none\n"

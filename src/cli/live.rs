@@ -38,6 +38,9 @@ pub(super) fn score(
             ScoreAnswer::Sheet(it) => console.json(it)?,
             ScoreAnswer::Rank(it) => console.json(it)?,
             ScoreAnswer::Plan(it) => console.json(it)?,
+            ScoreAnswer::Forecast(it) => console.json(it)?,
+            ScoreAnswer::Doubts(it) => console.json(it)?,
+            ScoreAnswer::Calibration(it) => console.json(it)?,
             ScoreAnswer::Verified(it) => console.json(it)?,
             ScoreAnswer::Brought(it) => console.json(it)?,
             // Asked for by another command.
@@ -48,6 +51,9 @@ pub(super) fn score(
             ScoreAnswer::Sheet(it) => show_score::sheet(&console.view, it, by, is_closer),
             ScoreAnswer::Rank(_)
             | ScoreAnswer::Plan(_)
+            | ScoreAnswer::Forecast(_)
+            | ScoreAnswer::Doubts(_)
+            | ScoreAnswer::Calibration(_)
             | ScoreAnswer::Verified(_)
             | ScoreAnswer::Brought(_)
             | ScoreAnswer::Evidence(_) => show_score::answer(&console.view, &answer),
@@ -62,6 +68,9 @@ pub(super) fn score(
         | ScoreAnswer::Sheet(_)
         | ScoreAnswer::Rank(_)
         | ScoreAnswer::Plan(_)
+        | ScoreAnswer::Forecast(_)
+        | ScoreAnswer::Doubts(_)
+        | ScoreAnswer::Calibration(_)
         | ScoreAnswer::Brought(_)
         | ScoreAnswer::Evidence(_) => Ok(()),
     }
@@ -90,14 +99,21 @@ fn request(command: &Score) -> Option<(ScoreRequest, By, bool, bool)> {
             let query = ScoreQuery { known_by: *at, ..of_given(given) };
             (ScoreRequest::Recover(query), By::Item, false, format.json)
         }
+        Score::Forecast { given, at, seed, format } => {
+            let query = ScoreQuery { known_by: *at, seed: Some(*seed), ..of_given(given) };
+            (ScoreRequest::Forecast(query), By::Item, false, format.json)
+        }
+        Score::Doubts { given, format } => {
+            (ScoreRequest::Doubts(of_given(given)), By::Item, false, format.json)
+        }
+        Score::Calibrate { given, format, .. } => {
+            (ScoreRequest::Calibrate(of_given(given)), By::Item, false, format.json)
+        }
         Score::Example(_)
         | Score::Check { .. }
         | Score::Import { .. }
-        | Score::Forecast { .. }
-        | Score::Doubts { .. }
         | Score::Evidence(_)
-        | Score::EvidenceCheck { .. }
-        | Score::Calibrate { .. } => return None,
+        | Score::EvidenceCheck { .. } => return None,
     })
 }
 
@@ -141,6 +157,7 @@ fn bring(
         BroughtKind::Cases => brought::cases(&file, &table),
         BroughtKind::Values => brought::values(&file, &table),
         BroughtKind::Notices => brought::notices(&file, &table),
+        BroughtKind::Results => brought::results(&file, &table),
     };
     read.map_err(|problems| wrong(problems.iter().map(of_table).collect()))?;
     let mut sum = Brought::default();

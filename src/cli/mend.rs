@@ -406,6 +406,7 @@ impl View {
                 "mended" => self.say(Message::MendSeenMended, &[]),
                 "not-above" => self.say(Message::MendSeenNotAbove, &[]),
                 "rejects" => self.say(Message::MendSeenRejects, &[]),
+                "overdue" => self.say(Message::MendSeenOverdue, &[]),
                 _ => "-".to_owned(),
             };
             vec![

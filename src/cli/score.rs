@@ -142,7 +142,8 @@ pub enum Score {
         #[command(flatten)]
         given: ScoreGiven,
         /// Official results (CSV): month, item, points, source, date; as often as there are tables.
-        #[arg(long, required = true, value_name = "FILE")]
+        /// Without tables the daemon compares its closed months with the results that were imported.
+        #[arg(long, value_name = "FILE")]
         results: Vec<PathBuf>,
         /// How to answer.
         #[command(flatten)]
@@ -240,7 +241,8 @@ fn brought(text: &str) -> Result<BroughtKind, String> {
         "cases" => Ok(BroughtKind::Cases),
         "values" => Ok(BroughtKind::Values),
         "notices" => Ok(BroughtKind::Notices),
-        _ => Err("write cases, values or notices".to_owned()),
+        "results" => Ok(BroughtKind::Results),
+        _ => Err("write cases, values, notices or results".to_owned()),
     }
 }
 

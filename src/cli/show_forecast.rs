@@ -1,62 +1,73 @@
-//! What a month will come to, and how our reckoning compares with what was published, as people and
-//! scripts read them.
+//! What a month will come to, what is doubted, and how our reckoning compares with what was
+//! published, as people read them.
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
-use serde_json::{Value, json};
 
 use super::show::View;
-use super::show_score::{maybe, number, title, titled};
+use super::show_score::of_both;
 use super::table::table;
 use super::text::Message;
-use crate::indicator::calibrate::{Calibrated, Calibration, Compared, Verdict};
-use crate::indicator::doubts::{Doubt, Doubted};
-use crate::indicator::forecast::{Forecast, ItemForecast, PROMISED_PERCENT, Range};
-use crate::indicator::scheme::Scheme;
+use crate::control::protocol::{
+    CalibratedLine, CalibrationSheet, ComparedLine, DoubtLine, DoubtSheet, ForecastSheet,
+    ItemAhead, Points, RangeLine,
+};
+use crate::indicator::calibrate::Verdict;
+use crate::indicator::doubts::Doubt;
 
 /// Two digits are enough for what is not certain.
-fn near(points: Decimal) -> String {
-    points.round_dp(2).normalize().to_string()
+fn near(points: Points) -> String {
+    points.0.round_dp(2).normalize().to_string()
 }
 
-fn between(range: &Range) -> String {
+fn between(range: &RangeLine) -> String {
     format!("{}–{}", near(range.low), near(range.high))
 }
 
+fn heads<const N: usize>(view: &View, heads: [Message; N]) -> [String; N] {
+    heads.map(|head| view.say(head, &[]))
+}
+
 /// `score forecast`.
-pub(super) fn forecast(view: &View, scheme: &Scheme, forecast: &Forecast) -> String {
+pub(super) fn forecast(view: &View, sheet: &ForecastSheet) -> String {
+    let moment = |at: Timestamp| view.zone.to_datetime(at).strftime("%m-%d %H:%M").to_string();
     let head = [
-        title(view, &scheme.title),
-        forecast.month.to_string(),
-        forecast.body.id().to_owned(),
-        near(forecast.today),
-        near(forecast.range.expected),
-        between(&forecast.range),
-        PROMISED_PERCENT.to_string(),
-        forecast.days.to_string(),
+        of_both(view, &sheet.scheme_title),
+        sheet.month.clone(),
+        sheet.body.clone(),
+        near(sheet.today),
+        near(sheet.forecast.expected),
+        between(&sheet.forecast),
+        sheet.promised_percent.to_string(),
+        sheet.history_days.to_string(),
     ];
     let fill: Vec<&str> = head.iter().map(String::as_str).collect();
     let mut text = view.say(Message::ForecastHead, &fill) + "\n";
-    let parts = [near(forecast.lost), near(forecast.avoidable), near(forecast.on_others)];
+    let parts = [near(sheet.already_lost), near(sheet.avoidable), near(sheet.depends_on_others)];
     let fill: Vec<&str> = parts.iter().map(String::as_str).collect();
     text.push_str(&view.say(Message::ForecastParts, &fill));
     text.push('\n');
-    let heads = [
-        Message::Item,
-        Message::Title,
-        Message::Today,
-        Message::Expected,
-        Message::Between,
-        Message::LostForGood,
-        Message::Avoidable,
-        Message::BeginBy,
-    ]
-    .map(|head| view.say(head, &[]));
+    let times = [moment(sheet.at), moment(sheet.cut_off)];
+    let fill: Vec<&str> = times.iter().map(String::as_str).collect();
+    text.push_str(&view.say(Message::ForecastTimes, &fill));
+    text.push('\n');
+    let heads = heads(
+        view,
+        [
+            Message::Item,
+            Message::Title,
+            Message::Today,
+            Message::Expected,
+            Message::Between,
+            Message::LostForGood,
+            Message::Avoidable,
+            Message::BeginBy,
+        ],
+    );
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
-    let moment = |at: Timestamp| view.zone.to_datetime(at).strftime("%m-%d %H:%M").to_string();
-    let some = |points: Decimal| if points.is_zero() { String::new() } else { near(points) };
-    let row = |item: &ItemForecast| {
-        let mut title = titled(view, scheme, &item.id);
+    let some = |it: Points| if it.0.is_zero() { String::new() } else { near(it) };
+    let row = |item: &ItemAhead| {
+        let mut title = of_both(view, &item.title);
         if item.depends_on_others {
             title.push_str(&view.say(Message::OnOthers, &[]));
         }
@@ -64,194 +75,128 @@ pub(super) fn forecast(view: &View, scheme: &Scheme, forecast: &Forecast) -> Str
             item.id.clone(),
             title,
             item.today.map_or_else(|| "?".to_owned(), near),
-            item.range.map_or_else(|| "?".to_owned(), |range| near(range.expected)),
-            item.range.as_ref().map_or_else(String::new, between),
-            some(item.lost),
+            item.forecast.map_or_else(|| "?".to_owned(), |range| near(range.expected)),
+            item.forecast.as_ref().map_or_else(String::new, between),
+            some(item.already_lost),
             some(item.avoidable),
             item.begin_by.map_or_else(String::new, moment),
         ]
     };
-    text.push_str(&table(&heads, forecast.items.iter().map(row).collect(), &[2, 3, 5, 6]));
+    text.push_str(&table(&heads, sheet.items.iter().map(row).collect(), &[2, 3, 5, 6]));
     text
 }
 
-fn range_as_json(range: &Range) -> Value {
-    json!({
-        "low": number(range.low),
-        "expected": number(range.expected),
-        "high": number(range.high),
-    })
-}
-
-/// `score forecast --json`.
-pub(super) fn forecast_as_json(forecast: &Forecast) -> Value {
-    let item = |it: &ItemForecast| {
-        json!({
-            "id": it.id,
-            "today": maybe(it.today),
-            "forecast": it.range.as_ref().map(range_as_json),
-            "already_lost": number(it.lost),
-            "avoidable": number(it.avoidable),
-            "begin_by": it.begin_by.map(|at| at.to_string()),
-            "depends_on_others": it.depends_on_others,
-        })
-    };
-    json!({
-        "scheme": forecast.scheme,
-        "month": forecast.month.to_string(),
-        "body": forecast.body.id(),
-        "at": forecast.at.to_string(),
-        "cut_off": forecast.cut_off.to_string(),
-        "today": number(forecast.today),
-        "forecast": range_as_json(&forecast.range),
-        "promised_percent": PROMISED_PERCENT,
-        "already_lost": number(forecast.lost),
-        "avoidable": number(forecast.avoidable),
-        "depends_on_others": number(forecast.on_others),
-        "history_days": forecast.days,
-        "futures": forecast.futures,
-        "items": forecast.items.iter().map(item).collect::<Vec<_>>(),
-    })
-}
-
-fn of_doubt(view: &View, doubt: Doubt) -> String {
-    let message = match doubt {
-        Doubt::Resent => Message::DoubtResent,
-        Doubt::Touched => Message::DoubtTouched,
-        Doubt::Hollow => Message::DoubtHollow,
-        Doubt::Filled => Message::DoubtFilled,
-        Doubt::Split => Message::DoubtSplit,
-        Doubt::Flapped => Message::DoubtFlapped,
-        Doubt::SelfMade => Message::DoubtSelfMade,
+/// What a doubt is called.
+pub(super) fn of_doubt(view: &View, word: &str) -> String {
+    let message = match Doubt::parse(word) {
+        Some(Doubt::Resent) => Message::DoubtResent,
+        Some(Doubt::Touched) => Message::DoubtTouched,
+        Some(Doubt::Hollow) => Message::DoubtHollow,
+        Some(Doubt::Filled) => Message::DoubtFilled,
+        Some(Doubt::Split) => Message::DoubtSplit,
+        Some(Doubt::Flapped) => Message::DoubtFlapped,
+        Some(Doubt::SelfMade) => Message::DoubtSelfMade,
+        None => return word.to_owned(),
     };
     view.say(message, &[])
 }
 
 /// `score doubts`.
-pub(super) fn doubts(view: &View, found: &[Doubted]) -> String {
-    if found.is_empty() {
+pub(super) fn doubts(view: &View, sheet: &DoubtSheet) -> String {
+    if sheet.doubts.is_empty() {
         return view.say(Message::Empty, &[]) + "\n";
     }
-    let heads =
-        [Message::What, Message::Owner, Message::Subject, Message::ShownBy, Message::Source]
-            .map(|head| view.say(head, &[]));
+    let heads = heads(
+        view,
+        [
+            Message::What,
+            Message::Owner,
+            Message::Subject,
+            Message::ShownBy,
+            Message::Source,
+            Message::AnsweredBy,
+        ],
+    );
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
-    let row = |it: &Doubted| {
+    let row = |it: &DoubtLine| {
         vec![
-            of_doubt(view, it.doubt),
+            of_doubt(view, &it.doubt),
             it.owner.clone(),
             it.subject.clone(),
             it.shown_by.clone(),
             it.evidence.clone(),
+            it.answered_by.clone(),
         ]
     };
-    table(&heads, found.iter().map(row).collect(), &[])
+    let mut text = table(&heads, sheet.doubts.iter().map(row).collect(), &[]);
+    if sheet.more > 0 {
+        text.push_str(&format!("+{}\n", sheet.more));
+    }
+    text
 }
 
-/// `score doubts --json`.
-pub(super) fn doubts_as_json(found: &[Doubted]) -> Value {
-    let one = |it: &Doubted| {
-        json!({
-            "doubt": it.doubt.as_str(),
-            "owner": it.owner,
-            "subject": it.subject,
-            "since": it.since.map(|at| at.to_string()),
-            "shown_by": it.shown_by,
-            "evidence": it.evidence,
-        })
-    };
-    Value::Array(found.iter().map(one).collect())
-}
-
-fn told(view: &View, verdict: Verdict) -> String {
-    match verdict {
-        Verdict::TooFew => view.say(Message::ResidualTooFew, &[]),
-        Verdict::Agrees => view.say(Message::ResidualAgrees, &[]),
-        Verdict::Stable(by) => view.say(Message::ResidualStable, &[&signed(by)]),
-        Verdict::Scaled(by) => view.say(Message::ResidualScaled, &[&by.to_string()]),
-        Verdict::Moves => view.say(Message::ResidualMoves, &[]),
+fn told(view: &View, item: &CalibratedLine) -> String {
+    let by = item.by.map(|by| by.0).unwrap_or_default();
+    let word = item.residual.as_str();
+    if word == Verdict::TooFew.as_str() {
+        view.say(Message::ResidualTooFew, &[])
+    } else if word == Verdict::Agrees.as_str() {
+        view.say(Message::ResidualAgrees, &[])
+    } else if word == Verdict::Stable(by).as_str() {
+        view.say(Message::ResidualStable, &[&signed(by)])
+    } else if word == Verdict::Scaled(by).as_str() {
+        view.say(Message::ResidualScaled, &[&by.normalize().to_string()])
+    } else {
+        view.say(Message::ResidualMoves, &[])
     }
 }
 
 fn signed(points: Decimal) -> String {
+    let points = points.normalize();
     if points > Decimal::ZERO { format!("+{points}") } else { points.to_string() }
 }
 
 /// `score calibrate`.
-pub(super) fn calibration(view: &View, scheme: &Scheme, of: &Calibration) -> String {
-    let heads = [
-        Message::Item,
-        Message::Title,
-        Message::Month,
-        Message::Computed,
-        Message::PublishedPoints,
-        Message::Residual,
-        Message::Source,
-    ]
-    .map(|head| view.say(head, &[]));
+pub(super) fn calibration(view: &View, of: &CalibrationSheet) -> String {
+    let heads = heads(
+        view,
+        [
+            Message::Item,
+            Message::Title,
+            Message::Month,
+            Message::Computed,
+            Message::PublishedPoints,
+            Message::Residual,
+            Message::Source,
+        ],
+    );
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
-    let points = |points: Option<Decimal>| points.map_or("?".to_owned(), |it| it.to_string());
-    let row = |item: &Calibrated, it: &Compared| {
-        let class = scheme.classes.iter().find(|class| class.id == item.item);
-        let of_class = class.map(|class| title(view, &class.title));
+    let points = |points: Option<Points>| points.map_or("?".to_owned(), |it| it.to_string());
+    let row = |item: &CalibratedLine, it: &ComparedLine| {
+        let title = of_both(view, &item.title);
         vec![
             item.item.clone(),
-            of_class.unwrap_or_else(|| titled(view, scheme, &item.item)),
-            it.month.to_string(),
+            if title.is_empty() { item.item.clone() } else { title },
+            it.month.clone(),
             points(it.computed),
             it.published.to_string(),
-            it.residual.map_or("?".to_owned(), signed),
+            it.residual.map_or("?".to_owned(), |it| signed(it.0)),
             it.source.clone(),
         ]
     };
     let rows = of.items.iter().flat_map(|item| item.months.iter().map(move |it| row(item, it)));
     let mut text = table(&heads, rows.collect(), &[3, 4, 5]);
     for item in &of.items {
-        text.push_str(&format!("{}  {}\n", item.item, told(view, item.verdict)));
+        text.push_str(&format!("{}  {}\n", item.item, told(view, item)));
     }
     if !of.unpublished.is_empty() {
         let fill = of.unpublished.join(" ");
         text.push_str(&view.say(Message::Unpublished, &[&fill]));
         text.push('\n');
     }
-    for (month, item) in &of.unplaced {
-        text.push_str(&view.say(Message::Unplaced, &[&month.to_string(), item]));
+    for it in &of.unplaced {
+        text.push_str(&view.say(Message::Unplaced, &[&it.month, &it.item]));
         text.push('\n');
     }
     text
-}
-
-/// `score calibrate --json`.
-pub(super) fn calibration_as_json(of: &Calibration) -> Value {
-    let month = |it: &Compared| {
-        json!({
-            "month": it.month.to_string(),
-            "computed": maybe(it.computed),
-            "published": number(it.published),
-            "residual": maybe(it.residual),
-            "source": it.source,
-        })
-    };
-    let item = |it: &Calibrated| {
-        let by = match it.verdict {
-            Verdict::Stable(by) | Verdict::Scaled(by) => Some(by),
-            Verdict::TooFew | Verdict::Agrees | Verdict::Moves => None,
-        };
-        json!({
-            "item": it.item,
-            "residual": it.verdict.as_str(),
-            "by": maybe(by),
-            "months": it.months.iter().map(month).collect::<Vec<_>>(),
-        })
-    };
-    let unplaced: Vec<Value> = of
-        .unplaced
-        .iter()
-        .map(|(month, item)| json!({"month": month.to_string(), "item": item}))
-        .collect();
-    json!({
-        "items": of.items.iter().map(item).collect::<Vec<_>>(),
-        "unpublished": of.unpublished,
-        "unplaced": unplaced,
-    })
 }

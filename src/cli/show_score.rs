@@ -10,6 +10,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::show::View;
+use super::show_forecast;
 use super::table::table;
 use super::text::Message;
 use crate::control::protocol::{
@@ -19,7 +20,7 @@ use crate::control::protocol::{
 use crate::indicator::example::{Example, MonthTold};
 use crate::indicator::field::Standing;
 use crate::indicator::measures::Figure;
-use crate::indicator::scheme::{Known, Scheme, Title};
+use crate::indicator::scheme::Known;
 use crate::indicator::tally::Deed;
 use crate::language::Language;
 
@@ -30,18 +31,6 @@ pub(super) fn number(points: Decimal) -> Value {
 
 pub(super) fn maybe(points: Option<Decimal>) -> Value {
     points.map_or(Value::Null, number)
-}
-
-pub(super) fn title(view: &View, title: &Title) -> String {
-    match view.language {
-        Language::Chinese => title.zh.clone(),
-        Language::English => title.en.clone(),
-    }
-}
-
-pub(super) fn titled(view: &View, scheme: &Scheme, item: &str) -> String {
-    let found = scheme.items.iter().find(|known| known.id == item);
-    found.map_or_else(|| item.to_owned(), |found| title(view, &found.title))
 }
 
 fn of_known(view: &View, known: &str) -> String {
@@ -270,7 +259,7 @@ fn shown(points: Option<Points>) -> String {
     points.map_or_else(|| "?".to_owned(), |points| points.to_string())
 }
 
-fn of_both(view: &View, title: &Both) -> String {
+pub(super) fn of_both(view: &View, title: &Both) -> String {
     match view.language {
         Language::Chinese => title.zh.clone(),
         Language::English => title.en.clone(),
@@ -306,7 +295,12 @@ fn closer(view: &View, item: &ItemLine) -> String {
         for it in &figure.findings {
             let parts = [it.owner.clone(), it.subject.clone(), moment(it.from), moment(it.until)];
             let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-            let line = format!("    {}   {}", parts.join("   "), it.evidence);
+            let doubt = if it.doubt.is_empty() {
+                String::new()
+            } else {
+                format!("   {}", show_forecast::of_doubt(view, &it.doubt))
+            };
+            let line = format!("    {}   {}{doubt}", parts.join("   "), it.evidence);
             text.push_str(line.trim_end());
             text.push('\n');
             for batch in &it.batches {
@@ -407,6 +401,9 @@ pub(super) fn answer(view: &View, answer: &ScoreAnswer) -> String {
         ScoreAnswer::Sheet(it) => sheet(view, it, By::Item, false),
         ScoreAnswer::Rank(it) => rank(view, it),
         ScoreAnswer::Plan(it) => plan(view, it),
+        ScoreAnswer::Forecast(it) => show_forecast::forecast(view, it),
+        ScoreAnswer::Doubts(it) => show_forecast::doubts(view, it),
+        ScoreAnswer::Calibration(it) => show_forecast::calibration(view, it),
         ScoreAnswer::Verified(it) => verified(view, it),
         ScoreAnswer::Evidence(_) => String::new(),
         ScoreAnswer::Brought(it) => {

@@ -326,6 +326,7 @@ messages! {
         "a bulletin is not written over: name another --out, or move the old one away";
 
     ShownBy, "依据", "shown by";
+    AnsweredBy, "已批准", "answered by";
     DoubtResent, "疑似重复报送", "the same rows again";
     DoubtTouched, "疑似只改时间", "a column moves, the content hardly does";
     DoubtHollow, "疑似空表挂接", "mounted and all but empty";
@@ -347,11 +348,13 @@ messages! {
     MendSeenMended, "已改好", "mended";
     MendSeenNotAbove, "省端未见", "not above";
     MendSeenRejects, "仍有拦截行", "rows still set aside";
+    MendSeenOverdue, "仍逾期", "still overdue";
     MendProof, "佐证", "proof";
     ForecastHead, "{} {} {}：今日 {} 分，预计 {} 分 [{}]（{} % 的月份落在区间内；习惯取自 {} 天历史）",
         "{} {} {}: {} points today, {} expected [{}] ({} % of months lie within; habits of {} days)";
     ForecastParts, "已失且追不回 {}；尚可避免 {}；取决于其他市 {}",
         "lost for good {}; avoidable {}; hanging on other cities {}";
+    ForecastTimes, "截至 {}；本月截止 {}", "as of {}; cut-off {}";
     Today, "今日", "today";
     Expected, "预计", "expected";
     Between, "区间", "between";
@@ -368,7 +371,8 @@ messages! {
     ResidualScaled, "各月比值相同：×{}，分值或权重不同", "always the same share: {} times; a weight differs";
     ResidualMoves, "差值不定：办法里有未知的规则", "the difference moves: something of the rule is not known";
     Unpublished, "未见公布结果的项：{}", "nothing published of: {}";
-    Unplaced, "{} 的 {} 不在本办法内，未比较", "{} {} is not of this scheme and was not compared";
+    Unplaced, "{} 的 {} 未比较：不在本办法内，或该月未结账",
+        "{} {} was not compared: not of this scheme, or of a month that is not closed";
     IfRepaired, "若 {} 不失分：{} 分，第 {} 名", "without the loss of {}: {} points, rank {}";
 }
 

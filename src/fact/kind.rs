@@ -84,6 +84,11 @@ pub enum Kind {
         changed: u64,
         /// Rows that our own rules turned away.
         rejected: u64,
+        /// Rows that were sent again although the province holds just them; written where it is
+        /// not 0.
+        resent: u64,
+        /// Only a part of the table was read; written where that is so.
+        is_part: bool,
     },
     /// One rule's counts of a pass.
     RuleCounted {
@@ -158,6 +163,34 @@ pub enum Kind {
         measure: String,
         /// From which day, and until which where it ends: `2026-01-01..2026-12-31`.
         days: String,
+        /// Why.
+        reason: String,
+        /// Who approved it, and where that is written.
+        approval: String,
+    },
+    /// So many of the dataset's rows are turned away and not mended yet: what stands, no count of
+    /// what happened.
+    Unmended {
+        /// By our rules.
+        here: u64,
+        /// By the platform: not taken, or failed.
+        above: u64,
+    },
+    /// What the city promises of the subject from now on, as one of its lists has it.
+    Declared {
+        /// Which list: obligations, the catalogue, the configured datasets.
+        list: String,
+        /// The promise as `name=value` joined by `&`; empty where the subject left the list.
+        terms: String,
+    },
+    /// From this day on the city may promise less of the subject.
+    Approved {
+        /// What of it: its cycle, how it is shared, that it is listed, ….
+        what: String,
+        /// What was promised.
+        from: String,
+        /// What may be promised instead.
+        to: String,
         /// Why.
         reason: String,
         /// Who approved it, and where that is written.
@@ -246,6 +279,9 @@ impl Kind {
             Self::CaseClosed { .. } => "case-closed",
             Self::PeriodClosed { .. } => "period-closed",
             Self::Exempted { .. } => "exempted",
+            Self::Unmended { .. } => "unmended",
+            Self::Declared { .. } => "declared",
+            Self::Approved { .. } => "approved",
             Self::Stated { .. } => "stated",
         }
     }
@@ -290,11 +326,15 @@ impl Kind {
                 put("code", code);
             }
             Self::DriftSettled { operation } => put("operation", operation),
-            Self::PassCompleted { lane, seen, changed, rejected } => {
+            Self::PassCompleted { lane, seen, changed, rejected, resent, is_part } => {
                 put("lane", &lane.as_str());
                 put("seen", seen);
                 put("changed", changed);
                 put("rejected", rejected);
+                // What is not there in most readings is written only where it is, so that older
+                // facts keep their form.
+                (*resent > 0).then(|| put("resent", resent));
+                is_part.then(|| put("part", &"yes"));
             }
             Self::RuleCounted { rule, executed, broken, waived } => {
                 put("rule", rule);
@@ -320,6 +360,9 @@ impl Kind {
             | Self::CaseClosed { .. }
             | Self::PeriodClosed { .. }
             | Self::Exempted { .. }
+            | Self::Unmended { .. }
+            | Self::Declared { .. }
+            | Self::Approved { .. }
             | Self::Stated { .. } => self.each_field_of_the_score(put),
         }
     }
@@ -348,6 +391,21 @@ impl Kind {
             Self::Exempted { measure, days, reason, approval } => {
                 put("measure", measure);
                 put("days", days);
+                put("reason", reason);
+                put("approval", approval);
+            }
+            Self::Unmended { here, above } => {
+                put("here", here);
+                put("above", above);
+            }
+            Self::Declared { list, terms } => {
+                put("list", list);
+                put("terms", terms);
+            }
+            Self::Approved { what, from, to, reason, approval } => {
+                put("what", what);
+                put("from", from);
+                put("to", to);
                 put("reason", reason);
                 put("approval", approval);
             }
@@ -413,6 +471,8 @@ impl Kind {
                 seen: count("seen")?,
                 changed: count("changed")?,
                 rejected: count("rejected")?,
+                resent: found("resent").map_or(Some(0), |it| it.parse().ok())?,
+                is_part: found("part") == Some("yes"),
             },
             "rule-counted" => Self::RuleCounted {
                 rule: text("rule")?,
@@ -452,6 +512,15 @@ impl Kind {
             "exempted" => Self::Exempted {
                 measure: text("measure")?,
                 days: text("days")?,
+                reason: text("reason")?,
+                approval: text("approval")?,
+            },
+            "unmended" => Self::Unmended { here: count("here")?, above: count("above")? },
+            "declared" => Self::Declared { list: text("list")?, terms: text("terms")? },
+            "approved" => Self::Approved {
+                what: text("what")?,
+                from: text("from")?,
+                to: text("to")?,
                 reason: text("reason")?,
                 approval: text("approval")?,
             },

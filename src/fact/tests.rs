@@ -22,7 +22,14 @@ fn kinds() -> Vec<Kind> {
         Kind::StandardInForce { standard: StandardId::from("a/2") },
         Kind::Drift { operation: "entry.modify".to_owned(), code: "C-47".to_owned() },
         Kind::DriftSettled { operation: "entry.modify".to_owned() },
-        Kind::PassCompleted { lane: Lane::Backfill, seen: 9, changed: 2, rejected: 1 },
+        Kind::PassCompleted {
+            lane: Lane::Backfill,
+            seen: 9,
+            changed: 2,
+            rejected: 1,
+            resent: 0,
+            is_part: false,
+        },
         Kind::RuleCounted { rule: "id-card(card)".to_owned(), executed: 9, broken: 1, waived: 1 },
         Kind::Reconciled { compared: 100, mismatched: 0 },
         Kind::Job { act: JobAct::Requested, by: "uid 1000".to_owned() },
@@ -48,6 +55,16 @@ fn later_kinds() -> Vec<Kind> {
             days: "2026-01-01..".to_owned(),
             reason: "国家垂管系统".to_owned(),
             approval: "市府办〔2026〕1 号".to_owned(),
+        },
+        Kind::Unmended { here: 12, above: 0 },
+        Kind::Declared { list: "obligations".to_owned(), terms: "cycle=每日&key=no".to_owned() },
+        Kind::Declared { list: "catalogue".to_owned(), terms: String::new() },
+        Kind::Approved {
+            what: "cycle".to_owned(),
+            from: "每日".to_owned(),
+            to: "每月".to_owned(),
+            reason: "源系统改造".to_owned(),
+            approval: "市府办〔2026〕9 号".to_owned(),
         },
         Kind::CaseClosed { list: "guides".to_owned(), proof: "档 7".to_owned() },
         Kind::Stated {
@@ -124,6 +141,25 @@ fn a_fact_that_is_filled_anew_is_the_one_that_is_read() {
             Fact::decode(bytes.get(1..).unwrap()).map(drop)
         );
         assert_eq!(refilled, *fact);
+    }
+}
+
+#[test]
+fn what_most_readings_have_not_is_written_only_where_it_is() {
+    let pass = |resent, is_part| {
+        let (lane, seen, changed, rejected) = (Lane::Backfill, 9, 2, 1);
+        Kind::PassCompleted { lane, seen, changed, rejected, resent, is_part }
+    };
+    for (kind, names) in [
+        (pass(0, false), &["lane", "seen", "changed", "rejected"][..]),
+        (pass(4, false), &["lane", "seen", "changed", "rejected", "resent"]),
+        (pass(4, true), &["lane", "seen", "changed", "rejected", "resent", "part"]),
+    ] {
+        let fields = kind.fields();
+        let fields: Vec<(&str, &str)> =
+            fields.iter().map(|(name, it)| (*name, it.as_str())).collect();
+        assert_eq!(fields.iter().map(|it| it.0).collect::<Vec<_>>(), names);
+        assert_eq!(Kind::from_fields("pass-completed", &fields), Some(kind));
     }
 }
 

@@ -4,12 +4,12 @@
 //! opening and a notice begin with it. Local times are Chinese time.
 
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
+use super::calibrate::{self, Official};
 use super::sheet::{Problem, Sheet};
 use super::stated::{self, Stated};
-use crate::calendar::end_of_day;
+use crate::calendar;
 use crate::delivery::{ChannelId, StandardId};
 use crate::fact::Kind;
 
@@ -30,22 +30,8 @@ fn zone() -> TimeZone {
     TimeZone::fixed(jiff::tz::offset(8))
 }
 
-/// `2026-11-22T09:00:00+08:00`, `2026-11-22T09:00` or `2026-11-22`; a day alone is its end or its
-/// beginning.
 fn moment(text: &str, ends: bool) -> Option<Timestamp> {
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Some(at);
-    }
-    if text.len() == 10 {
-        let day: Date = text.parse().ok()?;
-        return if ends {
-            Some(end_of_day(day, &zone()))
-        } else {
-            zone().to_timestamp(day.into()).ok()
-        };
-    }
-    let local: DateTime = text.replace(' ', "T").parse().ok()?;
-    zone().to_timestamp(local).ok()
+    calendar::moment(text, &zone(), ends)
 }
 
 /// Reads a table of `list,number,owner,opened,deadline,closed,proof`; `closed` and `proof` may be
@@ -114,6 +100,22 @@ pub fn notices(file: &str, text: &str) -> Result<Vec<Made>, Vec<Problem>> {
 /// Reads a table of values that the daemon cannot see.
 pub fn values(file: &str, text: &str) -> Result<Vec<Made>, Vec<Problem>> {
     stated::parse(file, text).map(|rows| rows.iter().map(value).collect())
+}
+
+/// Reads a table of results that the province published, item by item.
+pub fn results(file: &str, text: &str) -> Result<Vec<Made>, Vec<Problem>> {
+    let of_row = |row: &Official| Made {
+        channel: None,
+        subject: row.body.clone(),
+        kind: Kind::Stated {
+            name: calibrate::stated_name(row),
+            month: row.month.to_string(),
+            value: row.points,
+            source: row.source.clone(),
+        },
+        occurred: zone().to_timestamp(row.date.into()).unwrap_or(Timestamp::MIN),
+    };
+    calibrate::officials(file, text).map(|rows| rows.iter().map(of_row).collect())
 }
 
 /// A stated value as a fact of the day on which it was stated.

@@ -4,10 +4,11 @@
 //! A residual that is always the same tells how a rule of ours has to be changed; one that is not
 //! tells that something is missing. Nothing is corrected by it: a score stays what the scheme says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
 use super::field::TOTAL;
@@ -15,7 +16,8 @@ use super::replay::Given;
 use super::scheme::{Month, Scheme};
 use super::score::Score;
 use super::sheet::{Problem, Sheet};
-use super::tally::Body;
+use super::tally::{Body, Stamp};
+use crate::fact::{Fact, Kind};
 
 /// One published result.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,6 +69,52 @@ pub fn officials(file: &str, text: &str) -> Result<Vec<Official>, Vec<Problem>> 
         })
     })
 }
+
+/// Before an item's name in the stated fact that holds a published result. Such facts are no
+/// values of a score: a tally passes them over.
+pub const STATED: &str = "result:";
+
+/// How a published result is named among stated facts.
+pub fn stated_name(row: &Official) -> String {
+    format!("{STATED}{}", row.item)
+}
+
+/// The published results among facts, in the order in which they were published, so that of two
+/// about the same the later counts. Facts that others set right are for the caller to leave out.
+pub fn stated_results<'f>(facts: impl IntoIterator<Item = &'f Fact>) -> Vec<Official> {
+    let zone = TimeZone::fixed(jiff::tz::offset(8));
+    let mut found: Vec<(Stamp, Official)> = Vec::new();
+    for fact in facts {
+        let Kind::Stated { name, month, value, source } = &fact.kind else { continue };
+        let (Some(item), Some(month)) = (name.strip_prefix(STATED), Month::parse(month)) else {
+            continue;
+        };
+        let official = Official {
+            month,
+            item: item.to_owned(),
+            body: fact.subject.clone(),
+            points: *value,
+            source: source.clone(),
+            date: zone.to_datetime(fact.occurred).date(),
+        };
+        found.push(((fact.occurred, fact.recorded, fact.id.clone()), official));
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found.into_iter().map(|(_, official)| official).collect()
+}
+
+/// The months of which results of a body are known, until `until`, the latest [`MOST_MONTHS`].
+pub fn months(officials: &[Official], body: &Body, until: Month) -> BTreeSet<Month> {
+    let of_body = officials.iter().filter(|row| row.body == body.id() && row.month <= until);
+    let mut months: BTreeSet<Month> = of_body.map(|row| row.month).collect();
+    while months.len() > MOST_MONTHS {
+        months.pop_first();
+    }
+    months
+}
+
+/// The most months that are compared at once: five years.
+pub const MOST_MONTHS: usize = 60;
 
 /// One month of one item.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -146,6 +194,20 @@ pub fn calibrate(
     body: &Body,
     until: Month,
 ) -> Calibration {
+    let months = months(officials, body, until);
+    let held = months.into_iter().filter(|month| scheme.period.holds_in(*month));
+    let score = |month| (month, given.score(scheme, month, body, Timestamp::MAX));
+    compare(scheme, officials, body, until, &held.map(score).collect())
+}
+
+/// Compares results with the scores of their months; one of a month without a score is left over.
+pub fn compare(
+    scheme: &Scheme,
+    officials: &[Official],
+    body: &Body,
+    until: Month,
+    scores: &BTreeMap<Month, Score>,
+) -> Calibration {
     let mut latest: BTreeMap<(&str, Month), &Official> = BTreeMap::new();
     let ours = officials.iter().filter(|row| row.body == body.id() && row.month <= until);
     for row in ours {
@@ -153,10 +215,6 @@ pub fn calibrate(
         if known.date <= row.date {
             *known = row;
         }
-    }
-    let mut scores: BTreeMap<Month, Score> = BTreeMap::new();
-    for (_, month) in latest.keys().filter(|(_, month)| scheme.period.holds_in(*month)) {
-        scores.entry(*month).or_insert_with(|| given.score(scheme, *month, body, Timestamp::MAX));
     }
     let classes = scheme.classes.iter().map(|it| it.id.as_str());
     let items = scheme.items.iter().map(|it| it.id.as_str());

@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
+use super::doubts::Doubt;
 use super::measures::MEASURES;
 use super::scheme::Month;
 use super::sheet::{Problem, Sheet};
 use super::tally::Deed;
+use super::terms::{Approval, approvals};
 use crate::calendar::Cycle;
 
 /// An entry that the city has to cascade, with its resources and rows.
@@ -43,7 +45,7 @@ pub struct Obligation {
 pub struct Exemption {
     /// The catalogue entry.
     pub entry: String,
-    /// The measure; `*` for all of them.
+    /// The measure; `*` for all of them; `doubt.hollow` answers a doubt.
     pub measure: String,
     /// From this day …
     pub from: Date,
@@ -95,12 +97,20 @@ pub struct Lists {
     pub cases: Vec<Kept>,
     /// How long deeds take.
     pub leads: Vec<Lead>,
+    /// 变更审批: what may be promised less of.
+    pub approvals: Vec<Approval>,
 }
 
 impl Lists {
     /// The files of a folder of lists, as far as they are there.
-    pub const FILES: [&'static str; 5] =
-        ["obligations.csv", "exemptions.csv", "bodies.csv", "kept.csv", "leads.csv"];
+    pub const FILES: [&'static str; 6] = [
+        "obligations.csv",
+        "exemptions.csv",
+        "bodies.csv",
+        "kept.csv",
+        "leads.csv",
+        "approvals.csv",
+    ];
 
     /// Reads the lists of a folder. `text_of` gives a file's text with the name to call it by, or
     /// nothing where it is not there; every problem of every list at once.
@@ -112,6 +122,7 @@ impl Lists {
             bodies: one(&mut text_of, "bodies.csv", bodies, &mut problems),
             cases: one(&mut text_of, "kept.csv", kept, &mut problems),
             leads: one(&mut text_of, "leads.csv", leads, &mut problems),
+            approvals: one(&mut text_of, "approvals.csv", approvals, &mut problems),
         };
         (lists, problems)
     }
@@ -123,7 +134,12 @@ impl Lists {
 
     /// Whether an entry is left out of a measure on a day.
     pub fn is_exempt(&self, entry: &str, measure: &str, day: Date) -> bool {
-        self.exemptions.iter().any(|it| {
+        self.exemption(entry, measure, day).is_some()
+    }
+
+    /// The first exemption of an entry from a measure, or the answer to a doubt, on a day.
+    pub fn exemption(&self, entry: &str, measure: &str, day: Date) -> Option<&Exemption> {
+        self.exemptions.iter().find(|it| {
             it.entry == entry
                 && (it.measure == "*" || it.measure == measure)
                 && it.from <= day
@@ -213,7 +229,9 @@ pub fn exemptions(file: &str, text: &str) -> Result<Vec<Exemption>, Vec<Problem>
             }
         }
         let measure = row.get("measure");
-        if measure != "*" && !MEASURES.iter().any(|known| known.name == measure) {
+        let is_known = MEASURES.iter().any(|known| known.name == measure)
+            || Doubt::ALL.iter().any(|doubt| doubt.measure() == measure);
+        if measure != "*" && !is_known {
             problem("measure", format!("there is no measure `{measure}`"));
         }
         let mut day = |column| {

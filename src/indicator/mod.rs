@@ -28,3 +28,4 @@ pub mod sheet;
 pub mod sources;
 pub mod stated;
 pub mod tally;
+pub mod terms;

@@ -134,7 +134,8 @@ pub(super) fn acts_of(
 ) -> BTreeMap<Act, (String, Timestamp)> {
     let mut acts = BTreeMap::new();
     for (name, figure) in items.iter().flat_map(|item| &item.used) {
-        for finding in &figure.findings {
+        // What is doubted comes back by no act but an approval, which is nothing to propose.
+        for finding in figure.findings.iter().filter(|it| it.doubt.is_none()) {
             let Some((act, until)) = act(name, finding, cut_off) else { continue };
             if until > now && acts.len() < MOST_ACTS {
                 acts.insert(act, (finding.owner.clone(), until));
@@ -404,6 +405,43 @@ mod tests {
         // of 140: the ten and the forty stay below the line.
         let gain = Decimal::from(100) / Decimal::from(140) - Decimal::new(6, 1);
         assert_eq!(mend.action.points, (gain * Decimal::from(5)).round_dp(8));
+    }
+
+    #[test]
+    fn rows_that_are_mended_already_promise_nothing() {
+        let text = include_str!("../../config/schemes/model-2026.toml");
+        let scheme = Scheme::parse("model-2026.toml", text).unwrap();
+        let obligations = "entry,resources,dataset,title,department,region,cycle,shared,open,key\n\
+                           e1,r1,d1,x,局一,,每日,yes,no,no\n";
+        let lists = Lists {
+            obligations: lists::obligations("o.csv", obligations).unwrap(),
+            ..Lists::default()
+        };
+        let gain = |told: &str| {
+            let table = format!(
+                "occurred,kind,subject,channel,fields,basis\n\
+                 2026-03-02T09:00,verdict,d1,p,passed=60; failed=40,model\n{told}"
+            );
+            let facts = history::parse("f.csv", &table, "t").unwrap();
+            let now: Timestamp = "2026-03-10T00:00:00+08:00".parse().unwrap();
+            let month = Month::parse("2026-03").unwrap();
+            let plan = recover_alone(&facts, &lists, &scheme, month, now);
+            let mend = plan.planned.iter().find(|it| it.action.act.deed == Deed::MendRows);
+            mend.map(|it| it.action.points)
+        };
+        let points = |left: i64| {
+            let rate = Decimal::from(60 + left) / Decimal::from(100 + left) - Decimal::new(6, 1);
+            Some((rate * Decimal::from(5)).round_dp(8))
+        };
+        assert_eq!(gain(""), points(40), "nobody said that any was mended");
+        let left = |day: u8, above: u8| {
+            format!("2026-03-{day:02}T09:00,unmended,d1,p,here=0; above={above},model\n")
+        };
+        assert_eq!(gain(&left(3, 30)), points(30));
+        assert_eq!(gain(&[left(5, 10), left(3, 30)].concat()), points(10), "the last counts");
+        assert_eq!(gain(&left(6, 0)), None);
+        // More than were turned away within the month are no more of this month's.
+        assert_eq!(gain(&left(4, 70)), points(40));
     }
 
     /// The most that one worker can bring, by trying every order of every set.

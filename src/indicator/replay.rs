@@ -8,6 +8,7 @@ use super::measures::Figures;
 use super::scheme::{Month, Scheme};
 use super::score::{Score, score};
 use super::tally::{Body, Span, Tally, amended};
+use super::terms::Terms;
 use crate::calendar::Calendar;
 use crate::fact::Fact;
 
@@ -42,7 +43,9 @@ impl Given<'_> {
     /// The tally of a month, from what was recorded by `known_by`.
     pub fn tally(&self, scheme: &Scheme, month: Month, known_by: Timestamp) -> Tally<'_> {
         let span = span(scheme, month, known_by);
-        let mut tally = Tally::new(self.lists, span, &amended(self.facts, known_by));
+        let terms = Terms::of(self.facts, known_by);
+        let lists = terms.keep(self.lists, span.to);
+        let mut tally = Tally::new(lists, span, &amended(self.facts, known_by));
         self.facts.iter().for_each(|fact| tally.add(fact));
         tally
     }

@@ -5,7 +5,7 @@
 //! wrote is sealed; the number on the list, the department, the object and the deadline are not.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{Connection, Row, Transaction, params};
 
 use super::{Error, Ledger, Result, history, instant, stored};
 use crate::delivery::LinkState;
@@ -105,6 +105,8 @@ pub enum Seen {
     NotAbove,
     /// Rows of the dataset are set aside.
     Rejects(u64),
+    /// A deadline of the dataset passed, and nothing newer was confirmed.
+    Overdue,
 }
 
 /// What became of a closing.
@@ -198,7 +200,7 @@ impl Ledger {
             }
             match seen(transaction, &fault.object)? {
                 Seen::Nothing | Seen::Mended => {}
-                speaks @ (Seen::NotAbove | Seen::Rejects(_)) => {
+                speaks @ (Seen::NotAbove | Seen::Rejects(_) | Seen::Overdue) => {
                     return Ok(Closing::NotMended(speaks));
                 }
             }
@@ -222,11 +224,12 @@ impl Ledger {
     }
 
     /// Faults of a list in the order they came, each with what the machine sees of its object:
-    /// those in `state`, or all, after the place `after`, at most `limit`; and how many there are.
+    /// those in `state` or all, of `owner` or of everybody, after the place `after`, at most `limit`;
+    /// and how many of them there are.
     pub async fn mendings(
         &self,
         list: String,
-        state: Option<MendState>,
+        (state, owner): (Option<MendState>, Option<String>),
         after: u64,
         limit: u32,
     ) -> Result<(Vec<(u64, Mending, Seen)>, u64)> {
@@ -235,12 +238,13 @@ impl Ledger {
             let state = state.map(MendState::as_str);
             let mut statement = connection
                 .prepare_cached(&format!(
-                    "{COLUMNS} WHERE list = ?1 AND (?2 IS NULL OR state = ?2) AND rowid > ?3
-                     ORDER BY rowid LIMIT ?4"
+                    "{COLUMNS} WHERE list = ?1 AND (?2 IS NULL OR state = ?2)
+                       AND (?3 IS NULL OR owner = ?3) AND rowid > ?4
+                     ORDER BY rowid LIMIT ?5"
                 ))
                 .map_err(engine())?;
             let mut rows = statement
-                .query(params![list, state, after.cast_signed(), limit])
+                .query(params![list, state, owner, after.cast_signed(), limit])
                 .map_err(engine())?;
             let mut faults = Vec::new();
             while let Some(row) = rows.next().map_err(engine())? {
@@ -251,8 +255,9 @@ impl Ledger {
             }
             let total: i64 = connection
                 .query_row(
-                    "SELECT count(*) FROM mending WHERE list = ?1 AND (?2 IS NULL OR state = ?2)",
-                    params![list, state],
+                    "SELECT count(*) FROM mending WHERE list = ?1 AND (?2 IS NULL OR state = ?2)
+                       AND (?3 IS NULL OR owner = ?3)",
+                    params![list, state, owner],
                     |row| row.get(0),
                 )
                 .map_err(engine())?;
@@ -356,19 +361,43 @@ fn seen(connection: &Connection, object: &str) -> Result<Seen> {
         let state: String = row.get(0).map_err(engine())?;
         is_above |= LinkState::parse(&state).is_some_and(LinkState::is_held_above);
     }
-    if links > 0 {
-        return Ok(if is_above { Seen::Mended } else { Seen::NotAbove });
+    if links > 0 && !is_above {
+        return Ok(Seen::NotAbove);
     }
-    let known: Option<i64> = connection
-        .prepare_cached("SELECT 1 FROM dataset WHERE dataset = ?1 LIMIT 1")
-        .and_then(|mut statement| statement.query_row([object], |row| row.get(0)).optional())
+    let rows = seen_of_rows(connection, object)?;
+    Ok(if links > 0 && rows == Seen::Nothing { Seen::Mended } else { rows })
+}
+
+/// What the ledger knows of the rows of a dataset, of a resource's, or of those below an entry.
+fn seen_of_rows(connection: &Connection, object: &str) -> Result<Seen> {
+    let engine = || Error::engine("look at a fault's object");
+    let (known, overdue): (i64, i64) = connection
+        .prepare_cached(&format!(
+            "SELECT count(*), count(overdue_since) FROM dataset WHERE dataset IN ({DATASETS_OF})"
+        ))
+        .and_then(|mut statement| {
+            statement.query_row([object], |row| Ok((row.get(0)?, row.get(1)?)))
+        })
         .map_err(engine())?;
-    if known.is_none() {
+    if known == 0 {
         return Ok(Seen::Nothing);
     }
     let rejects: i64 = connection
-        .prepare_cached("SELECT count(*) FROM reject WHERE dataset = ?1 AND state = 'open'")
+        .prepare_cached(&format!(
+            "SELECT count(*) FROM reject WHERE dataset IN ({DATASETS_OF}) AND state = 'open'"
+        ))
         .and_then(|mut statement| statement.query_row([object], |row| row.get(0)))
         .map_err(engine())?;
-    Ok(if rejects == 0 { Seen::Mended } else { Seen::Rejects(rejects.cast_unsigned()) })
+    Ok(match (rejects, overdue) {
+        (0, 0) => Seen::Mended,
+        (0, _) => Seen::Overdue,
+        (rejects, _) => Seen::Rejects(rejects.cast_unsigned()),
+    })
 }
+
+/// The dataset of that name, a resource's, or those of an entry's resources.
+const DATASETS_OF: &str = "SELECT ?1
+    UNION SELECT json_extract(content, '$.content.dataset') FROM object
+    WHERE kind = 'resource' AND id = ?1 AND present = 1
+    UNION SELECT json_extract(content, '$.content.dataset') FROM object
+    WHERE kind = 'resource' AND present = 1 AND json_extract(content, '$.content.entry') = ?1";

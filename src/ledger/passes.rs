@@ -67,6 +67,7 @@ pub(super) struct Advance {
     pub(super) due: u64,
     pub(super) gone: u64,
     pub(super) rejected: u64,
+    pub(super) resent: u64,
     pub(super) finished: bool,
 }
 
@@ -231,6 +232,7 @@ pub(super) fn advance(
         .prepare_cached(
             "UPDATE pass SET rows_seen = rows_seen + ?2, rows_due = rows_due + ?3,
                 rows_gone = rows_gone + ?4, rows_rejected = rows_rejected + ?7,
+                rows_resent = rows_resent + ?8,
                 state = CASE WHEN ?5 THEN 'done' ELSE state END,
                 finished_at = CASE WHEN ?5 THEN ?6 ELSE finished_at END
              WHERE number = ?1 AND state IN ('queued', 'running')",
@@ -243,7 +245,8 @@ pub(super) fn advance(
                 signed(step.gone),
                 step.finished,
                 stored(now),
-                signed(step.rejected)
+                signed(step.rejected),
+                signed(step.resent)
             ])
         })
         .map_err(Error::engine("advance a pass"))?;
@@ -254,25 +257,34 @@ pub(super) fn advance(
     Ok(())
 }
 
-/// The fact of a pass that came to its end.
+/// The fact of a pass that came to its end. What a cut-over sends again is another message under
+/// another standard, so it counts as changed.
 fn completed(transaction: &Transaction<'_>, number: u64, now: Timestamp) -> Result<()> {
-    let (channel, dataset, seen, changed, rejected) = transaction
+    let (channel, dataset, kind) = transaction
         .query_row(
-            "SELECT channel, dataset, rows_seen, rows_due + rows_gone, rows_rejected FROM pass
-             WHERE number = ?1",
-            [signed(number)],
+            "SELECT channel, dataset, rows_seen, rows_due + rows_gone, rows_rejected, rows_resent,
+                    kind = ?2,
+                    EXISTS (SELECT 1 FROM job JOIN job AS asker
+                            ON printf('r-%04d', asker.number) = job.asked_by
+                            WHERE job.number = pass.job AND asker.kind = ?3)
+             FROM pass WHERE number = ?1",
+            params![signed(number), PassKind::Since.as_str(), super::cutover::CUT_OVER],
             |row| {
-                Ok((
-                    ChannelId::from(row.get::<_, String>(0)?),
-                    row.get::<_, String>(1)?,
-                    row.get::<_, i64>(2)?.cast_unsigned(),
-                    row.get::<_, i64>(3)?.cast_unsigned(),
-                    row.get::<_, i64>(4)?.cast_unsigned(),
-                ))
+                let count = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+                let is_other_message: bool = row.get(7)?;
+                let resent = if is_other_message { 0 } else { count(5)? };
+                let kind = Kind::PassCompleted {
+                    lane: Lane::Backfill,
+                    seen: count(2)?,
+                    changed: count(3)?.saturating_sub(resent),
+                    rejected: count(4)?,
+                    resent,
+                    is_part: row.get(6)?,
+                };
+                Ok((ChannelId::from(row.get::<_, String>(0)?), row.get::<_, String>(1)?, kind))
             },
         )
         .map_err(Error::engine("read a pass"))?;
-    let kind = Kind::PassCompleted { lane: Lane::Backfill, seen, changed, rejected };
     history::record(transaction, Some(&channel), &dataset, kind, now)
 }
 

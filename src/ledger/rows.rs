@@ -161,6 +161,8 @@ pub struct Observation {
     pub coalesced: u64,
     /// Versions the other lane sent newer.
     pub skipped: u64,
+    /// Rows sent again although the province holds just them.
+    pub resent: u64,
     /// The newest business time seen.
     pub newest_content: Option<Timestamp>,
     /// When the reading that saw it began: what changed later may be missing from it.
@@ -566,6 +568,7 @@ fn progress(
                     due,
                     gone: *rows_gone,
                     rejected: u64::try_from(observation.rejects.len()).unwrap_or(u64::MAX),
+                    resent: observation.resent,
                     finished: *finished,
                 },
                 now,

@@ -105,7 +105,14 @@ fn facts(reading: u64, at: Timestamp) -> Vec<NewFact> {
             waived: 0,
         };
         let kinds = [
-            Kind::PassCompleted { lane: Lane::Live, seen: 100, changed: 10, rejected: failed },
+            Kind::PassCompleted {
+                lane: Lane::Live,
+                seen: 100,
+                changed: 10,
+                rejected: failed,
+                resent: 0,
+                is_part: false,
+            },
             Kind::Verdict { passed: 10 - failed, failed },
             Kind::Confirmed { rows: 10 - failed, evidence: Evidence::RowVerdict },
             rule("id-card id-card(card)"),

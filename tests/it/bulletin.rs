@@ -186,7 +186,7 @@ fn a_browser_shows_the_page_light_on_any_width_and_prints_it() {
 }
 
 /// The configuration's part about scores and bulletins.
-fn scored(folder: &Path, datasets: &[&str]) -> String {
+pub(crate) fn scored(folder: &Path, datasets: &[&str]) -> String {
     let lists = folder.join("lists");
     std::fs::create_dir_all(&lists).unwrap();
     let mut listed =

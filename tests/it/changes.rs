@@ -7,6 +7,7 @@ use cascaded::clock::Clock;
 use cascaded::control::protocol::{Request, Response, Trouble};
 use cascaded::control::{Handler, Health, Peer};
 use cascaded::delivery::{LinkState, RejectKind};
+use cascaded::fact;
 use cascaded::ledger::{JobState, PassKind, RejectState};
 use cascaded::rehearsal::{Platform, Settings};
 use rusqlite::{Connection, params};
@@ -399,6 +400,26 @@ fn a_resync_is_one_job_for_one_key_and_can_be_called_off() {
         let sent = scene.sent();
         scene.daemon.compared().await;
         assert_eq!(scene.sent(), sent, "what was called off sends nothing");
+
+        // What is held above already and goes out again is told as that, and as no change.
+        let (third, _) = scene.daemon.resync("province", PassKind::Resend, false, Some("m")).await;
+        scene.daemon.wake();
+        scene
+            .daemon
+            .wait_until("the third job is done", || async {
+                scene.daemon.job(third).await.state == JobState::Done
+            })
+            .await;
+        let mut told = Vec::new();
+        for (_, fact) in scene.daemon.ledger().facts(0, 10_000).await.unwrap() {
+            if let fact::Kind::PassCompleted { seen, changed, resent, .. } = fact.kind {
+                told.push((fact.subject == "people", seen, changed, resent));
+            }
+        }
+        let rows = u64::from(ROWS);
+        assert_eq!(told.iter().filter(|it| it.3 > 0).count(), 2, "{told:?}");
+        assert!(told.contains(&(true, rows, rows, 0)), "the first time: {told:?}");
+        assert!(told.contains(&(true, rows, 0, rows)), "the same again: {told:?}");
         scene.end().await;
     });
 }

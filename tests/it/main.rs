@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a test says by name what it did not run")]
 
+mod ahead;
 mod answers;
 mod bulletin;
+mod cases;
 mod catalogue;
 mod changes;
 mod ciphers;

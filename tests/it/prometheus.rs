@@ -27,7 +27,7 @@ impl Prometheus {
         std::fs::write(
             &configuration,
             format!(
-                "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n\
+                "global:\n  evaluation_interval: 1s\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n\
                  - job_name: cascaded\n  static_configs:\n  - targets: ['{target}']\n\
                  rule_files:\n- {}\n",
                 root().join("deploy/prometheus/alerts.yml").display()
@@ -202,6 +202,139 @@ fn every_query_of_the_dashboards_and_every_alert_is_answered_by_a_real_prometheu
         for rule in rules {
             assert_ne!(rule.get("health").and_then(Value::as_str), Some("err"), "{rule}");
         }
+        drop(prometheus);
+        service.stop();
+        city.close().await;
+    });
+}
+
+/// A metric of ours that a query reads, and its matchers: a label, and the value where it is one.
+struct Selector {
+    metric: String,
+    matchers: Vec<(String, Option<String>)>,
+}
+
+/// What a query reads.
+fn selectors(query: &str) -> Vec<Selector> {
+    let read = |rest: &str| {
+        let end = rest.find(|it: char| !it.is_ascii_alphanumeric() && it != '_');
+        let (metric, rest) = rest.split_at(end.unwrap_or(rest.len()));
+        let inside = rest.strip_prefix('{').and_then(|it| it.split_once('}')).map(|it| it.0);
+        let matcher = |text: &str| {
+            let (label, value) = text.split_once('=').expect("a matcher");
+            let value = value.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+            (label.trim().to_owned(), value.map(str::to_owned))
+        };
+        let matchers = inside.into_iter().flat_map(|it| it.split(',')).map(matcher).collect();
+        Selector { metric: format!("cascade_{metric}"), matchers }
+    };
+    query.split("cascade_").skip(1).map(read).collect()
+}
+
+/// The labels that a query sums by; `le` is the histogram's own.
+fn summed_by(query: &str) -> Vec<String> {
+    let sums = query.split("by (").skip(1).filter_map(|it| it.split_once(')'));
+    let labels = sums.flat_map(|(labels, _)| labels.split(','));
+    labels.map(|it| it.trim().to_owned()).filter(|it| it != "le").collect()
+}
+
+/// The series of a metric on a page of metrics, without their values; of a counter or a histogram
+/// as Prometheus names them.
+fn series_on<'p>(page: &'p str, metric: &str) -> Vec<&'p str> {
+    let is_of = |line: &&str| {
+        line.strip_prefix(metric).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' '))
+    };
+    page.lines().filter(is_of).collect()
+}
+
+/// What a page of metrics lacks of what a query reads and its text names.
+fn lacking(page: &str, query: &str, told: &[String]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for Selector { metric, matchers } in selectors(query) {
+        let mut known = series_on(page, &metric);
+        known.extend(series_on(page, &format!("{metric}_total")));
+        if known.is_empty() {
+            wrong.push(format!("no series of {metric}"));
+            continue;
+        }
+        let has = |label: &str| known.iter().all(|it| it.contains(&format!("{label}=\"")));
+        let labels = matchers.iter().map(|(label, _)| label.trim_end_matches('~'));
+        for label in labels.chain(summed_by(query).iter().map(String::as_str)) {
+            if !has(label) {
+                wrong.push(format!("{metric} has no label {label}"));
+            }
+        }
+        let exact = matchers.iter().filter_map(|(label, value)| Some((label, value.as_ref()?)));
+        for (label, value) in exact.filter(|(_, value)| !value.contains(['.', '|'])) {
+            let pair = format!("{label}=\"{value}\"");
+            if !known.iter().any(|it| it.contains(&pair)) {
+                wrong.push(format!("no series of {metric} with {pair}"));
+            }
+        }
+    }
+    for label in told {
+        let pair = format!("{label}=\"");
+        let carries =
+            |it: &Selector| series_on(page, &it.metric).iter().any(|it| it.contains(&pair));
+        if !selectors(query).iter().any(carries) {
+            wrong.push(format!("its text names {label}, which no series has"));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn every_series_that_an_alert_or_a_dashboard_reads_is_exported_with_its_labels() {
+    run(async {
+        let home = tempfile::tempdir().unwrap();
+        let city = TestCity::demo(Scale::SMALL, &Clock::system(), |plan| {
+            plan.listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+            plan.extra = crate::bulletin::scored(home.path(), &["5151-0207", "never-there"]);
+        })
+        .await;
+        let mut service = Service::start(&city, &[]);
+        let address = service.http();
+        let prometheus = Prometheus::scraping(address);
+        service.settled();
+        let scraped = || get(address, "/metrics").map(|(_, page)| page);
+        let last = ["cascade_score_points_at_risk{", "cascade_worst_overdue_seconds{"];
+        let page = wait_for(
+            "the score and who is overdue are exported",
+            || scraped().filter(|page| last.iter().all(|it| page.contains(it))),
+            || scraped().unwrap_or_default(),
+        );
+        let alerts = prometheus.asked("/api/v1/rules");
+        let alerts = alerts.pointer("/data/groups/0/rules").and_then(Value::as_array).unwrap();
+        let text = |rule: &Value, key: &str| {
+            rule.pointer(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let mut read: Vec<(String, String, Vec<String>)> = Vec::new();
+        for alert in alerts {
+            let (name, query) = (text(alert, "/name"), text(alert, "/query"));
+            assert!(!text(alert, "/annotations/runbook").is_empty(), "{name} has no runbook");
+            let said = text(alert, "/annotations/summary") + &text(alert, "/annotations/runbook");
+            let words = said.split("$labels.").skip(1);
+            let label = |it: &str| it.split([' ', '}']).next().unwrap_or_default().to_owned();
+            read.push((name, query, words.map(label).collect()));
+        }
+        let boards = dashboard_queries().into_iter();
+        read.extend(boards.map(|(board, query)| (board, query, Vec::new())));
+        let mut wrong = Vec::new();
+        for (name, query, told) in &read {
+            let found = lacking(&page, query, told).into_iter();
+            wrong.extend(found.map(|what| format!("{name}: {what}")));
+        }
+        assert!(read.len() > 50, "{}", read.len());
+        assert!(wrong.is_empty(), "{wrong:#?}\n{page}");
+        // What can still be won back is at risk, and the real server sees that it is.
+        let state = || {
+            let rules = prometheus.asked("/api/v1/rules?type=alert");
+            let rules = rules.pointer("/data/groups/0/rules").and_then(Value::as_array).cloned();
+            let rule = rules?.into_iter().find(|it| text(it, "/name") == "CascadeScoreAtRisk")?;
+            Some(text(&rule, "/state"))
+        };
+        let is_pending = || state().filter(|it| it == "pending" || it == "firing");
+        wait_for("the score at risk is seen", is_pending, || format!("{:?}", state()));
         drop(prometheus);
         service.stop();
         city.close().await;

@@ -14,17 +14,20 @@ use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
-use super::{Judge, NotJudged, closed};
+use super::{Ahead, Judge, NotJudged, closed};
+use crate::app::declare::Declared;
 use crate::app::works::Current;
 use crate::cascade::Crew;
 use crate::config::Indicator;
 use crate::fact::Kind;
 use crate::indicator::brought::{Made, value};
+use crate::indicator::forecast::Forecast;
 use crate::indicator::recover::{Plan, recover_of};
 use crate::indicator::replay::{score_of, score_until, span};
 use crate::indicator::scheme::{Month, Title};
 use crate::indicator::score::Score;
 use crate::indicator::tally::{Body, Tally};
+use crate::indicator::terms;
 use crate::ledger::{self, NewFact};
 use crate::supervisor::{TaskError, sleep};
 use crate::telemetry::logs::Chain;
@@ -57,12 +60,25 @@ pub struct Shown {
 #[derive(Debug, Default)]
 pub struct Live {
     shown: ArcSwapOption<Shown>,
+    pub(super) foretold: ArcSwapOption<Forecast>,
+    pub(super) ahead: Ahead,
 }
 
 impl Live {
     /// The running month; none where no scheme is configured, or nothing was read yet.
     pub fn shown(&self) -> Option<Arc<Shown>> {
         self.shown.load_full()
+    }
+
+    /// What the running month will come to; none where no scheme is configured, or none was made
+    /// yet.
+    pub fn foretold(&self) -> Option<Arc<Forecast>> {
+        self.foretold.load_full()
+    }
+
+    /// The forecasts of the last minutes.
+    pub fn ahead(&self) -> &Ahead {
+        &self.ahead
     }
 }
 
@@ -123,7 +139,7 @@ async fn look(
     if kept.as_ref().is_none_or(is_other) {
         bring(crew, &by).await?;
         // What nobody was there to write down when the month ended belongs to it.
-        crate::app::overdue::look(crew, current).await?;
+        crate::app::overdue::once(&mut Declared::default(), crew, current).await?;
         closed::close(&judge, month.before(), now).await?;
         *kept = Some(begin(&judge, month).await?);
     }
@@ -163,13 +179,13 @@ async fn begin(judge: &Judge, month: Month) -> Result<Kept, NotJudged> {
 }
 
 /// Takes the facts that are new; false where one sets an older one right, which cannot be taken
-/// back from a sum.
+/// back from a sum, or changes what the lists promise.
 async fn catch_up(judge: &Judge, known: &mut Kept) -> Result<bool, NotJudged> {
     loop {
         let facts = judge.ledger.facts(known.last, PAGE).await?;
         let is_last = facts.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
         for (number, fact) in &facts {
-            if fact.amends.is_some() {
+            if fact.amends.is_some() || terms::KINDS.contains(&fact.kind.as_str()) {
                 return Ok(false);
             }
             known.tally.add(fact);

@@ -4,24 +4,28 @@
 //! year of them costs the same memory as a day. What it gives is a tally of its own, from which
 //! figures, scores and plans follow without the ledger.
 
+pub(in crate::app) mod ahead;
 pub(in crate::app) mod closed;
 pub(in crate::app) mod live;
 pub(in crate::app) mod read;
 
+pub use ahead::{Ahead, Asked};
 pub use live::{Live, Shown};
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use self::read::{PAGE, tally_over};
+use self::read::{PAGE, tally_over, terms_of};
 use crate::config::Indicator;
-use crate::fact::Fact;
+use crate::fact::{Fact, FactId};
 use crate::indicator::measures::Figures;
 use crate::indicator::replay::{score_of, span};
 use crate::indicator::scheme::{Month, Scheme};
 use crate::indicator::score::Score;
 use crate::indicator::tally::{Body, Span, Tally};
+use crate::indicator::terms::Terms;
 use crate::ledger::{self, FactQuery, Horizon, Ledger};
 
 /// Scores months from a ledger. Cheap to make.
@@ -116,6 +120,16 @@ impl Judge {
     /// The tally of any span: a week, a day.
     pub async fn tally_of(&self, span: Span, horizon: Horizon) -> ledger::Result<Tally<'static>> {
         tally_over(&self.ledger, &self.by.lists, span, horizon).await
+    }
+
+    /// What was promised and approved before `to`.
+    pub async fn terms(
+        &self,
+        to: Timestamp,
+        horizon: Horizon,
+        amended: &BTreeSet<FactId>,
+    ) -> ledger::Result<Terms> {
+        terms_of(&self.ledger, to, horizon, amended).await
     }
 
     /// The ledger whose facts it reads.

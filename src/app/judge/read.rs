@@ -1,12 +1,14 @@
 //! What a month reads of the facts: kind after kind, a page at a time, never more than a page held.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::fact::{Fact, FactId};
 use crate::indicator::lists::Lists;
 use crate::indicator::tally::{REACHES, Reach, Span, Tally};
+use crate::indicator::terms::{self, Terms};
 use crate::ledger::{self, FactQuery, Horizon, Ledger, Place};
 
 /// Facts that are held at once.
@@ -14,7 +16,7 @@ pub(super) const PAGE: u32 = 4_096;
 /// Datasets that are asked about at once.
 const SUBJECTS: usize = 500;
 /// As exact as the ledger keeps times.
-const MOMENT: SignedDuration = SignedDuration::from_millis(1);
+pub(super) const MOMENT: SignedDuration = SignedDuration::from_millis(1);
 
 /// A reading of a month's facts, up to a horizon that is fixed.
 pub(in crate::app) struct Reading<'l> {
@@ -22,7 +24,8 @@ pub(in crate::app) struct Reading<'l> {
     datasets: Vec<String>,
     span: Span,
     horizon: Horizon,
-    amended: Arc<std::collections::BTreeSet<FactId>>,
+    amended: Arc<BTreeSet<FactId>>,
+    terms: Terms,
 }
 
 /// Where a reading goes on.
@@ -54,7 +57,7 @@ impl std::fmt::Display for Mark {
 }
 
 impl<'l> Reading<'l> {
-    /// Of what a month needs over these lists.
+    /// Of what a month needs over these lists, as they counted at its cut-off.
     pub(in crate::app) async fn new(
         ledger: &'l Ledger,
         lists: &Lists,
@@ -62,15 +65,17 @@ impl<'l> Reading<'l> {
         horizon: Horizon,
     ) -> ledger::Result<Self> {
         let amended = Arc::new(ledger.amended(horizon).await?);
+        let terms = terms_of(ledger, span.to, horizon, &amended).await?;
+        let lists = terms.keep(lists, span.to);
         let listed = lists.obligations.iter().map(|it| it.dataset.clone());
         let mut datasets: Vec<String> = listed.filter(|it| !it.is_empty()).collect();
         datasets.sort_unstable();
         datasets.dedup();
-        Ok(Self { ledger, datasets, span, horizon, amended })
+        Ok(Self { ledger, datasets, span, horizon, amended, terms })
     }
 
     /// The facts that others set right.
-    pub(in crate::app) fn amended(&self) -> &std::collections::BTreeSet<FactId> {
+    pub(in crate::app) fn amended(&self) -> &BTreeSet<FactId> {
         &self.amended
     }
 
@@ -109,7 +114,27 @@ impl<'l> Reading<'l> {
     }
 }
 
-/// The tally of a span over any lists. What only counts within the span is nearly all of it: that
+/// What was promised and approved before `to`.
+pub(super) async fn terms_of(
+    ledger: &Ledger,
+    to: Timestamp,
+    horizon: Horizon,
+    amended: &BTreeSet<FactId>,
+) -> ledger::Result<Terms> {
+    let mut terms = Terms::default();
+    for kind in terms::KINDS {
+        let query = FactQuery { kind, from: None, to: Some(to), horizon };
+        let mut page = ledger.facts_of(query, None, PAGE).await?;
+        loop {
+            page.facts.iter().for_each(|fact| terms.add(fact, amended));
+            let Some(next) = page.next else { break };
+            page = ledger.facts_of(query, Some(next), PAGE).await?;
+        }
+    }
+    Ok(terms)
+}
+
+/// The tally of a span over any lists, as they counted at its end. What only counts within the span is nearly all of it: that
 /// is read in one go over its stretch of history, one fact at a time.
 pub(super) async fn tally_over(
     ledger: &Ledger,
@@ -118,11 +143,14 @@ pub(super) async fn tally_over(
     horizon: Horizon,
 ) -> ledger::Result<Tally<'static>> {
     let reading = Reading::new(ledger, lists, span, horizon).await?;
-    let mut tally = Tally::new(Arc::clone(lists), span, reading.amended());
+    let lists = reading.terms.keep(Arc::clone(lists), span.to);
+    let mut tally = Tally::new(lists, span, reading.amended());
     let mut counted = Vec::new();
     for (at, (kind, reach)) in REACHES.into_iter().enumerate() {
         if reach == Reach::Window {
             counted.push(kind);
+        }
+        if reach == Reach::Window || terms::KINDS.contains(&kind) {
             continue;
         }
         let mut mark = Some(Mark { kind: at, ..Mark::default() });

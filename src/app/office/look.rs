@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::page::Certificates;
 use super::scopes::scope_shown;
 use super::{Office, Reach};
 use crate::app::Works;
+use crate::app::declare::Held;
 use crate::calendar::{Cycle, Grace};
 use crate::cascade;
 use crate::catalogue::{Kind, ObjectKey};
@@ -142,7 +144,13 @@ impl Office {
         let spool = &self.crew.files.spool;
         Ok(Look {
             at,
-            datasets: dataset_looks(works, &flows, &ledger.whole_counts().await?, &titles, at),
+            datasets: dataset_looks(
+                (works, self.current.held()),
+                &flows,
+                &ledger.whole_counts().await?,
+                &titles,
+                at,
+            ),
             channels,
             flows,
             links: ledger.link_counts().await?,
@@ -184,7 +192,7 @@ impl Office {
 }
 
 fn dataset_looks(
-    works: &Works,
+    (works, held): (&Works, &Held),
     flows: &[FlowState],
     counts: &BTreeMap<Flow, (u64, u64)>,
     titles: &BTreeMap<ObjectKey, String>,
@@ -198,7 +206,7 @@ fn dataset_looks(
         let state = states.get(&flow).copied().cloned();
         let owner = ObjectKey { kind: Kind::Organisation, id: dataset.department.clone() };
         let department = titles.get(&owner).cloned().unwrap_or_else(|| dataset.department.clone());
-        let freshness = freshness_of(&works.configuration, &dataset, state.as_ref(), at);
+        let freshness = freshness_of(&works.configuration, held, &dataset, state.as_ref(), at);
         let rules = carrier.rule_counts();
         let grace = works.configuration.grace_of(&dataset);
         let warnings = carrier.warnings(counts.get(&flow).copied());
@@ -217,26 +225,44 @@ fn dataset_looks(
     looks
 }
 
-/// The three clocks against the declared cycle and the configured grace. What a province allows is
+/// The three clocks against the cycle that counts and the configured grace. What a province allows is
 /// its scoring scheme's business (facts §6.2); until a city knows it, no grace is given.
 pub(in crate::app) fn freshness_of(
     configuration: &Configuration,
+    held: &Held,
     dataset: &Dataset,
     state: Option<&FlowState>,
     now: Timestamp,
 ) -> Freshness {
     let promise = Promise {
-        cycle: Cycle::parse(&dataset.cycle),
+        cycle: held.cycle(dataset),
         grace: configuration.grace_of(dataset),
         zone: &dataset.zone,
         calendar: &configuration.calendar,
     };
-    let clocks = state.map_or_else(Clocks::default, |state| Clocks {
+    freshness::freshness(promise, clocks(state), now)
+}
+
+/// The same for a dataset that nobody carries any more: by the cycle that goes on counting, with
+/// the grace of all.
+pub(in crate::app) fn freshness_of_withheld(
+    configuration: &Configuration,
+    cycle: Cycle,
+    state: &FlowState,
+    now: Timestamp,
+) -> Freshness {
+    let zone = TimeZone::get(&state.owner.zone).unwrap_or(TimeZone::UTC);
+    let (grace, calendar) = (configuration.grace, &configuration.calendar);
+    let promise = Promise { cycle, grace, zone: &zone, calendar };
+    freshness::freshness(promise, clocks(Some(state)), now)
+}
+
+fn clocks(state: Option<&FlowState>) -> Clocks {
+    state.map_or_else(Clocks::default, |state| Clocks {
         business: state.confirmed_content_at,
         changed: state.last_change_at,
         confirmed: state.last_confirmed_at,
-    });
-    freshness::freshness(promise, clocks, now)
+    })
 }
 
 /// The order of datasets, and the cursor of their pages.
@@ -334,6 +360,7 @@ impl Look {
             points: Vec::new(),
             measures: Vec::new(),
             score_known: None,
+            score_forecast: None,
             points_at_risk: Vec::new(),
             extraction_paused: self.paused().is_some(),
         }

@@ -74,6 +74,10 @@ impl Office {
                 let what = format!("{rows} rows of the dataset are still set aside");
                 Err(failure("E-MEND-OPEN", what, Some(next)))
             }
+            Closing::NotMended(Seen::Overdue) => {
+                let what = "its deadline has passed and nothing newer was confirmed";
+                Err(failure("E-MEND-OPEN", what, Some(next)))
+            }
             Closing::NotMended(Seen::NotAbove | Seen::Nothing | Seen::Mended) => {
                 Err(failure("E-MEND-OPEN", "it does not stand above", Some(next)))
             }
@@ -115,16 +119,14 @@ impl Office {
         });
         let wanted = wanted.transpose()?;
         let (after, size) = (cursor(&query.paging)?.unwrap_or_default(), limit(&query.paging));
-        let asked = self.crew.ledger.mendings(query.list.clone(), wanted, after, size).await;
+        let whose = (wanted, query.owner.clone());
+        let asked = self.crew.ledger.mendings(query.list.clone(), whose, after, size).await;
         let (found, total) = asked.map_err(told)?;
         let is_full = u32::try_from(found.len()).is_ok_and(|count| count >= size);
         let next = found.last().filter(|_| is_full).map(|(at, ..)| at.to_string());
         let now = self.now();
         let mut entries = Vec::new();
         for (_, it, seen) in found {
-            if query.owner.as_ref().is_some_and(|owner| *owner != it.owner) {
-                continue;
-            }
             entries.push(Mending {
                 fault: self.unsealed(&it)?,
                 list: it.list,
@@ -203,6 +205,7 @@ fn word(seen: Seen) -> &'static str {
         Seen::Mended => "mended",
         Seen::NotAbove => "not-above",
         Seen::Rejects(_) => "rejects",
+        Seen::Overdue => "overdue",
     }
 }
 

@@ -9,6 +9,7 @@
 //! that the kernel named before it happens. No other answer holds content or a key in clear.
 
 mod act;
+mod ahead;
 mod attention;
 mod bulletin;
 mod changeover;
@@ -34,7 +35,7 @@ mod tests;
 
 pub use act::report_of;
 pub(super) use list::job_name;
-pub(in crate::app) use look::freshness_of;
+pub(in crate::app) use look::{freshness_of, freshness_of_withheld};
 pub use watch::{Contact, FAILURE_CODES, Reach, Watch};
 
 use std::net::SocketAddr;

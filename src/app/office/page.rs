@@ -14,12 +14,15 @@ use super::look::{DatasetLook, Look};
 use super::{Office, Reach};
 use crate::app::{Shown, Works};
 use crate::cascade;
-use crate::control::page::{Awaited, Dated, Health, Page, Rejected, Score, Tally, Waiting, Worst};
+use crate::control::page::{
+    Awaited, Dated, Foretold, Health, Page, Rejected, Score, Tally, Waiting, Worst,
+};
 use crate::control::protocol::Urgency;
 use crate::delivery::{BatchState, ChannelId};
+use crate::indicator::forecast::{Forecast, PROMISED_PERCENT};
 use crate::indicator::freshness::State;
 use crate::province::{self, Holder};
-use crate::telemetry::metrics::{CertificateHolder, Snapshot};
+use crate::telemetry::metrics::{CertificateHolder, ForecastSnapshot, Snapshot};
 
 /// How often files of certificates are looked at again, and whether everything was read once.
 const SELDOM: SignedDuration = SignedDuration::from_secs(10);
@@ -107,24 +110,41 @@ impl Office {
             next: look.next_deadlines(),
             rejected: look.rejected(),
             awaited: awaited(works, look),
-            score: self.live.shown().map(|shown| page_score(&shown)),
+            score: self.live.shown().map(|shown| page_score(&shown, self.foretold(&shown))),
         }
     }
 }
 
 /// The live score as text.
-fn page_score(shown: &Shown) -> Score {
+fn page_score(shown: &Shown, foretold: Option<Arc<Forecast>>) -> Score {
     let share = shown.score.known_share().unwrap_or_default() * Decimal::ONE_HUNDRED;
     Score {
         scheme: shown.scheme.zh.clone(),
         today: shown.score.total.normalize().to_string(),
-        forecast: shown.at_cut_off.normalize().to_string(),
+        at_cut_off: shown.at_cut_off.normalize().to_string(),
+        forecast: foretold.map(|it| Foretold {
+            expected: near(it.range.expected),
+            low: near(it.range.low),
+            high: near(it.range.high),
+            promised: PROMISED_PERCENT.to_string(),
+            at: it.at,
+        }),
         at_risk: shown.plan.together.normalize().to_string(),
         known: format!("{}%", share.round_dp(1).normalize()),
     }
 }
 
+/// Two digits are enough for what is not certain.
+fn near(points: Decimal) -> String {
+    points.round_dp(2).normalize().to_string()
+}
+
 impl Office {
+    /// The forecast of the month that is shown.
+    fn foretold(&self, shown: &Shown) -> Option<Arc<Forecast>> {
+        self.live.foretold().filter(|it| it.month == shown.score.month)
+    }
+
     /// The running month's points, as gauges show them.
     pub(super) fn show_score(&self, snapshot: &mut Snapshot) {
         let Some(shown) = self.live.shown() else { return };
@@ -138,6 +158,12 @@ impl Office {
         snapshot.measures = measures.map(|(name, it)| (name.clone(), number(*it))).collect();
         let share = shown.score.known_share().unwrap_or_default();
         snapshot.score_known = Some((number(share), number(shown.at_cut_off)));
+        snapshot.score_forecast = self.foretold(&shown).map(|it| ForecastSnapshot {
+            expected: number(it.range.expected),
+            low: number(it.range.low),
+            high: number(it.range.high),
+            avoidable: number(it.avoidable),
+        });
     }
 }
 

@@ -27,13 +27,23 @@ const MOST_BATCHES: u32 = 3;
 /// The most findings of an item whose batches are looked up.
 const MOST_LOOKED_UP: usize = 20;
 
+/// What is asked about.
+pub(super) struct Of {
+    pub(super) judge: Judge,
+    pub(super) scheme: Scheme,
+    pub(super) month: Month,
+    pub(super) body: Body,
+    /// What was recorded by then; of a running month the score is as of then.
+    pub(super) now: Timestamp,
+    pub(super) is_now: bool,
+}
+
 /// What an answer is computed from.
 struct Asked {
     judge: Judge,
     scheme: Scheme,
     month: Month,
     body: Body,
-    /// What was recorded by then; of a running month the score is as of then.
     now: Timestamp,
     is_now: bool,
     tally: Tally<'static>,
@@ -79,6 +89,9 @@ impl Office {
                 let month = Some(asked.month.to_string());
                 ScoreAnswer::Plan(PlanSheet { month, ..PlanSheet::of(&plan) })
             }
+            ScoreRequest::Forecast(query) => self.forecast(query).await?,
+            ScoreRequest::Doubts(query) => self.doubts(query).await?,
+            ScoreRequest::Calibrate(query) => self.calibrate(query).await?,
             ScoreRequest::Verify {} => ScoreAnswer::Verified(self.score_verified().await?),
             ScoreRequest::Bring(it) => ScoreAnswer::Brought(self.brought(it).await?),
             ScoreRequest::Evidence(it) => ScoreAnswer::Evidence(Box::new(self.evidence(it).await?)),
@@ -95,6 +108,13 @@ impl Office {
     }
 
     async fn asked(&self, query: &ScoreQuery) -> Result<Asked, Failure> {
+        let Of { judge, scheme, month, body, now, is_now } = self.of(query)?;
+        let tally = judge.tally_by(&scheme, month, now).await.map_err(told)?;
+        Ok(Asked { judge, scheme, month, body, now, is_now, tally })
+    }
+
+    /// Whom a query is about, by which scheme, as of when.
+    pub(super) fn of(&self, query: &ScoreQuery) -> Result<Of, Failure> {
         let judge = self.judge()?;
         let now = query.known_by.unwrap_or_else(|| self.now());
         let month = match &query.month {
@@ -121,9 +141,8 @@ impl Office {
             let next = Some("leave `--month` out for the running month");
             return Err(failure("E-SCORE-MONTH", format!("{month} has not begun"), next));
         }
-        let tally = judge.tally_by(&scheme, month, now).await.map_err(told)?;
         let is_now = query.known_by.is_none();
-        Ok(Asked { judge, scheme, month, body, now, is_now, tally })
+        Ok(Of { judge, scheme, month, body, now, is_now })
     }
 
     async fn sheet(&self, query: &ScoreQuery) -> Result<ScoreSheet, Failure> {
@@ -229,6 +248,7 @@ impl Office {
             BroughtKind::Cases => brought::cases(&it.file, &it.text),
             BroughtKind::Values => brought::values(&it.file, &it.text),
             BroughtKind::Notices => brought::notices(&it.file, &it.text),
+            BroughtKind::Results => brought::results(&it.file, &it.text),
         };
         let made = read.map_err(|problems| of_table(&problems))?;
         let facts: Vec<NewFact> = made.into_iter().map(new_fact).collect();

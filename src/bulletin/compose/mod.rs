@@ -4,10 +4,12 @@
 //! to be done next week; a monthly assessment goes through every item and ranks; a quarterly paper
 //! shows the months beside each other, what keeps coming back, and what the meeting has to decide.
 
+mod ahead;
 mod draft;
 mod lists;
 mod next;
 mod overall;
+mod promises;
 mod ranks;
 mod troubles;
 mod words;
@@ -62,6 +64,7 @@ pub fn document(report: &Report, attached: &[Sheet]) -> Document {
     }
     next::next(&mut draft);
     draft.part(Say::Exempt);
+    promises::promises(&mut draft);
     next::exemptions(&mut draft);
     framed(draft, attached)
 }

@@ -25,6 +25,7 @@ pub(super) fn overall(draft: &mut Draft<'_>) {
     draft.text(text);
     let text = lost(draft, last);
     draft.text(text);
+    super::ahead::ahead(draft);
     let form = report.period.form;
     if form == Form::Quarterly {
         months(draft);
@@ -115,7 +116,8 @@ fn lost(draft: &Draft<'_>, last: &Moment) -> String {
         draft.say(Say::LostIn, &[&all, &draft.few(&told, FEW)])
     };
     let together = draft.report.plan.together;
-    if together > Decimal::ZERO {
+    // The forecast says it with the items.
+    if together > Decimal::ZERO && draft.report.forecast.is_none() {
         text.push_str(&draft.say(Say::Recover, &[&points(together)]));
     }
     text

@@ -44,6 +44,7 @@ pub(super) fn troubles(draft: &mut Draft<'_>) {
         chart(draft, &groups);
         draft.remark(Say::SharedRemark, &[]);
     }
+    super::promises::unapproved(draft);
     let most = match report.period.form {
         Form::Weekly => 8,
         Form::Monthly => 15,

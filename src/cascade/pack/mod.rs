@@ -48,6 +48,7 @@ pub(super) struct Packed {
     pub(super) replayed: Vec<(KeyDigest, RowHash)>,
     pub(super) coalesced: u64,
     pub(super) skipped: u64,
+    pub(super) resent: u64,
     pub(super) newest_content: Option<Timestamp>,
     pub(super) tally: Option<checks::Tally>,
     pub(super) unique: Vec<UniqueValue>,
@@ -87,6 +88,7 @@ impl Cutter<'_> {
     ) -> Result<Packed, Error> {
         let mut packed =
             Packed { coalesced: sorted.coalesced, skipped: sorted.skipped, ..Packed::default() };
+        packed.resent = sorted.resent;
         let result = self.fill(named, sorted, rejected, &mut packed);
         if let Err(error) = result {
             for (batch, _) in &packed.batches {

@@ -104,6 +104,8 @@ pub(in crate::cascade) struct Sorted {
     pub(super) repeated: Vec<usize>,
     pub(super) coalesced: u64,
     pub(super) skipped: u64,
+    /// Of the due rows, those that the province holds just so.
+    pub(super) resent: u64,
     /// Newest pending batches that share a key with a due row.
     pub(super) after: BTreeMap<usize, u64>,
     /// The coalesced version before a due row: it goes where the newer one is turned away.
@@ -217,6 +219,8 @@ impl Sorter {
         match fate {
             Fate::Due => {
                 self.sorted.due.push(at);
+                let is_held = known.is_some_and(|it| it.row == row.row && !it.deleting);
+                self.sorted.resent += u64::from(is_held);
                 if let Some(Known { place: Place::Pending { batch }, .. }) = known {
                     self.sorted.after.insert(at, batch);
                 }

@@ -171,6 +171,21 @@ pub enum Waiting {
     Link(LinkState),
 }
 
+/// A forecast as text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Foretold {
+    /// The total that is expected.
+    pub expected: String,
+    /// A tenth of the futures lie below.
+    pub low: String,
+    /// A tenth lie above.
+    pub high: String,
+    /// How many of a hundred months end between them.
+    pub promised: String,
+    /// As of when.
+    pub at: Timestamp,
+}
+
 /// The score as text: points are decimals and are not computed here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Score {
@@ -179,7 +194,9 @@ pub struct Score {
     /// This month so far.
     pub today: String,
     /// The month's total at the cut-off if nothing more happens.
-    pub forecast: String,
+    pub at_cut_off: String,
+    /// What the month will come to, where that is known yet.
+    pub forecast: Option<Foretold>,
     /// Points that can still be recovered.
     pub at_risk: String,
     /// The share of the points that is known.

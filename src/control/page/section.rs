@@ -154,8 +154,14 @@ fn score(sheet: &mut Sheet<'_>) {
         Some(score) => {
             sheet.html.raw("<dd>").text(&score.today).raw("</dd>");
             let known = Word::ScoreKnown.say(sheet.language, &[&score.known]);
+            if let Some(it) = &score.forecast {
+                let at = sheet.shown(it.at);
+                let fill = [&it.expected, &it.low, &it.high, &it.promised, &at];
+                let told = Word::ScoreExpected.say(sheet.language, &fill.map(String::as_str));
+                sheet.html.raw("<dd class=\"below\">").text(&told).raw("</dd>");
+            }
             for (word, text) in [
-                (Word::ScoreForecast, &score.forecast),
+                (Word::ScoreAtCutOff, &score.at_cut_off),
                 (Word::ScoreAtRisk, &score.at_risk),
                 (Word::ScoreToday, &score.scheme),
             ] {

@@ -31,7 +31,9 @@ messages! {
     EntriesOf, "共 {}，未收 {}", "of {}, {} rejected";
     Score, "得分与预测", "score and forecast";
     ScoreToday, "本月至今", "this month so far";
-    ScoreForecast, "到截止日若不再变化", "at the cut-off if nothing more happens";
+    ScoreExpected, "预计 {}（{}–{}，{} % 的月份落在其间；{}）",
+        "expected {} ({}–{}, {} % of months lie between; {})";
+    ScoreAtCutOff, "到截止日若不再变化", "at the cut-off if nothing more happens";
     ScoreAtRisk, "可挽回", "can be recovered";
     ScoreKnown, "已知项占分值 {}", "{} of the points are known";
     NoScore, "未配置考核办法：没有得分，也没有预测。", "No scoring scheme is configured: no score and no forecast.";

@@ -88,7 +88,7 @@ pub struct Mending {
     pub proof: String,
     /// When it was closed.
     pub closed: Option<Timestamp>,
-    /// What the machine sees: nothing, mended, not-above, rejects.
+    /// What the machine sees: nothing, mended, not-above, rejects, overdue.
     pub seen: String,
 }
 

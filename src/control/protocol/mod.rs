@@ -11,6 +11,7 @@ mod changeover;
 mod inbox;
 mod mending;
 mod score;
+mod validity;
 
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job,
@@ -29,11 +30,15 @@ pub use inbox::{InboxEntry, InboxQuery, InboxTable};
 
 pub use mending::{Mend, MendAct, MendImport, MendReport, Mending, MendingQuery};
 pub use score::{
-    ActionLine, BodyLine, Both, Bring, Brought, BroughtKind, By, ClassLine, ClockLine, Closed,
-    CountLine, EvidenceClosed, EvidenceHeld, EvidenceJudged, EvidencePart, EvidenceQuery,
-    FigureLine, FindingLine, ItemLine, PlanSheet, Points, RankLine, RankSheet, RepairLine,
-    ReplyLine, ScoreAnswer, ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet, ScoreVerified,
+    ActionLine, BodyLine, Both, Bring, Brought, BroughtKind, By, CalibratedLine, CalibrationSheet,
+    ClassLine, ClockLine, Closed, ComparedLine, CountLine, DoubtLine, DoubtSheet, EvidenceClosed,
+    EvidenceHeld, EvidenceJudged, EvidencePart, EvidenceQuery, FigureLine, FindingLine,
+    ForecastSheet, ItemAhead, ItemLine, MOST_DOUBTS, PlanSheet, Points, RangeLine, RankLine,
+    RankSheet, RepairLine, ReplyLine, ScoreAnswer, ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet,
+    ScoreVerified, UnplacedLine,
 };
+
+pub use validity::{Validity, Words, WordsOfDay};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

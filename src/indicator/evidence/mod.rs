@@ -21,7 +21,7 @@ use super::scheme::{Month, Scheme};
 use super::score::{ItemScore, Score};
 use super::sources::{Judged, Sources};
 use super::tally::Body;
-use super::{history, stated};
+use super::{history, stated, terms};
 use crate::delivery::DigestSha256;
 use crate::fact::{Fact, FactId, Kind, chain, start};
 
@@ -212,6 +212,10 @@ fn inputs(bundle: &Bundle) -> Result<Inputs, Wrong> {
     for (writer, rows) in stated_rows {
         facts.extend(stated::facts(&rows, writer, &scheme.period.zone));
     }
+    // A ledger has made facts of them already.
+    if digests.is_empty() {
+        facts.extend(terms::approved(&lists.approvals, "approvals"));
+    }
     Ok(Inputs { scheme, facts, digests, lists, field })
 }
 
@@ -265,10 +269,11 @@ fn findings(item: &ItemScore) -> String {
         figure.findings.iter().map(move |it| {
             let (from, until) = (moment(it.from), moment(it.until));
             let (subject, owner) = (it.subject.clone(), it.owner.clone());
-            vec![name.clone(), owner, subject, from, until, it.evidence.clone()]
+            let doubt = it.doubt.map_or_else(String::new, |it| it.as_str().to_owned());
+            vec![name.clone(), owner, subject, from, until, it.evidence.clone(), doubt]
         })
     });
-    csv(&["figure", "owner", "subject", "from", "until", "evidence"], rows)
+    csv(&["figure", "owner", "subject", "from", "until", "evidence", "doubt"], rows)
 }
 
 /// The item with its figures.

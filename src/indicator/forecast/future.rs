@@ -262,7 +262,8 @@ impl<'h> Future<'h> {
         let ((seen, rejected), (passed, failed)) = (sum.seen, sum.judged);
         let (succeeded, unanswered) = sum.probed;
         if seen > 0 {
-            let kind = Kind::PassCompleted { lane: Lane::Live, seen, changed: 0, rejected };
+            let (lane, resent, is_part) = (Lane::Live, 0, true);
+            let kind = Kind::PassCompleted { lane, seen, changed: 0, rejected, resent, is_part };
             self.put(channel.clone(), &subject, at, kind);
         }
         if passed > 0 || failed > 0 {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::calendar::{Cycle, Unit};
 use crate::delivery::{ChannelId, LinkState};
@@ -183,10 +183,16 @@ impl Habits {
         habits.settled(lists)
     }
 
-    /// Facts that occurred before this are forgotten, apart from open deadlines and cases.
+    /// Facts of the kinds that are forgotten ([`Habits::is_forgotten`]) that occurred before this
+    /// teach nothing.
     pub fn since(&self) -> Timestamp {
-        let memory = SignedDuration::from_hours(24 * MEMORY_DAYS);
-        self.at.checked_sub(memory).unwrap_or(Timestamp::MIN)
+        Timestamp::from_second(self.now - MEMORY_DAYS * DAY).unwrap_or(Timestamp::MIN)
+    }
+
+    /// Whether facts of a kind are forgotten in time: deadlines, cases and links are states, which
+    /// stand however long ago they began.
+    pub fn is_forgotten(kind: &str) -> bool {
+        matches!(kind, "confirmed" | "pass-completed" | "verdict" | "probed")
     }
 
     /// As of when.
@@ -245,6 +251,9 @@ impl Habits {
             | Kind::StandardRequired { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Unmended { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
         }
     }
@@ -352,7 +361,11 @@ impl Dataset {
         let mut count = |add: &dyn Fn(&mut Counts)| add(self.counts.entry(day).or_default());
         match &fact.kind {
             Kind::Confirmed { rows, .. } if *rows > 0 => {
-                if self.times.last().is_none_or(|last| *last <= at) {
+                // Of two channels at the same moment it is the greater one, in any order.
+                let last = self.times.last().copied();
+                if last.is_none_or(|last| last < at)
+                    || last == Some(at) && self.channel < fact.channel
+                {
                     self.channel.clone_from(&fact.channel);
                 }
                 self.times.insert(at);
@@ -395,6 +408,9 @@ impl Dataset {
             | Kind::CaseClosed { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Unmended { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
         }
     }

@@ -8,12 +8,18 @@
 //! same facts, because a sum cannot be taken back by a fact that comes before its mistake.
 
 mod cascade;
+mod doubted;
 mod figures;
 mod reach;
 mod suppose;
+mod words;
+mod worth;
 
+use doubted::{Groups, Suspect, reading};
 pub use reach::{REACHES, Reach};
 pub use suppose::{Act, Deed};
+pub use words::Words;
+pub use worth::USES;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
@@ -23,6 +29,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
+use super::calibrate;
 use super::lists::Lists;
 use super::scheme::Month;
 use crate::delivery::{ChannelId, LinkState, StandardId};
@@ -67,7 +74,7 @@ impl Body {
 }
 
 /// When something happened, for telling which of two facts is the later one.
-type Stamp = (Timestamp, Timestamp, FactId);
+pub(super) type Stamp = (Timestamp, Timestamp, FactId);
 
 fn stamp(fact: &Fact) -> Stamp {
     (fact.occurred, fact.recorded, fact.id.clone())
@@ -94,6 +101,8 @@ struct Known {
     is_confirmed: bool,
     seen: u64,
     set_aside: u64,
+    /// How many rows are turned away and not mended yet, here and above, as last told.
+    unmended: BTreeMap<Option<ChannelId>, (Stamp, u64, u64)>,
     passed: u64,
     failed: u64,
     answered: u64,
@@ -104,6 +113,12 @@ struct Known {
     compared: Option<(Stamp, u64, u64)>,
     /// Times past a deadline, by the deadline.
     overdue: BTreeMap<Timestamp, Overdue>,
+    /// What speaks against it; shared, for a tally is cloned for every supposition.
+    suspect: Arc<Suspect>,
+    /// How often it was used, as stated.
+    uses: worth::Uses,
+    /// Another entry of the list is the same.
+    repeats: bool,
 }
 
 /// A time past a deadline.
@@ -116,6 +131,8 @@ struct Overdue {
 /// A case.
 #[derive(Clone, Debug, Default)]
 struct Case {
+    /// When it was laid first.
+    first: Option<Stamp>,
     opened: Option<(Stamp, String, Timestamp)>,
     closed: Option<(Stamp, String)>,
 }
@@ -176,11 +193,14 @@ pub struct Tally<'l> {
     span: Span,
     /// Shared: a tally is cloned for every supposition.
     places: Arc<HashMap<String, Vec<(usize, Part)>>>,
+    groups: Arc<Groups>,
     known: Vec<Known>,
     cases: BTreeMap<(String, String), Case>,
     channels: BTreeMap<Option<ChannelId>, cascade::Channel>,
     /// By name and body.
     stated: BTreeMap<(String, String), Stated>,
+    /// Counts by day, where they are kept.
+    days: words::Days,
 }
 
 impl<'l> Tally<'l> {
@@ -200,9 +220,12 @@ impl<'l> Tally<'l> {
                 add(obligation.dataset.clone(), Part::Dataset);
             }
         }
-        let known = lists.obligations.iter().map(|_| Known::default()).collect();
+        let repeated = worth::repeated(&lists.obligations).into_iter();
+        let known = repeated.map(|repeats| Known { repeats, ..Known::default() }).collect();
+        let groups = Groups::new(&lists, span);
         Self {
             lists,
+            groups,
             amended: Arc::new(amended.clone()),
             span,
             places: Arc::new(places),
@@ -210,6 +233,7 @@ impl<'l> Tally<'l> {
             cases: BTreeMap::new(),
             channels: BTreeMap::new(),
             stated: BTreeMap::new(),
+            days: None,
         }
     }
 
@@ -219,6 +243,13 @@ impl<'l> Tally<'l> {
             return;
         }
         match &fact.kind {
+            Kind::Stated { name, month, value, .. }
+                if name == USES
+                    && self.add_uses(
+                        &fact.subject,
+                        month,
+                        (&fact.channel, stamp(fact), *value),
+                    ) => {}
             Kind::Stated { name, month, value, source } => {
                 let stated = Stated { stamp: stamp(fact), value: *value, source: source.clone() };
                 self.add_stated(name, month, &fact.subject, stated);
@@ -239,6 +270,7 @@ impl<'l> Tally<'l> {
             | Kind::PassCompleted { .. }
             | Kind::RuleCounted { .. }
             | Kind::Reconciled { .. }
+            | Kind::Unmended { .. }
             | Kind::Probed { .. } => self.add_of_a_subject(fact),
             Kind::Drift { .. }
             | Kind::DriftSettled { .. }
@@ -246,13 +278,15 @@ impl<'l> Tally<'l> {
             | Kind::OriginalOpened { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::IncarnationBegun { .. } => {}
         }
     }
 
     /// The province publishes a month after its cut-off: a value's month says where it counts.
     fn add_stated(&mut self, name: &str, month: &str, body: &str, stated: Stated) {
-        if month != self.span.month.to_string() {
+        if month != self.span.month.to_string() || name.starts_with(calibrate::STATED) {
             return;
         }
         let key = (name.to_owned(), body.to_owned());
@@ -268,6 +302,9 @@ impl<'l> Tally<'l> {
         }
         let case = self.cases.entry((list.to_owned(), fact.subject.clone())).or_default();
         let stamp = stamp(fact);
+        if case.first.as_ref().is_none_or(|known| stamp < *known) {
+            case.first = Some(stamp.clone());
+        }
         if case.opened.as_ref().is_none_or(|known| known.0 < stamp) {
             case.opened = Some((stamp, owner.to_owned(), deadline));
         }
@@ -303,10 +340,14 @@ impl<'l> Tally<'l> {
         if fact.occurred >= self.span.to {
             return;
         }
-        let Some(places) = self.places.get(&fact.subject) else { return };
         let is_within = fact.occurred >= self.span.from;
+        if is_within && self.days.is_some() {
+            self.add_to_day(fact);
+        }
+        let Some(places) = self.places.get(&fact.subject) else { return };
         for (at, part) in places {
             if let Some(known) = self.known.get_mut(*at) {
+                known.suspect(fact, *part, self.span);
                 known.add(fact, *part, is_within);
             }
         }
@@ -314,6 +355,20 @@ impl<'l> Tally<'l> {
 }
 
 impl Known {
+    /// What a fact says against it.
+    fn suspect(&mut self, fact: &Fact, part: Part, span: Span) {
+        let is_within = fact.occurred >= span.from;
+        if let Kind::Link { to, .. } = &fact.kind {
+            Arc::make_mut(&mut self.suspect).linked(fact, &stamp(fact), *to, span);
+        } else if !is_within || !matches!(part, Part::Dataset) {
+        } else if let Kind::RuleCounted { rule, executed, waived, .. } = &fact.kind {
+            let suspect = Arc::make_mut(&mut self.suspect);
+            suspect.ruled(&stamp(fact), rule, *executed, *waived);
+        } else if let Some(reading) = reading(&fact.kind) {
+            Arc::make_mut(&mut self.suspect).read(&stamp(fact), reading);
+        }
+    }
+
     fn add(&mut self, fact: &Fact, part: Part, is_within: bool) {
         let stamp = || stamp(fact);
         match &fact.kind {
@@ -345,32 +400,20 @@ impl Known {
                     self.compared = Some((stamp(), *compared, *mismatched));
                 }
             }
-            Kind::PassCompleted { seen, rejected, .. } if is_within => {
-                self.seen = self.seen.saturating_add(*seen);
-                self.set_aside = self.set_aside.saturating_add(*rejected);
-            }
-            Kind::Verdict { passed, failed } if is_within => {
-                self.passed = self.passed.saturating_add(*passed);
-                self.failed = self.failed.saturating_add(*failed);
-            }
-            Kind::Probed { succeeded, failed } if is_within => {
-                self.answered = self.answered.saturating_add(*succeeded);
-                self.unanswered = self.unanswered.saturating_add(*failed);
-            }
-            Kind::RuleCounted { rule, executed, broken, .. } if is_within => {
-                let word = if is_of_truth(rule) { &mut self.truth } else { &mut self.soundness };
-                word.0 = word.0.saturating_add(*executed);
-                word.1 = word.1.saturating_add(*broken);
-            }
             Kind::PassCompleted { .. }
+            | Kind::Unmended { .. }
             | Kind::Verdict { .. }
             | Kind::Probed { .. }
-            | Kind::Placed { .. }
+            | Kind::RuleCounted { .. } => {
+                if is_within {
+                    self.count(fact);
+                }
+            }
+            Kind::Placed { .. }
             | Kind::Rejected { .. }
             | Kind::StandardInForce { .. }
             | Kind::Drift { .. }
             | Kind::DriftSettled { .. }
-            | Kind::RuleCounted { .. }
             | Kind::Job { .. }
             | Kind::OriginalOpened { .. }
             | Kind::IncarnationBegun { .. }
@@ -379,7 +422,36 @@ impl Known {
             | Kind::CaseClosed { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Declared { .. }
+            | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
+        }
+    }
+
+    /// Takes what counts within the span only.
+    fn count(&mut self, fact: &Fact) {
+        if let Kind::PassCompleted { seen, rejected, .. } = &fact.kind {
+            self.seen = self.seen.saturating_add(*seen);
+            self.set_aside = self.set_aside.saturating_add(*rejected);
+        }
+        if let Kind::Unmended { here, above } = &fact.kind {
+            let known = self.unmended.get(&fact.channel);
+            if known.is_none_or(|known| known.0 < stamp(fact)) {
+                self.unmended.insert(fact.channel.clone(), (stamp(fact), *here, *above));
+            }
+        }
+        if let Kind::Verdict { passed, failed } = &fact.kind {
+            self.passed = self.passed.saturating_add(*passed);
+            self.failed = self.failed.saturating_add(*failed);
+        }
+        if let Kind::Probed { succeeded, failed } = &fact.kind {
+            self.answered = self.answered.saturating_add(*succeeded);
+            self.unanswered = self.unanswered.saturating_add(*failed);
+        }
+        if let Kind::RuleCounted { rule, executed, broken, .. } = &fact.kind {
+            let word = if is_of_truth(rule) { &mut self.truth } else { &mut self.soundness };
+            word.0 = word.0.saturating_add(*executed);
+            word.1 = word.1.saturating_add(*broken);
         }
     }
 }
@@ -391,5 +463,7 @@ fn is_of_truth(rule: &str) -> bool {
     matches!(sort, "credit-code" | "id-card" | "placeholder")
 }
 
+#[cfg(test)]
+mod doubt_tests;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::*;
 use crate::delivery::{LinkState, RejectKind};
 use crate::fact::{JobAct, Kind};
-use crate::ledger::{Actor, Ended, Judged, MOST_DRIFT, PassKind, Progress, Resync, RuleCount};
+use crate::ledger::{
+    Actor, CutOver, CutOverAsked, Ended, Judged, MOST_DRIFT, PassKind, Progress, Resync, RuleCount,
+};
 
 fn kinds(bench: &Bench, ledger: &Ledger) -> Vec<Kind> {
     let facts = bench.run(ledger.facts(1, 1_000)).unwrap();
@@ -78,11 +80,68 @@ fn a_job_is_told_from_its_request_to_its_last_pass() {
     let by = "uid:0".to_owned();
     let expected = [
         Kind::Job { act: JobAct::Requested, by: by.clone() },
-        Kind::PassCompleted { lane: Lane::Backfill, seen: 9, changed: 1, rejected: 0 },
+        Kind::PassCompleted {
+            lane: Lane::Backfill,
+            seen: 9,
+            changed: 1,
+            rejected: 0,
+            resent: 0,
+            is_part: false,
+        },
         Kind::Job { act: JobAct::Completed, by },
     ];
     assert_eq!(kinds(&bench, &ledger), expected);
     assert_eq!(bench.run(ledger.job(1)).unwrap().unwrap().done, 1);
+}
+
+#[test]
+fn what_is_sent_again_is_told_unless_it_is_another_message() {
+    let bench = Bench::new();
+    let ledger = bench.open();
+    let asked = CutOver {
+        channel: "upper".to_owned(),
+        from: "s/1".to_owned(),
+        to: "s/2".to_owned(),
+        back: false,
+        at: bench.clock.now(),
+        beside: None,
+        scopes: None,
+    };
+    let CutOverAsked::Made(cut_over) =
+        bench.run(ledger.cut_over_asked(asked, "uid:0".to_owned())).unwrap()
+    else {
+        panic!("not made")
+    };
+    let mut told = Vec::new();
+    for (asked_by, kind) in [
+        ("uid:0".to_owned(), PassKind::Resend),
+        (format!("r-{cut_over:04}"), PassKind::Resend),
+        ("uid:0".to_owned(), PassKind::Since),
+    ] {
+        let resync = Resync {
+            flows: vec![(flow("houses"), owner())],
+            kind,
+            since: (kind == PassKind::Since).then(|| "2026-01-01".to_owned()),
+            approved: false,
+            request: "{}".to_owned(),
+            idempotency: None,
+            asked_by,
+        };
+        bench.run(ledger.resync_asked(resync)).unwrap();
+        let pass = bench.run(ledger.open_pass(flow("houses"))).unwrap().unwrap();
+        bench.run(ledger.pass_begun(pass.number)).unwrap();
+        let (number, rows_gone) = (pass.number, 12);
+        let progress = Progress::Pass { number, rows_seen: 9, rows_gone, finished: true };
+        let seen = Observation { progress, resent: 7, ..observation("houses") };
+        bench.run(ledger.observed(seen)).unwrap();
+        let last = kinds(&bench, &ledger);
+        let last = last.iter().rev().find_map(|it| {
+            let Kind::PassCompleted { changed, resent, is_part, .. } = it else { return None };
+            Some((*changed, *resent, *is_part))
+        });
+        told.push(last.unwrap());
+    }
+    assert_eq!(told, [(5, 7, false), (12, 0, false), (5, 7, true)]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod answers;
 mod backup;
 mod history;
+mod mending;
 mod model;
 mod opening;
 mod retention;
@@ -148,6 +149,7 @@ fn observation(dataset: &str) -> Observation {
         freed: Vec::new(),
         coalesced: 0,
         skipped: 0,
+        resent: 0,
         newest_content: None,
         as_of: Timestamp::from_second(1_790_000_000).unwrap(),
         progress: Progress::Unmoved,

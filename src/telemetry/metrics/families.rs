@@ -57,6 +57,8 @@ pub(super) struct Families {
     pub(super) measure: Gauges,
     pub(super) score_known: Gauges,
     pub(super) score_at_cut_off: Gauges,
+    pub(super) score_forecast: Gauges,
+    pub(super) score_avoidable: Gauges,
     pub(super) disk_free_bytes: Gauges,
     pub(super) spool_bytes: Gauges,
     pub(super) spool_limit_bytes: Gauges,
@@ -258,6 +260,18 @@ impl Families {
             score_at_cut_off: new.gauge(
                 "cascade_score_cut_off_points",
                 "The month's total at its cut-off if nothing more happened.",
+                &[],
+            ),
+            score_forecast: new.gauge(
+                "cascade_score_forecast_points",
+                "What the month's total will come to: expected, and low and high, of which a tenth \
+                 of the futures lie below and above.",
+                &["bound"],
+            ),
+            score_avoidable: new.gauge(
+                "cascade_score_avoidable_points",
+                "Points that the forecast says can still be brought back or kept by acts that are \
+                 known, begun in time.",
                 &[],
             ),
             points_at_risk: new.gauge(

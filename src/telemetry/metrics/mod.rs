@@ -16,7 +16,9 @@ mod gauges;
 mod named;
 mod snapshot;
 
-pub use snapshot::{CertificateHolder, ChannelSnapshot, DatasetSnapshot, Drift, Snapshot};
+pub use snapshot::{
+    CertificateHolder, ChannelSnapshot, DatasetSnapshot, Drift, ForecastSnapshot, Snapshot,
+};
 
 use std::cmp::Reverse;
 use std::sync::{PoisonError, RwLock};
@@ -287,6 +289,18 @@ impl Metrics {
         self.families.probes.with_label_values(&[outcome]).inc();
     }
 
+    fn show_forecast(&self, now: &Snapshot) {
+        let (mut bounds, mut avoidable) = (Values::new(Fold::Sum), Values::new(Fold::Sum));
+        if let Some(it) = now.score_forecast {
+            for (bound, points) in [("expected", it.expected), ("low", it.low), ("high", it.high)] {
+                bounds.add(vec![bound.to_owned()], points);
+            }
+            avoidable.add(vec![], it.avoidable);
+        }
+        self.families.score_forecast.show_only(bounds);
+        self.families.score_avoidable.show_only(avoidable);
+    }
+
     /// Shows what the ledger says now.
     pub fn show(&self, now: &Snapshot) {
         self.show_channels(&now.channels);
@@ -312,6 +326,7 @@ impl Metrics {
         }
         self.families.score_known.show_only(share);
         self.families.score_at_cut_off.show_only(ahead);
+        self.show_forecast(now);
         self.families.disk_free_bytes.show(one(vec![], approximate(now.disk_free_bytes)));
         self.families.spool_bytes.show(one(vec![], approximate(now.spool_bytes)));
         self.families.spool_limit_bytes.show(one(vec![], approximate(now.spool_limit_bytes)));

@@ -34,10 +34,25 @@ pub struct Snapshot {
     pub measures: Vec<(String, f64)>,
     /// The share of points that is known, and the total at the cut-off if nothing more happens.
     pub score_known: Option<(f64, f64)>,
+    /// What the month will come to: expected, low, high, and what acts that are known bring of it.
+    pub score_forecast: Option<ForecastSnapshot>,
     /// Points that can still be recovered, by item of the scheme; empty without one.
     pub points_at_risk: Vec<(String, f64)>,
     /// Extraction is paused because the spool or the disk is full.
     pub extraction_paused: bool,
+}
+
+/// A forecast of the month's total, in points.
+#[derive(Clone, Copy, Debug)]
+pub struct ForecastSnapshot {
+    /// The middle of the futures.
+    pub expected: f64,
+    /// A tenth of the futures lie below.
+    pub low: f64,
+    /// A tenth lie above.
+    pub high: f64,
+    /// What acts that are known bring together if they are begun in time.
+    pub avoidable: f64,
 }
 
 /// One channel at one moment.

@@ -76,6 +76,12 @@ fn every_family_has_help_and_a_type_as_soon_as_anything_is_configured() {
         points: vec![("sharing.fresh".to_owned(), 2.71)],
         measures: vec![("data.timely_rate".to_owned(), 0.9)],
         score_known: Some((0.82, 95.1)),
+        score_forecast: Some(ForecastSnapshot {
+            expected: 95.0,
+            low: 93.5,
+            high: 96.0,
+            avoidable: 0.4,
+        }),
         points_at_risk: vec![("sharing.fresh".to_owned(), 0.29)],
         ..Snapshot::default()
     });

@@ -4,6 +4,7 @@
 mod canary;
 mod changeover;
 mod configuration;
+mod indicator_files;
 mod operators;
 mod rehearsal;
 mod standards;

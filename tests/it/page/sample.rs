@@ -1,7 +1,7 @@
 //! Pages to look at: a city in trouble, a city at rest, and titles that would like to act.
 
 use cascaded::control::page::{
-    Awaited, Dated, Health, Page, Rejected, Score, Tally, Waiting, Worst,
+    Awaited, Dated, Foretold, Health, Page, Rejected, Score, Tally, Waiting, Worst,
 };
 use cascaded::control::protocol::{
     Attention, Channel, Entries, Mismatches, Rows, Status, Summary, Trouble, Urgency,
@@ -222,7 +222,19 @@ pub(crate) fn hostile(text: &str) -> Page {
     }
     page.awaited.iter_mut().for_each(|it| it.channel = own());
     page.not_ready = vec![own()];
-    page.score =
-        Some(Score { scheme: own(), today: own(), forecast: own(), at_risk: own(), known: own() });
+    page.score = Some(Score {
+        scheme: own(),
+        today: own(),
+        at_cut_off: own(),
+        forecast: Some(Foretold {
+            expected: own(),
+            low: own(),
+            high: own(),
+            promised: own(),
+            at: page.status.now,
+        }),
+        at_risk: own(),
+        known: own(),
+    });
     page
 }

@@ -1,9 +1,11 @@
 //! The office against a real ledger: its state is built by its events, then asked about.
 
+mod batches;
 mod closed;
 mod liveness;
 mod page;
 mod score;
+mod terms;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -122,6 +124,7 @@ fn nothing_seen(carrier: &cascade::Carrier, lane: Lane, as_of: Timestamp) -> Obs
         freed: Vec::new(),
         coalesced: 0,
         skipped: 0,
+        resent: 0,
         newest_content: None,
         as_of,
         progress: Progress::Unmoved,
@@ -578,25 +581,4 @@ async fn everything_is_read_through_once_every_dataset_was() {
     // what the ledger knows.
     bench.clock.advance(Duration::from_hours(1));
     assert!(bench.another_office().is_complete().await.unwrap());
-}
-
-#[tokio::test]
-async fn batches_are_paged_newest_first_with_their_receipts() {
-    let bench = Bench::start().await;
-    let first = bench.observe("d-one", 1).await;
-    bench.take(&first, taken()).await;
-    bench.observe("d-two", 1).await;
-    let mut query = crate::control::protocol::BatchQuery {
-        paging: Paging { after: None, limit: 1 },
-        ..Default::default()
-    };
-    let Response::Batches(page) = bench.ask(Request::Batches(query.clone())).await else {
-        panic!()
-    };
-    assert_eq!((page.entries[0].subject.as_str(), page.total), ("d-two", 2));
-    assert_eq!(page.entries[0].state, BatchState::Queued.as_str());
-    query.paging.after = page.next;
-    let Response::Batches(page) = bench.ask(Request::Batches(query)).await else { panic!() };
-    assert_eq!(page.entries[0].receipt.as_deref(), Some("R1"));
-    assert_eq!((page.next, page.entries[0].next_attempt), (None, None));
 }

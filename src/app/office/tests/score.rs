@@ -210,13 +210,156 @@ async fn the_live_score_is_shown_on_the_page_and_as_metrics() {
     let page = bench.office.page().unwrap();
     let score = page.score.as_ref().unwrap();
     assert_eq!(score.today, sheet.total.to_string());
-    assert_eq!(score.forecast, sheet.at_cut_off.unwrap().to_string());
+    assert_eq!(score.at_cut_off, sheet.at_cut_off.unwrap().to_string());
     // The value that the configuration states has become a fact, once.
     let facts = bench.ledger().facts(0, 100).await.unwrap();
     let stated = facts.iter().filter(|(_, it)| it.kind.as_str() == "stated").count();
     assert_eq!(stated, 1);
     bench.live().await;
     assert_eq!(bench.ledger().facts(0, 100).await.unwrap().len(), facts.len());
+}
+
+#[tokio::test]
+async fn the_forecast_of_the_running_month_is_asked_for_shown_and_measured() {
+    let bench = bench().await;
+    bench.bring(BroughtKind::Cases, CASES).await;
+    let ask = async |seed| {
+        let query = ScoreQuery { seed, ..ScoreQuery::default() };
+        let ScoreAnswer::Forecast(sheet) = bench.score(ScoreRequest::Forecast(query)).await else {
+            panic!("no forecast")
+        };
+        *sheet
+    };
+    let sheet = ask(None).await;
+    let score = bench.sheet(ScoreQuery::default()).await;
+    assert_eq!((sheet.today, sheet.month.as_str()), (score.total, "2026-11"));
+    assert!(sheet.forecast.low <= sheet.forecast.expected);
+    assert!(sheet.forecast.expected <= sheet.forecast.high);
+    let feedback = sheet.items.iter().find(|it| it.id == "feedback").unwrap();
+    assert_eq!(feedback.avoidable.to_string(), "0.2", "the third case can still be closed in time");
+    // Another seed is another forecast; the same one is not made again within minutes.
+    assert_eq!(ask(Some(1)).await, sheet);
+    bench.bring(BroughtKind::Cases, &CASES.replace("g-3", "g-4")).await;
+    assert_eq!(ask(None).await, sheet);
+    bench.clock.advance(Duration::from_mins(5));
+    let later = ask(None).await;
+    assert_eq!(later.at, bench.clock.now());
+    assert_eq!(
+        later.items.iter().find(|it| it.id == "feedback").unwrap().avoidable.to_string(),
+        "0.4"
+    );
+    // As it was known then, whoever asks.
+    let known_by = Some(sheet.at);
+    let query = ScoreQuery { known_by, ..ScoreQuery::default() };
+    let ScoreAnswer::Forecast(then) = bench.score(ScoreRequest::Forecast(query)).await else {
+        panic!("no forecast")
+    };
+    assert_eq!(then.at, sheet.at);
+    // The page and the gauges say the same.
+    bench.live().await;
+    bench.office.refresh().await;
+    assert!(bench.office.page().unwrap().score.as_ref().unwrap().forecast.is_none());
+    let serving = crate::app::judge::ahead::serve(
+        bench.app.crew.clone(),
+        Arc::clone(&bench.app.current),
+        Arc::clone(&bench.app.live),
+    );
+    let mut serving = std::pin::pin!(serving);
+    while bench.app.live.foretold().is_none() {
+        tokio::select! {
+            ended = &mut serving => panic!("{ended:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    bench.office.refresh().await;
+    let page = bench.office.page().unwrap();
+    let shown = page.score.as_ref().unwrap().forecast.clone().unwrap();
+    assert_eq!(shown.expected, later.forecast.expected.0.round_dp(2).normalize().to_string());
+    assert_eq!(shown.at, later.at);
+    let metrics = bench.office.metrics();
+    for (bound, points) in [
+        ("expected", later.forecast.expected),
+        ("low", later.forecast.low),
+        ("high", later.forecast.high),
+    ] {
+        let series = format!("cascade_score_forecast_points{{bound=\"{bound}\"}} {points}\n");
+        assert!(metrics.contains(&series), "{series}{metrics}");
+    }
+    let series = format!("cascade_score_avoidable_points {}\n", later.avoidable);
+    assert!(metrics.contains(&series), "{series}{metrics}");
+}
+
+#[tokio::test]
+async fn closed_months_are_compared_with_what_was_published() {
+    let bench = bench().await;
+    bench.bring(BroughtKind::Cases, CASES).await;
+    bench.live().await;
+    let results = "month,item,points,source,date\n2026-11,feedback,-0.4,通报,2026-12-10\n\
+                   2026-11,feedback,-0.6,更正,2026-12-12\n2026-11,nothing,1,通报,2026-12-10\n\
+                   2026-10,feedback,0,通报,2026-11-10\n";
+    bench.clock.advance(Duration::from_hours(24 * 12));
+    bench.live().await;
+    assert_eq!(bench.bring(BroughtKind::Results, results).await, (4, 4));
+    assert_eq!(bench.bring(BroughtKind::Results, results).await, (4, 0));
+    let query = ScoreQuery { month: Some("2026-11".to_owned()), ..ScoreQuery::default() };
+    let ScoreAnswer::Calibration(sheet) = bench.score(ScoreRequest::Calibrate(query)).await else {
+        panic!("no calibration")
+    };
+    let [item] = sheet.items.as_slice() else { panic!("{sheet:?}") };
+    assert_eq!((item.item.as_str(), item.residual.as_str()), ("feedback", "too-few"));
+    let of = |points: Option<Points>| points.unwrap().to_string();
+    assert_eq!(of(item.months[0].computed), "-0.4");
+    assert_eq!(
+        (item.months[0].published.to_string(), of(item.months[0].residual)),
+        ("-0.6".into(), "-0.2".into())
+    );
+    assert_eq!(item.months[0].source, "更正", "the later day counts");
+    let unplaced: Vec<(&str, &str)> =
+        sheet.unplaced.iter().map(|it| (it.month.as_str(), it.item.as_str())).collect();
+    assert_eq!(unplaced, [("2026-10", "feedback"), ("2026-11", "nothing")]);
+    // A published result is no value of a score.
+    let sheet =
+        bench.sheet(ScoreQuery { month: Some("2026-11".to_owned()), ..ScoreQuery::default() });
+    let used: Vec<String> = sheet
+        .await
+        .items
+        .iter()
+        .flat_map(|it| &it.computed_from)
+        .map(|it| it.name.clone())
+        .collect();
+    assert!(used.iter().all(|it| !it.contains("result:")), "{used:?}");
+}
+
+#[tokio::test]
+async fn what_is_doubted_is_told_with_its_fact_and_explained() {
+    let bench = bench().await;
+    let requests = "list,number,owner,opened,deadline,closed,proof\n\
+                    requests,q-1,dep,2026-11-02T09:00,2026-11-10T18:00,2026-11-02T09:03,回函\n";
+    bench.bring(BroughtKind::Cases, requests).await;
+    let ScoreAnswer::Doubts(sheet) = bench.score(ScoreRequest::Doubts(ScoreQuery::default())).await
+    else {
+        panic!("no doubts")
+    };
+    let [line] = sheet.doubts.as_slice() else { panic!("{sheet:?}") };
+    assert_eq!(
+        (line.doubt.as_str(), line.subject.as_str(), line.owner.as_str()),
+        ("self-made", "q-1", "dep")
+    );
+    let id = crate::fact::FactId::parse(&line.evidence).unwrap();
+    assert_eq!(bench.ledger().fact(id).await.unwrap().unwrap().subject, "q-1");
+    let other = ScoreQuery { body: Some("department:other".to_owned()), ..ScoreQuery::default() };
+    let ScoreAnswer::Doubts(none) = bench.score(ScoreRequest::Doubts(other)).await else {
+        panic!()
+    };
+    assert!(none.doubts.is_empty());
+    let sheet = bench.sheet(ScoreQuery::default()).await;
+    let figures = sheet.items.iter().flat_map(|it| &it.computed_from);
+    let doubted: Vec<&str> = figures
+        .flat_map(|it| &it.findings)
+        .filter(|it| it.subject == "q-1")
+        .map(|it| it.doubt.as_str())
+        .collect();
+    assert!(!doubted.is_empty() && doubted.iter().all(|it| *it == "self-made"), "{doubted:?}");
 }
 
 #[tokio::test]

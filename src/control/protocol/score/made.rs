@@ -84,6 +84,7 @@ impl FigureLine {
             from: it.from,
             until: it.until,
             evidence: it.evidence.clone(),
+            doubt: it.doubt.map_or_else(String::new, |it| it.as_str().to_owned()),
             batches: Vec::new(),
         };
         Self {

@@ -3,9 +3,14 @@
 //! Points are decimals; on the line they are JSON numbers with the decimal's own digits, of which
 //! there are fewer than 16, so that they survive the trip and scripts can read them.
 
+mod ahead;
 mod evidence;
 mod made;
 
+pub use ahead::{
+    CalibratedLine, CalibrationSheet, ComparedLine, DoubtLine, DoubtSheet, ForecastSheet,
+    ItemAhead, MOST_DOUBTS, RangeLine, UnplacedLine,
+};
 pub use evidence::{
     ClockLine, CountLine, EvidenceClosed, EvidenceHeld, EvidenceJudged, EvidencePart,
     EvidenceQuery, ReplyLine,
@@ -77,6 +82,12 @@ pub enum ScoreRequest {
     Rank(ScoreQuery),
     /// What can still be recovered.
     Recover(ScoreQuery),
+    /// What the month will come to.
+    Forecast(ScoreQuery),
+    /// What looks better than it is.
+    Doubts(ScoreQuery),
+    /// Computed against published, until the month.
+    Calibrate(ScoreQuery),
     /// Proves the history and the closed months.
     Verify {},
     /// Brings in a table: an act.
@@ -92,6 +103,9 @@ impl ScoreRequest {
             Self::Show(_) => "score_show",
             Self::Rank(_) => "score_rank",
             Self::Recover(_) => "score_recover",
+            Self::Forecast(_) => "score_forecast",
+            Self::Doubts(_) => "score_doubts",
+            Self::Calibrate(_) => "score_calibrate",
             Self::Verify {} => "score_verify",
             Self::Bring(_) => "score_import",
             Self::Evidence(_) => "score_evidence",
@@ -105,6 +119,9 @@ impl ScoreRequest {
             Self::Show(_)
             | Self::Rank(_)
             | Self::Recover(_)
+            | Self::Forecast(_)
+            | Self::Doubts(_)
+            | Self::Calibrate(_)
             | Self::Verify {}
             | Self::Evidence(_) => false,
         }
@@ -121,6 +138,12 @@ pub enum ScoreAnswer {
     Rank(RankSheet),
     /// To [`ScoreRequest::Recover`].
     Plan(PlanSheet),
+    /// To [`ScoreRequest::Forecast`].
+    Forecast(Box<ForecastSheet>),
+    /// To [`ScoreRequest::Doubts`].
+    Doubts(DoubtSheet),
+    /// To [`ScoreRequest::Calibrate`].
+    Calibration(CalibrationSheet),
     /// To [`ScoreRequest::Verify`].
     Verified(ScoreVerified),
     /// To [`ScoreRequest::Bring`].
@@ -161,6 +184,9 @@ pub struct ScoreQuery {
     pub by: Option<By>,
     /// Only this item, down to the evidence.
     pub item: Option<String>,
+    /// Of a forecast: the seed of its chances; 1 where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 /// What a score should be read with.
@@ -324,6 +350,9 @@ pub struct FindingLine {
     pub until: Option<Timestamp>,
     /// The fact, or the source of a stated value.
     pub evidence: String,
+    /// It lacks nothing and does not count: the doubt's word.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub doubt: String,
     /// Batches that tell of it: identifier, state, receipt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub batches: Vec<String>,
@@ -469,6 +498,8 @@ pub enum BroughtKind {
     Values,
     /// Notices of the province that a standard is required.
     Notices,
+    /// Results that the province published, item by item.
+    Results,
 }
 
 /// A table to bring in, or a part of one with its head.

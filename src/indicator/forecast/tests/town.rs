@@ -195,7 +195,8 @@ impl Town {
             let failed = self.chance.up_to(1 + seen * bad / 1500);
             let count = |rows: i64| u64::try_from(rows).unwrap();
             let (seen, rejected) = (count(seen), count(rejected));
-            let kind = Kind::PassCompleted { lane: Lane::Live, seen, changed: seen, rejected };
+            let (lane, resent, is_part) = (Lane::Live, 0, true);
+            let kind = Kind::PassCompleted { lane, seen, changed: seen, rejected, resent, is_part };
             self.put(&name, second, kind);
             let verdict = Kind::Verdict { passed: seen - rejected, failed: count(failed) };
             self.put(&name, second + HOUR, verdict);
