@@ -28,6 +28,7 @@ mod score;
 mod shadow;
 mod standing;
 mod status;
+mod validity;
 mod watch;
 
 #[cfg(test)]

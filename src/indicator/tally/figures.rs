@@ -29,6 +29,14 @@ impl Tally<'_> {
         self.figures_until(body, self.span)
     }
 
+    /// Whether an entry is mounted, and its verdicts that passed and failed, as figures count them.
+    pub(super) fn usable_of(&self, listed: Listed<'_>) -> (bool, (u64, u64)) {
+        let seen = Seen { tally: self, span: self.span };
+        let again = seen.judged_again(listed).map_or(0, |(rows, _)| rows);
+        let passed = listed.1.passed.saturating_sub(again);
+        (seen.filled(listed).is_ok(), (passed, listed.1.failed))
+    }
+
     /// The figures as they are before the cut-off: the month so far. `span` is this tally's with
     /// an earlier end and that end's day; what was past a deadline then counts until then.
     pub fn figures_until(&self, body: &Body, span: Span) -> Figures {
@@ -147,8 +155,7 @@ impl<'t> Seen<'t, '_> {
             ("resource.mounted_rate", &shared as &dyn Fn(&Obligation) -> bool),
             ("open.mounted_rate", &open),
         ] {
-            let filled = |listed: Listed<'_>| mounted(listed).and_then(|()| self.solid(listed));
-            put(name, self.rate(body, name, counts, filled));
+            put(name, self.rate(body, name, counts, |listed| self.filled(listed)));
         }
         for (name, counts) in [
             ("data.timely_rate", &cyclic as &dyn Fn(&Obligation) -> bool),
@@ -180,6 +187,11 @@ impl<'t> Seen<'t, '_> {
         if self.tally.knows_uses() {
             put("worth.used_rate", self.rate(body, "worth.used_rate", shared, used));
         }
+    }
+
+    /// Mounted, and not all but empty.
+    fn filled(self, listed: Listed<'_>) -> Holds {
+        mounted(listed).and_then(|()| self.solid(listed))
     }
 
     /// Not all but empty, as far as nobody answered for it.
@@ -465,7 +477,7 @@ fn cascaded((obligation, known): Listed<'_>) -> Holds {
     stands(&known.entry, LinkState::is_held_above, lack(obligation))
 }
 
-pub(super) fn mounted((obligation, known): Listed<'_>) -> Holds {
+fn mounted((obligation, known): Listed<'_>) -> Holds {
     let mut states = known.resources.values().flat_map(Links::values);
     if states.any(|(_, state)| state.is_held_above()) {
         return Ok(());

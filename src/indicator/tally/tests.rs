@@ -174,11 +174,11 @@ fn the_words_of_each_dataset_are_its_figures_and_their_days_sum_up() {
     }
     // d1: mounted, 59 of 60 answered, 8 of 10 passed; the last two on the 12th.
     assert_eq!(words["d1"].usability, Some(Decimal::from_str_exact("0.927778").unwrap()));
-    let days = tally.words_by_day("d1");
+    let days = tally.by_day().of("d1");
     assert_eq!(days.len(), 1);
     assert_eq!(days[0].0, date(2026, 3, 12));
     assert_eq!(days[0].1.usability, Some(Decimal::from_str_exact("0.891667").unwrap()));
-    assert!(tally.words_by_day("d2").is_empty());
+    assert!(tally.by_day().of("d2").is_empty());
 }
 
 #[test]

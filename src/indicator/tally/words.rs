@@ -10,8 +10,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
-use super::figures::{mean, mounted, part};
-use super::{Tally, is_of_truth};
+use super::figures::{mean, part};
+use super::{Places, Tally, is_of_truth};
 use crate::fact::{Fact, Kind};
 
 /// What holds and how many there are.
@@ -80,18 +80,21 @@ impl Day {
 }
 
 impl Tally<'_> {
-    /// Counts by day from now on, too: facts that were taken before are not in them.
+    /// Counts by day from now on, too; facts that were taken before are added by
+    /// [`Tally::add_to_day`].
     pub fn keep_days(&mut self) {
         self.days = Some(Arc::new(vec![BTreeMap::new(); self.known.len()]));
     }
 
-    /// Takes what a fact within the span says of its day.
-    pub(super) fn add_to_day(&mut self, fact: &Fact) {
+    /// Takes what a fact says of its day, and nothing else of it.
+    pub fn add_to_day(&mut self, fact: &Fact) {
         let counts = matches!(
             fact.kind,
             Kind::RuleCounted { .. } | Kind::Probed { .. } | Kind::Verdict { .. }
         );
-        let (Some(days), true) = (&mut self.days, counts) else { return };
+        let is_within = self.span.from <= fact.occurred && fact.occurred < self.span.to;
+        let is_known = fact.recorded <= self.span.known_by && !self.amended.contains(&fact.id);
+        let (Some(days), true) = (&mut self.days, counts && is_within && is_known) else { return };
         let Some(places) = self.places.get(&fact.subject) else { return };
         // The days of bulletins and exemptions.
         let zone = TimeZone::fixed(jiff::tz::offset(8));
@@ -113,6 +116,7 @@ impl Tally<'_> {
             }
             let counts = |name| !self.lists.is_exempt(&it.entry, name, self.span.day);
             let sum = parts.entry(it.dataset.as_str()).or_default();
+            let (is_mounted, passed) = self.usable_of((it, known));
             if counts("valid.true_rate") {
                 add(&mut sum.truth, part(known.truth));
             }
@@ -120,22 +124,34 @@ impl Tally<'_> {
                 add(&mut sum.soundness, part(known.soundness));
             }
             if it.is_shared && counts("resource.mounted_rate") {
-                let stands = u64::from(mounted((it, known)).is_ok());
-                add(&mut sum.mounted, (stands, 1 - stands));
+                add(&mut sum.mounted, (u64::from(is_mounted), u64::from(!is_mounted)));
             }
             if counts("interface.available_rate") {
                 add(&mut sum.reached, (known.answered, known.unanswered));
             }
             if counts("receipt.passed_rate") {
-                add(&mut sum.passed, (known.passed, known.failed));
+                add(&mut sum.passed, passed);
             }
         }
         parts.into_iter().map(|(id, parts)| (id.to_owned(), parts.words())).collect()
     }
 
-    /// The three words of a dataset by day, as far as days are kept; whether it is mounted is no
-    /// matter of a day.
-    pub fn words_by_day(&self, dataset: &str) -> Vec<(Date, Words)> {
+    /// What is counted by day, as it stands.
+    pub fn by_day(&self) -> ByDay {
+        ByDay { places: Arc::clone(&self.places), days: self.days.clone() }
+    }
+}
+
+/// The three words by day.
+#[derive(Clone, Debug, Default)]
+pub struct ByDay {
+    places: Places,
+    days: Days,
+}
+
+impl ByDay {
+    /// Of a dataset, as far as days are kept; whether it is mounted is no matter of a day.
+    pub fn of(&self, dataset: &str) -> Vec<(Date, Words)> {
         let Some(days) = &self.days else { return Vec::new() };
         let mut sums: BTreeMap<Date, Parts> = BTreeMap::new();
         for (at, _) in self.places.get(dataset).into_iter().flatten() {
