@@ -17,6 +17,7 @@ use crate::app::works::Current;
 use crate::cascade::Crew;
 use crate::delivery::DigestSha256;
 use crate::indicator::forecast::{Forecast, Habits, forecast};
+use crate::indicator::lists::Lists;
 use crate::indicator::scheme::{Month, Scheme};
 use crate::indicator::tally::Body;
 use crate::ledger::{self, FactQuery};
@@ -113,11 +114,10 @@ impl Ahead {
 
 impl Judge {
     /// What the facts that were known at `at` teach: a page at a time, bounded by the lists.
-    pub async fn habits(&self, at: Timestamp) -> ledger::Result<Habits> {
-        let lists = Arc::clone(&self.by.lists);
+    pub async fn habits(&self, lists: &Lists, at: Timestamp) -> ledger::Result<Habits> {
         let horizon = self.ledger.horizon(at).await?;
         let amended = self.ledger.amended(horizon).await?;
-        let mut habits = Habits::new(&lists, at);
+        let mut habits = Habits::new(lists, at);
         let since = habits.since();
         for kind in Habits::KINDS {
             let from = Habits::is_forgotten(kind).then_some(since);
@@ -141,10 +141,11 @@ impl Judge {
         at: Timestamp,
     ) -> ledger::Result<Forecast> {
         let tally = self.tally_by(&asked.scheme, asked.month, at).await?;
-        let habits = self.habits(at).await?;
+        // Over the lists as they count, as the tally is.
+        let habits = self.habits(tally.lists(), at).await?;
         let (by, asked) = (Arc::clone(&self.by), asked.clone());
         let make = move || {
-            let habits = habits.settled(&by.lists);
+            let habits = habits.settled(tally.lists());
             forecast(&tally, &habits, &asked.scheme, &asked.body, &by.field, asked.seed)
         };
         Ok(pool.run_long(make).await)

@@ -375,17 +375,7 @@ impl Known {
     fn add(&mut self, fact: &Fact, part: Part, is_within: bool) {
         let stamp = || stamp(fact);
         match &fact.kind {
-            Kind::Link { to, .. } => {
-                let links = match part {
-                    Part::Entry => &mut self.entry,
-                    Part::Resource => self.resources.entry(fact.subject.clone()).or_default(),
-                    Part::Dataset => return,
-                };
-                let known = links.get(&fact.channel);
-                if known.is_none_or(|known| known.0 < stamp()) {
-                    links.insert(fact.channel.clone(), (stamp(), *to));
-                }
-            }
+            Kind::Link { to, .. } => self.link(fact, part, *to),
             Kind::Confirmed { rows, .. } => self.is_confirmed |= *rows > 0,
             Kind::OverdueFrom { deadline } => {
                 let overdue = self.overdue.entry(*deadline).or_default();
@@ -438,10 +428,7 @@ impl Known {
             self.set_aside = self.set_aside.saturating_add(*rejected);
         }
         if let Kind::Unmended { here, above } = &fact.kind {
-            let known = self.unmended.get(&fact.channel);
-            if known.is_none_or(|known| known.0 < stamp(fact)) {
-                self.unmended.insert(fact.channel.clone(), (stamp(fact), *here, *above));
-            }
+            self.left(fact, (*here, *above));
         }
         if let Kind::Verdict { passed, failed } = &fact.kind {
             self.passed = self.passed.saturating_add(*passed);
@@ -455,6 +442,27 @@ impl Known {
             let word = if is_of_truth(rule) { &mut self.truth } else { &mut self.soundness };
             word.0 = word.0.saturating_add(*executed);
             word.1 = word.1.saturating_add(*broken);
+        }
+    }
+
+    /// The latest state on a channel counts.
+    fn link(&mut self, fact: &Fact, part: Part, to: LinkState) {
+        let links = match part {
+            Part::Entry => &mut self.entry,
+            Part::Resource => self.resources.entry(fact.subject.clone()).or_default(),
+            Part::Dataset => return,
+        };
+        let stamp = stamp(fact);
+        if links.get(&fact.channel).is_none_or(|known| known.0 < stamp) {
+            links.insert(fact.channel.clone(), (stamp, to));
+        }
+    }
+
+    /// So many rows are left to mend, here and above, as last told on a channel.
+    fn left(&mut self, fact: &Fact, (here, above): (u64, u64)) {
+        let stamp = stamp(fact);
+        if self.unmended.get(&fact.channel).is_none_or(|known| known.0 < stamp) {
+            self.unmended.insert(fact.channel.clone(), (stamp, here, above));
         }
     }
 }
