@@ -9,6 +9,7 @@
 
 mod beside;
 mod bulletins;
+mod cases;
 mod contact;
 mod cutover;
 mod declare;
@@ -147,6 +148,8 @@ impl App {
             Arc::clone(&self.live),
         );
         self.supervisor.spawn("score", StopPolicy::Abort, live);
+        let cases = cases::serve(self.crew.clone(), Arc::clone(&self.current));
+        self.supervisor.spawn("cases", StopPolicy::Abort, cases);
         let probing = probing::Probing {
             crew: self.crew.clone(),
             current: Arc::clone(&self.current),

@@ -267,6 +267,7 @@ fn dataset(look: &Look, it: &DatasetLook) -> Dataset {
         region: it.dataset.region.clone(),
         cycle: it.dataset.cycle.clone(),
         freshness: freshness.to_owned(),
+        validity: None,
         newest_business: state.and_then(|state| state.newest_content_at),
         last_change: state.and_then(|state| state.last_change_at),
         last_confirmed: state.and_then(|state| state.last_confirmed_at),
