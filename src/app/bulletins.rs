@@ -19,7 +19,6 @@ use crate::bulletin::{
 use crate::calendar::Calendar;
 use crate::config::{Configuration, Indicator};
 use crate::indicator::forecast::{Habits, forecast};
-use crate::indicator::lists::Lists;
 use crate::indicator::recover::recover_of;
 use crate::indicator::scheme::{Month, Scheme};
 use crate::indicator::tally::{Body, Tally};
@@ -27,8 +26,6 @@ use crate::ledger::{self, FactQuery, Horizon, Ledger};
 use crate::supervisor::{Supervisor, sleep};
 use crate::telemetry::logs::Chain;
 
-/// As exact as the ledger keeps times.
-const MOMENT: jiff::SignedDuration = jiff::SignedDuration::from_millis(1);
 /// Between two looks at the schedule.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
@@ -169,7 +166,7 @@ async fn count(
     let month = looks.now.last().map_or_else(|| Month::of(jiff::civil::Date::ZERO), |it| it.month);
     let whole = judge.tally_by(scheme, month, at).await?;
     let is_over = at >= whole.span().to;
-    let habits = if is_over { None } else { Some(habits(judge, whole.lists(), at).await?) };
+    let habits = if is_over { None } else { Some(judge.habits(whole.lists(), at).await?) };
     let (by, scheme) = (Arc::clone(judge.by()), scheme.clone());
     // Both judge the month many times over.
     let judged = move || {
@@ -183,27 +180,6 @@ async fn count(
     let (plan, forecast) = supervisor.pool().run_long(judged).await;
     let loosened = judge.terms(at, horizon, &amended).await?.changes(at);
     Ok(Counted { now, before, plan, carried, loosened, forecast })
-}
-
-/// What the facts that were known at `at` teach: a page at a time, bounded by the lists.
-async fn habits(judge: &Judge, lists: &Lists, at: Timestamp) -> ledger::Result<Habits> {
-    let horizon = judge.ledger().horizon(at).await?;
-    let amended = judge.ledger().amended(horizon).await?;
-    let mut habits = Habits::new(lists, at);
-    let since = habits.since();
-    for kind in Habits::KINDS {
-        // States outlive what is remembered of counts.
-        let is_state = !matches!(kind, "confirmed" | "pass-completed" | "verdict" | "probed");
-        let (from, to) = ((!is_state).then_some(since), at.checked_add(MOMENT).ok());
-        let query = FactQuery { kind, from, to, horizon };
-        let learn = |fact: &crate::fact::Fact| {
-            if !amended.contains(&fact.id) {
-                habits.add(fact);
-            }
-        };
-        judge.each(query, learn).await?;
-    }
-    Ok(habits)
 }
 
 async fn tallies(

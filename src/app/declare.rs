@@ -31,6 +31,7 @@ const NAMED: usize = 5;
 #[derive(Debug, Default)]
 pub(in crate::app) struct Held {
     cycles: Mutex<BTreeMap<String, Cycle>>,
+    withheld: Mutex<Vec<(String, Cycle)>>,
 }
 
 impl Held {
@@ -46,8 +47,14 @@ impl Held {
         }
     }
 
-    fn put(&self, cycles: BTreeMap<String, Cycle>) {
+    /// The datasets that nobody carries any more without an approval: their deadlines go on.
+    pub(super) fn withheld(&self) -> Vec<(String, Cycle)> {
+        self.withheld.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn put(&self, cycles: BTreeMap<String, Cycle>, withheld: Vec<(String, Cycle)>) {
         *self.cycles.lock().unwrap_or_else(PoisonError::into_inner) = cycles;
+        *self.withheld.lock().unwrap_or_else(PoisonError::into_inner) = withheld;
     }
 }
 
@@ -69,7 +76,7 @@ impl Declared {
         let works = current.load();
         let Some(by) = works.configuration.indicator.clone() else {
             *self = Self::default();
-            current.held().put(BTreeMap::new());
+            current.held().put(BTreeMap::new(), Vec::new());
             return Ok(());
         };
         let now = crew.supervisor.clock().now();
@@ -113,7 +120,8 @@ impl Declared {
             // What is declared now counts from now on: it is asked for just after.
             tell(&unapproved(&self.terms, after(now)), &before);
         }
-        current.held().put(cycles(&works, &self.terms, after(now)));
+        let withheld = self.terms.withheld(after(now));
+        current.held().put(cycles(&works, &self.terms, after(now)), withheld);
         self.of = Some((by, Arc::clone(&works.configuration)));
         self.catalogue = Some(mark);
         self.looked = Some(now);

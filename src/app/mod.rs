@@ -9,6 +9,7 @@
 
 mod beside;
 mod bulletins;
+mod cases;
 mod contact;
 mod cutover;
 mod declare;
@@ -147,12 +148,8 @@ impl App {
             Arc::clone(&self.live),
         );
         self.supervisor.spawn("score", StopPolicy::Abort, live);
-        let ahead = judge::ahead::serve(
-            self.crew.clone(),
-            Arc::clone(&self.current),
-            Arc::clone(&self.live),
-        );
-        self.supervisor.spawn("forecast", StopPolicy::Abort, ahead);
+        let cases = cases::serve(self.crew.clone(), Arc::clone(&self.current));
+        self.supervisor.spawn("cases", StopPolicy::Abort, cases);
         let probing = probing::Probing {
             crew: self.crew.clone(),
             current: Arc::clone(&self.current),
@@ -160,6 +157,12 @@ impl App {
             metrics: Arc::clone(&self.metrics),
         };
         self.supervisor.spawn("probes", StopPolicy::Drain, probing.serve());
+        let ahead = judge::ahead::serve(
+            self.crew.clone(),
+            Arc::clone(&self.current),
+            Arc::clone(&self.live),
+        );
+        self.supervisor.spawn("forecast", StopPolicy::Abort, ahead);
         let cut_over = cutover::Task::new(
             self.crew.clone(),
             Arc::clone(&self.current),

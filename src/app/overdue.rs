@@ -1,27 +1,37 @@
 //! History of deadlines: when a dataset became overdue and when newer content ended it, recorded as
 //! facts while it happens. What a score is computed from later is what was known then.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::declare::Declared;
-use super::office::freshness_of;
+use super::office::{freshness_of, freshness_of_withheld};
 use super::works::Current;
 use crate::cascade::Crew;
+use crate::fact::Kind;
 use crate::indicator::freshness::State;
-use crate::ledger::{self, Overdue};
+use crate::ledger::{self, Flow, NewFact, Overdue};
 use crate::supervisor::{TaskError, sleep};
 
 /// How often deadlines are looked at: a fact carries its deadline, so nothing is late by this.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often another number of rows that are not mended is told.
+const TELL_OTHERS: SignedDuration = SignedDuration::from_hours(1);
+/// How often the same number is told: a month has to find one within it.
+const TELL_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Looks until it is aborted.
 pub(super) async fn serve(crew: Crew, current: Arc<Current>) -> Result<(), TaskError> {
-    let mut declared = Declared::default();
+    let (mut declared, mut left) = (Declared::default(), Left::default());
     loop {
-        if let Err(error) = once(&mut declared, &crew, &current).await {
+        let mut looked = once(&mut declared, &crew, &current).await;
+        if looked.is_ok() {
+            looked = leftover(&mut left, &crew, &current).await;
+        }
+        if let Err(error) = looked {
             tracing::warn!(error = %crate::telemetry::logs::Chain(&error), "deadlines are not recorded");
         }
         sleep(crew.supervisor.clock(), LOOK_EVERY).await;
@@ -36,6 +46,44 @@ pub(super) async fn once(
 ) -> Result<(), ledger::Error> {
     declared.look(crew, current).await?;
     look(crew, current).await
+}
+
+/// What was last told of rows that are not mended.
+type Left = BTreeMap<Flow, (Timestamp, u64, u64)>;
+
+/// Tells how many rows of each dataset are turned away and not mended: at most every hour, where it
+/// is another number than the last, and once a day where it is not. A plan that knows it promises
+/// nothing for rows that are mended already.
+pub(super) async fn leftover(
+    left: &mut Left,
+    crew: &Crew,
+    current: &Current,
+) -> ledger::Result<()> {
+    if current.load().configuration.indicator.is_none() {
+        return Ok(());
+    }
+    let now = crew.supervisor.clock().now();
+    let mut facts = Vec::new();
+    for state in crew.ledger.flows().await? {
+        let here = state.counts.rejected_local;
+        let above = state.counts.rejected_refused.saturating_add(state.counts.rejected_failed);
+        let known = left.get(&state.flow);
+        let is_told = known.is_some_and(|(at, told_here, told_above)| {
+            let is_same = (*told_here, *told_above) == (here, above);
+            now.duration_since(*at) < if is_same { TELL_AGAIN } else { TELL_OTHERS }
+        });
+        if is_told {
+            continue;
+        }
+        let kind = Kind::Unmended { here, above };
+        let (channel, subject) = (Some(state.flow.channel.clone()), state.flow.dataset.clone());
+        facts.push(NewFact { channel, subject, kind, occurred: now, amends: None });
+        left.insert(state.flow, (now, here, above));
+    }
+    for facts in facts.chunks(1_000) {
+        crew.ledger.facts_brought(facts.to_vec()).await?;
+    }
+    Ok(())
 }
 
 /// Writes down which datasets became overdue, and which no longer are.
@@ -57,6 +105,19 @@ async fn look(crew: &Crew, current: &Current) -> Result<(), ledger::Error> {
         if since.is_some() != state.overdue_since.is_some() {
             let (flow, ended) = (state.flow.clone(), state.last_confirmed_at);
             changed.push(Overdue { flow, since, ended });
+        }
+    }
+    let withheld = current.held().withheld();
+    for state in &flows {
+        let is_here = works.channels.iter().any(|it| it.id == state.flow.channel);
+        let Some((_, cycle)) = withheld.iter().find(|(id, _)| *id == state.flow.dataset) else {
+            continue;
+        };
+        let fresh = freshness_of_withheld(&works.configuration, *cycle, state, now);
+        if let (State::Overdue { since }, None, true) = (fresh.state, state.overdue_since, is_here)
+        {
+            let since = Timestamp::from_millisecond(since.as_millisecond()).ok();
+            changed.push(Overdue { flow: state.flow.clone(), since, ended: None });
         }
     }
     if changed.is_empty() { Ok(()) } else { crew.ledger.overdue_seen(changed).await }

@@ -534,7 +534,7 @@ fn what_is_promised_less_of_stands_in_the_bulletin_the_unapproved_first() {
     city.settings.language = crate::language::Language::English;
     has(
         &said(&city.october()),
-        &["update cycle | every day | irregular | 6 Oct 08:00", "Nobody approved of these 1"],
+        &["update cycle | every day | irregular | 6 Oct 08:00", "Loosened without an approval: 1."],
     );
     city.facts.retain(|fact| !matches!(fact.kind.as_str(), "declared" | "approved"));
     city.settings.language = crate::language::Language::Chinese;

@@ -1,6 +1,6 @@
 //! By when the next content must be there.
 
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 use serde::Deserialize;
@@ -47,6 +47,20 @@ pub struct Deadline {
 pub fn end_of_day(day: Date, zone: &TimeZone) -> Timestamp {
     let end = day.tomorrow().ok().and_then(|next| zone.to_zoned(next.into()).ok());
     end.map_or(Timestamp::MAX, |end| end.timestamp())
+}
+
+/// A moment as people and databases write it: `2026-11-22T09:00:00+08:00`, `2026-11-22 09:00:00`,
+/// `2026-11-22`. A day alone is its end or its beginning; what has no offset is local time of `zone`.
+pub fn moment(text: &str, zone: &TimeZone, ends: bool) -> Option<Timestamp> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Some(at);
+    }
+    if text.len() == 10 {
+        let day: Date = text.parse().ok()?;
+        return if ends { Some(end_of_day(day, zone)) } else { zone.to_timestamp(day.into()).ok() };
+    }
+    let local: DateTime = text.replace(' ', "T").parse().ok()?;
+    zone.to_timestamp(local).ok()
 }
 
 impl Calendar {

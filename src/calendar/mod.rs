@@ -15,7 +15,7 @@ mod cycle;
 mod deadline;
 
 pub use cycle::{Cycle, NotComputable, Unit};
-pub use deadline::{Deadline, Grace, end_of_day};
+pub use deadline::{Deadline, Grace, end_of_day, moment};
 
 use std::collections::{BTreeMap, BTreeSet};
 

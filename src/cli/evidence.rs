@@ -51,10 +51,10 @@ pub(super) fn make(
     let mut inputs = given(&sources, &facts);
     let (_, proven) =
         evidence::make(&question, inputs.clone()).map_err(|wrong| of_wrong(&wrong, &it.out))?;
-    let subjects = subjects(&proven);
+    let subjects = with_neighbours(subjects(&proven), &judged);
     let held = asking.held(&told, scheme.as_ref(), &subjects)?;
     beside(&told, &held, &mut inputs);
-    asking.links_and_batches(&subjects, &judged, &mut inputs)?;
+    asking.put_links_and_batches(&subjects, &mut inputs)?;
     evidence::make(&question, inputs).map_err(|wrong| of_wrong(&wrong, &it.out))
 }
 
@@ -86,6 +86,20 @@ fn item_of(scheme: &Scheme, name: &str) -> Option<String> {
 fn subjects(proven: &Proven) -> BTreeSet<String> {
     let findings = proven.item.used.iter().flat_map(|(_, figure)| &figure.findings);
     findings.map(|it| it.subject.clone()).filter(|it| !it.is_empty()).collect()
+}
+
+/// With what stands on the same line of the list: of an entry its resources and its dataset, and the
+/// other way round.
+fn with_neighbours(mut subjects: BTreeSet<String>, judged: &Judged) -> BTreeSet<String> {
+    for it in &judged.lists.obligations {
+        let mut line = vec![format!("entry:{}", it.entry)];
+        line.extend(it.resources.iter().map(|id| format!("resource:{id}")));
+        line.extend(Some(it.dataset.clone()).filter(|it| !it.is_empty()));
+        if line.iter().any(|it| subjects.contains(it)) {
+            subjects.extend(line);
+        }
+    }
+    subjects
 }
 
 fn given(sources: &Sources, facts: &[Ledgered]) -> Inputs {
@@ -227,22 +241,6 @@ impl Asking<'_, '_> {
             all.counts.extend(it.counts);
         }
         Ok(all)
-    }
-
-    /// Of datasets the objects that carry them, too.
-    fn links_and_batches(
-        &self,
-        subjects: &BTreeSet<String>,
-        judged: &Judged,
-        inputs: &mut Inputs,
-    ) -> Result<(), Trouble> {
-        let mut all = subjects.clone();
-        let lists = judged.lists.obligations.iter();
-        for it in lists.filter(|it| subjects.contains(&it.dataset)) {
-            all.insert(format!("entry:{}", it.entry));
-            all.extend(it.resources.iter().map(|id| format!("resource:{id}")));
-        }
-        self.put_links_and_batches(&all, inputs)
     }
 
     fn put_links_and_batches(

@@ -231,7 +231,7 @@ impl Tables {
     ) -> Forecast {
         let given = self.given();
         let tally = given.tally(scheme, month, now);
-        let habits = Habits::learn(&self.facts, &self.lists, now);
+        let habits = Habits::learn(&self.facts, tally.lists(), now);
         forecast::forecast(&tally, &habits, scheme, body, &self.field, seed)
     }
 }

@@ -8,6 +8,7 @@ use crate::control::protocol::{
     Reject, RejectOriginal, Reloaded, Response, Rows, Standard, StandardDetail, Status, Urgency,
 };
 
+use super::show_score::trend_of;
 use super::table::{count, printable, table};
 use super::text::Message;
 use crate::language::Language;
@@ -214,7 +215,7 @@ impl View {
     }
 
     fn datasets(&self, it: &Listing<Dataset>) -> String {
-        let head = [
+        let mut head = vec![
             Message::Dataset,
             Message::Title,
             Message::Department,
@@ -228,11 +229,15 @@ impl View {
             Message::LastConfirmed,
             Message::Deadline,
         ];
+        let has_words = it.entries.iter().any(|it| it.validity.is_some());
+        if has_words {
+            head.extend([Message::TrueRate, Message::SoundRate, Message::UsableRate]);
+        }
         let mut text = self.listing(it, &head, &[5, 6, 7, 8], |it| {
             let freshness = Message::of_freshness(&it.freshness)
                 .map_or_else(|| it.freshness.clone(), |message| self.word(message));
             let held = it.held.as_ref().map(|why| self.say(Message::Held, &[why]));
-            vec![
+            let mut cells = vec![
                 it.dataset.clone(),
                 it.title.clone(),
                 it.department.clone(),
@@ -245,7 +250,11 @@ impl View {
                 self.time(it.last_change),
                 self.time(it.last_confirmed),
                 self.time(it.deadline),
-            ]
+            ];
+            if has_words {
+                cells.extend(words(it));
+            }
+            cells
         });
         // Of one dataset, its grace and its rules as well.
         if let [one] = it.entries.as_slice() {
@@ -506,4 +515,15 @@ impl View {
         }
         text
     }
+}
+
+/// The three words of a dataset, each with its trend.
+fn words(it: &Dataset) -> [String; 3] {
+    let validity = it.validity.clone().unwrap_or_default();
+    let (now, before) = (validity.now, validity.before);
+    [
+        trend_of(now.truth, before.truth),
+        trend_of(now.soundness, before.soundness),
+        trend_of(now.usability, before.usability),
+    ]
 }

@@ -241,13 +241,18 @@ fn bodies(view: &View, sheet: &ScoreSheet, by: By) -> String {
 
 /// A rate in percent, with where it was the month before.
 fn trend(body: &BodyLine, name: &str) -> String {
-    let Some(now) = body.measures.get(name) else { return "-".to_owned() };
-    let arrow = match body.before.get(name).map(|before| now.cmp(before)) {
+    trend_of(body.measures.get(name).copied(), body.before.get(name).copied())
+}
+
+/// A rate in percent, with an arrow to where it came from.
+pub(super) fn trend_of(now: Option<Points>, before: Option<Points>) -> String {
+    let Some(now) = now else { return "-".to_owned() };
+    let arrow = match before.map(|before| now.cmp(&before)) {
         Some(Ordering::Greater) => " ↑",
         Some(Ordering::Less) => " ↓",
         Some(Ordering::Equal) | None => "",
     };
-    format!("{}%{arrow}", percent(Some(*now)))
+    format!("{}%{arrow}", percent(Some(now)))
 }
 
 fn percent(share: Option<Points>) -> String {

@@ -168,6 +168,14 @@ pub enum Kind {
         /// Who approved it, and where that is written.
         approval: String,
     },
+    /// So many of the dataset's rows are turned away and not mended yet: what stands, no count of
+    /// what happened.
+    Unmended {
+        /// By our rules.
+        here: u64,
+        /// By the platform: not taken, or failed.
+        above: u64,
+    },
     /// What the city promises of the subject from now on, as one of its lists has it.
     Declared {
         /// Which list: obligations, the catalogue, the configured datasets.
@@ -245,20 +253,6 @@ impl JobAct {
     }
 }
 
-/// What is not there in most readings is written only where it is, so that others keep their form.
-fn each_that_is_seldom(
-    resent: u64,
-    is_part: bool,
-    put: &mut dyn FnMut(&'static str, &dyn Display),
-) {
-    if resent > 0 {
-        put("resent", &resent);
-    }
-    if is_part {
-        put("part", &"yes");
-    }
-}
-
 impl Kind {
     /// The word that is stored, shown and used as a label.
     pub fn as_str(&self) -> &'static str {
@@ -285,6 +279,7 @@ impl Kind {
             Self::CaseClosed { .. } => "case-closed",
             Self::PeriodClosed { .. } => "period-closed",
             Self::Exempted { .. } => "exempted",
+            Self::Unmended { .. } => "unmended",
             Self::Declared { .. } => "declared",
             Self::Approved { .. } => "approved",
             Self::Stated { .. } => "stated",
@@ -336,7 +331,10 @@ impl Kind {
                 put("seen", seen);
                 put("changed", changed);
                 put("rejected", rejected);
-                each_that_is_seldom(*resent, *is_part, put);
+                // What is not there in most readings is written only where it is, so that older
+                // facts keep their form.
+                (*resent > 0).then(|| put("resent", resent));
+                is_part.then(|| put("part", &"yes"));
             }
             Self::RuleCounted { rule, executed, broken, waived } => {
                 put("rule", rule);
@@ -362,6 +360,7 @@ impl Kind {
             | Self::CaseClosed { .. }
             | Self::PeriodClosed { .. }
             | Self::Exempted { .. }
+            | Self::Unmended { .. }
             | Self::Declared { .. }
             | Self::Approved { .. }
             | Self::Stated { .. } => self.each_field_of_the_score(put),
@@ -394,6 +393,10 @@ impl Kind {
                 put("days", days);
                 put("reason", reason);
                 put("approval", approval);
+            }
+            Self::Unmended { here, above } => {
+                put("here", here);
+                put("above", above);
             }
             Self::Declared { list, terms } => {
                 put("list", list);
@@ -512,6 +515,7 @@ impl Kind {
                 reason: text("reason")?,
                 approval: text("approval")?,
             },
+            "unmended" => Self::Unmended { here: count("here")?, above: count("above")? },
             "declared" => Self::Declared { list: text("list")?, terms: text("terms")? },
             "approved" => Self::Approved {
                 what: text("what")?,

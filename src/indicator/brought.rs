@@ -4,13 +4,12 @@
 //! opening and a notice begin with it. Local times are Chinese time.
 
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use super::calibrate::{self, Official};
 use super::sheet::{Problem, Sheet};
 use super::stated::{self, Stated};
-use crate::calendar::end_of_day;
+use crate::calendar;
 use crate::delivery::{ChannelId, StandardId};
 use crate::fact::Kind;
 
@@ -31,22 +30,8 @@ fn zone() -> TimeZone {
     TimeZone::fixed(jiff::tz::offset(8))
 }
 
-/// `2026-11-22T09:00:00+08:00`, `2026-11-22T09:00` or `2026-11-22`; a day alone is its end or its
-/// beginning.
 fn moment(text: &str, ends: bool) -> Option<Timestamp> {
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Some(at);
-    }
-    if text.len() == 10 {
-        let day: Date = text.parse().ok()?;
-        return if ends {
-            Some(end_of_day(day, &zone()))
-        } else {
-            zone().to_timestamp(day.into()).ok()
-        };
-    }
-    let local: DateTime = text.replace(' ', "T").parse().ok()?;
-    zone().to_timestamp(local).ok()
+    calendar::moment(text, &zone(), ends)
 }
 
 /// Reads a table of `list,number,owner,opened,deadline,closed,proof`; `closed` and `proof` may be

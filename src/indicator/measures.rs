@@ -24,7 +24,7 @@ const fn measure(name: &'static str, zh: &'static str, en: &'static str) -> Meas
 
 /// Every measure (facts §6.2). A rate lies between 0 and 1 and is absent where nothing stands below
 /// the line. "At the cut-off" is the last instant of the window.
-pub const MEASURES: [Measure; 21] = [
+pub const MEASURES: [Measure; 23] = [
     measure(
         "catalogue.complete_rate",
         "目录完整率",
@@ -108,9 +108,21 @@ pub const MEASURES: [Measure; 21] = [
     measure(
         "valid.usable_rate",
         "可用性",
-        "verdicts that passed and probes that were answered, of all within the window",
+        "the mean of what is known of three: `resource.mounted_rate`, `interface.available_rate`, \
+         `receipt.passed_rate`",
     ),
     measure("key.share", "关键数据占比", "key entries among the listed entries"),
+    measure(
+        "worth.used_rate",
+        "数据使用率",
+        "listed entries to be shared of which a use was stated by the end of the month, where uses \
+         are kept",
+    ),
+    measure(
+        "worth.distinct_rate",
+        "数据不重复率",
+        "listed entries that do not repeat another: its dataset, or its title within one department",
+    ),
     measure(
         "open.cascaded_rate",
         "开放目录级联率",

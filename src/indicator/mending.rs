@@ -253,6 +253,46 @@ mod tests {
     }
 
     #[test]
+    fn every_column_goes_in_and_comes_out() {
+        let cells = [
+            "7",
+            "住建局",
+            "省级通报",
+            "异常办事指南",
+            "材料清单缺失",
+            "E-1",
+            "0.2 分",
+            "2022-02-11",
+            "逐条核对后重新发布",
+            "2022-02-25",
+            "张三",
+            "已提交",
+            "回函 7",
+            "是",
+            "同类两项",
+        ];
+        let head = COLUMNS.map(str::to_owned).to_vec();
+        let table = vec![head.clone(), cells.map(str::to_owned).to_vec()];
+        let faults = read("list.csv", &table).unwrap();
+        let limit = Some(Limit::Day(jiff::civil::date(2022, 2, 25)));
+        assert_eq!(faults[0].limit, limit);
+        // How far it is, what proves it and whether it is closed is the ledger's to say: a list that
+        // says so itself closes nothing.
+        let became = Became { limit: "2022-02-25".to_owned(), ..Became::default() };
+        let back = row(&faults[0], &became);
+        for (at, (column, cell)) in COLUMNS.iter().zip(cells).enumerate() {
+            let wanted = match *column {
+                "完成情况" | "佐证材料" => "",
+                "是否销号" => "否",
+                _ => cell,
+            };
+            assert_eq!(back[at], wanted, "{column}");
+        }
+        let again = read("back.csv", &[head, back.to_vec()]).unwrap();
+        assert_eq!(again, faults);
+    }
+
+    #[test]
     fn every_mistake_of_a_list_is_told_with_its_row() {
         let text = "序号,责任单位,问题描述,时限,反馈日期\n1,,x,soon,2022-02-30\n1,住建局,y,,\n";
         let told: Vec<String> = read("list.csv", &rows(text))

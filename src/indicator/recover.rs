@@ -407,6 +407,43 @@ mod tests {
         assert_eq!(mend.action.points, (gain * Decimal::from(5)).round_dp(8));
     }
 
+    #[test]
+    fn rows_that_are_mended_already_promise_nothing() {
+        let text = include_str!("../../config/schemes/model-2026.toml");
+        let scheme = Scheme::parse("model-2026.toml", text).unwrap();
+        let obligations = "entry,resources,dataset,title,department,region,cycle,shared,open,key\n\
+                           e1,r1,d1,x,局一,,每日,yes,no,no\n";
+        let lists = Lists {
+            obligations: lists::obligations("o.csv", obligations).unwrap(),
+            ..Lists::default()
+        };
+        let gain = |told: &str| {
+            let table = format!(
+                "occurred,kind,subject,channel,fields,basis\n\
+                 2026-03-02T09:00,verdict,d1,p,passed=60; failed=40,model\n{told}"
+            );
+            let facts = history::parse("f.csv", &table, "t").unwrap();
+            let now: Timestamp = "2026-03-10T00:00:00+08:00".parse().unwrap();
+            let month = Month::parse("2026-03").unwrap();
+            let plan = recover_alone(&facts, &lists, &scheme, month, now);
+            let mend = plan.planned.iter().find(|it| it.action.act.deed == Deed::MendRows);
+            mend.map(|it| it.action.points)
+        };
+        let points = |left: i64| {
+            let rate = Decimal::from(60 + left) / Decimal::from(100 + left) - Decimal::new(6, 1);
+            Some((rate * Decimal::from(5)).round_dp(8))
+        };
+        assert_eq!(gain(""), points(40), "nobody said that any was mended");
+        let left = |day: u8, above: u8| {
+            format!("2026-03-{day:02}T09:00,unmended,d1,p,here=0; above={above},model\n")
+        };
+        assert_eq!(gain(&left(3, 30)), points(30));
+        assert_eq!(gain(&[left(5, 10), left(3, 30)].concat()), points(10), "the last counts");
+        assert_eq!(gain(&left(6, 0)), None);
+        // More than were turned away within the month are no more of this month's.
+        assert_eq!(gain(&left(4, 70)), points(40));
+    }
+
     /// The most that one worker can bring, by trying every order of every set.
     fn by_force(jobs: &[Job], done: &mut Vec<usize>, hour: u32, points: Decimal) -> Decimal {
         let mut most = points;

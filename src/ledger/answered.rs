@@ -55,6 +55,7 @@ impl Answered {
             | Kind::CaseClosed { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Unmended { .. }
             | Kind::Declared { .. }
             | Kind::Approved { .. }
             | Kind::Stated { .. } => {}

@@ -182,7 +182,8 @@ impl Ledger {
                     "INSERT INTO inbox (channel, source, key, operated, action, body, received)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                      ON CONFLICT (channel, source, key, operated, action) DO UPDATE
-                     SET body = excluded.body, received = excluded.received, handled_at = NULL
+                     SET body = excluded.body, received = excluded.received, handled_at = NULL,
+                         judged = NULL
                      WHERE substr(body, 1, ?8) <> substr(excluded.body, 1, ?8)",
                 )
                 .map_err(Error::engine("take into the inbox"))?;

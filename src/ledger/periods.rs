@@ -174,6 +174,7 @@ impl Ledger {
         let path = self.folder().join("ledger.sqlite");
         let prove = move || {
             let connection = super::schema::open_reader(&path)?;
+            let connection = connection.unchecked_transaction().map_err(Error::engine(READ))?;
             let (mut count, mut problems) = (0, Vec::new());
             let mut statement = connection.prepare(PERIOD).map_err(Error::engine(READ))?;
             let mut rows = statement.query([]).map_err(Error::engine(READ))?;

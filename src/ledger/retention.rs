@@ -22,6 +22,8 @@ pub struct Retired {
     pub rejects: u64,
     /// Messages from the province that were handled.
     pub inbox: u64,
+    /// Answers of the province that were kept.
+    pub replies: u64,
 }
 
 impl Retired {
@@ -68,6 +70,8 @@ impl Ledger {
                      WHERE state <> 'open' AND at < ?1 ORDER BY id LIMIT ?2)")?,
                 inbox: run("DELETE FROM inbox WHERE id IN (SELECT id FROM inbox
                      WHERE handled_at < ?1 ORDER BY id LIMIT ?2)")?,
+                replies: run("DELETE FROM said WHERE id IN (SELECT id FROM said
+                     WHERE last_at < ?1 ORDER BY last_at LIMIT ?2)")?,
             })
         })
         .await

@@ -109,6 +109,27 @@ CREATE TABLE mending (
     body       BLOB NOT NULL,
     UNIQUE (list, number)
 ) STRICT;
+
+-- What lines of the inbox say of cases: under which declaration a line was judged, and what it was
+-- taken for. `number` is a keyed digest; facts stand here by their names.
+ALTER TABLE inbox ADD COLUMN judged BLOB;
+ALTER TABLE inbox ADD COLUMN unowned INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX inbox_judged ON inbox (channel, source, judged);
+CREATE INDEX inbox_unowned ON inbox (unowned) WHERE unowned = 1;
+CREATE TABLE inbox_case (
+    line      INTEGER PRIMARY KEY,
+    list      TEXT NOT NULL,
+    number    TEXT NOT NULL,
+    operated  INTEGER NOT NULL,
+    opened    TEXT,
+    owner     TEXT,
+    laid      INTEGER,
+    deadline  INTEGER,
+    closed    TEXT,
+    closed_at INTEGER,
+    used      TEXT
+) STRICT;
+CREATE INDEX inbox_case_of ON inbox_case (list, number, operated);
 -- Asked of each fault about an entry: without it, all objects were read for each.
 CREATE INDEX object_entry ON object (json_extract(content, '$.content.entry'))
     WHERE kind = 'resource' AND present = 1;

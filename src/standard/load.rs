@@ -11,7 +11,7 @@ use super::problem::{Code, Problem, Problems};
 use super::settings::{self, OperationSettings, Settings};
 use super::tables::{CodeRow, Tables, tables};
 use super::value::{ContextWord, Source};
-use super::{Standard, prove, reply};
+use super::{Standard, cases, prove, reply};
 use crate::catalogue::Kind;
 use crate::delivery::{Evidence, StandardId};
 use crate::wire::{Compression, Media, Namespaces, Path};
@@ -45,6 +45,7 @@ fn compile(files: &Files) -> Result<Standard, Vec<Problem>> {
         reply::check_rows(rows, &parts.reply_context(), &mut Problems::new(&mut list, &file));
     }
     check_inbox(&tables, &mut list);
+    cases::check(&tables, &mut list);
     let order = operation::order(&tables.settings.operations, &mut list);
     let operations: Vec<Operation> = tables
         .settings

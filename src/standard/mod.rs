@@ -8,6 +8,7 @@
 
 mod attempt;
 mod build;
+mod cases;
 mod check;
 mod condition;
 mod files;
@@ -33,6 +34,7 @@ mod vocabulary;
 
 pub use attempt::{AttemptFacts, Covered, TEMPLATE_WORDS, covered, fill_template, word};
 pub use build::Parameter;
+pub use cases::{CaseSaid, Opening};
 pub use files::{Files, FilesError, MAX_FILE_BYTES, MAX_FILES, digest, files};
 pub use inspect::{Asked, SuppliedField};
 pub use load::load;

@@ -20,7 +20,7 @@ use crate::support::plain::{CITY, people, settings, write_catalogue, write_city}
 const STANDARD: &str = "region-tables/1.0";
 const CHANNEL: &str = "region";
 
-struct Scene {
+pub(crate) struct Scene {
     city: TestCity,
     region: Front,
     daemon: Option<TestDaemon>,
@@ -29,7 +29,7 @@ struct Scene {
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let clock = Clock::system();
         let folder = tempfile::tempdir().unwrap();
         let datasets = vec![people("1h")];
@@ -58,7 +58,7 @@ impl Scene {
         Self { city, region, daemon, clock, above }
     }
 
-    fn daemon(&self) -> &TestDaemon {
+    pub(crate) fn daemon(&self) -> &TestDaemon {
         self.daemon.as_ref().unwrap()
     }
 
@@ -87,16 +87,25 @@ impl Scene {
         serde_json::from_slice(&plain).unwrap()
     }
 
-    async fn act(&self, statements: &str) {
+    pub(crate) async fn act(&self, statements: &str) {
         self.region.act(statements).await.unwrap();
     }
 
-    async fn restart(&mut self) {
+    /// Whether this stands in clear in the ledger's files.
+    pub(crate) fn holds(&self, clear: &str) -> bool {
+        let files = std::fs::read_dir(self.city.path().join("ledger")).unwrap();
+        let files = files.map(|file| file.unwrap().path()).filter(|path| path.is_file());
+        let ledger: Vec<u8> = files.flat_map(|path| std::fs::read(path).unwrap()).collect();
+        assert!(ledger.len() > 100_000, "the ledger and its log");
+        ledger.windows(clear.len()).any(|window| window == clear.as_bytes())
+    }
+
+    pub(crate) async fn restart(&mut self) {
         self.daemon.take().unwrap().stop().await;
         self.daemon = Some(TestDaemon::start(self.city.configuration(), &self.clock).await);
     }
 
-    async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         self.daemon.take().unwrap().stop().await;
         self.city.close().await;
         self.above.stop();
@@ -145,13 +154,8 @@ fn rows_of_one_instant_come_once_with_their_fields_and_their_spelling() {
         let review = scene.lines("resource_apply_review").await;
         assert_eq!(scene.open(&review[0])["row"]["revirew_user"], "李四");
         // Nothing of it is in clear.
-        let files = std::fs::read_dir(scene.city.path().join("ledger")).unwrap();
-        let files = files.map(|file| file.unwrap().path()).filter(|path| path.is_file());
-        let ledger: Vec<u8> = files.flat_map(|path| std::fs::read(path).unwrap()).collect();
-        assert!(ledger.len() > 100_000, "the ledger and its log");
         for clear in ["李四", "目录200", "k0200"] {
-            let found = ledger.windows(clear.len()).any(|window| window == clear.as_bytes());
-            assert!(!found, "{clear} stands in the ledger");
+            assert!(!scene.holds(clear), "{clear} stands in the ledger");
         }
         scene.restart().await;
         scene

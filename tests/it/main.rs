@@ -5,6 +5,7 @@
 mod ahead;
 mod answers;
 mod bulletin;
+mod cases;
 mod catalogue;
 mod changes;
 mod ciphers;

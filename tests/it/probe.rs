@@ -256,7 +256,6 @@ fn rate(facts: &[(Fact, u64, u64)], from: Timestamp, to: Timestamp) -> Option<St
     facts.iter().for_each(|(fact, ..)| tally.add(fact));
     let figures = tally.figures(&Body::Department("o1".to_owned()));
     let figure = figures.get("interface.available_rate").unwrap();
-    assert_eq!(figure.parts, figures.get("valid.usable_rate").unwrap().parts);
     figure.parts.map(|(of, all)| format!("{of}/{all}"))
 }
 

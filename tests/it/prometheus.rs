@@ -297,10 +297,10 @@ fn every_series_that_an_alert_or_a_dashboard_reads_is_exported_with_its_labels()
         let prometheus = Prometheus::scraping(address);
         service.settled();
         let scraped = || get(address, "/metrics").map(|(_, page)| page);
-        let at_risk = "cascade_score_points_at_risk{";
+        let last = ["cascade_score_points_at_risk{", "cascade_worst_overdue_seconds{"];
         let page = wait_for(
-            "the score is exported",
-            || scraped().filter(|page| page.contains(at_risk)),
+            "the score and who is overdue are exported",
+            || scraped().filter(|page| last.iter().all(|it| page.contains(it))),
             || scraped().unwrap_or_default(),
         );
         let alerts = prometheus.asked("/api/v1/rules");

@@ -18,6 +18,7 @@ use crate::cascade::Crew;
 use crate::delivery::DigestSha256;
 use crate::fact::{Fact, FactId};
 use crate::indicator::forecast::{Forecast, Habits, forecast};
+use crate::indicator::lists::Lists;
 use crate::indicator::scheme::{Month, Scheme};
 use crate::indicator::tally::Body;
 use crate::ledger::{self, FactQuery};
@@ -114,10 +115,10 @@ impl Ahead {
 
 impl Judge {
     /// What the facts that were known at `at` teach: a page at a time, bounded by the lists.
-    pub async fn habits(&self, at: Timestamp) -> ledger::Result<Habits> {
+    pub async fn habits(&self, lists: &Lists, at: Timestamp) -> ledger::Result<Habits> {
         let horizon = self.ledger.horizon(at).await?;
         let amended = self.ledger.amended(horizon).await?;
-        let mut habits = Habits::new(&self.by.lists, at);
+        let mut habits = Habits::new(lists, at);
         let (since, to) = (habits.since(), at.checked_add(MOMENT).unwrap_or(Timestamp::MAX));
         let (forgotten, lasting): (Vec<&str>, Vec<&str>) =
             Habits::KINDS.iter().partition(|kind| Habits::is_forgotten(kind));
@@ -154,10 +155,11 @@ impl Judge {
         at: Timestamp,
     ) -> ledger::Result<Forecast> {
         let tally = self.tally_by(&asked.scheme, asked.month, at).await?;
-        let habits = self.habits(at).await?;
+        // Over the lists as they count, as the tally is.
+        let habits = self.habits(tally.lists(), at).await?;
         let (by, asked) = (Arc::clone(&self.by), asked.clone());
         let make = move || {
-            let habits = habits.settled(&by.lists);
+            let habits = habits.settled(tally.lists());
             forecast(&tally, &habits, &asked.scheme, &asked.body, &by.field, asked.seed)
         };
         Ok(pool.run_long(make).await)

@@ -26,9 +26,9 @@ use crate::indicator::recover::{Plan, recover_of};
 use crate::indicator::replay::{score_of, score_until, span};
 use crate::indicator::scheme::{Month, Title};
 use crate::indicator::score::Score;
-use crate::indicator::tally::{Body, Tally};
+use crate::indicator::tally::{Body, ByDay, Tally, Words};
 use crate::indicator::terms;
-use crate::ledger::{self, NewFact};
+use crate::ledger::{self, FactQuery, NewFact};
 use crate::supervisor::{TaskError, sleep};
 use crate::telemetry::logs::Chain;
 
@@ -54,6 +54,10 @@ pub struct Shown {
     pub measures: BTreeMap<String, Decimal>,
     /// What can still be recovered.
     pub plan: Arc<Plan>,
+    /// The three words of every listed dataset, as they are and as they were the month before.
+    pub words: [Arc<BTreeMap<String, Words>>; 2],
+    /// The same by day.
+    pub by_day: ByDay,
 }
 
 /// Where the live score is left for whoever shows it.
@@ -89,6 +93,7 @@ struct Kept {
     tally: Tally<'static>,
     last: u64,
     plan: (Timestamp, Arc<Plan>),
+    words_before: Arc<BTreeMap<String, Words>>,
 }
 
 /// Keeps the live score until it is aborted.
@@ -141,11 +146,12 @@ async fn look(
         // What nobody was there to write down when the month ended belongs to it.
         crate::app::overdue::once(&mut Declared::default(), crew, current).await?;
         closed::close(&judge, month.before(), now).await?;
-        *kept = Some(begin(&judge, month).await?);
+        let words = Arc::new(words_of(&judge, month.before(), now).await?);
+        *kept = Some(begin(&judge, month, words).await?);
     }
     let Some(known) = kept.as_mut() else { return Ok(()) };
     if !catch_up(&judge, known).await? {
-        *known = begin(&judge, month).await?;
+        *known = begin(&judge, month, Arc::clone(&known.words_before)).await?;
     }
     let scheme = judge.scheme(month)?.clone();
     let score = score_until(&known.tally, &scheme, &Body::City, &by.field, now);
@@ -165,17 +171,41 @@ async fn look(
         at_cut_off: whole.total,
         measures: measures.filter(|(name, _)| !name.starts_with("value.")).collect(),
         plan: Arc::clone(&known.plan.1),
+        words: [Arc::new(known.tally.words()), Arc::clone(&known.words_before)],
+        by_day: known.tally.by_day(),
     })));
     Ok(())
 }
 
 /// The month read from its first fact.
-async fn begin(judge: &Judge, month: Month) -> Result<Kept, NotJudged> {
+async fn begin(
+    judge: &Judge,
+    month: Month,
+    words_before: Arc<BTreeMap<String, Words>>,
+) -> Result<Kept, NotJudged> {
     let horizon = judge.ledger.horizon(Timestamp::MAX).await?;
     let scheme = judge.scheme(month)?;
-    let tally = judge.tally_of(span(scheme, month, Timestamp::MAX), horizon).await?;
+    let span = span(scheme, month, Timestamp::MAX);
+    let mut tally = judge.tally_of(span, horizon).await?;
+    tally.keep_days();
+    for kind in ["rule-counted", "probed", "verdict"] {
+        let query = FactQuery { kind, from: Some(span.from), to: Some(span.to), horizon };
+        judge.each(query, |fact| tally.add_to_day(fact)).await?;
+    }
     let (by, last) = (Arc::clone(&judge.by), horizon.last);
-    Ok(Kept { by, month, tally, last, plan: (Timestamp::MIN, Arc::default()) })
+    Ok(Kept { by, month, tally, last, plan: (Timestamp::MIN, Arc::default()), words_before })
+}
+
+/// The three words of every dataset in a month that is over; none where no scheme says what a
+/// month is.
+async fn words_of(
+    judge: &Judge,
+    month: Month,
+    now: Timestamp,
+) -> Result<BTreeMap<String, Words>, NotJudged> {
+    let Some(scheme) = judge.by().scheme(month) else { return Ok(BTreeMap::new()) };
+    let horizon = judge.ledger.horizon(now).await?;
+    Ok(judge.tally_of(span(scheme, month, now), horizon).await?.words())
 }
 
 /// Takes the facts that are new; false where one sets an older one right, which cannot be taken

@@ -72,7 +72,7 @@ fn ruled(which: u8, count: u64, yes: bool) -> Kind {
 
 /// A fact of one of the kinds that count, at an hour of the first months of 2026.
 fn any_fact() -> impl Strategy<Value = NewFact> {
-    let which = (0..16_u8, 0..5_u8, 0..2400_i64, any::<bool>(), 0..20_u64);
+    let which = (0..17_u8, 0..5_u8, 0..2400_i64, any::<bool>(), 0..20_u64);
     which.prop_map(|(kind, subject, hour, yes, count)| {
         let start: Timestamp = "2025-12-20T00:00:00+08:00".parse().unwrap();
         let at = |hour| start + SignedDuration::from_hours(hour);
@@ -103,7 +103,7 @@ fn any_fact() -> impl Strategy<Value = NewFact> {
             6 => (dataset, reading(count, yes)),
             7 => (dataset, Kind::Reconciled { compared: 20, mismatched: count }),
             8 => (format!("resource:r{subject}"), Kind::Probed { succeeded: count, failed: 1 }),
-            15 => (dataset, ruled(subject, count, yes)),
+            14 => (dataset, ruled(subject, count, yes)),
             9 => (
                 format!("c{subject}"),
                 Kind::CaseOpened { list: list(yes), owner: text("自规局"), deadline },
@@ -119,6 +119,7 @@ fn any_fact() -> impl Strategy<Value = NewFact> {
                 (text("rows"), kind)
             }
             12 | 13 => promised(kind == 12, subject, yes, count),
+            15 => (dataset, Kind::Unmended { here: count, above: count % 3 }),
             _ => (
                 text("city"),
                 Kind::Stated {
@@ -254,7 +255,7 @@ proptest! {
             let given = Given { facts: &facts, lists: &by.lists, field: &by.field };
             for body in [Body::City, Body::Department("自规局".to_owned())] {
                 let tally = given.tally(&scheme, month, now);
-                let habits = Habits::learn(&facts, &by.lists, now);
+                let habits = Habits::learn(&facts, tally.lists(), now);
                 let expected = forecast(&tally, &habits, &scheme, &body, &by.field, 7);
                 let (scheme, body) = (scheme.clone(), body.clone());
                 let asked = Asked { scheme, month, body, seed: 7 };

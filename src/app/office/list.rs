@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::look::{self, ChannelLook, DatasetLook, Look};
 use super::paging::{cursor, limit, page};
-use super::{Office, failure, told};
+use super::{Office, failure, told, validity};
 use crate::catalogue::Kind;
 use crate::control::protocol::{
     Batch, BatchQuery, Dataset, DatasetQuery, Failure, Grace, Job, JobQuery, Link, LinkQuery,
-    Listing, Reject, RejectQuery, RuleCount, ScopeUse, Standard, StandardDetail,
+    Listing, Reject, RejectQuery, RuleCount, ScopeUse, Standard, StandardDetail, Validity,
 };
 use crate::delivery::{BatchState, ChannelId, Evidence, LinkState, RejectKind};
 use crate::indicator::freshness::State;
@@ -47,6 +47,7 @@ pub(super) async fn departments(office: &Office) -> Result<BTreeMap<String, Stri
 impl Office {
     pub(super) async fn datasets(&self, query: &DatasetQuery) -> Result<Listing<Dataset>, Failure> {
         let look = self.look().await.map_err(told)?;
+        let shown = self.live.shown();
         let only = |wanted: &Option<String>, known: [&str; 2]| {
             wanted.as_ref().is_none_or(|wanted| known.contains(&wanted.as_str()))
         };
@@ -57,14 +58,22 @@ impl Office {
                 only(&query.dataset, [&it.flow.dataset, &it.flow.dataset])
                     && only(&query.department, [&it.dataset.department, &it.department])
             })
-            .map(|it| (look::name(&it.flow), dataset(&look, it)))
+            .map(|it| {
+                (
+                    look::name(&it.flow),
+                    dataset(&look, it, validity::of(shown.as_deref(), &it.flow.dataset)),
+                )
+            })
             .filter(|(_, it)| {
                 let overdue = it.freshness == "overdue";
                 !query.troubled || overdue || it.held.is_some() || it.rows.rejected > 0
             })
             .collect();
         let listing = page(entries, |(name, _)| name.clone(), &query.paging);
-        let entries = listing.entries.into_iter().map(|(_, it)| it).collect();
+        let mut entries: Vec<Dataset> = listing.entries.into_iter().map(|(_, it)| it).collect();
+        if let ([one], Some(shown)) = (entries.as_mut_slice(), &shown) {
+            validity::add_days(one, shown);
+        }
         Ok(Listing { entries, next: listing.next, total: listing.total })
     }
 
@@ -237,7 +246,7 @@ fn known(look: &Look, found: &standard::Standard) -> Standard {
     }
 }
 
-fn dataset(look: &Look, it: &DatasetLook) -> Dataset {
+fn dataset(look: &Look, it: &DatasetLook, validity: Option<Validity>) -> Dataset {
     let freshness = match it.freshness.state {
         State::Fresh => "fresh",
         State::DueSoon => "due_soon",
@@ -267,6 +276,7 @@ fn dataset(look: &Look, it: &DatasetLook) -> Dataset {
         region: it.dataset.region.clone(),
         cycle: it.dataset.cycle.clone(),
         freshness: freshness.to_owned(),
+        validity,
         newest_business: state.and_then(|state| state.newest_content_at),
         last_change: state.and_then(|state| state.last_change_at),
         last_confirmed: state.and_then(|state| state.last_confirmed_at),

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::page::Certificates;
 use super::scopes::scope_shown;
 use super::{Office, Reach};
 use crate::app::Works;
 use crate::app::declare::Held;
-use crate::calendar::Grace;
+use crate::calendar::{Cycle, Grace};
 use crate::cascade;
 use crate::catalogue::{Kind, ObjectKey};
 use crate::checks::{Count, Warning};
@@ -239,12 +240,29 @@ pub(in crate::app) fn freshness_of(
         zone: &dataset.zone,
         calendar: &configuration.calendar,
     };
-    let clocks = state.map_or_else(Clocks::default, |state| Clocks {
+    freshness::freshness(promise, clocks(state), now)
+}
+
+/// The same for a dataset that nobody carries any more: by the cycle that goes on counting, with
+/// the grace of all.
+pub(in crate::app) fn freshness_of_withheld(
+    configuration: &Configuration,
+    cycle: Cycle,
+    state: &FlowState,
+    now: Timestamp,
+) -> Freshness {
+    let zone = TimeZone::get(&state.owner.zone).unwrap_or(TimeZone::UTC);
+    let (grace, calendar) = (configuration.grace, &configuration.calendar);
+    let promise = Promise { cycle, grace, zone: &zone, calendar };
+    freshness::freshness(promise, clocks(Some(state)), now)
+}
+
+fn clocks(state: Option<&FlowState>) -> Clocks {
+    state.map_or_else(Clocks::default, |state| Clocks {
         business: state.confirmed_content_at,
         changed: state.last_change_at,
         confirmed: state.last_confirmed_at,
-    });
-    freshness::freshness(promise, clocks, now)
+    })
 }
 
 /// The order of datasets, and the cursor of their pages.

@@ -28,6 +28,7 @@ mod score;
 mod shadow;
 mod standing;
 mod status;
+mod validity;
 mod watch;
 
 #[cfg(test)]
@@ -35,7 +36,7 @@ mod tests;
 
 pub use act::report_of;
 pub(super) use list::job_name;
-pub(in crate::app) use look::freshness_of;
+pub(in crate::app) use look::{freshness_of, freshness_of_withheld};
 pub use watch::{Contact, FAILURE_CODES, Reach, Watch};
 
 use std::net::SocketAddr;

@@ -32,7 +32,8 @@ pub(super) fn ahead(draft: &mut Draft<'_>) {
         .iter()
         .map(|it| {
             let (title, gain) = (draft.item_title(&it.id), points(it.avoidable));
-            match it.begin_by {
+            // With the month itself everything ends.
+            match it.begin_by.filter(|by| *by < forecast.cut_off) {
                 Some(by) => draft.say(Say::AheadItemBy, &[&title, &gain, &draft.deadline(by)]),
                 None => draft.say(Say::LossOf, &[&title, &gain]),
             }

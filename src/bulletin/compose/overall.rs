@@ -116,7 +116,8 @@ fn lost(draft: &Draft<'_>, last: &Moment) -> String {
         draft.say(Say::LostIn, &[&all, &draft.few(&told, FEW)])
     };
     let together = draft.report.plan.together;
-    if together > Decimal::ZERO {
+    // The forecast says it with the items.
+    if together > Decimal::ZERO && draft.report.forecast.is_none() {
         text.push_str(&draft.say(Say::Recover, &[&points(together)]));
     }
     text

@@ -147,7 +147,7 @@ messages! {
     NothingMoved, "与上期相比，各考核项得分没有变化。", "No item's points changed.";
     ExemptTable, "经批准的豁免", "Approved exemptions";
     ExemptNone, "本期没有生效的豁免。", "No exemption holds.";
-    ExemptLead, "以下{}项经批准不计入相应指标，名单随期公布。", "These {} are left out of the measures named, as approved. ";
+    ExemptLead, "以下{}项经批准不计入相应指标，名单随期公布。", "Left out of the measures named, as approved: {}. ";
     Entry, "目录", "entry";
     Span, "起止", "from, to";
     Reason, "原因", "reason";
@@ -161,10 +161,10 @@ messages! {
     AheadAvoidable, "抓紧办理可争取{}分，主要为：{}。", "Acts that are known bring {} points together, mostly: {}. ";
     AheadItemBy, "{}{}分（最迟{}着手）", "{} {} (begin by {})";
     LooserNone, "本期没有放宽更新周期、共享类型或撤下目录的情况。", "No cycle was lengthened, no share type lowered, nothing taken off a list.";
-    LooserWarning, "有{}项承诺未经批准被放宽（{}），一律按原口径计分，见“豁免与变更”。", "{} promises were loosened without an approval ({}): they count as before, see the last part.";
-    LooserOpen, "以下{}项放宽未经批准，不予认可，仍按原口径计分；确需放宽的，须说明理由并报批。", "Nobody approved of these {}: they count as before. Who needs them asks for an approval, with reasons. ";
+    LooserWarning, "有{}项承诺未经批准被放宽（{}），一律按原口径计分，见“豁免与变更”。", "Promises loosened without an approval: {} ({}). They count as before, see the last part.";
+    LooserOpen, "以下{}项放宽未经批准，不予认可，仍按原口径计分；确需放宽的，须说明理由并报批。", "Loosened without an approval: {}. They count as before; who needs them asks for an approval, with reasons. ";
     LooserOpenTable, "未经批准的变更（仍按原口径计分）", "Without an approval (they count as before)";
-    LooserApproved, "以下{}项放宽已经批准，名单随期公布。", "These {} were approved. ";
+    LooserApproved, "以下{}项放宽已经批准，名单随期公布。", "Loosened with an approval: {}. ";
     LooserApprovedTable, "经批准的变更", "Approved changes";
     LooserMore, "另有{}项未列出。", "{} further ones are not listed.";
     LooserBack, "另有{}项曾被放宽，现已恢复。", "{} further ones were taken back.";

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Request;
 use super::{
     BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, MendReport, Mending,
-    ScopeUse, ScoreAnswer, SupplyReport,
+    ScopeUse, ScoreAnswer, SupplyReport, Validity,
 };
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
@@ -315,6 +315,8 @@ pub struct Dataset {
     pub cycle: String,
     /// `fresh`, `due_soon`, `overdue`, `not_computable`, `never`.
     pub freshness: String,
+    /// 真实性、有效性、可用性; absent without a scheme.
+    pub validity: Option<Validity>,
     /// Newest business time in the data.
     pub newest_business: Option<Timestamp>,
     /// Last real change.

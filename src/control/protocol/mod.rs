@@ -11,6 +11,7 @@ mod changeover;
 mod inbox;
 mod mending;
 mod score;
+mod validity;
 
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job,
@@ -36,6 +37,8 @@ pub use score::{
     RankSheet, RepairLine, ReplyLine, ScoreAnswer, ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet,
     ScoreVerified, UnplacedLine,
 };
+
+pub use validity::{Validity, Words, WordsOfDay};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

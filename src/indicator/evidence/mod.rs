@@ -212,8 +212,8 @@ fn inputs(bundle: &Bundle) -> Result<Inputs, Wrong> {
     for (writer, rows) in stated_rows {
         facts.extend(stated::facts(&rows, writer, &scheme.period.zone));
     }
+    // A ledger has made facts of them already.
     if digests.is_empty() {
-        // A ledger has them among its facts.
         facts.extend(terms::approved(&lists.approvals, "approvals"));
     }
     Ok(Inputs { scheme, facts, digests, lists, field })

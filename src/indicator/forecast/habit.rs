@@ -251,6 +251,7 @@ impl Habits {
             | Kind::StandardRequired { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Unmended { .. }
             | Kind::Declared { .. }
             | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
@@ -407,6 +408,7 @@ impl Dataset {
             | Kind::CaseClosed { .. }
             | Kind::PeriodClosed { .. }
             | Kind::Exempted { .. }
+            | Kind::Unmended { .. }
             | Kind::Declared { .. }
             | Kind::Approved { .. }
             | Kind::Stated { .. } => {}

@@ -29,6 +29,14 @@ impl Tally<'_> {
         self.figures_until(body, self.span)
     }
 
+    /// Whether an entry is mounted, and its verdicts that passed and failed, as figures count them.
+    pub(super) fn usable_of(&self, listed: Listed<'_>) -> (bool, (u64, u64)) {
+        let seen = Seen { tally: self, span: self.span };
+        let again = seen.judged_again(listed).map_or(0, |(rows, _)| rows);
+        let passed = listed.1.passed.saturating_sub(again);
+        (seen.filled(listed).is_ok(), (passed, listed.1.failed))
+    }
+
     /// The figures as they are before the cut-off: the month so far. `span` is this tally's with
     /// an earlier end and that end's day; what was past a deadline then counts until then.
     pub fn figures_until(&self, body: &Body, span: Span) -> Figures {
@@ -147,8 +155,7 @@ impl<'t> Seen<'t, '_> {
             ("resource.mounted_rate", &shared as &dyn Fn(&Obligation) -> bool),
             ("open.mounted_rate", &open),
         ] {
-            let filled = |listed: Listed<'_>| mounted(listed).and_then(|()| self.solid(listed));
-            put(name, self.rate(body, name, counts, filled));
+            put(name, self.rate(body, name, counts, |listed| self.filled(listed)));
         }
         for (name, counts) in [
             ("data.timely_rate", &cyclic as &dyn Fn(&Obligation) -> bool),
@@ -170,6 +177,21 @@ impl<'t> Seen<'t, '_> {
         };
         let share = self.rate(body, "key.share", all, is_key);
         put("key.share", Figure { findings: Vec::new(), more: 0, ..share });
+        let once = |(it, known): Listed<'_>| {
+            if known.repeats { Err(Box::new(lack(it))) } else { Ok(()) }
+        };
+        put("worth.distinct_rate", self.rate(body, "worth.distinct_rate", all, once));
+        let used = |(it, known): Listed<'_>| {
+            if known.is_used() { Ok(()) } else { Err(Box::new(lack(it))) }
+        };
+        if self.tally.knows_uses() {
+            put("worth.used_rate", self.rate(body, "worth.used_rate", shared, used));
+        }
+    }
+
+    /// Mounted, and not all but empty.
+    fn filled(self, listed: Listed<'_>) -> Holds {
+        mounted(listed).and_then(|()| self.solid(listed))
     }
 
     /// Not all but empty, as far as nobody answered for it.
@@ -246,9 +268,6 @@ impl<'t> Seen<'t, '_> {
         sum("receipt.passed_rate", &|it| (it.passed, it.failed), again);
         sum("valid.true_rate", &|it| part(it.truth), all);
         sum("valid.sound_rate", &|it| part(it.soundness), all);
-        let usable: Counted<'_> =
-            &|it| (it.passed.saturating_add(it.answered), it.failed.saturating_add(it.unanswered));
-        sum("valid.usable_rate", usable, again);
         sum("interface.available_rate", &|it| (it.answered, it.unanswered), all);
         let agreed: Counted<'_> = &|it| {
             let compared = it.compared.as_ref().map_or((0, 0), |(_, all, bad)| (*all, *bad));
@@ -256,6 +275,8 @@ impl<'t> Seen<'t, '_> {
         };
         sum("reconcile.agreed_rate", agreed, all);
         figures.insert("data.overdue_hours".to_owned(), self.overdue_hours(body));
+        let usable = usable(figures);
+        figures.insert("valid.usable_rate".to_owned(), usable);
     }
 
     /// Whole hours past a deadline within the span, over all datasets; absent where none is listed.
@@ -376,8 +397,28 @@ impl<'t> Seen<'t, '_> {
     }
 }
 
+/// The mean of what is known of three: mounted, reached, judged well. They count entries, probes and
+/// rows, so that no sum of them means anything.
+fn usable(figures: &Figures) -> Figure {
+    let parts = ["resource.mounted_rate", "interface.available_rate", "receipt.passed_rate"];
+    let parts: Vec<&Figure> = parts.iter().filter_map(|name| figures.get(*name)).collect();
+    let mean = mean(parts.iter().filter_map(|figure| figure.value));
+    let findings = parts.iter().flat_map(|figure| figure.findings.iter().cloned()).collect();
+    let more: u64 = parts.iter().fold(0, |sum, figure| sum.saturating_add(figure.more));
+    let figure = Figure { value: mean, ..Figure::default() };
+    let figure = figure.with(findings);
+    Figure { more: figure.more.saturating_add(more), ..figure }
+}
+
+/// The mean of rates; none of none.
+pub(super) fn mean(rates: impl Iterator<Item = Decimal>) -> Option<Decimal> {
+    let rates: Vec<Decimal> = rates.map(|rate| rate.round_dp(12)).collect();
+    let mean = rates.iter().sum::<Decimal>().checked_div(Decimal::from(rates.len()))?;
+    Some(mean.round_dp(6).normalize())
+}
+
 /// Asked and broken, as what holds and what does not.
-fn part((asked, broken): (u64, u64)) -> (u64, u64) {
+pub(super) fn part((asked, broken): (u64, u64)) -> (u64, u64) {
     (asked.saturating_sub(broken), broken.min(asked))
 }
 

@@ -12,10 +12,14 @@ mod doubted;
 mod figures;
 mod reach;
 mod suppose;
+mod words;
+mod worth;
 
 use doubted::{Groups, Suspect, reading};
 pub use reach::{REACHES, Reach};
 pub use suppose::{Act, Deed};
+pub use words::{ByDay, Words};
+pub use worth::USES;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
@@ -97,6 +101,8 @@ struct Known {
     is_confirmed: bool,
     seen: u64,
     set_aside: u64,
+    /// How many rows are turned away and not mended yet, here and above, as last told.
+    unmended: BTreeMap<Option<ChannelId>, (Stamp, u64, u64)>,
     passed: u64,
     failed: u64,
     answered: u64,
@@ -109,6 +115,10 @@ struct Known {
     overdue: BTreeMap<Timestamp, Overdue>,
     /// What speaks against it; shared, for a tally is cloned for every supposition.
     suspect: Arc<Suspect>,
+    /// How often it was used, as stated.
+    uses: worth::Uses,
+    /// Another entry of the list is the same.
+    repeats: bool,
 }
 
 /// A time past a deadline.
@@ -134,6 +144,9 @@ struct Stated {
     value: Decimal,
     source: String,
 }
+
+/// Where subjects stand on the list.
+type Places = Arc<HashMap<String, Vec<(usize, Part)>>>;
 
 /// Which part of an obligation a fact's subject names.
 #[derive(Clone, Copy, Debug)]
@@ -182,13 +195,15 @@ pub struct Tally<'l> {
     amended: Arc<BTreeSet<FactId>>,
     span: Span,
     /// Shared: a tally is cloned for every supposition.
-    places: Arc<HashMap<String, Vec<(usize, Part)>>>,
+    places: Places,
     groups: Arc<Groups>,
     known: Vec<Known>,
     cases: BTreeMap<(String, String), Case>,
     channels: BTreeMap<Option<ChannelId>, cascade::Channel>,
     /// By name and body.
     stated: BTreeMap<(String, String), Stated>,
+    /// Counts by day, where they are kept.
+    days: words::Days,
 }
 
 impl<'l> Tally<'l> {
@@ -208,7 +223,8 @@ impl<'l> Tally<'l> {
                 add(obligation.dataset.clone(), Part::Dataset);
             }
         }
-        let known = lists.obligations.iter().map(|_| Known::default()).collect();
+        let repeated = worth::repeated(&lists.obligations).into_iter();
+        let known = repeated.map(|repeats| Known { repeats, ..Known::default() }).collect();
         let groups = Groups::new(&lists, span);
         Self {
             lists,
@@ -220,6 +236,7 @@ impl<'l> Tally<'l> {
             cases: BTreeMap::new(),
             channels: BTreeMap::new(),
             stated: BTreeMap::new(),
+            days: None,
         }
     }
 
@@ -229,6 +246,13 @@ impl<'l> Tally<'l> {
             return;
         }
         match &fact.kind {
+            Kind::Stated { name, month, value, .. }
+                if name == USES
+                    && self.add_uses(
+                        &fact.subject,
+                        month,
+                        (&fact.channel, stamp(fact), *value),
+                    ) => {}
             Kind::Stated { name, month, value, source } => {
                 let stated = Stated { stamp: stamp(fact), value: *value, source: source.clone() };
                 self.add_stated(name, month, &fact.subject, stated);
@@ -249,6 +273,7 @@ impl<'l> Tally<'l> {
             | Kind::PassCompleted { .. }
             | Kind::RuleCounted { .. }
             | Kind::Reconciled { .. }
+            | Kind::Unmended { .. }
             | Kind::Probed { .. } => self.add_of_a_subject(fact),
             Kind::Drift { .. }
             | Kind::DriftSettled { .. }
@@ -318,8 +343,11 @@ impl<'l> Tally<'l> {
         if fact.occurred >= self.span.to {
             return;
         }
-        let Some(places) = self.places.get(&fact.subject) else { return };
         let is_within = fact.occurred >= self.span.from;
+        if is_within && self.days.is_some() {
+            self.add_to_day(fact);
+        }
+        let Some(places) = self.places.get(&fact.subject) else { return };
         for (at, part) in places {
             if let Some(known) = self.known.get_mut(*at) {
                 known.suspect(fact, *part, self.span);
@@ -347,17 +375,7 @@ impl Known {
     fn add(&mut self, fact: &Fact, part: Part, is_within: bool) {
         let stamp = || stamp(fact);
         match &fact.kind {
-            Kind::Link { to, .. } => {
-                let links = match part {
-                    Part::Entry => &mut self.entry,
-                    Part::Resource => self.resources.entry(fact.subject.clone()).or_default(),
-                    Part::Dataset => return,
-                };
-                let known = links.get(&fact.channel);
-                if known.is_none_or(|known| known.0 < stamp()) {
-                    links.insert(fact.channel.clone(), (stamp(), *to));
-                }
-            }
+            Kind::Link { to, .. } => self.link(fact, part, *to),
             Kind::Confirmed { rows, .. } => self.is_confirmed |= *rows > 0,
             Kind::OverdueFrom { deadline } => {
                 let overdue = self.overdue.entry(*deadline).or_default();
@@ -375,32 +393,20 @@ impl Known {
                     self.compared = Some((stamp(), *compared, *mismatched));
                 }
             }
-            Kind::PassCompleted { seen, rejected, .. } if is_within => {
-                self.seen = self.seen.saturating_add(*seen);
-                self.set_aside = self.set_aside.saturating_add(*rejected);
-            }
-            Kind::Verdict { passed, failed } if is_within => {
-                self.passed = self.passed.saturating_add(*passed);
-                self.failed = self.failed.saturating_add(*failed);
-            }
-            Kind::Probed { succeeded, failed } if is_within => {
-                self.answered = self.answered.saturating_add(*succeeded);
-                self.unanswered = self.unanswered.saturating_add(*failed);
-            }
-            Kind::RuleCounted { rule, executed, broken, .. } if is_within => {
-                let word = if is_of_truth(rule) { &mut self.truth } else { &mut self.soundness };
-                word.0 = word.0.saturating_add(*executed);
-                word.1 = word.1.saturating_add(*broken);
-            }
             Kind::PassCompleted { .. }
+            | Kind::Unmended { .. }
             | Kind::Verdict { .. }
             | Kind::Probed { .. }
-            | Kind::Placed { .. }
+            | Kind::RuleCounted { .. } => {
+                if is_within {
+                    self.count(fact);
+                }
+            }
+            Kind::Placed { .. }
             | Kind::Rejected { .. }
             | Kind::StandardInForce { .. }
             | Kind::Drift { .. }
             | Kind::DriftSettled { .. }
-            | Kind::RuleCounted { .. }
             | Kind::Job { .. }
             | Kind::OriginalOpened { .. }
             | Kind::IncarnationBegun { .. }
@@ -412,6 +418,51 @@ impl Known {
             | Kind::Declared { .. }
             | Kind::Approved { .. }
             | Kind::Stated { .. } => {}
+        }
+    }
+
+    /// Takes what counts within the span only.
+    fn count(&mut self, fact: &Fact) {
+        if let Kind::PassCompleted { seen, rejected, .. } = &fact.kind {
+            self.seen = self.seen.saturating_add(*seen);
+            self.set_aside = self.set_aside.saturating_add(*rejected);
+        }
+        if let Kind::Unmended { here, above } = &fact.kind {
+            self.left(fact, (*here, *above));
+        }
+        if let Kind::Verdict { passed, failed } = &fact.kind {
+            self.passed = self.passed.saturating_add(*passed);
+            self.failed = self.failed.saturating_add(*failed);
+        }
+        if let Kind::Probed { succeeded, failed } = &fact.kind {
+            self.answered = self.answered.saturating_add(*succeeded);
+            self.unanswered = self.unanswered.saturating_add(*failed);
+        }
+        if let Kind::RuleCounted { rule, executed, broken, .. } = &fact.kind {
+            let word = if is_of_truth(rule) { &mut self.truth } else { &mut self.soundness };
+            word.0 = word.0.saturating_add(*executed);
+            word.1 = word.1.saturating_add(*broken);
+        }
+    }
+
+    /// The latest state on a channel counts.
+    fn link(&mut self, fact: &Fact, part: Part, to: LinkState) {
+        let links = match part {
+            Part::Entry => &mut self.entry,
+            Part::Resource => self.resources.entry(fact.subject.clone()).or_default(),
+            Part::Dataset => return,
+        };
+        let stamp = stamp(fact);
+        if links.get(&fact.channel).is_none_or(|known| known.0 < stamp) {
+            links.insert(fact.channel.clone(), (stamp, to));
+        }
+    }
+
+    /// So many rows are left to mend, here and above, as last told on a channel.
+    fn left(&mut self, fact: &Fact, (here, above): (u64, u64)) {
+        let stamp = stamp(fact);
+        if self.unmended.get(&fact.channel).is_none_or(|known| known.0 < stamp) {
+            self.unmended.insert(fact.channel.clone(), (stamp, here, above));
         }
     }
 }

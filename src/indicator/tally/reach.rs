@@ -23,7 +23,7 @@ pub enum Reach {
 }
 
 /// Every kind of fact that changes a tally, with how far back it matters.
-pub const REACHES: [(&str, Reach); 16] = [
+pub const REACHES: [(&str, Reach); 17] = [
     ("link", Reach::Before),
     ("confirmed", Reach::First),
     ("reconciled", Reach::Last),
@@ -31,6 +31,7 @@ pub const REACHES: [(&str, Reach); 16] = [
     ("overdue-until", Reach::Before),
     ("pass-completed", Reach::Window),
     ("verdict", Reach::Window),
+    ("unmended", Reach::Window),
     ("rule-counted", Reach::Window),
     ("probed", Reach::Window),
     ("standard-in-force", Reach::Before),

@@ -29,7 +29,7 @@ fn lists() -> Lists {
         obligations: lists::obligations("o.csv", OBLIGATIONS).unwrap(),
         exemptions: lists::exemptions("e.csv", EXEMPTIONS).unwrap(),
         bodies: Vec::new(),
-        cases: lists::kept("k.csv", "list,since\nfeedback,2026-01\n").unwrap(),
+        cases: lists::kept("k.csv", "list,since\nfeedback,2026-01\nuses,2026-03\n").unwrap(),
         ..Lists::default()
     }
 }
@@ -60,6 +60,11 @@ occurred,kind,subject,channel,fields,basis,remark
 2026-03-01T09:00,case-opened,q2,,list=requests; owner=自规局; deadline=2026-03-12T18:00,model,
 2026-03-12T18:01,case-closed,q2,,list=requests; proof=回函 2,model,
 2026-03-01T09:00,case-opened,q3,,list=requests; owner=自规局; deadline=2026-04-12T18:00,model,
+2026-02-28T00:00,stated,entry:e1,,name=uses; month=2026-02; value=3; source=统计,model,
+2026-04-30T00:00,stated,d2,,name=uses; month=2026-04; value=9; source=统计,model,
+2026-03-30T00:00,stated,resource:r4,,name=uses; month=2026-03; value=1; source=统计,model,
+2026-03-30T00:00,stated,d5,,name=uses; month=2026-03; value=1; source=统计,model,
+2026-03-31T00:00,stated,d5,,name=uses; month=2026-03; value=0; source=更正,model,
 2026-01-01T00:00,standard-required,cascade,province,standard=s/1,model,
 2026-01-01T00:00,standard-in-force,all,province,standard=s/1,model,
 2026-03-16T12:00,standard-required,cascade,province,standard=s/2,model,
@@ -123,6 +128,11 @@ fn each_measure_is_what_it_says() {
         // e1 of e1 and e3.
         ("key.covered_rate", "0.5 1/2 -0"),
         ("key.share", "0.5 2/4 -1"),
+        // e4 is exempt; e1 was called, e2 only in April; of e5 somebody took his word back.
+        ("worth.used_rate", "0.3333 1/3 -1"),
+        ("worth.distinct_rate", "1 4/4 -1"),
+        // (1/3 + 59/60 + 8/10) / 3.
+        ("valid.usable_rate", "0.7056"),
         ("open.cascaded_rate", "1 1/1 -1"),
         ("open.mounted_rate", "1 1/1 -1"),
         ("open.timely_rate", "1 1/1 -1"),
@@ -144,6 +154,49 @@ fn a_finding_leads_to_the_dataset_the_hours_and_the_fact() {
     assert_eq!((finding.subject.as_str(), finding.owner.as_str()), ("d2", "住建局"));
     assert_eq!(finding.from.unwrap().to_string(), "2026-03-30T12:00:00Z");
     assert_eq!((finding.until, finding.evidence.as_str()), (None, "test/2026-03-30/11"));
+}
+
+#[test]
+fn the_words_of_each_dataset_are_its_figures_and_their_days_sum_up() {
+    let (facts, lists) = (facts(), lists());
+    let span = crate::indicator::replay::span(&scheme(), march(), Timestamp::MAX);
+    let mut tally = Tally::new(&lists, span, &BTreeSet::new());
+    tally.keep_days();
+    facts.iter().for_each(|fact| tally.add(fact));
+    let words = tally.words();
+    assert_eq!(words.len(), 4);
+    for (id, words) in &words {
+        let figures = tally.figures(&Body::Dataset(id.clone()));
+        let value = |name: &str| figures[name].value;
+        assert_eq!(words.truth, value("valid.true_rate"), "{id}");
+        assert_eq!(words.soundness, value("valid.sound_rate"), "{id}");
+        assert_eq!(words.usability, value("valid.usable_rate"), "{id}");
+    }
+    // d1: mounted, 59 of 60 answered, 8 of 10 passed; the last two on the 12th.
+    assert_eq!(words["d1"].usability, Some(Decimal::from_str_exact("0.927778").unwrap()));
+    let days = tally.by_day().of("d1");
+    assert_eq!(days.len(), 1);
+    assert_eq!(days[0].0, date(2026, 3, 12));
+    assert_eq!(days[0].1.usability, Some(Decimal::from_str_exact("0.891667").unwrap()));
+    assert!(tally.by_day().of("d2").is_empty());
+}
+
+#[test]
+fn an_entry_that_repeats_another_is_told_and_who_keeps_no_uses_has_none() {
+    let table = "entry,dataset,title,department,region,cycle,shared,open,key\n\
+                 e1,d1,行政许可,a,x,每日,yes,no,no\ne2,d2,行政 许可,a,x,每日,yes,no,no\n\
+                 e3,d3,行政许可,b,x,每日,yes,no,no\ne4,d1,别名,b,y,每日,yes,no,no\n\
+                 e5,,,a,x,每日,yes,no,no\ne6,,,a,x,每日,yes,no,no\n";
+    let lists =
+        Lists { obligations: lists::obligations("o.csv", table).unwrap(), ..Lists::default() };
+    let field = Field::default();
+    let given = Given { facts: &facts(), lists: &lists, field: &field };
+    let figures = given.figures(&scheme(), march(), &Body::City, Timestamp::MAX);
+    assert_eq!(shown(&figures, "worth.distinct_rate"), "0.6667 4/6 -0");
+    let found: Vec<&str> =
+        figures["worth.distinct_rate"].findings.iter().map(|it| it.subject.as_str()).collect();
+    assert_eq!(found, ["entry:e2", "entry:e4"]);
+    assert_eq!(shown(&figures, "worth.used_rate"), "none");
 }
 
 #[test]

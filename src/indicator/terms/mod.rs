@@ -314,6 +314,20 @@ impl Terms {
         held.counts.map(|(_, words)| Cycle::parse(&words))
     }
 
+    /// The datasets that are no longer carried although nobody approved of it, each with the cycle
+    /// that goes on counting.
+    pub fn withheld(&self, until: Timestamp) -> Vec<(String, Cycle)> {
+        let all = self.declared.iter().filter(|((list, _), _)| *list == List::Datasets);
+        let gone =
+            all.filter(|(_, lines)| lines.values().next_back().is_some_and(String::is_empty));
+        gone.filter_map(|((_, dataset), _)| {
+            let held = self.held(List::Datasets, dataset, Matter::Dataset, until)?;
+            let counts = held.counts.is_some_and(|(_, words)| words == "yes");
+            Some((dataset.clone(), self.cycle_of(dataset, until).filter(|_| counts)?))
+        })
+        .collect()
+    }
+
     /// Every promise that was loosened before `until`, in the order of time.
     pub fn changes(&self, until: Timestamp) -> Vec<Change> {
         let mut changes = Vec::new();

@@ -124,7 +124,26 @@ pub const KEYS: &[(&str, &[&str])] = &[
     ),
     (
         "inbox",
-        &["table", "key", "date", "type", "overlap", "written", "deleted", "with", "by", "reply"],
+        &[
+            "table", "key", "date", "type", "overlap", "written", "deleted", "with", "by", "reply",
+            "cases",
+        ],
+    ),
+    (
+        "inbox.cases",
+        &[
+            "list",
+            "number",
+            "owner",
+            "owner_is",
+            "laid",
+            "deadline",
+            "working_days",
+            "closed_by",
+            "closed",
+            "closed_at",
+            "granted",
+        ],
     ),
 ];
 
@@ -494,7 +513,40 @@ pub struct InboxSettings {
     pub by: String,
     /// The reply table that lists its columns.
     pub reply: String,
+    /// What its rows say of cases, where they do.
+    pub cases: Option<CaseSettings>,
 }
+
+/// `[inbox.cases]`: what the rows of a down-link table say of cases that wait for the city.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CaseSettings {
+    /// The list of cases.
+    pub list: String,
+    /// The column that tells cases apart.
+    pub number: String,
+    /// The column that says whose it is.
+    pub owner: String,
+    /// What that column holds: one of [`OWNERS`].
+    pub owner_is: String,
+    /// When it was laid before the city; empty for a table that only closes cases.
+    pub laid: String,
+    /// By when it must be dealt with; empty where working days say so.
+    pub deadline: String,
+    /// So many working days after it was laid.
+    pub working_days: Option<u32>,
+    /// The column that says whether it is closed.
+    pub closed_by: String,
+    /// Its values for a case that is closed.
+    pub closed: Vec<String>,
+    /// When it was; where it is empty, when the province last touched the row.
+    pub closed_at: String,
+    /// Those of `closed` by which the owner's object came to be used.
+    pub granted: Vec<String>,
+}
+
+/// Values of `[inbox.cases] owner_is`: an organisation by its id, code or title; an object by the
+/// id that the province gave it, or by the city's own.
+pub const OWNERS: &[&str] = &["organisation", "entry", "resource"];
 
 /// Values of `[tables] correct`.
 pub const CORRECTIONS: &[&str] = &["tombstone-then-new"];

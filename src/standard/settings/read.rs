@@ -8,10 +8,10 @@ use toml::{Table, Value};
 
 use super::super::problem::{Code, Problem, Problems};
 use super::{
-    ALGORITHMS, AUTH_KINDS, Auth, BODIES, CIPHERS, CORRECTIONS, Class, Classes, Deadlines,
-    ENCODINGS, Encrypt, FILE, Http, InboxSettings, KEYS, Limits, MEDIA, METHODS, OperationSettings,
-    PageSettings, Replies, RowSettings, RowStyle, SECRET_CIPHERS, STYLES, Settings, Sign,
-    TableSettings,
+    ALGORITHMS, AUTH_KINDS, Auth, BODIES, CIPHERS, CORRECTIONS, CaseSettings, Class, Classes,
+    Deadlines, ENCODINGS, Encrypt, FILE, Http, InboxSettings, KEYS, Limits, MEDIA, METHODS, OWNERS,
+    OperationSettings, PageSettings, Replies, RowSettings, RowStyle, SECRET_CIPHERS, STYLES,
+    Settings, Sign, TableSettings,
 };
 use crate::delivery::Evidence;
 
@@ -548,6 +548,7 @@ fn inbox(it: &mut Section<'_, '_, '_>) -> InboxSettings {
         with: it.text("with"),
         by: it.text("by"),
         reply: it.required("reply"),
+        cases: it.sub("cases", cases),
     };
     if read.with.is_empty() {
         for (key, is_empty) in [
@@ -564,6 +565,22 @@ fn inbox(it: &mut Section<'_, '_, '_>) -> InboxSettings {
         it.wrong("with", "goes with `by` and without `date`");
     }
     read
+}
+
+fn cases(it: &mut Section<'_, '_, '_>) -> CaseSettings {
+    CaseSettings {
+        list: it.required("list"),
+        number: it.required("number"),
+        owner: it.text("owner"),
+        owner_is: it.optional_one_of("owner_is", OWNERS),
+        laid: it.text("laid"),
+        deadline: it.text("deadline"),
+        working_days: it.number("working_days"),
+        closed_by: it.text("closed_by"),
+        closed: it.texts("closed"),
+        closed_at: it.text("closed_at"),
+        granted: it.texts("granted"),
+    }
 }
 
 fn classes(it: &mut Section<'_, '_, '_>) -> Classes {

@@ -1,6 +1,7 @@
 //! Loading, building and reading as a whole, on shipped and on broken directories.
 
 mod broken;
+mod cases;
 mod messages;
 mod readme;
 mod renumber;

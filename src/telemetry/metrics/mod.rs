@@ -283,6 +283,12 @@ impl Metrics {
         self.families.notifications.with_label_values(&[outcome]).inc();
     }
 
+    /// An interface was asked, and answered or not.
+    pub fn probed(&self, answered: bool) {
+        let outcome = if answered { ANSWERED } else { SILENT };
+        self.families.probes.with_label_values(&[outcome]).inc();
+    }
+
     fn show_forecast(&self, now: &Snapshot) {
         let (mut bounds, mut avoidable) = (Values::new(Fold::Sum), Values::new(Fold::Sum));
         if let Some(it) = now.score_forecast {
@@ -293,12 +299,6 @@ impl Metrics {
         }
         self.families.score_forecast.show_only(bounds);
         self.families.score_avoidable.show_only(avoidable);
-    }
-
-    /// An interface was asked, and answered or not.
-    pub fn probed(&self, answered: bool) {
-        let outcome = if answered { ANSWERED } else { SILENT };
-        self.families.probes.with_label_values(&[outcome]).inc();
     }
 
     /// Shows what the ledger says now.

@@ -9,8 +9,10 @@ use cascaded::demo::Scale;
 use crate::support::daemon::{TestCity, run};
 use crate::support::operator::{Speech, command};
 
-/// A file, what is wrong in it, and what is told of it: the line (and column or key), and words.
-const MISTAKES: [(&str, &str, &[(&str, &str)]); 9] = [
+/// A file, what stands in it, and what is told of it: the line (and column or key), and words.
+type Mistakes = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const MISTAKES: [Mistakes; 9] = [
     (
         "lists/obligations.csv",
         "entry,resources,dataset,title,department,region,cycle,shared,open,key\n\

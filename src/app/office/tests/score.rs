@@ -192,6 +192,45 @@ impl Bench {
 }
 
 #[tokio::test]
+async fn datasets_show_three_words_with_their_trend() {
+    let bench = bench().await;
+    let asked = |only: Option<&str>| {
+        let dataset = only.map(str::to_owned);
+        Request::Datasets(DatasetQuery { dataset, ..DatasetQuery::default() })
+    };
+    let probed = |at: &str, succeeded, failed| ledger::NewFact {
+        channel: None,
+        subject: "resource:r".to_owned(),
+        kind: crate::fact::Kind::Probed { succeeded, failed },
+        occurred: at.parse().unwrap(),
+        amends: None,
+    };
+    let facts = vec![
+        probed("2026-10-12T01:00:00Z", 9, 1),
+        probed("2026-11-12T01:00:00Z", 10, 0),
+        probed("2026-11-13T01:00:00Z", 8, 2),
+    ];
+    bench.ledger().facts_recorded(facts).await.unwrap();
+    bench.live().await;
+    let Response::Datasets(all) = bench.ask(asked(None)).await else { panic!() };
+    assert!(all.entries.len() > 1);
+    assert!(all.entries.iter().all(|it| it.validity.as_ref().is_none_or(|it| it.days.is_empty())));
+    let Response::Datasets(one) = bench.ask(asked(Some("d-one"))).await else { panic!() };
+    let validity = one.entries[0].validity.as_ref().unwrap();
+    let some = |text: &str| Some(Points(rust_decimal::Decimal::from_str_exact(text).unwrap()));
+    // Nothing is mounted: the mean of that and of the probes.
+    assert_eq!(validity.now.usability, some("0.45"));
+    assert_eq!(validity.before.usability, some("0.45"));
+    assert_eq!((validity.now.truth, validity.now.soundness), (None, None));
+    let days: Vec<_> =
+        validity.days.iter().map(|it| (it.day.to_string(), it.words.usability)).collect();
+    assert_eq!(
+        days,
+        [("2026-11-12".to_owned(), some("1")), ("2026-11-13".to_owned(), some("0.8"))]
+    );
+}
+
+#[tokio::test]
 async fn the_live_score_is_shown_on_the_page_and_as_metrics() {
     let bench = bench().await;
     bench.bring(BroughtKind::Cases, CASES).await;

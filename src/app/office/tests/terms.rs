@@ -126,3 +126,57 @@ async fn who_leaves_the_lists_is_told_of_and_counts_on() {
     let counted: Vec<&str> = tally.lists().obligations.iter().map(|it| it.entry.as_str()).collect();
     assert_eq!(counted, ["e", "f"]);
 }
+
+#[tokio::test]
+async fn a_dataset_that_is_taken_out_of_the_configuration_becomes_overdue_all_the_same() {
+    let files = |folder: &Path| {
+        std::fs::create_dir(folder.join("lists")).unwrap();
+        std::fs::write(folder.join("lists/obligations.csv"), OBLIGATIONS).unwrap();
+    };
+    let bench = Bench::start_beside(&indicator(), files).await;
+    let batch = bench.observe("d-one", 3).await;
+    bench.take(&batch, taken()).await;
+    let mut declared = Declared::default();
+    assert_eq!(bench.overdue(&mut declared).await, None);
+    let text = std::fs::read_to_string(bench._folder.path().join("cascaded.toml")).unwrap();
+    let (head, rest) = text.split_once("[[dataset]]\nid = \"d-one\"").unwrap();
+    let (_, tail) = rest.split_once("[[dataset]]").unwrap();
+    let without = format!("{head}[[dataset]]{tail}");
+    std::fs::write(bench._folder.path().join("cascaded.toml"), without).unwrap();
+    bench.clock.advance(Duration::from_hours(1));
+    bench.reload().await;
+    assert_eq!(bench.overdue(&mut declared).await, None, "not yet");
+    assert_eq!(bench.terms().await.last().unwrap(), "d-one left datasets");
+    bench.clock.advance(Duration::from_hours(24 * 3));
+    assert!(bench.overdue(&mut declared).await.is_some());
+}
+
+#[tokio::test]
+async fn how_many_rows_are_not_mended_is_told_where_it_changes_and_once_a_day() {
+    let bench = Bench::start_beside(&indicator(), |folder| {
+        std::fs::create_dir(folder.join("lists")).unwrap();
+        std::fs::write(folder.join("lists/obligations.csv"), OBLIGATIONS).unwrap();
+    })
+    .await;
+    bench.observe("d-one", 3).await;
+    let (crew, current) = (&bench.app.crew, &bench.app.current);
+    let mut left = std::collections::BTreeMap::new();
+    let told = async || {
+        let facts = bench.ledger().facts(0, 1_000).await.unwrap();
+        let count = |(_, fact): &(u64, crate::fact::Fact)| {
+            let Kind::Unmended { here, above } = &fact.kind else { return None };
+            Some((*here, *above))
+        };
+        facts.iter().filter_map(count).collect::<Vec<_>>()
+    };
+    for _ in 0..3 {
+        crate::app::overdue::leftover(&mut left, crew, current).await.unwrap();
+        assert_eq!(told().await, [(1, 0)], "once");
+    }
+    bench.clock.advance(Duration::from_hours(23));
+    crate::app::overdue::leftover(&mut left, crew, current).await.unwrap();
+    assert_eq!(told().await.len(), 1);
+    bench.clock.advance(Duration::from_hours(1));
+    crate::app::overdue::leftover(&mut left, crew, current).await.unwrap();
+    assert_eq!(told().await, [(1, 0), (1, 0)]);
+}
