@@ -253,6 +253,20 @@ impl JobAct {
     }
 }
 
+/// What is not there in most readings is written only where it is, so that others keep their form.
+fn each_that_is_seldom(
+    resent: u64,
+    is_part: bool,
+    put: &mut dyn FnMut(&'static str, &dyn Display),
+) {
+    if resent > 0 {
+        put("resent", &resent);
+    }
+    if is_part {
+        put("part", &"yes");
+    }
+}
+
 impl Kind {
     /// The word that is stored, shown and used as a label.
     pub fn as_str(&self) -> &'static str {
@@ -331,10 +345,7 @@ impl Kind {
                 put("seen", seen);
                 put("changed", changed);
                 put("rejected", rejected);
-                // What is not there in most readings is written only where it is, so that older
-                // facts keep their form.
-                (*resent > 0).then(|| put("resent", resent));
-                is_part.then(|| put("part", &"yes"));
+                each_that_is_seldom(*resent, *is_part, put);
             }
             Self::RuleCounted { rule, executed, broken, waived } => {
                 put("rule", rule);

@@ -84,7 +84,7 @@ fn every_mistake_of_a_declaration_is_refused_with_file_and_row() {
         ("granted = [\"5\"]", "granted = [\"9\"]", "granted", row("granted"), "in `closed`"),
         ("closed = [\"2\", \"3\", \"5\", \"8\"]\n", "", "closed", head, "goes with"),
         ("list = \"requests\"", "list = \"需求\"", "list", row("list"), "small letters"),
-        ("list = \"requests\"", "lst = \"requests\"", "lst", row("list"), "unknown key"),
+        ("list = \"requests\"", "lst = \"requests\"", "lst", row("list"), "no such key"),
     ] {
         let found = bent(from, to);
         let subject = format!("inbox[resource_apply].cases.{key}");

@@ -160,7 +160,7 @@ async fn how_many_rows_are_not_mended_is_told_where_it_changes_and_once_a_day() 
     .await;
     bench.observe("d-one", 3).await;
     let (crew, current) = (&bench.app.crew, &bench.app.current);
-    let mut left = std::collections::BTreeMap::new();
+    let mut left = BTreeMap::new();
     let told = async || {
         let facts = bench.ledger().facts(0, 1_000).await.unwrap();
         let count = |(_, fact): &(u64, crate::fact::Fact)| {
