@@ -375,17 +375,7 @@ impl Known {
     fn add(&mut self, fact: &Fact, part: Part, is_within: bool) {
         let stamp = || stamp(fact);
         match &fact.kind {
-            Kind::Link { to, .. } => {
-                let links = match part {
-                    Part::Entry => &mut self.entry,
-                    Part::Resource => self.resources.entry(fact.subject.clone()).or_default(),
-                    Part::Dataset => return,
-                };
-                let known = links.get(&fact.channel);
-                if known.is_none_or(|known| known.0 < stamp()) {
-                    links.insert(fact.channel.clone(), (stamp(), *to));
-                }
-            }
+            Kind::Link { to, .. } => self.link(fact, part, *to),
             Kind::Confirmed { rows, .. } => self.is_confirmed |= *rows > 0,
             Kind::OverdueFrom { deadline } => {
                 let overdue = self.overdue.entry(*deadline).or_default();
