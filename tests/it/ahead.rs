@@ -2,6 +2,7 @@
 //! socket, on its page and as metrics.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use cascaded::clock::Clock;
@@ -151,6 +152,7 @@ fn the_daemon_looks_ahead_doubts_and_calibrates_over_its_own_facts() {
         let clock = Clock::system();
         let city = TestCity::demo(Scale::SMALL, &clock, |plan| {
             plan.extra = scored(home.path());
+            plan.listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         })
         .await;
         let mut service = Service::start(&city, &[]);
