@@ -137,7 +137,7 @@ mod tests {
         let rows: Vec<String> = (0..5_000).map(|at| format!("{{\"key\": \"k{at}\"}}")).collect();
         let text = shown(Media::Json, &format!("[{}]", rows.join(",")), &[]);
         assert!(text.len() < 5 << 10 && text.contains("[4950 more]"), "{text}");
-        let deep = format!("{}{}", "[".repeat(60), "]".repeat(60));
+        let deep = format!("{}{}", "[".repeat(30), "]".repeat(30));
         assert!(shown(Media::Json, &deep, &[]).len() < 4 << 10);
     }
 
