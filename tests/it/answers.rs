@@ -69,8 +69,11 @@ fn a_minute_without_a_single_answer_loses_nothing_and_doubles_nothing() {
             go_on(city, 10, &format!("失{}", rounds / 2));
             rounds += 1;
             let next = scene.clock.now() + Duration::from_secs(6);
-            let come = || async { scene.clock.now() >= next };
-            daemon.wait_until("six seconds pass", come).await;
+            let before = faults.played("lose-answer");
+            // However slowly the machine goes, each round has answers that are lost.
+            let come =
+                || async { scene.clock.now() >= next && faults.played("lose-answer") > before };
+            daemon.wait_until("six seconds pass and an answer is lost", come).await;
         }
         let lost = faults.played("lose-answer");
         faults.clear();
@@ -83,7 +86,7 @@ fn a_minute_without_a_single_answer_loses_nothing_and_doubles_nothing() {
              came more than {most} times",
             received.len()
         );
-        assert!(lost > 60, "{lost} answers were lost");
+        assert!(lost >= rounds, "{lost} answers were lost");
         // What has arrived is asked about and not sent again.
         assert_eq!(*most, 1);
         scene.end().await;
