@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::judge::Judge;
 use super::works::{Current, Works};
@@ -69,6 +70,37 @@ pub(super) struct Declared {
     looked: Option<Timestamp>,
 }
 
+/// Who looks at what is declared does so by turns: two would write down the same twice.
+#[derive(Debug)]
+pub(in crate::app) struct Declarations {
+    turn: Semaphore,
+    last: Mutex<Declared>,
+}
+
+impl Default for Declarations {
+    fn default() -> Self {
+        Self { turn: Semaphore::new(1), last: Mutex::default() }
+    }
+}
+
+impl Declarations {
+    /// Looks, and gives the turn: it ends when that is dropped.
+    pub(super) async fn look(
+        &self,
+        crew: &Crew,
+        current: &Current,
+    ) -> ledger::Result<Option<SemaphorePermit<'_>>> {
+        // Nobody closes it: where it is gone the process ends.
+        let turn = self.turn.acquire().await.ok();
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where the look fails or is given up, the next begins anew.
+        let mut declared = std::mem::take(&mut *last());
+        declared.look(crew, current).await?;
+        *last() = declared;
+        Ok(turn)
+    }
+}
+
 impl Declared {
     /// Declares what is new, and keeps what counts at hand. Deadlines may be judged by it once it
     /// has come to its end.
@@ -93,7 +125,7 @@ impl Declared {
             self.terms = read(&judge).await?;
         }
         let mark = crew.ledger.catalogue_mark().await?;
-        let mut facts = if is_new { approvals(&by) } else { Vec::new() };
+        let approvals = if is_new { approvals(&by) } else { Vec::new() };
         let mut says = Wanted::default();
         if is_new {
             of_configuration(&works, &by, &mut says);
@@ -103,18 +135,17 @@ impl Declared {
             says.catalogue(promised.iter().map(|it| [&*it.entry, &it.cycle, &it.share, &it.open]));
         }
         let missing = wanted(&says, &self.terms).into_iter();
-        facts.extend(missing.map(|(subject, kind)| NewFact {
-            channel: None,
-            subject,
-            kind,
-            occurred: now,
-            amends: None,
-        }));
-        let mut written = 0;
-        for facts in facts.chunks(AT_ONCE) {
-            written += crew.ledger.facts_brought(facts.to_vec()).await?;
+        let new =
+            |(subject, kind)| NewFact { channel: None, subject, kind, occurred: now, amends: None };
+        let declared: Vec<NewFact> = missing.map(new).collect();
+        let mut approved = 0;
+        for facts in approvals.chunks(AT_ONCE) {
+            approved += crew.ledger.facts_brought(facts.to_vec()).await?;
         }
-        if written > 0 {
+        for facts in declared.chunks(AT_ONCE) {
+            crew.ledger.facts_recorded(facts.to_vec()).await?;
+        }
+        if approved > 0 || !declared.is_empty() {
             let before = unapproved(&self.terms, now);
             self.terms = read(&judge).await?;
             // What is declared now counts from now on: it is asked for just after.

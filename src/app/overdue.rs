@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::declare::Declared;
 use super::office::{freshness_of, freshness_of_withheld};
 use super::works::Current;
 use crate::cascade::Crew;
@@ -25,9 +24,9 @@ const TELL_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Looks until it is aborted.
 pub(super) async fn serve(crew: Crew, current: Arc<Current>) -> Result<(), TaskError> {
-    let (mut declared, mut left) = (Declared::default(), Left::default());
+    let mut left = Left::default();
     loop {
-        let mut looked = once(&mut declared, &crew, &current).await;
+        let mut looked = once(&crew, &current).await;
         if looked.is_ok() {
             looked = leftover(&mut left, &crew, &current).await;
         }
@@ -39,12 +38,9 @@ pub(super) async fn serve(crew: Crew, current: Arc<Current>) -> Result<(), TaskE
 }
 
 /// Looks once. By what counts, or not at all: a longer cycle that nobody approved of ends nothing.
-pub(super) async fn once(
-    declared: &mut Declared,
-    crew: &Crew,
-    current: &Current,
-) -> Result<(), ledger::Error> {
-    declared.look(crew, current).await?;
+/// One look at a time, whoever asks for it: two would write down the same twice.
+pub(super) async fn once(crew: &Crew, current: &Current) -> Result<(), ledger::Error> {
+    let _turn = current.declarations().look(crew, current).await?;
     look(crew, current).await
 }
 
@@ -63,7 +59,7 @@ pub(super) async fn leftover(
         return Ok(());
     }
     let now = crew.supervisor.clock().now();
-    let mut facts = Vec::new();
+    let (mut facts, mut told) = (Vec::new(), Vec::new());
     for state in crew.ledger.flows().await? {
         let here = state.counts.rejected_local;
         let above = state.counts.rejected_refused.saturating_add(state.counts.rejected_failed);
@@ -78,11 +74,12 @@ pub(super) async fn leftover(
         let kind = Kind::Unmended { here, above };
         let (channel, subject) = (Some(state.flow.channel.clone()), state.flow.dataset.clone());
         facts.push(NewFact { channel, subject, kind, occurred: now, amends: None });
-        left.insert(state.flow, (now, here, above));
+        told.push((state.flow, (now, here, above)));
     }
     for facts in facts.chunks(1_000) {
-        crew.ledger.facts_brought(facts.to_vec()).await?;
+        crew.ledger.facts_recorded(facts.to_vec()).await?;
     }
+    left.extend(told);
     Ok(())
 }
 

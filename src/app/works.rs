@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 
-use super::declare::Held;
+use super::declare::{Declarations, Held};
 use super::pool::CityPool;
 use crate::cascade::{
     self, AheadParts, Carrier, CarrierParts, Channel, ChannelParts, Crew, Inventory, Observe, Pace,
@@ -296,17 +296,28 @@ pub struct Current {
     showing: Mutex<()>,
     /// What counts of what is promised, whatever the works' configuration says.
     held: Held,
+    /// What was last declared.
+    declarations: Declarations,
 }
 
 impl Current {
     pub(super) fn new(works: Works) -> Arc<Self> {
-        let (showing, held) = (Mutex::default(), Held::default());
-        Arc::new(Self { works: ArcSwap::from_pointee(works), showing, held })
+        Arc::new(Self {
+            works: ArcSwap::from_pointee(works),
+            showing: Mutex::default(),
+            held: Held::default(),
+            declarations: Declarations::default(),
+        })
     }
 
     /// What counts of what is promised.
     pub(in crate::app) fn held(&self) -> &Held {
         &self.held
+    }
+
+    /// What was last declared.
+    pub(in crate::app) fn declarations(&self) -> &Declarations {
+        &self.declarations
     }
 
     /// As they are now. Who keeps them longer than a request keeps what may be gone.

@@ -9,15 +9,12 @@ use cascaded::clock::Clock;
 use cascaded::demo::Scale;
 use cascaded::rehearsal::certificates::{Certificates, Identity};
 use cascaded::supervisor::{StopPolicy, Supervisor};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use crate::support::daemon::{PACE, TestCity, run};
 use crate::support::operator::{Service, Speech, command, get, wait_for};
+use crate::support::tls::listen;
 
 const KEY: &str = "key-4711-of-the-address";
 const TOKEN: &str = "Bearer token-0815";
@@ -32,19 +29,7 @@ struct Receiver {
 
 impl Receiver {
     async fn start(identity: &Identity) -> Self {
-        let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes());
-        let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
-        let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let (listener, acceptor, address) = listen(identity).await;
         let answer = Arc::new(AtomicU16::new(200));
         let requests = Arc::<Mutex<Vec<(String, String)>>>::default();
         let supervisor = Supervisor::new(Clock::system(), 1);

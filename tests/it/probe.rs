@@ -18,14 +18,11 @@ use cascaded::probe::{Settings, callers};
 use cascaded::rehearsal::certificates::{Certificates, Identity};
 use cascaded::supervisor::{StopPolicy, Supervisor};
 use jiff::Timestamp;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use crate::support::daemon::{PACE, TestCity, TestDaemon, run};
 use crate::support::plain::{CITY, people, settings, write_catalogue, write_city};
+use crate::support::tls::listen;
 
 const PEER: Peer = Peer { uid: 0, gid: 0, pid: None };
 
@@ -58,19 +55,7 @@ struct Service {
 
 impl Service {
     async fn start(identity: &Identity) -> Self {
-        let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes());
-        let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
-        let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let (listener, acceptor, address) = listen(identity).await;
         let mood = Arc::new(Mutex::new(Mood::Status(200)));
         let (asked, head) = (Arc::<AtomicU64>::default(), Arc::<Mutex<String>>::default());
         let supervisor = Supervisor::new(Clock::system(), 1);

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::read::tally_over;
+use super::read::{Days, tally_over};
 use super::{Judge, NotJudged};
 use crate::indicator::replay::{score_of, span};
 use crate::indicator::scheme::Month;
@@ -51,7 +51,7 @@ async fn close_one(judge: &Judge, month: Month) -> Result<bool, NotJudged> {
     let scheme = judge.scheme(month)?;
     let span = span(scheme, month, Timestamp::MAX);
     let horizon = judge.ledger.horizon(Timestamp::MAX).await?;
-    let tally = tally_over(&judge.ledger, &judge.by.lists, span, horizon).await?;
+    let tally = tally_over(&judge.ledger, &judge.by.lists, span, horizon, Days::Summed).await?;
     let score = score_of(&tally, scheme, &Body::City, &judge.by.field);
     let new = NewPeriod {
         month: month.to_string(),
@@ -125,7 +125,7 @@ pub(in crate::app) async fn recomputed(
         let span = span(&judged.scheme, month, Timestamp::MAX);
         let horizon = Horizon { last: period.last_fact, known_by: Timestamp::MAX };
         let lists = std::sync::Arc::new(judged.lists);
-        let tally = tally_over(ledger, &lists, span, horizon).await?;
+        let tally = tally_over(ledger, &lists, span, horizon, Days::Summed).await?;
         let score = score_of(&tally, &judged.scheme, &Body::City, &judged.field);
         match differs(&period.body, &body(&score, &tally)) {
             None => all.months += 1,

@@ -15,7 +15,6 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
 use super::{Ahead, Judge, NotJudged, closed};
-use crate::app::declare::Declared;
 use crate::app::works::Current;
 use crate::cascade::Crew;
 use crate::config::Indicator;
@@ -28,7 +27,7 @@ use crate::indicator::scheme::{Month, Title};
 use crate::indicator::score::Score;
 use crate::indicator::tally::{Body, ByDay, Tally, Words};
 use crate::indicator::terms;
-use crate::ledger::{self, FactQuery, NewFact};
+use crate::ledger::{self, NewFact};
 use crate::supervisor::{TaskError, sleep};
 use crate::telemetry::logs::Chain;
 
@@ -144,7 +143,7 @@ async fn look(
     if kept.as_ref().is_none_or(is_other) {
         bring(crew, &by).await?;
         // What nobody was there to write down when the month ended belongs to it.
-        crate::app::overdue::once(&mut Declared::default(), crew, current).await?;
+        crate::app::overdue::once(crew, current).await?;
         closed::close(&judge, month.before(), now).await?;
         let words = Arc::new(words_of(&judge, month.before(), now).await?);
         *kept = Some(begin(&judge, month, words).await?);
@@ -186,12 +185,7 @@ async fn begin(
     let horizon = judge.ledger.horizon(Timestamp::MAX).await?;
     let scheme = judge.scheme(month)?;
     let span = span(scheme, month, Timestamp::MAX);
-    let mut tally = judge.tally_of(span, horizon).await?;
-    tally.keep_days();
-    for kind in ["rule-counted", "probed", "verdict"] {
-        let query = FactQuery { kind, from: Some(span.from), to: Some(span.to), horizon };
-        judge.each(query, |fact| tally.add_to_day(fact)).await?;
-    }
+    let tally = judge.tally_by_day(span, horizon).await?;
     let (by, last) = (Arc::clone(&judge.by), horizon.last);
     Ok(Kept { by, month, tally, last, plan: (Timestamp::MIN, Arc::default()), words_before })
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use self::read::{PAGE, tally_over, terms_of};
+use self::read::{Days, PAGE, tally_over, terms_of};
 use crate::config::Indicator;
 use crate::fact::{Fact, FactId};
 use crate::indicator::measures::Figures;
@@ -119,7 +119,16 @@ impl Judge {
 
     /// The tally of any span: a week, a day.
     pub async fn tally_of(&self, span: Span, horizon: Horizon) -> ledger::Result<Tally<'static>> {
-        tally_over(&self.ledger, &self.by.lists, span, horizon).await
+        tally_over(&self.ledger, &self.by.lists, span, horizon, Days::Summed).await
+    }
+
+    /// The same, with what is counted by day.
+    pub async fn tally_by_day(
+        &self,
+        span: Span,
+        horizon: Horizon,
+    ) -> ledger::Result<Tally<'static>> {
+        tally_over(&self.ledger, &self.by.lists, span, horizon, Days::Kept).await
     }
 
     /// What was promised and approved before `to`.

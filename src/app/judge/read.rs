@@ -134,6 +134,15 @@ pub(super) async fn terms_of(
     Ok(terms)
 }
 
+/// Whether a tally keeps its counts by day, too.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Days {
+    /// As sums of the whole span only.
+    Summed,
+    /// And by day.
+    Kept,
+}
+
 /// The tally of a span over any lists, as they counted at its end. What only counts within the span is nearly all of it: that
 /// is read in one go over its stretch of history, one fact at a time.
 pub(super) async fn tally_over(
@@ -141,10 +150,14 @@ pub(super) async fn tally_over(
     lists: &Arc<Lists>,
     span: Span,
     horizon: Horizon,
+    days: Days,
 ) -> ledger::Result<Tally<'static>> {
     let reading = Reading::new(ledger, lists, span, horizon).await?;
     let lists = reading.terms.keep(Arc::clone(lists), span.to);
     let mut tally = Tally::new(lists, span, reading.amended());
+    if days == Days::Kept {
+        tally.keep_days();
+    }
     let mut counted = Vec::new();
     for (at, (kind, reach)) in REACHES.into_iter().enumerate() {
         if reach == Reach::Window {

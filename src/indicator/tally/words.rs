@@ -80,21 +80,18 @@ impl Day {
 }
 
 impl Tally<'_> {
-    /// Counts by day from now on, too; facts that were taken before are added by
-    /// [`Tally::add_to_day`].
+    /// Counts by day from now on, too; facts that were taken before are in no day.
     pub fn keep_days(&mut self) {
         self.days = Some(Arc::new(vec![BTreeMap::new(); self.known.len()]));
     }
 
-    /// Takes what a fact says of its day, and nothing else of it.
-    pub fn add_to_day(&mut self, fact: &Fact) {
+    /// Takes what a fact within the span says of its day.
+    pub(super) fn add_to_day(&mut self, fact: &Fact) {
         let counts = matches!(
             fact.kind,
             Kind::RuleCounted { .. } | Kind::Probed { .. } | Kind::Verdict { .. }
         );
-        let is_within = self.span.from <= fact.occurred && fact.occurred < self.span.to;
-        let is_known = fact.recorded <= self.span.known_by && !self.amended.contains(&fact.id);
-        let (Some(days), true) = (&mut self.days, counts && is_within && is_known) else { return };
+        let (Some(days), true) = (&mut self.days, counts) else { return };
         let Some(places) = self.places.get(&fact.subject) else { return };
         // The days of bulletins and exemptions.
         let zone = TimeZone::fixed(jiff::tz::offset(8));

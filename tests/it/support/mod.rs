@@ -5,6 +5,7 @@ pub(crate) mod operator;
 pub(crate) mod plain;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod tls;
 pub(crate) mod town;
 
 use std::path::PathBuf;

@@ -54,9 +54,9 @@ impl Bench {
     }
 
     /// Lets deadlines be looked at, and says since when `d-one` is overdue.
-    async fn overdue(&self, declared: &mut Declared) -> Option<Timestamp> {
+    async fn overdue(&self) -> Option<Timestamp> {
         let (crew, current) = (&self.app.crew, &self.app.current);
-        crate::app::overdue::once(declared, crew, current).await.unwrap();
+        crate::app::overdue::once(crew, current).await.unwrap();
         let flows = self.ledger().flows().await.unwrap();
         flows.iter().find(|it| it.flow.dataset == "d-one").and_then(|it| it.overdue_since)
     }
@@ -71,13 +71,16 @@ async fn a_cycle_that_is_lengthened_in_a_file_counts_as_it_was_until_it_is_appro
     let bench = Bench::start_beside(&indicator(), files).await;
     let batch = bench.observe("d-one", 3).await;
     bench.take(&batch, taken()).await;
-    let mut declared = Declared::default();
     let (crew, current) = (&bench.app.crew, &bench.app.current);
-    assert_eq!(bench.overdue(&mut declared).await, None);
+    // Two that look at once declare once.
+    let look = || crate::app::overdue::once(crew, current);
+    let (one, other) = tokio::join!(look(), look());
+    one.and(other).unwrap();
+    assert_eq!(bench.overdue().await, None);
     let first = ["entry:e obligations", "d-one datasets", "d-two datasets"];
     assert_eq!(bench.terms().await, first);
     // Nothing changed, nothing is declared: neither by the next look nor by the next start.
-    declared.look(crew, current).await.unwrap();
+    current.declarations().look(crew, current).await.unwrap();
     Declared::default().look(crew, current).await.unwrap();
     assert_eq!(bench.terms().await, first);
     // Somebody makes a year of a day, in both files, and drops the other dataset.
@@ -85,7 +88,7 @@ async fn a_cycle_that_is_lengthened_in_a_file_counts_as_it_was_until_it_is_appro
     bench.rewrite("cascaded.toml", "cycle = \"每日\"", "cycle = \"每年\"");
     bench.rewrite("lists/obligations.csv", "每日", "每年");
     bench.reload().await;
-    let before = bench.overdue(&mut declared).await;
+    let before = bench.overdue().await;
     assert!(before.is_some(), "the shorter cycle counts");
     assert_eq!(bench.terms().await[3..], ["entry:e obligations", "d-one datasets"]);
     let look = bench.office.look_at(&bench.app.works()).await.unwrap();
@@ -95,9 +98,9 @@ async fn a_cycle_that_is_lengthened_in_a_file_counts_as_it_was_until_it_is_appro
     // Approved from tomorrow on: until then nothing changes.
     std::fs::write(bench._folder.path().join("lists/approvals.csv"), APPROVALS).unwrap();
     bench.reload().await;
-    assert_eq!(bench.overdue(&mut declared).await, before);
+    assert_eq!(bench.overdue().await, before);
     bench.clock.advance(Duration::from_hours(24));
-    assert_eq!(bench.overdue(&mut declared).await, None, "it is approved");
+    assert_eq!(bench.overdue().await, None, "it is approved");
     assert_eq!(bench.terms().await[5..], ["e may cycle"]);
 }
 
@@ -111,12 +114,11 @@ async fn who_leaves_the_lists_is_told_of_and_counts_on() {
     };
     let bench = Bench::start_beside(&indicator(), files).await;
     let (crew, current) = (&bench.app.crew, &bench.app.current);
-    let mut declared = Declared::default();
-    declared.look(crew, current).await.unwrap();
+    current.declarations().look(crew, current).await.unwrap();
     std::fs::write(bench._folder.path().join("lists/obligations.csv"), OBLIGATIONS).unwrap();
     bench.clock.advance(Duration::from_secs(60));
     bench.reload().await;
-    declared.look(crew, current).await.unwrap();
+    current.declarations().look(crew, current).await.unwrap();
     assert_eq!(bench.terms().await.last().unwrap(), "entry:f left obligations");
     let by = current.load().configuration.indicator.clone().unwrap();
     assert_eq!(by.lists.obligations.len(), 1);
@@ -136,8 +138,7 @@ async fn a_dataset_that_is_taken_out_of_the_configuration_becomes_overdue_all_th
     let bench = Bench::start_beside(&indicator(), files).await;
     let batch = bench.observe("d-one", 3).await;
     bench.take(&batch, taken()).await;
-    let mut declared = Declared::default();
-    assert_eq!(bench.overdue(&mut declared).await, None);
+    assert_eq!(bench.overdue().await, None);
     let text = std::fs::read_to_string(bench._folder.path().join("cascaded.toml")).unwrap();
     let (head, rest) = text.split_once("[[dataset]]\nid = \"d-one\"").unwrap();
     let (_, tail) = rest.split_once("[[dataset]]").unwrap();
@@ -145,10 +146,10 @@ async fn a_dataset_that_is_taken_out_of_the_configuration_becomes_overdue_all_th
     std::fs::write(bench._folder.path().join("cascaded.toml"), without).unwrap();
     bench.clock.advance(Duration::from_hours(1));
     bench.reload().await;
-    assert_eq!(bench.overdue(&mut declared).await, None, "not yet");
+    assert_eq!(bench.overdue().await, None, "not yet");
     assert_eq!(bench.terms().await.last().unwrap(), "d-one left datasets");
     bench.clock.advance(Duration::from_hours(24 * 3));
-    assert!(bench.overdue(&mut declared).await.is_some());
+    assert!(bench.overdue().await.is_some());
 }
 
 #[tokio::test]
