@@ -123,6 +123,26 @@ impl Ledger {
         .await
     }
 
+    /// A whole look at a dataset begins: values that rows of the look before held are free. False
+    /// where rows of it are above or on their way: their values are theirs, and none is added to
+    /// them by a look.
+    pub async fn values_unsent(&self, flow: Flow) -> Result<bool> {
+        self.write("forget values of a look", move |transaction, _now| {
+            let engine = || Error::engine("forget values of a look");
+            let of = params![flow.channel.as_str(), flow.dataset];
+            transaction.execute(UNSENT, of).map_err(engine())?;
+            transaction
+                .query_row(
+                    "SELECT NOT EXISTS (SELECT 1 FROM dataset WHERE channel = ?1 AND dataset = ?2
+                                        AND confirmed + placed + queued > 0)",
+                    of,
+                    |row| row.get(0),
+                )
+                .map_err(engine())
+        })
+        .await
+    }
+
     /// What the last looks found; empty once the daemon is live.
     pub async fn watched(&self) -> Result<Watched> {
         self.read(|connection| {
@@ -182,6 +202,12 @@ fn optional(row: &rusqlite::Row<'_>, at: usize) -> Result<Option<u64>> {
     Ok(value.map(i64::cast_unsigned))
 }
 
+/// Values of rows that never left: of a dataset of which nothing is held above or on its way.
+const UNSENT: &str = "DELETE FROM unique_value WHERE (?1 IS NULL OR channel = ?1 AND dataset = ?2)
+     AND EXISTS (SELECT 1 FROM dataset AS d WHERE d.channel = unique_value.channel
+                 AND d.dataset = unique_value.dataset
+                 AND d.confirmed + d.placed + d.queued = 0)";
+
 /// The daemon goes live: what would be done is done, and what waited for that begins to wait now.
 pub(super) fn over(transaction: &Transaction<'_>, now: Timestamp) -> Result<()> {
     transaction
@@ -192,6 +218,7 @@ pub(super) fn over(transaction: &Transaction<'_>, now: Timestamp) -> Result<()> 
                 [stored(now)],
             )
         })
+        .and_then(|_| transaction.execute(UNSENT, [None::<&str>, None]))
         .map(drop)
         .map_err(Error::engine("end watching"))
 }

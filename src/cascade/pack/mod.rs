@@ -162,8 +162,7 @@ impl Cutter<'_> {
             }
         }
         packed.tally = Some(pass.into_tally());
-        // A value that nothing is sent of is held by nobody.
-        packed.unique = if self.is_dry { Vec::new() } else { values.held };
+        packed.unique = values.held;
         Ok(())
     }
 

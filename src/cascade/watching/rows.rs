@@ -38,6 +38,8 @@ pub struct WatchRows {
     next_poll: Timestamp,
     /// Up to where rows were seen, where they have a change time.
     position: Option<Position>,
+    /// Nothing of it was ever sent: values of `unique` rules are those of the last whole look.
+    is_unsent: bool,
 }
 
 impl Stage for WatchRows {
@@ -102,6 +104,7 @@ impl WatchRows {
             next_whole: Timestamp::MIN,
             next_poll: Timestamp::MIN,
             position: None,
+            is_unsent: false,
         }
     }
 
@@ -109,6 +112,7 @@ impl WatchRows {
     async fn look(&mut self, mount: &Arc<Mount>) -> Result<(), Error> {
         let place = self.crew.place(&self.crew.readers.past).await;
         let begun = self.crew.now();
+        self.is_unsent = self.crew.ledger.values_unsent(self.carrier.flow.clone()).await?;
         self.carrier.index().begin_pass()?;
         let keyer = self.crew.ledger.identity().keyer.clone();
         let mut whole = Whole::begun(begun, self.carrier.watch().begin(keyer));
@@ -228,7 +232,10 @@ impl WatchRows {
             let turned_away = keep_keys(&named, &rejected, &packed, &mut keys)?;
             Ok((packed, whole, keys, turned_away))
         });
-        let (packed, whole, keys, turned_away) = judged.await?;
+        let (mut packed, whole, keys, turned_away) = judged.await?;
+        if !self.is_unsent {
+            packed.unique = Vec::new();
+        }
         packed.tally.iter().for_each(|page| self.carrier.tallied(page));
         self.crew.events.observed(&flow, rows);
         found.here += rows;
