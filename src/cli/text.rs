@@ -309,6 +309,7 @@ messages! {
     TrueRate, "真实性", "true";
     SoundRate, "有效性", "sound";
     UsableRate, "可用性", "usable";
+    CollectedRate, "归集完成率", "collected";
     Item, "项", "item";
     Points, "得分", "points";
     Worth, "分值", "worth";
@@ -331,6 +332,7 @@ messages! {
     DeedData, "报送新数据", "deliver newer data";
     DeedRows, "改正被拦截、退回的行并重报", "mend the rows turned away and deliver them again";
     DeedStandard, "切换到在用标准", "switch to the required standard";
+    DeedTask, "编目、挂接并报送归集数据", "publish, mount and deliver what is to be collected";
     BulletinExistsNext, "已印发的通报不覆盖：换一个 --out，或先移走旧的",
         "a bulletin is not written over: name another --out, or move the old one away";
 

@@ -5,6 +5,7 @@ mod closed;
 mod liveness;
 mod page;
 mod score;
+mod tasks;
 mod terms;
 
 use std::collections::BTreeMap;
