@@ -45,5 +45,6 @@ mod shadow;
 mod sixth;
 mod support;
 mod tables;
+mod takeover;
 mod tidy;
 mod watch;
