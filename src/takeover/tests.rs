@@ -130,10 +130,10 @@ fn a_portals_export_is_read_by_its_heads_and_every_mistake_is_told() {
     assert_eq!(wrong.unwrap_err().iter().map(|it| it.row).collect::<Vec<_>>(), [2, 3]);
 }
 
+type World = (Vec<Registration>, Vec<Here>, BTreeMap<(String, String), Option<String>>);
+
 /// A small world in which ids, codes and titles often collide.
-fn world()
--> impl Strategy<Value = (Vec<Registration>, Vec<Here>, BTreeMap<(String, String), Option<String>>)>
-{
+fn world() -> impl Strategy<Value = World> {
     let word = || prop::sample::select(vec!["", "a", "b", "c", "d", "x", "y"]);
     let registration = (word(), word());
     let objects = prop::collection::btree_map(
@@ -163,10 +163,10 @@ proptest! {
     fn no_object_and_no_registration_is_matched_twice((list, city, answers) in world()) {
         let report = compare(&list, &city, &answers);
         prop_assert_eq!(report.fates.len(), list.len());
-        let matched: Vec<&String> = report.fates.iter().filter_map(|fate| match fate {
-            Fate::Matched(id, _) => Some(id),
-            _ => None,
-        }).collect();
+        let matched: Vec<&String> = (report.fates.iter())
+            .filter(|fate| matches!(fate, Fate::Matched(..)))
+            .flat_map(Fate::objects)
+            .collect();
         let once: BTreeSet<&String> = matched.iter().copied().collect();
         prop_assert_eq!(once.len(), matched.len());
         // A title alone never decides, and a person's word is never overruled.

@@ -130,7 +130,7 @@ fn an_inventory_is_taken_over_and_nothing_is_registered_twice() {
     refused(&service, &["takeover", "begin", "--kind", "entry"], "E-TAKEOVER-BUSY");
     // Live, and nothing of it is registered before the report is accepted.
     done(&service, &["live"]);
-    done(&service, &["resync", "--all", "--catalogue"]);
+    done(&service, &["resync", "--catalogue"]);
     service.wait_until("it is live", |status| status.watching.is_none());
     assert_eq!(registered(&city), sent);
     assert_eq!(report(&service).phase, "waiting");
@@ -161,8 +161,8 @@ fn export(city: &TestCity) -> (PathBuf, usize, String) {
     let mut last = String::new();
     let mut count = 0;
     for ((_, id), upper) in entries {
-        text.push_str(&format!("{upper},（{}）,目录\n", titles[id]));
-        last.clone_from(&titles[id]);
+        text.push_str(&format!("{upper},（{}）,目录\n", titles.get(id).unwrap()));
+        last.clone_from(titles.get(id).unwrap());
         count += 1;
     }
     text.push_str(&format!("UP-OLD,{last},目录\nUP-GONE,早已撤销的目录,目录\n"));
@@ -232,11 +232,15 @@ fn fill_in(sheet: &std::path::Path) -> String {
     for row in range.rows() {
         let mut cells: Vec<String> =
             row.iter().map(|it| it.to_string().replace([',', '\n'], " ")).collect();
-        if cells[1].starts_with("UP-OLD") {
-            cells[8] = "否".to_owned();
-        } else if cells[0] == "entry" {
-            cells[8] = "是".to_owned();
-        }
+        let cell = |at: usize| cells.get(at).map_or("", String::as_str);
+        let verdict = match (cell(0), cell(1)) {
+            ("entry", "UP-OLD") => "否",
+            ("entry", _) => "是",
+            (_, _) => cell(8),
+        };
+        let verdict = verdict.to_owned();
+        cells.truncate(8);
+        cells.push(verdict);
         text.push_str(&cells.join(","));
         text.push('\n');
     }
@@ -255,9 +259,12 @@ fn a_takeover_of_ten_thousand_entries_goes_on_wherever_it_is_killed() {
     const ENTRIES: usize = 10_000;
     let runtime = runtime();
     let scale = Scale { datasets: 4, rows: 100, entries: ENTRIES };
-    let made = TestCity::demo(scale, &Clock::system(), |plan| plan.extra = PACE.to_owned());
+    let clock = Clock::system();
+    let made = TestCity::demo(scale, &clock, |plan| plan.extra = PACE.to_owned());
     let city = runtime.block_on(made);
     without_a_word(&city);
+    // The configuration names a folder of files; none of these datasets lies there.
+    std::fs::create_dir_all(city.path().join("files")).unwrap();
     let service = watching(&city, &[]);
     let ids = asked(&city, "SELECT id FROM object WHERE kind = 'entry' ORDER BY id", |row| {
         row.get::<_, String>(0)
@@ -278,13 +285,13 @@ fn a_takeover_of_ten_thousand_entries_goes_on_wherever_it_is_killed() {
         let mut service = Service::start(&city, &[("CASCADED_CRASH_AT", point)]);
         if !words.is_empty() {
             wait_for("it answers", || service.status(), || "it does not answer".to_owned());
-            if words[1] == "accept" {
+            if words.contains(&"accept") {
                 in_phase(&service, "waiting");
             }
             let said = service.asked(Speech::English, words);
             assert!(matches!(said.code, Some(0 | 75)), "{point}: {said:?}");
         }
-        wait_for(point, || service.has_ended().then_some(()), || service.log());
+        assert!(!service.ended().success(), "{point}: {}", service.log());
     }
     let service = Service::start(&city, &[]);
     wait_for("it answers", || service.status(), || service.log());

@@ -70,7 +70,11 @@ impl Office {
             let Some(kind) = Kind::parse(word).filter(|kind| channel.kinds.contains(kind)) else {
                 let known: Vec<&str> = channel.kinds.iter().map(|it| it.as_str()).collect();
                 let next = format!("{name} carries: {}", known.join(", "));
-                return Err(failure("E-KIND", format!("no such kind `{word}`"), Some(&next)));
+                return Err(failure(
+                    "E-TAKEOVER-KIND",
+                    format!("no such kind `{word}`"),
+                    Some(&next),
+                ));
             };
             kinds.push(kind);
         }
@@ -120,7 +124,7 @@ impl Office {
         if let Some(other) = it.lines.iter().find(|line| !is_ours(&line.kind)) {
             let what = format!("a line is of kind `{}`, which this takeover is not of", other.kind);
             let next = format!("it is of: {}", open.asked.kinds.join(", "));
-            let mut told = failure("E-KIND", what, Some(&next));
+            let mut told = failure("E-TAKEOVER-KIND", what, Some(&next));
             told.place = Some(other.origin.clone());
             return Err(told);
         }
