@@ -185,6 +185,7 @@ fn approvals(by: &Indicator) -> Vec<NewFact> {
 fn of_configuration(works: &Works, by: &Indicator, says: &mut Wanted) {
     if by.settings.lists.is_some() {
         says.obligations(&by.lists.obligations);
+        says.tasks(&by.lists.tasks);
     }
     let datasets = works.configuration.datasets.iter().map(|it| &it.dataset);
     says.datasets(datasets.map(|it| (it.id.as_str(), it.cycle.as_str())));

@@ -433,6 +433,7 @@ mod tests {
             spool_bytes,
             live_share_bytes: 0,
             deletion_percent: 10,
+            begins: crate::delivery::Mode::Watch,
         }
     }
 

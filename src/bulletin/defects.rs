@@ -39,6 +39,8 @@ pub enum Ill {
     Differing,
     /// Probes without an answer.
     Unanswered,
+    /// A task of the province's list whose day has passed and that is not done.
+    Uncollected,
 }
 
 /// Something to be mended.
@@ -147,6 +149,7 @@ fn ill(name: &str) -> Option<Ill> {
         "receipt.passed_rate" => Ill::RejectedAbove,
         "reconcile.agreed_rate" => Ill::Differing,
         "interface.available_rate" => Ill::Unanswered,
+        "collection.due_rate" => Ill::Uncollected,
         _ => {
             let (list, what) = name.strip_prefix("cases.")?.rsplit_once('.')?;
             match what {
@@ -222,7 +225,8 @@ fn complete(
             | Ill::RejectedHere
             | Ill::RejectedAbove
             | Ill::Differing
-            | Ill::Unanswered => true,
+            | Ill::Unanswered
+            | Ill::Uncollected => true,
         };
         is_list && Some(it.action.act.deed) == deed && it.action.act.subject == defect.subject
     });
@@ -248,6 +252,7 @@ fn deed(ill: &Ill) -> Option<Deed> {
         Ill::Stale => Some(Deed::DeliverData),
         Ill::Incomplete | Ill::NotCascaded => Some(Deed::CascadeEntry),
         Ill::Unmounted => Some(Deed::MountResource),
+        Ill::Uncollected => Some(Deed::CollectTask),
         Ill::RejectedHere | Ill::RejectedAbove | Ill::Differing | Ill::Unanswered => None,
     }
 }
@@ -295,7 +300,8 @@ fn told_once(seen: BTreeSet<(Ill, String, String)>) -> Vec<(Ill, String, String)
         | Ill::RejectedHere
         | Ill::RejectedAbove
         | Ill::Differing
-        | Ill::Unanswered => false,
+        | Ill::Unanswered
+        | Ill::Uncollected => false,
     };
     seen.iter().filter(|it| !follows(it)).cloned().collect()
 }

@@ -93,12 +93,14 @@ fn departments(lists: &Lists, figures: &Figures) -> BTreeSet<String> {
     let listed = lists.obligations.iter().map(|it| it.department.clone());
     let findings = figures.values().flat_map(|figure| &figure.findings);
     let owners = findings.map(|finding| finding.owner.clone());
-    listed.chain(owners).filter(|id| !id.is_empty()).collect()
+    let tasks = lists.tasks.iter().map(|it| it.department.clone());
+    listed.chain(tasks).chain(owners).filter(|id| !id.is_empty()).collect()
 }
 
 /// A body is a region where an obligation says so, else a department.
 fn body_of(id: &str, lists: &Lists) -> Body {
-    let is_region = lists.obligations.iter().any(|it| it.region == id);
+    let is_region = lists.obligations.iter().any(|it| it.region == id)
+        || lists.tasks.iter().any(|it| it.region == id);
     if is_region { Body::Region(id.to_owned()) } else { Body::Department(id.to_owned()) }
 }
 

@@ -197,6 +197,9 @@ fn titles(lists: &Lists) -> BTreeMap<String, String> {
             titles.insert(it.dataset.clone(), it.title.clone());
         }
     }
+    for it in lists.tasks.iter().filter(|it| !it.title.is_empty()) {
+        titles.insert(it.subject(), it.title.clone());
+    }
     titles
 }
 

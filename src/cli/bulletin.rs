@@ -74,8 +74,8 @@ pub struct BulletinGiven {
     /// Values that the daemon cannot see (CSV); as often as there are tables.
     #[arg(long, value_name = "FILE", requires = "scheme")]
     pub values: Vec<PathBuf>,
-    /// The lists that the city keeps: obligations.csv, exemptions.csv, bodies.csv, kept.csv and
-    /// leads.csv, as far as they are there.
+    /// The lists that the city keeps: obligations.csv, exemptions.csv, approvals.csv, tasks.csv,
+    /// bodies.csv, kept.csv and leads.csv, as far as they are there.
     #[arg(long, value_name = "DIR", requires = "scheme")]
     pub lists: Option<PathBuf>,
     /// The other cities' scores (CSV).

@@ -201,8 +201,8 @@ pub struct ScoreGiven {
     /// Values that the daemon cannot see (CSV); as often as there are tables.
     #[arg(long, value_name = "FILE")]
     pub values: Vec<PathBuf>,
-    /// The lists that the city keeps: obligations.csv, exemptions.csv, bodies.csv, kept.csv and
-    /// leads.csv, as far as they are there.
+    /// The lists that the city keeps: obligations.csv, exemptions.csv, approvals.csv, tasks.csv,
+    /// bodies.csv, kept.csv and leads.csv, as far as they are there.
     #[arg(long, value_name = "DIR")]
     pub lists: Option<PathBuf>,
     /// The other cities' scores (CSV).

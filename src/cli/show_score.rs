@@ -207,19 +207,24 @@ fn classes(view: &View, sheet: &ScoreSheet) -> String {
     tabled(view, &heads, sheet.classes.iter().map(row).collect(), &[2, 3])
 }
 
-/// The measures that a table of bodies shows, with their heads.
-const SHOWN: [(&str, Message); 4] = [
+/// The measures that a table of bodies shows, with their heads; the last where anybody has it.
+const SHOWN: [(&str, Message); 5] = [
     ("data.timely_rate", Message::TimelyRate),
     ("valid.true_rate", Message::TrueRate),
     ("valid.sound_rate", Message::SoundRate),
     ("valid.usable_rate", Message::UsableRate),
+    (COLLECTED, Message::CollectedRate),
 ];
+/// Tasks have a column only where the city keeps the list of them.
+const COLLECTED: &str = "collection.due_rate";
 
 fn bodies(view: &View, sheet: &ScoreSheet, by: By) -> String {
     let class = if by == By::Dataset { Message::Department } else { Message::BodyClass };
     let mut heads = vec![Message::Subject, Message::Title, class, Message::PartOfLoss];
     heads.push(Message::Points);
-    heads.extend(SHOWN.map(|(_, head)| head));
+    let has_tasks = sheet.bodies.iter().any(|it| it.measures.contains_key(COLLECTED));
+    let measures = || SHOWN.iter().filter(|(name, _)| has_tasks || *name != COLLECTED);
+    heads.extend(measures().map(|(_, head)| *head));
     let row = |body: &BodyLine| {
         let mut cells = vec![
             body.id.clone(),
@@ -228,10 +233,10 @@ fn bodies(view: &View, sheet: &ScoreSheet, by: By) -> String {
             body.part_of_loss.to_string(),
             shown(body.total),
         ];
-        cells.extend(SHOWN.map(|(name, _)| trend(body, name)));
+        cells.extend(measures().map(|(name, _)| trend(body, name)));
         cells
     };
-    let numbers = [3, 4, 5, 6, 7, 8];
+    let numbers: Vec<usize> = (3..heads.len()).collect();
     let mut text = tabled(view, &heads, sheet.bodies.iter().map(row).collect(), &numbers);
     if sheet.bodies_more > 0 {
         text.push_str(&format!("+{}\n", sheet.bodies_more));
@@ -351,6 +356,7 @@ fn of_deed(view: &View, deed: &str) -> String {
         Some(Deed::DeliverData) => Message::DeedData,
         Some(Deed::MendRows) => Message::DeedRows,
         Some(Deed::SwitchStandard) => Message::DeedStandard,
+        Some(Deed::CollectTask) => Message::DeedTask,
         None => return deed.to_owned(),
     };
     view.say(message, &[])

@@ -1,4 +1,4 @@
-//! The lists that a city keeps (责任清单, 重点数据, 豁免, 考核对象): what measures are taken over.
+//! The lists that a city keeps (责任清单, 归集任务, 重点数据, 豁免, 考核对象): what measures are taken over.
 //!
 //! A denominator is what the city is obliged to, not whatever happens to be in its catalogue. Each
 //! list is a CSV table with a head; `config/schemes/README.md` says what its columns mean.
@@ -12,6 +12,7 @@ use super::measures::MEASURES;
 use super::scheme::Month;
 use super::sheet::{Problem, Sheet};
 use super::tally::Deed;
+use super::tasks::{Task, tasks};
 use super::terms::{Approval, approvals};
 use crate::calendar::Cycle;
 
@@ -99,17 +100,20 @@ pub struct Lists {
     pub leads: Vec<Lead>,
     /// 变更审批: what may be promised less of.
     pub approvals: Vec<Approval>,
+    /// 归集任务: what the province wants to have, and by when.
+    pub tasks: Vec<Task>,
 }
 
 impl Lists {
     /// The files of a folder of lists, as far as they are there.
-    pub const FILES: [&'static str; 6] = [
+    pub const FILES: [&'static str; 7] = [
         "obligations.csv",
         "exemptions.csv",
         "bodies.csv",
         "kept.csv",
         "leads.csv",
         "approvals.csv",
+        "tasks.csv",
     ];
 
     /// Reads the lists of a folder. `text_of` gives a file's text with the name to call it by, or
@@ -123,6 +127,7 @@ impl Lists {
             cases: one(&mut text_of, "kept.csv", kept, &mut problems),
             leads: one(&mut text_of, "leads.csv", leads, &mut problems),
             approvals: one(&mut text_of, "approvals.csv", approvals, &mut problems),
+            tasks: one(&mut text_of, "tasks.csv", tasks, &mut problems),
         };
         (lists, problems)
     }
@@ -352,7 +357,7 @@ mod tests {
         assert_eq!(
             told(leads("l.csv", "deed,hours\nexempt,1\n")),
             [
-                "2 deed: `exempt` is none of close-case, cascade-entry, mount-resource, deliver-data, mend-rows, switch-standard"
+                "2 deed: `exempt` is none of close-case, cascade-entry, mount-resource, deliver-data, mend-rows, switch-standard, collect-task"
             ]
         );
     }

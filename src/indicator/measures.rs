@@ -24,7 +24,7 @@ const fn measure(name: &'static str, zh: &'static str, en: &'static str) -> Meas
 
 /// Every measure (facts §6.2). A rate lies between 0 and 1 and is absent where nothing stands below
 /// the line. "At the cut-off" is the last instant of the window.
-pub const MEASURES: [Measure; 23] = [
+pub const MEASURES: [Measure; 25] = [
     measure(
         "catalogue.complete_rate",
         "目录完整率",
@@ -110,6 +110,17 @@ pub const MEASURES: [Measure; 23] = [
         "可用性",
         "the mean of what is known of three: `resource.mounted_rate`, `interface.available_rate`, \
          `receipt.passed_rate`",
+    ),
+    measure(
+        "collection.rate",
+        "归集任务完成率",
+        "tasks of the province's list due within the window whose entry stands above with a resource \
+         that is not all but empty and with rows that are confirmed and not overdue, at the cut-off",
+    ),
+    measure(
+        "collection.due_rate",
+        "到期归集任务完成率",
+        "as `collection.rate`, over all tasks that were due by the cut-off",
     ),
     measure("key.share", "关键数据占比", "key entries among the listed entries"),
     measure(

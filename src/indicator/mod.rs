@@ -28,4 +28,5 @@ pub mod sheet;
 pub mod sources;
 pub mod stated;
 pub mod tally;
+pub mod tasks;
 pub mod terms;

@@ -161,6 +161,8 @@ fn act(name: &str, finding: &Finding, cut_off: Timestamp) -> Option<(Act, Timest
         "cascade.current" | "cascade.lapsed_hours" if finding.until.is_none() => {
             of(Deed::SwitchStandard)
         }
+        // What was not done by its day is still counted at the cut-off.
+        "collection.rate" | "collection.due_rate" => of(Deed::CollectTask),
         "request.timely_rate" => case("requests", finding),
         "objection.timely_rate" => case("objections", finding),
         _ => {

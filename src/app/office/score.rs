@@ -301,7 +301,8 @@ fn bodies(
     city: &Score,
     by: By,
 ) -> (Vec<BodyLine>, u64) {
-    let lists = &asked.judge.by().lists;
+    // As they count: what was struck off without an approval is still on them.
+    let lists = asked.tally.lists();
     let mut known: BTreeMap<String, (Body, String, String)> = BTreeMap::new();
     let class_of = |id: &str| {
         let found = lists.bodies.iter().find(|it| it.id == id);
@@ -326,6 +327,18 @@ fn bodies(
                 add(&it.dataset, body, &it.title, it.department.clone());
             }
             By::Item | By::Class => {}
+        }
+    }
+    for it in &lists.tasks {
+        match by {
+            By::Region => {
+                add(&it.region, Body::Region(it.region.clone()), "", class_of(&it.region));
+            }
+            By::Department => {
+                let body = Body::Department(it.department.clone());
+                add(&it.department, body, "", class_of(&it.department));
+            }
+            By::Dataset | By::Item | By::Class => {}
         }
     }
     if by == By::Department {

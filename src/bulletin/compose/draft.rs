@@ -159,7 +159,7 @@ impl<'r> Draft<'r> {
     /// What an entry or a dataset is called: its title, else its code.
     pub(super) fn whole_name_of(&self, subject: &str) -> String {
         let titles: &BTreeMap<String, String> = &self.report.titles;
-        let bare = subject.strip_prefix("entry:").unwrap_or(subject);
+        let bare = code_of(subject);
         titles.get(subject).map_or(bare, String::as_str).to_owned()
     }
 
@@ -239,6 +239,12 @@ fn cut(name: &str) -> String {
         text.push('…');
     }
     text
+}
+
+/// What an entry, a dataset, a case or a task is numbered by, without the word for what it is.
+pub(super) fn code_of(subject: &str) -> &str {
+    let bare = subject.strip_prefix("entry:").or_else(|| subject.strip_prefix("task:"));
+    bare.unwrap_or(subject)
 }
 
 const NANOSECOND: jiff::SignedDuration = jiff::SignedDuration::from_nanos(1);

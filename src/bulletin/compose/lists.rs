@@ -1,7 +1,7 @@
 //! The list to mend of each department: the columns that such lists have (序号、责任单位、问题来源
 //! …), those that the department fills in left empty.
 
-use super::draft::{Draft, points};
+use super::draft::{Draft, code_of, points};
 use super::troubles::detail;
 use super::words::Say;
 use crate::bulletin::{Defect, Report};
@@ -78,7 +78,7 @@ fn row(draft: &Draft<'_>, number: usize, defect: &Defect) -> Vec<String> {
     let told_on = draft.report.last_day.tomorrow().unwrap_or(draft.report.last_day);
     // A deadline at midnight is the end of the day before.
     let until = crate::bulletin::period::day_before(defect.deadline, draft.zone());
-    let code = defect.subject.strip_prefix("entry:").unwrap_or(&defect.subject);
+    let code = code_of(&defect.subject);
     let mut row = vec![String::new(); COLUMNS.len()];
     let cells = [
         (0, number.to_string()),

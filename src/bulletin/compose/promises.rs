@@ -53,16 +53,16 @@ pub(super) fn promises(draft: &mut Draft<'_>) {
 
 /// The sentence among what is wrong, where something counts as it was.
 pub(super) fn unapproved(draft: &mut Draft<'_>) {
-    let mut matters: BTreeMap<Matter, usize> = BTreeMap::new();
+    let mut matters: BTreeMap<(List, Matter), usize> = BTreeMap::new();
     for change in draft.report.loosened.iter().filter(|it| it.is_unapproved()) {
-        *matters.entry(change.matter).or_default() += 1;
+        *matters.entry((change.list, change.matter)).or_default() += 1;
     }
     if matters.is_empty() {
         return;
     }
     let all: usize = matters.values().sum();
-    let said = |(matter, count): (&Matter, &usize)| {
-        let matter = say_of(*matter).of(draft.language);
+    let said = |((list, matter), count): (&(List, Matter), &usize)| {
+        let matter = say_of(*list, *matter).of(draft.language);
         draft.say(Say::IllCount, &[matter, &count.to_string()])
     };
     let list = draft.list(&matters.iter().map(said).collect::<Vec<_>>());
@@ -80,17 +80,15 @@ fn columns() -> [(Say, u32, Side); 4] {
 
 /// The subject, the matter, what counted and what is declared.
 fn told(draft: &Draft<'_>, it: &Change) -> Vec<String> {
-    let key = match it.list {
-        List::Datasets => it.subject.clone(),
-        List::Obligations | List::Catalogue => format!("entry:{}", it.subject),
-    };
+    let key = it.list.named(&it.subject);
     let words = |text: &str| words(it.matter, text, draft.language);
-    let matter = say_of(it.matter).of(draft.language).to_owned();
+    let matter = say_of(it.list, it.matter).of(draft.language).to_owned();
     vec![draft.name_of(&key), matter, words(&it.from), words(&it.to)]
 }
 
-fn say_of(matter: Matter) -> Say {
+fn say_of(list: List, matter: Matter) -> Say {
     match matter {
+        Matter::Listed if list == List::Tasks => Say::MatterTask,
         Matter::Listed => Say::MatterListed,
         Matter::Entry => Say::MatterEntry,
         Matter::Dataset => Say::MatterDataset,
@@ -98,6 +96,7 @@ fn say_of(matter: Matter) -> Say {
         Matter::Share => Say::MatterShare,
         Matter::Open => Say::MatterOpen,
         Matter::Key => Say::MatterKey,
+        Matter::Due => Say::MatterDue,
     }
 }
 

@@ -79,7 +79,7 @@ fn overview(draft: &mut Draft<'_>, groups: &[Group<'_>]) {
             defects.len().to_string(),
             of(&|ill| *ill == Ill::Stale),
             of(&|ill| matches!(ill, Ill::Incomplete | Ill::NotCascaded)),
-            of(&|ill| matches!(ill, Ill::Unmounted | Ill::Unanswered)),
+            of(&|ill| matches!(ill, Ill::Unmounted | Ill::Unanswered | Ill::Uncollected)),
             of(&|ill| matches!(ill, Ill::RejectedHere | Ill::RejectedAbove | Ill::Differing)),
             of(&|ill| matches!(ill, Ill::CaseLate(_) | Ill::CaseOpen(_))),
             points(*lost),
@@ -159,7 +159,7 @@ pub(super) fn detail(draft: &Draft<'_>, defect: &Defect, rules: usize) -> String
                 draft.say(say, &[&span.to_string()])
             }
         },
-        Ill::CaseLate(_) | Ill::CaseOpen(_) => {
+        Ill::CaseLate(_) | Ill::CaseOpen(_) | Ill::Uncollected => {
             let until = |at| draft.say(Say::Until, &[&draft.deadline(at)]);
             defect.since.map_or_else(String::new, until)
         }

@@ -172,12 +172,14 @@ messages! {
     DeclaredNow, "现申报", "declared now";
     SeenOn, "发现时间", "seen on";
     MatterListed, "列入责任清单", "listed";
+    MatterTask, "列入归集任务清单", "on the list of tasks";
     MatterEntry, "列入目录", "in the catalogue";
     MatterDataset, "报送数据", "rows carried";
     MatterCycle, "更新周期", "update cycle";
     MatterShare, "共享类型", "share type";
     MatterOpen, "开放类型", "open type";
     MatterKey, "重点数据", "key data";
+    MatterDue, "归集时限", "by when it is due";
     Unconditional, "无条件", "unconditional";
     Conditional, "有条件", "conditional";
     NotAtAll, "不予", "not at all";
@@ -210,6 +212,7 @@ messages! {
     IllRejectedAbove, "省级校验未通过", "datasets with rows failed";
     IllDiffering, "与省级对账不一致", "datasets that differ from the province";
     IllUnanswered, "接口无应答", "interfaces without an answer";
+    IllUncollected, "归集任务未完成", "tasks to collect that are not done";
     SheetName, "整改清单", "to mend";
     SheetFrom, "{}监测", "monitoring of {}";
     SheetLoss, "{}；可挽回{}分", "{}; {} points can be recovered";
@@ -244,6 +247,7 @@ impl Say {
             Ill::RejectedAbove => Self::IllRejectedAbove,
             Ill::Differing => Self::IllDiffering,
             Ill::Unanswered => Self::IllUnanswered,
+            Ill::Uncollected => Self::IllUncollected,
         }
     }
 

@@ -18,10 +18,10 @@ const MEASURED_LISTS: [(&str, &str); 2] =
     [("request.timely_rate", "requests"), ("objection.timely_rate", "objections")];
 
 /// Whether something holds, and if not, what is wrong.
-type Holds = Result<(), Box<Finding>>;
+pub(super) type Holds = Result<(), Box<Finding>>;
 
 /// An obligation with what is known of it.
-type Listed<'t> = (&'t Obligation, &'t Known);
+pub(super) type Listed<'t> = (&'t Obligation, &'t Known);
 
 impl Tally<'_> {
     /// The figures of a body. What a body cannot have is absent: a department has no standard.
@@ -46,9 +46,9 @@ impl Tally<'_> {
 
 /// A tally with the span that is looked at.
 #[derive(Clone, Copy)]
-struct Seen<'t, 'l> {
-    tally: &'t Tally<'l>,
-    span: Span,
+pub(super) struct Seen<'t, 'l> {
+    pub(super) tally: &'t Tally<'l>,
+    pub(super) span: Span,
 }
 
 impl<'t> Seen<'t, '_> {
@@ -57,6 +57,7 @@ impl<'t> Seen<'t, '_> {
         self.of_objects(body, &mut figures);
         self.of_rows(body, &mut figures);
         self.of_cases(body, &mut figures);
+        self.of_tasks(body, &mut figures);
         if *body == Body::City {
             self.of_standards(&mut figures);
         }
@@ -195,14 +196,14 @@ impl<'t> Seen<'t, '_> {
     }
 
     /// Not all but empty, as far as nobody answered for it.
-    fn solid(self, (obligation, known): Listed<'_>) -> Holds {
+    pub(super) fn solid(self, (obligation, known): Listed<'_>) -> Holds {
         let found =
             known.hollow().filter(|it| !self.tally.is_answered(&obligation.entry, it.doubt));
         found.map_or(Ok(()), |held| Err(Box::new(doubted(obligation, held, String::new()))))
     }
 
     /// Fresh by more than a column that moves, as far as nobody answered for it.
-    fn moved(self, (obligation, known): Listed<'_>) -> Holds {
+    pub(super) fn moved(self, (obligation, known): Listed<'_>) -> Holds {
         let found = known.touched().map(|it| it.1);
         let found = found.filter(|it| !self.tally.is_answered(&obligation.entry, it.doubt));
         found.map_or(Ok(()), |held| {
@@ -473,11 +474,11 @@ fn complete((obligation, known): Listed<'_>) -> Holds {
     stands(&known.entry, |state| !refused(state), lack(obligation))
 }
 
-fn cascaded((obligation, known): Listed<'_>) -> Holds {
+pub(super) fn cascaded((obligation, known): Listed<'_>) -> Holds {
     stands(&known.entry, LinkState::is_held_above, lack(obligation))
 }
 
-fn mounted((obligation, known): Listed<'_>) -> Holds {
+pub(super) fn mounted((obligation, known): Listed<'_>) -> Holds {
     let mut states = known.resources.values().flat_map(Links::values);
     if states.any(|(_, state)| state.is_held_above()) {
         return Ok(());
@@ -489,7 +490,7 @@ fn mounted((obligation, known): Listed<'_>) -> Holds {
     )
 }
 
-fn timely((obligation, known): Listed<'_>) -> Holds {
+pub(super) fn timely((obligation, known): Listed<'_>) -> Holds {
     let open = known.overdue.iter().find(|(_, overdue)| overdue.until.is_none());
     match open {
         Some((deadline, overdue)) => Err(Box::new(late(obligation, *deadline, overdue))),

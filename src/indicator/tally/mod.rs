@@ -8,6 +8,7 @@
 //! same facts, because a sum cannot be taken back by a fact that comes before its mistake.
 
 mod cascade;
+mod collected;
 mod doubted;
 mod figures;
 mod reach;
@@ -204,6 +205,8 @@ pub struct Tally<'l> {
     stated: BTreeMap<(String, String), Stated>,
     /// Counts by day, where they are kept.
     days: words::Days,
+    /// Tasks that are supposed to be done.
+    collected: BTreeSet<String>,
 }
 
 impl<'l> Tally<'l> {
@@ -237,6 +240,7 @@ impl<'l> Tally<'l> {
             channels: BTreeMap::new(),
             stated: BTreeMap::new(),
             days: None,
+            collected: BTreeSet::new(),
         }
     }
 

@@ -25,17 +25,20 @@ pub enum Deed {
     MendRows,
     /// Put the required standard in force.
     SwitchStandard,
+    /// Publish, mount and deliver what a task of the province's list asks for.
+    CollectTask,
 }
 
 impl Deed {
     /// Every deed.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::CloseCase,
         Self::CascadeEntry,
         Self::MountResource,
         Self::DeliverData,
         Self::MendRows,
         Self::SwitchStandard,
+        Self::CollectTask,
     ];
 
     /// The word in tables and answers.
@@ -47,6 +50,7 @@ impl Deed {
             Self::DeliverData => "deliver-data",
             Self::MendRows => "mend-rows",
             Self::SwitchStandard => "switch-standard",
+            Self::CollectTask => "collect-task",
         }
     }
 
@@ -63,7 +67,7 @@ pub struct Act {
     pub deed: Deed,
     /// Of a case its list, else empty.
     pub list: String,
-    /// The case, entry, dataset or channel, as a finding names it.
+    /// The case, entry, dataset, channel or task, as a finding names it.
     pub subject: String,
 }
 
@@ -85,6 +89,9 @@ impl Tally<'_> {
                 }
             }
             Deed::SwitchStandard => supposed.switch(&act.subject, &stamp),
+            Deed::CollectTask => {
+                supposed.collected.insert(act.subject.clone());
+            }
             Deed::CascadeEntry | Deed::MountResource | Deed::DeliverData | Deed::MendRows => {
                 let lists = &self.lists;
                 for (obligation, known) in lists.obligations.iter().zip(&mut supposed.known) {
@@ -106,7 +113,8 @@ impl Tally<'_> {
                         | Deed::DeliverData
                         | Deed::MendRows
                         | Deed::CloseCase
-                        | Deed::SwitchStandard => {}
+                        | Deed::SwitchStandard
+                        | Deed::CollectTask => {}
                     }
                 }
             }

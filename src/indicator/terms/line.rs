@@ -2,6 +2,7 @@
 //! fact and survives every table.
 
 use crate::indicator::lists::Obligation;
+use crate::indicator::tasks::Task;
 
 /// What would end a value, or a field of a table of facts, and its escape.
 const ESCAPED: [(char, &str); 6] =
@@ -64,6 +65,32 @@ pub(super) fn obligation(entry: &str, line: &str) -> Option<Obligation> {
         is_shared: is("share")?,
         is_open: is("open")?,
         is_key: is("key")?,
+    })
+}
+
+/// A task as a line.
+pub(super) fn of_task(it: &Task) -> String {
+    write(&[
+        ("due", &it.due.to_string()),
+        ("entry", &it.entry),
+        ("title", &it.title),
+        ("department", &it.department),
+        ("region", &it.region),
+        ("source", &it.source),
+    ])
+}
+
+/// The inverse of [`of_task`], for the task that the fact names.
+pub(super) fn task(id: &str, line: &str) -> Option<Task> {
+    let text = |name| value(line, name);
+    Some(Task {
+        id: id.to_owned(),
+        title: text("title")?,
+        entry: text("entry")?,
+        department: text("department")?,
+        region: text("region")?,
+        due: text("due")?.parse().ok()?,
+        source: text("source")?,
     })
 }
 

@@ -11,6 +11,7 @@
 
 mod approvals;
 mod line;
+mod tasks;
 mod wanted;
 
 pub use approvals::{Approval, approvals, approved};
@@ -20,9 +21,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use super::lists::{Lists, Obligation};
 use super::tally::{Kept, amended};
+use super::tasks::Task;
 use crate::calendar::Cycle;
 use crate::fact::{Fact, FactId, Kind};
 
@@ -38,11 +41,13 @@ pub enum List {
     Catalogue,
     /// The datasets that the configuration carries.
     Datasets,
+    /// 归集任务: what the province wants to have.
+    Tasks,
 }
 
 impl List {
     /// Every list.
-    pub const ALL: [Self; 3] = [Self::Obligations, Self::Catalogue, Self::Datasets];
+    pub const ALL: [Self; 4] = [Self::Obligations, Self::Catalogue, Self::Datasets, Self::Tasks];
 
     /// The word in facts.
     pub fn as_str(self) -> &'static str {
@@ -50,11 +55,26 @@ impl List {
             Self::Obligations => "obligations",
             Self::Catalogue => "catalogue",
             Self::Datasets => "datasets",
+            Self::Tasks => "tasks",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|list| list.as_str() == text)
+    }
+
+    /// What stands before a subject's name in facts.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Obligations | Self::Catalogue => "entry:",
+            Self::Datasets => "",
+            Self::Tasks => Task::PREFIX,
+        }
+    }
+
+    /// A subject of it, as facts and findings name it.
+    pub fn named(self, subject: &str) -> String {
+        format!("{}{subject}", self.prefix())
     }
 
     /// What its lines promise.
@@ -70,6 +90,7 @@ impl List {
             ],
             Self::Catalogue => &[Matter::Entry, Matter::Cycle, Matter::Share, Matter::Open],
             Self::Datasets => &[Matter::Dataset, Matter::Cycle],
+            Self::Tasks => &[Matter::Listed, Matter::Due],
         }
     }
 }
@@ -77,7 +98,7 @@ impl List {
 /// What can be promised less of.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Matter {
-    /// It stands on the list of obligations.
+    /// It stands on the list of obligations, or of tasks.
     Listed,
     /// It stands in the catalogue.
     Entry,
@@ -91,12 +112,22 @@ pub enum Matter {
     Open,
     /// It is key data.
     Key,
+    /// By when a task is due.
+    Due,
 }
 
 impl Matter {
     /// Every matter.
-    pub const ALL: [Self; 7] =
-        [Self::Listed, Self::Entry, Self::Dataset, Self::Cycle, Self::Share, Self::Open, Self::Key];
+    pub const ALL: [Self; 8] = [
+        Self::Listed,
+        Self::Entry,
+        Self::Dataset,
+        Self::Cycle,
+        Self::Share,
+        Self::Open,
+        Self::Key,
+        Self::Due,
+    ];
 
     /// The word in facts and in the list of approvals.
     pub fn as_str(self) -> &'static str {
@@ -108,6 +139,7 @@ impl Matter {
             Self::Share => "share",
             Self::Open => "open",
             Self::Key => "key",
+            Self::Due => "due",
         }
     }
 
@@ -120,6 +152,11 @@ impl Matter {
     pub fn looseness(self, words: &str) -> Option<u64> {
         match self {
             Self::Cycle => Some(Cycle::parse(words).minutes().unwrap_or(u64::MAX)),
+            // The later, the looser.
+            Self::Due => {
+                let days = words.parse::<Date>().ok()?.since(Date::MIN).ok()?.get_days();
+                u64::try_from(days).ok()
+            }
             Self::Share | Self::Open => match words {
                 "yes" | "是" | "unconditional" | "open" | "无条件共享" | "无条件开放"
                 | "无条件" => Some(0),
@@ -145,7 +182,9 @@ impl Matter {
             Self::Dataset => {
                 Some(word(line::value(line, "dataset").is_some_and(|it| !it.is_empty())))
             }
-            Self::Cycle | Self::Share | Self::Open | Self::Key => line::value(line, self.as_str()),
+            Self::Cycle | Self::Share | Self::Open | Self::Key | Self::Due => {
+                line::value(line, self.as_str())
+            }
         }
     }
 }
@@ -157,7 +196,7 @@ type Stamp = (Timestamp, Timestamp, FactId);
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
     declared: BTreeMap<(List, String), BTreeMap<Stamp, String>>,
-    /// By the entry or dataset and the matter.
+    /// By the entry, dataset or task and the matter.
     approved: BTreeMap<(String, Matter), BTreeMap<Stamp, Step>>,
     /// The entries that ever had a dataset's rows.
     entries: BTreeMap<String, BTreeSet<String>>,
@@ -188,7 +227,7 @@ pub struct Change {
     pub at: Timestamp,
     /// Where.
     pub list: List,
-    /// The entry or the dataset.
+    /// The entry, the dataset or the task.
     pub subject: String,
     /// What of it.
     pub matter: Matter,
@@ -244,7 +283,8 @@ impl Terms {
         let stamp = (fact.occurred, fact.recorded, fact.id.clone());
         if let Kind::Declared { list, terms } = &fact.kind {
             let Some(list) = List::parse(list) else { return };
-            let subject = fact.subject.strip_prefix("entry:").unwrap_or(&fact.subject).to_owned();
+            let bare = fact.subject.strip_prefix(list.prefix());
+            let subject = bare.unwrap_or(&fact.subject).to_owned();
             let dataset = line::value(terms, "dataset").filter(|it| !it.is_empty());
             if let Some(dataset) = dataset.filter(|_| list == List::Obligations) {
                 self.entries.entry(dataset).or_default().insert(subject.clone());
@@ -297,13 +337,15 @@ impl Terms {
             }
         }
         held.obligations.extend(known.into_values().flatten());
+        self.hold_tasks(&mut held.tasks, until);
         held
     }
 
     /// What holds lent lists, or makes others of them where something was declared.
     pub fn keep<'l>(&self, lists: impl Into<Kept<'l>>, until: Timestamp) -> Kept<'l> {
         let lists = lists.into();
-        let is_known = self.declared.keys().any(|(list, _)| *list == List::Obligations);
+        let is_one = |list: List| matches!(list, List::Obligations | List::Tasks);
+        let is_known = self.declared.keys().any(|(list, _)| is_one(*list));
         if is_known { Kept::Shared(Arc::new(self.hold(&lists, until))) } else { lists }
     }
 
@@ -407,9 +449,11 @@ impl Terms {
     fn names(&self, list: List, subject: &str) -> BTreeSet<String> {
         let mut names = match list {
             List::Datasets => self.entries.get(subject).cloned().unwrap_or_default(),
-            List::Obligations | List::Catalogue => BTreeSet::new(),
+            List::Obligations | List::Catalogue | List::Tasks => BTreeSet::new(),
         };
-        names.insert(subject.to_owned());
+        // A task may have the number of an entry: approvals of one are none of the other.
+        let is_task = list == List::Tasks;
+        names.insert(if is_task { list.named(subject) } else { subject.to_owned() });
         names
     }
 }

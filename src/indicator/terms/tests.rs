@@ -362,7 +362,7 @@ fn an_approval_says_what_from_what_to_what_why_by_whom_and_when() {
             "2 reason: is empty",
             "2 approved_by: is empty",
             "2 date: `5.3.` is no date (`2026-11-01`)",
-            "3 what: `cykle` is none of listed, entry, dataset, cycle, share, open, key",
+            "3 what: `cykle` is none of listed, entry, dataset, cycle, share, open, key, due",
             "4 to: `免费` is no `share`",
             "5 to: `每日` promises no less than `每月`: it needs no approval",
         ]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{List, Terms, line};
 use crate::fact::Kind;
 use crate::indicator::lists::Obligation;
+use crate::indicator::tasks::Task;
 
 /// What a list says of each subject now.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,14 @@ impl Wanted {
         for it in all {
             let line = line::of_obligation(it, &it.cycle.to_string());
             self.lines.insert((List::Obligations, it.entry.clone()), line);
+        }
+    }
+
+    /// The list of tasks.
+    pub fn tasks(&mut self, all: &[Task]) {
+        self.lists.push(List::Tasks);
+        for it in all {
+            self.lines.insert((List::Tasks, it.id.clone()), line::of_task(it));
         }
     }
 
@@ -48,11 +57,10 @@ pub fn wanted(now: &Wanted, known: &Terms) -> Vec<(String, Kind)> {
     let mut missing = Vec::new();
     let mut declare = |list: List, subject: &str, terms: &str| {
         let list_name = list.as_str().to_owned();
-        let subject = match list {
-            List::Datasets => subject.to_owned(),
-            List::Obligations | List::Catalogue => format!("entry:{subject}"),
-        };
-        missing.push((subject, Kind::Declared { list: list_name, terms: terms.to_owned() }));
+        missing.push((
+            list.named(subject),
+            Kind::Declared { list: list_name, terms: terms.to_owned() },
+        ));
     };
     for ((list, subject), line) in &now.lines {
         if known.latest(*list, subject) != Some(line) {

@@ -12,7 +12,7 @@ use crate::support::operator::{Speech, command};
 /// A file, what stands in it, and what is told of it: the line (and column or key), and words.
 type Mistakes = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-const MISTAKES: [Mistakes; 9] = [
+const MISTAKES: [Mistakes; 10] = [
     (
         "lists/obligations.csv",
         "entry,resources,dataset,title,department,region,cycle,shared,open,key\n\
@@ -38,6 +38,16 @@ const MISTAKES: [Mistakes; 9] = [
         "lists/approvals.csv",
         "subject,what,from,to,reason,approved_by,date\ne1,cycle,每月,每日,改,批,2026-11-01\n",
         &[(":2 (to)", "promises no less")],
+    ),
+    (
+        "lists/tasks.csv",
+        "task,department,due,source\nT-1,,2026-11-31,s\nT-1,a,2026-11-30,\n",
+        &[
+            (":2 (department)", "is empty"),
+            (":2 (due)", "is no date"),
+            (":3 (task)", "stands twice"),
+            (":3 (source)", "is empty"),
+        ],
     ),
     ("lists/bodies.csv", "body,class\n住建局,\n", &[(":2 (class)", "is empty")]),
     ("lists/kept.csv", "list,since\nrequests,last year\n", &[(":2 (since)", "is no month")]),

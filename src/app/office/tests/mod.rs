@@ -5,6 +5,7 @@ mod closed;
 mod liveness;
 mod page;
 mod score;
+mod tasks;
 mod terms;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use crate::control::protocol::{
     RejectQuery, RejectReplay, Resync, Trouble,
 };
 use crate::delivery::{
-    Action, BatchId, BatchState, ChannelId, DigestSha256, Evidence, Lane, LinkState, Receipt,
+    Action, BatchId, BatchState, ChannelId, DigestSha256, Evidence, Lane, LinkState, Mode, Receipt,
     RejectKind, Subject,
 };
 use crate::ledger::seal::Purpose;
@@ -36,6 +37,7 @@ const PEER: Peer = Peer { uid: 4711, gid: 42, pid: Some(99) };
 
 const CONFIGURATION: &str = r#"
 [ledger]
+begins = "live"
 folder = "ledger"
 key_file = "keys/ledger.key"
 
@@ -89,6 +91,10 @@ struct Nothing;
 impl Lent for Nothing {
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>> {
         Box::pin(async { Err(vec![failure("E-CONFIG", "wrong", None)]) })
+    }
+
+    fn mode(&self, _mode: Mode) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>> {
+        Box::pin(async { Err(vec![failure("E-RELOAD", "wrong", None)]) })
     }
 
     fn cut_over(&self) {}

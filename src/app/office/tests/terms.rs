@@ -14,7 +14,7 @@ subject,what,from,to,reason,approved_by,date
 e,cycle,每日,每年,源系统改造,市府办〔2026〕9 号,2026-11-24
 ";
 
-fn indicator() -> String {
+pub(super) fn indicator() -> String {
     let schemes = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/schemes");
     let schemes = schemes.display();
     format!(
@@ -25,14 +25,14 @@ fn indicator() -> String {
 
 impl Bench {
     /// The files as they are by now, put to work.
-    async fn reload(&self) {
+    pub(super) async fn reload(&self) {
         let configuration = Configuration::load(&self._folder.path().join("cascaded.toml"));
         let plan = Plan::draw(Arc::new(configuration.unwrap()), &self.app.crew).unwrap();
         let works = plan.open(Some(&self.app.works()), self.app.catalogue.clone()).await.unwrap();
         self.app.current.exchange(works, |_| {});
     }
 
-    fn rewrite(&self, file: &str, from: &str, to: &str) {
+    pub(super) fn rewrite(&self, file: &str, from: &str, to: &str) {
         let path = self._folder.path().join(file);
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{file}");
@@ -40,7 +40,7 @@ impl Bench {
     }
 
     /// What was declared and approved, as `subject kind`.
-    async fn terms(&self) -> Vec<String> {
+    pub(super) async fn terms(&self) -> Vec<String> {
         let facts = self.ledger().facts(0, 1_000).await.unwrap();
         let told = |fact: &crate::fact::Fact| {
             if let Kind::Declared { list, terms } = &fact.kind {

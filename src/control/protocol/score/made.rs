@@ -187,7 +187,9 @@ impl PlanSheet {
 fn command(act: &Act) -> String {
     match act.deed {
         Deed::CloseCase => String::new(),
-        Deed::CascadeEntry | Deed::MountResource => "cascaded resync --catalogue".to_owned(),
+        Deed::CascadeEntry | Deed::MountResource | Deed::CollectTask => {
+            "cascaded resync --catalogue".to_owned()
+        }
         Deed::DeliverData => format!("cascaded resync {}", act.subject),
         Deed::MendRows => "cascaded rejects list".to_owned(),
         Deed::SwitchStandard => "cascaded standard activate".to_owned(),
