@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::shadow::test_way;
-use crate::city::{Source, SourceSettings};
+use crate::city::Source;
 use crate::clock::Clock;
 use crate::config::{Configuration, LedgerSettings};
 use crate::delivery::Outcome;
@@ -76,10 +76,8 @@ pub async fn doctor(
     found.extend(super::probing::examine(configuration).await);
     found.push(secret("ledger.key_file", &configuration.ledger.key_file));
     for source in &configuration.sources {
-        if let SourceSettings::Postgres(it) = source {
-            let place = format!("source.{}.password_file", it.id);
-            found.extend(it.password_file.iter().map(|path| secret(&place, path)));
-        }
+        let place = format!("source.{}.password_file", source.id());
+        found.extend(source.password_file().map(|path| secret(&place, path)));
     }
     for it in &configuration.probes {
         let place = format!("probe.{}.authorization_file", it.id);
@@ -435,6 +433,7 @@ mod tests {
             spool_bytes,
             live_share_bytes: 0,
             deletion_percent: 10,
+            begins: crate::delivery::Mode::Watch,
         }
     }
 

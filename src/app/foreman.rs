@@ -16,6 +16,7 @@ use super::works::{Current, Plan, Works};
 use crate::cascade::Crew;
 use crate::config::{Configuration, Problem};
 use crate::control::protocol::{Failure, Reloaded};
+use crate::delivery::Mode;
 use crate::ledger::Crossing;
 use crate::supervisor::{Signal, TaskError};
 use crate::telemetry::logs::Chain;
@@ -35,6 +36,8 @@ enum Order {
     Replace(Box<Configuration>),
     /// This, and with it what a cut-over changes in the ledger.
     Turn(Box<Turn>),
+    /// The same in another mode.
+    Mode(Mode),
 }
 
 /// A cut-over's first step.
@@ -48,6 +51,14 @@ pub(super) struct Turn {
     pub(super) configuration: Configuration,
     /// What the ledger does in the same moment.
     pub(super) crossing: Crossing,
+}
+
+/// What changes in the ledger while no stage runs.
+enum Also {
+    /// A cut-over's first step.
+    Cross(u64, Crossing),
+    /// What the daemon does with what it finds.
+    Mode(Mode),
 }
 
 struct Asked {
@@ -115,6 +126,14 @@ impl Foreman {
         self.ask(Order::Turn(Box::new(turn))).await
     }
 
+    /// Begins to carry, or only to watch: the ledger's word changes while no stage runs.
+    ///
+    /// # Errors
+    /// Why the works go on as they were.
+    pub async fn mode(&self, mode: Mode) -> Outcome {
+        self.ask(Order::Mode(mode)).await
+    }
+
     async fn ask(&self, order: Order) -> Outcome {
         let (answer, answered) = oneshot::channel();
         let asked = Asked { order, answer };
@@ -149,7 +168,7 @@ impl Foreman {
     async fn obey(&self, order: Order) -> anyhow::Result<Outcome> {
         let before = self.parts.current.load();
         let clock = self.parts.crew.supervisor.clock();
-        let mut turned = None;
+        let mut also = None;
         let (read, problems) = match order {
             Order::Reload => {
                 let path = before.configuration.path.clone();
@@ -163,12 +182,13 @@ impl Foreman {
                 }
             }
             Order::Replace(configuration) => (*configuration, Vec::new()),
+            Order::Mode(mode) => return self.turn_mode(mode, &before).await,
             Order::Turn(turn) if !Arc::ptr_eq(&turn.of, &before.configuration) => {
                 let what = "the configuration was read again meanwhile".to_owned();
                 return Ok(Err(vec![Failure { temporary: true, ..failed(what) }]));
             }
             Order::Turn(turn) => {
-                turned = Some((turn.number, turn.crossing));
+                also = Some(Also::Cross(turn.number, turn.crossing));
                 (turn.configuration, Vec::new())
             }
         };
@@ -178,7 +198,7 @@ impl Foreman {
         }
         let changes = before.configuration.changes(&read);
         let mut reloaded = Reloaded { changed: changes.changed, kept: changes.kept };
-        if reloaded.changed.is_empty() && turned.is_none() {
+        if reloaded.changed.is_empty() && also.is_none() {
             let renewed = self.renew(&before).await;
             return Ok(renewed.map(|credentials| {
                 reloaded.changed = credentials;
@@ -190,7 +210,25 @@ impl Foreman {
             Ok(plan) => plan,
             Err(error) => return Ok(Err(vec![refusal(&error)])),
         };
-        let exchanged = self.exchange(plan, &before, turned).await?;
+        let exchanged = self.exchange(plan, &before, also).await?;
+        Ok(exchanged.map(|()| reloaded).map_err(|error| vec![refusal(&error)]))
+    }
+
+    /// The same configuration at work in another mode.
+    async fn turn_mode(&self, mode: Mode, before: &Works) -> anyhow::Result<Outcome> {
+        // Told to watch again, it looks at everything anew.
+        if mode == Mode::Live && self.parts.crew.ledger.mode() == mode {
+            // A new ledger's word may not have been said by anybody yet.
+            self.parts.crew.ledger.mode_set(mode).await?;
+            return Ok(Ok(Reloaded::default()));
+        }
+        let plan = match Plan::draw(Arc::clone(&before.configuration), &self.parts.crew) {
+            Ok(plan) => plan,
+            Err(error) => return Ok(Err(vec![refusal(&error)])),
+        };
+        let exchanged = self.exchange(plan, before, Some(Also::Mode(mode))).await?;
+        let changed = vec![format!("mode: {}", mode.as_str())];
+        let reloaded = Reloaded { changed, ..Reloaded::default() };
         Ok(exchanged.map(|()| reloaded).map_err(|error| vec![refusal(&error)]))
     }
 
@@ -221,7 +259,7 @@ impl Foreman {
         &self,
         plan: Plan,
         before: &Works,
-        turned: Option<(u64, Crossing)>,
+        also: Option<Also>,
     ) -> anyhow::Result<anyhow::Result<()>> {
         let Parts { crew, current, watch, catalogue } = &self.parts;
         let retired = before.retire(before.configuration.pace.grace).await?;
@@ -231,12 +269,16 @@ impl Foreman {
         let predecessor = retired.cut.is_empty().then_some(before);
         let opened = async {
             let works = plan.open(predecessor, catalogue.clone()).await?;
-            if let Some((number, crossing)) = turned {
-                crate::crash::point("cut-over-ready");
-                if !crew.ledger.crossed(number, crossing).await? {
-                    anyhow::bail!("the cut-over was called off");
+            match also {
+                Some(Also::Cross(number, crossing)) => {
+                    crate::crash::point("cut-over-ready");
+                    if !crew.ledger.crossed(number, crossing).await? {
+                        anyhow::bail!("the cut-over was called off");
+                    }
+                    crate::crash::point("cut-over-made");
                 }
-                crate::crash::point("cut-over-made");
+                Some(Also::Mode(mode)) => drop(crew.ledger.mode_set(mode).await?),
+                None => {}
             }
             works.record_standards().await?;
             self.let_go(&works).await?;
@@ -281,6 +323,10 @@ impl Foreman {
 }
 
 impl Lent for Foreman {
+    fn mode(&self, mode: Mode) -> BoxFuture<'_, Outcome> {
+        Box::pin(self.mode(mode))
+    }
+
     fn reload(&self) -> BoxFuture<'_, Outcome> {
         Box::pin(self.reload())
     }

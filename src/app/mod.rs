@@ -99,6 +99,7 @@ impl App {
         let pool = supervisor.pool().clone();
         let ledger =
             pool.clone().run(move || Ledger::open(&folder, &opening, opened_by, pool)).await?;
+        ledger.mode_begun(configuration.ledger.begins).await?;
         let limits = configuration.ledger.limits();
         let files = Files::open(&ledger, sealer, limits, supervisor.pool().clone()).await?;
         let (readers, pace, heart) = (Readers::default(), Pace::default(), Heart::default());

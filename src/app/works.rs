@@ -17,12 +17,12 @@ use super::declare::{Declarations, Held};
 use super::pool::CityPool;
 use crate::cascade::{
     self, AheadParts, Carrier, CarrierParts, Channel, ChannelParts, Crew, Inventory, Observe, Pace,
-    Receive, Reconcile, Register, Settle, Submit,
+    Receive, Reconcile, Register, Settle, Submit, WatchObjects, WatchRows,
 };
 use crate::city::{Source, SourceSettings};
 use crate::clock::Clock;
 use crate::config::{self, Configuration};
-use crate::delivery::ChannelId;
+use crate::delivery::{ChannelId, Mode};
 use crate::ledger::Flow;
 use crate::province::{self, Way};
 use crate::standard::Standard;
@@ -210,8 +210,9 @@ impl Works {
         Ok(())
     }
 
-    /// Starts every stage.
+    /// Starts every stage that the ledger's mode has: while it watches, none that packs or sends.
     pub(super) fn start(&self) {
+        let mode = self.crew.ledger.mode();
         self.crew.files.spool.relimit(self.configuration.ledger.limits());
         if let Some(settings) = &self.configuration.catalogue {
             self.begin("inventory".to_owned(), |crew| {
@@ -228,8 +229,13 @@ impl Works {
         for channel in &self.channels {
             let name = |stage: &str| format!("{stage} {}", channel.id);
             let shared = || Arc::clone(channel);
-            self.begin(name("register"), |crew| Register::new(crew, shared()));
-            self.begin(name("submit"), |crew| Submit::new(crew, shared()));
+            match mode {
+                Mode::Live => {
+                    self.begin(name("register"), |crew| Register::new(crew, shared()));
+                    self.begin(name("submit"), |crew| Submit::new(crew, shared()));
+                }
+                Mode::Watch => self.begin(name("watch"), |crew| WatchObjects::new(crew, shared())),
+            }
             self.begin(name("settle"), |crew| Settle::new(crew, shared()));
             self.begin(name("reconcile"), |crew| Reconcile::new(crew, shared()));
             if channel.client().has_down() {
@@ -237,9 +243,16 @@ impl Works {
             }
             for carrier in channel.carriers() {
                 let dataset = &carrier.flow().dataset;
-                let task = format!("observe {} {dataset}", channel.id);
-                let voice = Arc::clone(channel.of_rows(dataset));
-                self.begin(task, |crew| Observe::new(crew, voice, Arc::clone(carrier)));
+                let name = |stage: &str| format!("{stage} {} {dataset}", channel.id);
+                let (voice, carrier) = (Arc::clone(channel.of_rows(dataset)), Arc::clone(carrier));
+                match mode {
+                    Mode::Live => {
+                        self.begin(name("observe"), |crew| Observe::new(crew, voice, carrier));
+                    }
+                    Mode::Watch => {
+                        self.begin(name("watch"), |crew| WatchRows::new(crew, voice, carrier));
+                    }
+                }
             }
         }
     }

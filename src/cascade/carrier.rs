@@ -307,12 +307,30 @@ impl Mount {
         standard: &Standard,
         operation: &str,
     ) -> Result<Option<Self>, Error> {
+        let needs = standard.operation(operation).map_or(&[][..], |known| &known.needs);
+        Self::given(ledger, carrier, standard, needs).await
+    }
+
+    /// The mount of a dataset, whatever of its surroundings is held above: only for judging.
+    pub(super) async fn planned(
+        ledger: &Ledger,
+        carrier: &Carrier,
+        standard: &Standard,
+    ) -> Result<Option<Self>, Error> {
+        Self::given(ledger, carrier, standard, &[]).await
+    }
+
+    async fn given(
+        ledger: &Ledger,
+        carrier: &Carrier,
+        standard: &Standard,
+        needs: &[Kind],
+    ) -> Result<Option<Self>, Error> {
         let flow = &carrier.flow;
         let Some(id) = ledger.resource_of(flow.dataset.clone()).await? else { return Ok(None) };
         let key = ObjectKey { kind: Kind::Resource, id };
         let Some(object) = ledger.object(key).await? else { return Ok(None) };
         let above = super::above(ledger, &flow.channel, &object).await?;
-        let needs = standard.operation(operation).map_or(&[][..], |known| &known.needs);
         let mounted = above.link.as_ref().and_then(|link| link.upper_id.clone());
         if needs.contains(&Kind::Resource) && mounted.is_none()
             || above.missing.iter().any(|key| needs.contains(&key.kind))

@@ -20,6 +20,8 @@ pub(super) struct Cutting {
     pub(super) mount: Arc<Mount>,
     pub(super) crew: Crew,
     pub(super) lane: Lane,
+    /// See [`Cutter::is_dry`].
+    pub(super) is_dry: bool,
 }
 
 impl Cutting {
@@ -32,6 +34,7 @@ impl Cutting {
             files: &self.crew.files,
             lane: self.lane,
             now: self.crew.now(),
+            is_dry: self.is_dry,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::channel::Channel;
 use crate::catalogue::{Kind, ObjectKey};
 use crate::city::{Cursor, Scan};
 use crate::clock::Clock;
-use crate::delivery::{BatchId, ChannelId, DigestSha256, Lane, RejectKind, Subject};
+use crate::delivery::{BatchId, ChannelId, DigestSha256, Lane, Permit, RejectKind, Subject};
 use crate::ledger::{Flow, Ledger, NewSaid};
 use crate::province::{About, Placement, Reply};
 use crate::row::Page;
@@ -184,14 +184,14 @@ impl Crew {
         done
     }
 
-    /// Sends one message and reads its reply; drift goes to the ledger.
+    /// Sends one message by leave of the ledger and reads its reply; drift goes to the ledger.
     pub(super) async fn call(
         &self,
+        permit: &Permit,
         channel: &Channel,
         operation: &str,
         message: &Message,
-        batch: &str,
-        number: u64,
+        (batch, number): (&str, u64),
     ) -> Result<Reply, Error> {
         let placement = Placement {
             operation,
@@ -200,7 +200,7 @@ impl Crew {
             batch,
             attempt: number,
         };
-        let reply = self.heart.outside(Box::pin(channel.client.place(placement))).await;
+        let reply = self.heart.outside(Box::pin(channel.client.place(permit, placement))).await;
         self.heard(channel, operation, &reply, batch).await?;
         Ok(reply)
     }

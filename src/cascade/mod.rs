@@ -12,6 +12,9 @@
 //! period, never a row. Stages share nothing in memory but signals and each dataset's index of
 //! what is held above, which is rebuilt from the ledger at start.
 //!
+//! While the daemon only watches, register, observe and submit do not run: [`watching`] stands in
+//! their place, and nothing is packed or sent.
+//!
 //! Inside a step nobody cancels us; between steps anybody may.
 
 mod carrier;
@@ -33,6 +36,7 @@ mod revoked;
 mod settle;
 mod stage;
 mod submit;
+mod watching;
 mod whole;
 
 pub use carrier::{Carrier, CarrierParts, Files};
@@ -48,6 +52,7 @@ pub use register::Register;
 pub use settle::Settle;
 pub use stage::{Progress, Stage, run};
 pub use submit::Submit;
+pub use watching::{WatchObjects, WatchRows};
 
 use std::collections::BTreeMap;
 use std::time::Duration;

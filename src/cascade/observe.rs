@@ -30,7 +30,7 @@ use crate::row::{KeyDigest, Page};
 use crate::supervisor::{Heart, Signal};
 
 /// Rows read at once: what they need on their way stands in memory several times over.
-const PAGE_ROWS: usize = 1_000;
+pub(super) const PAGE_ROWS: usize = 1_000;
 /// Spool room that must be there before a page is read.
 const PAGE_ROOM_BYTES: u64 = 16 << 20;
 /// Rows that may be pended beyond one page before reading pauses.
@@ -40,7 +40,7 @@ const LIVE_ROWS: usize = 10_000;
 /// Below so many rows a deletion never needs an approval by its share.
 pub(super) const FEW_ROWS: u64 = 20;
 /// How long a stage waits for what others must do first.
-const WAIT: Duration = Duration::from_secs(10);
+pub(super) const WAIT: Duration = Duration::from_secs(10);
 
 /// The stage of one dataset on one channel.
 #[derive(Debug)]
@@ -71,22 +71,32 @@ impl Stage for Observe {
     }
 
     async fn failed(&mut self, error: &Error) -> Option<Duration> {
-        let flow = self.carrier.flow.clone();
-        tracing::warn!(
-            channel = %flow.channel, dataset = flow.dataset, code = error.code(),
-            error = %crate::telemetry::logs::Chain(error), "dataset cannot be read",
-        );
-        self.crew.events.failed("observe", error.code());
-        // A failed pass is begun again from the start.
-        self.carrier.index().end_pass();
-        let owner = self.carrier.owner.clone();
-        let told = self.crew.ledger.trouble_met(flow, owner, error.code().to_owned()).await;
-        drop(told.inspect_err(|error| {
-            tracing::error!(code = error.code(), "the ledger does not take a dataset's trouble");
-        }));
         self.failures = self.failures.saturating_add(1);
-        Some(ledger::pause_before_retry(self.failures, 0).min(Duration::from_mins(5)))
+        Some(unread(&self.crew, &self.carrier, error, self.failures).await)
     }
+}
+
+/// Tells that a dataset cannot be read, and how long its stage waits.
+pub(super) async fn unread(
+    crew: &Crew,
+    carrier: &Carrier,
+    error: &Error,
+    failures: u32,
+) -> Duration {
+    let flow = carrier.flow.clone();
+    tracing::warn!(
+        channel = %flow.channel, dataset = flow.dataset, code = error.code(),
+        error = %crate::telemetry::logs::Chain(error), "dataset cannot be read",
+    );
+    crew.events.failed("observe", error.code());
+    // A failed pass is begun again from the start.
+    carrier.index().end_pass();
+    let owner = carrier.owner.clone();
+    let told = crew.ledger.trouble_met(flow, owner, error.code().to_owned()).await;
+    drop(told.inspect_err(|error| {
+        tracing::error!(code = error.code(), "the ledger does not take a dataset's trouble");
+    }));
+    ledger::pause_before_retry(failures, 0).min(Duration::from_mins(5))
 }
 
 impl Observe {
@@ -549,6 +559,7 @@ impl Observe {
             mount: Arc::clone(mount),
             crew: self.crew.clone(),
             lane,
+            is_dry: false,
         }
     }
 }

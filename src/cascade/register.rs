@@ -75,7 +75,7 @@ impl Stage for Register {
 }
 
 /// The object should be above in a version that was neither taken nor refused.
-fn wants_registration(link: &Link) -> bool {
+pub(super) fn wants_registration(link: &Link) -> bool {
     let Some(wanted) = link.wanted else { return false };
     match link.state {
         LinkState::Unmapped | LinkState::Stale | LinkState::Withdrawn | LinkState::Orphan => true,

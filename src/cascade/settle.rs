@@ -15,7 +15,7 @@ use super::parcel::Parcel;
 use super::stage::{Progress, Stage};
 use super::submit::{after, manifest};
 use super::{Carrier, Error, above, inquire};
-use crate::delivery::{Batch, LinkState, Outcome, RejectKind, StandardId, Subject, Verdict};
+use crate::delivery::{Batch, LinkState, Mode, Outcome, RejectKind, StandardId, Subject, Verdict};
 use crate::ledger::manifest::ManifestRow;
 use crate::ledger::sent;
 use crate::ledger::{Ended, Finding, Flow, Judged, LinkFilter, NewReject, PassKind, Waiting};
@@ -341,8 +341,12 @@ impl Settle {
         Ok(seen)
     }
 
-    /// Tells the province that we are there, as often as each standard spoken asks for it.
+    /// Tells the province that we are there, as often as each standard spoken asks for it; who only
+    /// watches does not.
     async fn beat(&mut self) -> Result<(), Error> {
+        if self.crew.ledger.mode() == Mode::Watch {
+            return Ok(());
+        }
         let channel = Arc::clone(&self.channel);
         for voice in channel.voices() {
             let known = voice.standard.operation("heartbeat");

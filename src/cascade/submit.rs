@@ -19,7 +19,9 @@ use super::pack::{Cut, Cutter, seal_original};
 use super::parcel::Parcel;
 use super::stage::{Progress, Stage};
 use super::{Carrier, Error};
-use crate::delivery::{Action, Attempt, Batch, BatchState, Lane, Outcome, RejectKind, Subject};
+use crate::delivery::{
+    Action, Attempt, Batch, BatchState, Lane, Outcome, Permit, RejectKind, Subject,
+};
 use crate::ledger::manifest::ManifestRow;
 use crate::ledger::{Ended, Finding, NewReject, Scope as HoldScope, Waiting};
 use crate::supervisor::{Heart, Signal};
@@ -63,7 +65,7 @@ impl Stage for Submit {
                         continue;
                     };
                     crate::crash::point("before-attempt");
-                    let begun = match self.begin(&waiting).await {
+                    let (permit, begun) = match self.begin(&waiting).await {
                         Ok(begun) => begun,
                         Err(error) => {
                             trouble = Some(error);
@@ -71,7 +73,7 @@ impl Stage for Submit {
                         }
                     };
                     crate::crash::point("attempt-committed");
-                    running.push(self.send(voice, waiting, begun));
+                    running.push(self.send(permit, voice, waiting, begun));
                 }
             }
             if running.is_empty() {
@@ -169,18 +171,21 @@ impl Submit {
         Ok((*voice.standard.id() == batch.standard).then_some(voice))
     }
 
-    /// Commits the attempt before a byte leaves; `None` where a test took that away.
-    async fn begin(&self, waiting: &Waiting) -> Result<Option<Attempt>, Error> {
+    /// The ledger's leave, and the attempt, committed before a byte leaves; `None` where a test took
+    /// that away.
+    async fn begin(&self, waiting: &Waiting) -> Result<(Permit, Option<Attempt>), Error> {
+        let permit = self.crew.ledger.permit()?;
         if crate::crash::sabotaged("attempt-after-answer") {
-            return Ok(None);
+            return Ok((permit, None));
         }
         let (id, payload) = (waiting.batch.id, waiting.batch.payload_digest);
-        Ok(Some(self.crew.ledger.attempt_begun(id, payload).await?))
+        Ok((permit, Some(self.crew.ledger.attempt_begun(id, payload).await?)))
     }
 
     /// Sends one batch and records what came of it.
     async fn send(
         &self,
+        permit: Permit,
         voice: Arc<Channel>,
         waiting: Waiting,
         begun: Option<Attempt>,
@@ -196,7 +201,9 @@ impl Submit {
         let id = batch.id.to_string();
         let number = begun.as_ref().map_or(0, |attempt| attempt.number);
         let left_at = self.crew.now();
-        let reply = self.crew.call(&voice, &batch.operation, &parcel.message, &id, number).await?;
+        let (operation, named) = (batch.operation.as_str(), (id.as_str(), number));
+        let called = self.crew.call(&permit, &voice, operation, &parcel.message, named);
+        let reply = called.await?;
         let took = self.crew.now().duration_since(left_at);
         crate::crash::point("answer-received");
         let reading = reply.reading;
@@ -422,6 +429,7 @@ impl SplitJob {
             files: &self.crew.files,
             lane: self.batch.lane,
             now: self.crew.now(),
+            is_dry: false,
         };
         let renamed = crate::crash::sabotaged("new-name") || crate::crash::sabotaged("unsplit");
         let middle = if renamed { 0 } else { rows.len() / 2 };

@@ -52,6 +52,10 @@ pub enum Command {
     Run,
     /// Has the running daemon read its configuration, standards and secrets again (重新加载).
     Reload,
+    /// Begins to carry: what is due is registered and sent, through every restart (正式运行).
+    Live,
+    /// Only watches: asks and compares, and sends nothing that writes (只看不发).
+    Watch,
     /// Reads the configuration and tells every problem at once; 78 if there are any (检查配置).
     Check,
     /// Looks at everything the daemon needs: files, sources, channels, certificates (诊断).

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use crate::control::protocol::{
     Activate, BatchQuery, DatasetQuery, Extent, Failure, InboxQuery, Job, JobName, JobQuery,
-    LedgerBackup, LinkQuery, MAX_PAGE, Paging, Reconcile, RejectAct, RejectExport, RejectOriginal,
-    RejectQuery, RejectReplay, Request, Response, Resync, Rollback, Shadow, ShadowAct, ShadowOnce,
-    StandardName,
+    LedgerBackup, LinkQuery, MAX_PAGE, ModeChange, Paging, Reconcile, RejectAct, RejectExport,
+    RejectOriginal, RejectQuery, RejectReplay, Request, Response, Resync, Rollback, Shadow,
+    ShadowAct, ShadowOnce, StandardName,
 };
+
+use crate::delivery::Mode;
 
 use super::arguments::{
     self, Arguments, Command, Inbox, InboxFilter, Jobs, Ledger, RejectFilter, Rejects, Score,
@@ -65,6 +67,8 @@ pub(super) fn dispatch(
             export(&arguments.socket, filter, reason, output, console)
         }
         Command::Reload
+        | Command::Live
+        | Command::Watch
         | Command::Status(_)
         | Command::Datasets(_)
         | Command::Links(_)
@@ -114,6 +118,8 @@ fn job_of(response: &Response) -> Option<&str> {
 fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
     Ok(Some(match command {
         Command::Reload => (Request::Reload {}, false),
+        Command::Live => mode(Mode::Live),
+        Command::Watch => mode(Mode::Watch),
         Command::Status(format) => (Request::Status {}, format.json),
         Command::Datasets(it) => {
             let query = DatasetQuery {
@@ -153,11 +159,7 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         Command::Standard(Standard::Shadow(it)) => shadow(it),
         Command::Standard(Standard::Drift(format)) => (Request::StandardDrift {}, format.json),
         Command::Standard(Standard::Activate(it)) => activate(it),
-        Command::Standard(Standard::Rollback(it)) => {
-            let (channel, scope) = (it.channel.clone(), it.scope.clone());
-            let request = Rollback { channel, scope, dry_run: it.dry_run };
-            (Request::StandardRollback(request), it.format.json)
-        }
+        Command::Standard(Standard::Rollback(it)) => roll_back(it),
         Command::Reconcile(it) => {
             let request = Reconcile {
                 datasets: it.datasets.clone(),
@@ -182,6 +184,16 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Bulletin(_)
         | Command::Mend(_) => return Ok(None),
     }))
+}
+
+fn roll_back(it: &arguments::StandardRollback) -> (Request, bool) {
+    let (channel, scope) = (it.channel.clone(), it.scope.clone());
+    let request = Rollback { channel, scope, dry_run: it.dry_run };
+    (Request::StandardRollback(request), it.format.json)
+}
+
+fn mode(mode: Mode) -> (Request, bool) {
+    (Request::Mode(ModeChange { mode }), false)
 }
 
 fn shadow(it: &arguments::StandardShadow) -> (Request, bool) {

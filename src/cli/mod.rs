@@ -28,6 +28,7 @@ mod show_forecast;
 mod show_inbox;
 mod show_score;
 mod show_shadow;
+mod show_watch;
 mod standard;
 mod table;
 mod text;

@@ -117,8 +117,10 @@ impl View {
         let mut lines = vec![
             self.say(Message::StatusHead, &[&it.city, &it.version, &it.incarnation.to_string()]),
         ];
-        if !it.complete_pass {
-            lines.push(self.word(Message::FirstPass));
+        match &it.watching {
+            Some(watching) => lines.extend(self.watching(watching)),
+            None if !it.complete_pass => lines.push(self.word(Message::FirstPass)),
+            None => {}
         }
         lines.push(String::new());
         lines.push(self.channels(&it.channels, it.summary.rows));
@@ -233,6 +235,10 @@ impl View {
         if has_words {
             head.extend([Message::TrueRate, Message::SoundRate, Message::UsableRate]);
         }
+        let is_watched = it.entries.iter().any(|it| it.watched.is_some());
+        if is_watched {
+            head.extend([Message::WouldSend, Message::WouldDelete, Message::HeldAbove]);
+        }
         let mut text = self.listing(it, &head, &[5, 6, 7, 8], |it| {
             let freshness = Message::of_freshness(&it.freshness)
                 .map_or_else(|| it.freshness.clone(), |message| self.word(message));
@@ -253,6 +259,9 @@ impl View {
             ];
             if has_words {
                 cells.extend(words(it));
+            }
+            if is_watched {
+                cells.extend(super::show_watch::cells(it));
             }
             cells
         });

@@ -299,6 +299,7 @@ fn status_shows_fifteen_troubles_and_says_where_the_rest_is() {
             started: Timestamp::UNIX_EPOCH,
             now: Timestamp::UNIX_EPOCH,
             incarnation: 1,
+            watching: None,
             summary: Summary::default(),
             rejected_local: 0,
             rejected_above: 0,

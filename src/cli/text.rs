@@ -55,6 +55,15 @@ messages! {
         "rule {}: since the start asked {}, broken {}, waived {}";
     ReconcileLine, "对账差异 {}（{}）", "differences from the province {} ({})";
     Never, "从未", "never";
+    Watching, "只看不发，自 {}：不登记、不发送，下列为将要做的；正式运行用 cascaded live",
+        "it only watches, since {}: nothing is registered or sent; cascaded live begins to carry what follows";
+    WatchedKind, "  {} {}：本市 {}，将登记 {}（其中省端已有 {}），将变更 {}，将撤销 {}，缺必填 {}；省端 {}，其中本市没有 {}",
+        "  {} {}: {} here, {} would be registered ({} of them held above), {} modified, {} withdrawn, {} lack what is required; {} above, {} of them not here";
+    WatchedRows, "  数据行：已看 {} 个数据集，将发送 {}，将删除 {}，不合规则 {}；省端 {}",
+        "  rows: {} datasets looked at, {} would be sent, {} deleted, {} break a rule; {} above";
+    WouldSend, "将发送", "would send";
+    WouldDelete, "将删除", "would delete";
+    HeldAbove, "省端", "above";
     FirstPass, "首轮尚未完成，以下数字还会变", "the first complete pass is not over: these numbers will change";
     Paused, "读取暂停：{}", "extraction waits: {}";
     Held, "停用：{}", "held: {}";

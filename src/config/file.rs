@@ -17,6 +17,7 @@ use crate::calendar::Grace;
 use crate::catalogue::Kind;
 use crate::city::{CatalogueSettings, DatasetSettings, SourceSettings};
 use crate::control::{socket, webhook};
+use crate::delivery::Mode;
 use crate::expression::nearest;
 use crate::ledger::spool;
 use crate::probe;
@@ -88,6 +89,13 @@ pub struct LedgerSettings {
     /// percent. Default 10.
     #[serde(default = "deletion_percent")]
     pub deletion_percent: u8,
+    /// What a new ledger begins as. Default `watch`; a ledger that exists keeps what it was told.
+    #[serde(default = "watch")]
+    pub begins: Mode,
+}
+
+fn watch() -> Mode {
+    Mode::Watch
 }
 
 /// `[control]`: where operators and Prometheus reach the daemon.
@@ -324,6 +332,7 @@ impl LedgerSettings {
             spool_bytes: spool_bytes(),
             live_share_bytes: live_bytes(),
             deletion_percent: deletion_percent(),
+            begins: watch(),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod batch;
 mod link;
+mod mode;
 mod outcome;
 mod reach;
 
@@ -10,6 +11,7 @@ pub use batch::{
     Action, Attempt, Batch, BatchId, BatchOrigin, BatchState, DigestSha256, Lane, Subject,
 };
 pub use link::{IllegalTransition, LinkState};
+pub use mode::{Mode, Permit};
 pub use outcome::{Evidence, Outcome, Receipt, RejectKind, Verdict};
 pub use reach::{NoReach, Reach, Reaches, Whose};
 

@@ -107,7 +107,7 @@ fn configuration_text(plan: &Plan, city: &Generated, url: &str) -> String {
     format!(
         "# Written by the demonstration; every path is relative to this folder.\n\
          city = \"示例市\"\nstandards = [\"{standards}\"]\n\n\
-         [ledger]\nfolder = \"ledger\"\nkey_file = \"keys/ledger.key\"\n\n\
+         [ledger]\nbegins = \"live\"\nfolder = \"ledger\"\nkey_file = \"keys/ledger.key\"\n\n\
          [control]\n{listen}socket = {{ path = \"{}\" }}\n\n\
          [[channel]]\nid = \"province\"\nstandard = \"{STANDARD}\"\n\n\
          [channel.province]\nurl = \"{url}\"\nca_file = \"keys/authority.pem\"\n\

@@ -1,10 +1,9 @@
 //! What can happen: a closed list, so that nothing new is counted by accident.
 
-use std::fmt::Display;
-
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
+use super::form::{self, Value};
 use crate::delivery::{Evidence, Lane, LinkState, RejectKind, StandardId};
 
 /// What happened.
@@ -254,16 +253,12 @@ impl JobAct {
 }
 
 /// What is not there in most readings is written only where it is, so that others keep their form.
-fn each_that_is_seldom(
-    resent: u64,
-    is_part: bool,
-    put: &mut dyn FnMut(&'static str, &dyn Display),
-) {
+fn each_that_is_seldom(resent: u64, is_part: bool, put: &mut dyn FnMut(&'static str, Value<'_>)) {
     if resent > 0 {
-        put("resent", &resent);
+        put("resent", Value::Count(resent));
     }
     if is_part {
-        put("part", &"yes");
+        put("part", Value::Text("yes"));
     }
 }
 
@@ -308,64 +303,66 @@ impl Kind {
     }
 
     /// Shows each field, in the order of [`Kind::fields`], without making texts of them.
-    pub(super) fn each_field(&self, put: &mut dyn FnMut(&'static str, &dyn Display)) {
+    pub(super) fn each_field(&self, put: &mut dyn FnMut(&'static str, Value<'_>)) {
         match self {
             Self::Confirmed { rows, evidence } => {
-                put("rows", rows);
-                put("evidence", &evidence.as_str());
+                put("rows", Value::Count(*rows));
+                put("evidence", Value::Text(evidence.as_str()));
             }
-            Self::Placed { rows } => put("rows", rows),
+            Self::Placed { rows } => put("rows", Value::Count(*rows)),
             Self::Verdict { passed, failed } => {
-                put("passed", passed);
-                put("failed", failed);
+                put("passed", Value::Count(*passed));
+                put("failed", Value::Count(*failed));
             }
             Self::Rejected { kind, code, rows } => {
-                put("kind", &kind.as_str());
-                put("code", code);
-                put("rows", rows);
+                put("kind", Value::Text(kind.as_str()));
+                put("code", Value::Text(code));
+                put("rows", Value::Count(*rows));
             }
             Self::OverdueFrom { deadline } | Self::OverdueUntil { deadline } => {
-                put("deadline", deadline);
+                put("deadline", Value::Instant(*deadline));
             }
             Self::Link { from, to, code } => {
-                put("from", &from.as_str());
-                put("to", &to.as_str());
-                code.iter().for_each(|code| put("code", code));
+                put("from", Value::Text(from.as_str()));
+                put("to", Value::Text(to.as_str()));
+                code.iter().for_each(|code| put("code", Value::Text(code)));
             }
             Self::StandardInForce { standard } | Self::StandardRequired { standard } => {
-                put("standard", standard);
+                put("standard", Value::Text(standard.as_str()));
             }
             Self::Drift { operation, code } => {
-                put("operation", operation);
-                put("code", code);
+                put("operation", Value::Text(operation));
+                put("code", Value::Text(code));
             }
-            Self::DriftSettled { operation } => put("operation", operation),
+            Self::DriftSettled { operation } => put("operation", Value::Text(operation)),
             Self::PassCompleted { lane, seen, changed, rejected, resent, is_part } => {
-                put("lane", &lane.as_str());
-                put("seen", seen);
-                put("changed", changed);
-                put("rejected", rejected);
+                put("lane", Value::Text(lane.as_str()));
+                put("seen", Value::Count(*seen));
+                put("changed", Value::Count(*changed));
+                put("rejected", Value::Count(*rejected));
                 each_that_is_seldom(*resent, *is_part, put);
             }
             Self::RuleCounted { rule, executed, broken, waived } => {
-                put("rule", rule);
-                put("executed", executed);
-                put("broken", broken);
-                put("waived", waived);
+                put("rule", Value::Text(rule));
+                put("executed", Value::Count(*executed));
+                put("broken", Value::Count(*broken));
+                put("waived", Value::Count(*waived));
             }
             Self::Reconciled { compared, mismatched } => {
-                put("compared", compared);
-                put("mismatched", mismatched);
+                put("compared", Value::Count(*compared));
+                put("mismatched", Value::Count(*mismatched));
             }
             Self::Job { act, by } => {
-                put("act", &act.as_str());
-                put("by", by);
+                put("act", Value::Text(act.as_str()));
+                put("by", Value::Text(by));
             }
             Self::OriginalOpened { by, key } => {
-                put("by", by);
-                put("key", key);
+                put("by", Value::Text(by));
+                put("key", Value::Text(key));
             }
-            Self::IncarnationBegun { incarnation } => put("incarnation", incarnation),
+            Self::IncarnationBegun { incarnation } => {
+                put("incarnation", Value::Count(*incarnation));
+            }
             Self::Probed { .. }
             | Self::CaseOpened { .. }
             | Self::CaseClosed { .. }
@@ -379,52 +376,52 @@ impl Kind {
     }
 
     /// The fields of the kinds that only the score asks about.
-    fn each_field_of_the_score(&self, put: &mut dyn FnMut(&'static str, &dyn Display)) {
+    fn each_field_of_the_score(&self, put: &mut dyn FnMut(&'static str, Value<'_>)) {
         match self {
             Self::Probed { succeeded, failed } => {
-                put("succeeded", succeeded);
-                put("failed", failed);
+                put("succeeded", Value::Count(*succeeded));
+                put("failed", Value::Count(*failed));
             }
             Self::CaseOpened { list, owner, deadline } => {
-                put("list", list);
-                put("owner", owner);
-                put("deadline", deadline);
+                put("list", Value::Text(list));
+                put("owner", Value::Text(owner));
+                put("deadline", Value::Instant(*deadline));
             }
             Self::CaseClosed { list, proof } => {
-                put("list", list);
-                put("proof", proof);
+                put("list", Value::Text(list));
+                put("proof", Value::Text(proof));
             }
             Self::PeriodClosed { scheme, total, digest } => {
-                put("scheme", scheme);
-                put("total", &total.normalize());
-                put("digest", digest);
+                put("scheme", Value::Text(scheme));
+                put("total", Value::Decimal(total.normalize()));
+                put("digest", Value::Text(digest));
             }
             Self::Exempted { measure, days, reason, approval } => {
-                put("measure", measure);
-                put("days", days);
-                put("reason", reason);
-                put("approval", approval);
+                put("measure", Value::Text(measure));
+                put("days", Value::Text(days));
+                put("reason", Value::Text(reason));
+                put("approval", Value::Text(approval));
             }
             Self::Unmended { here, above } => {
-                put("here", here);
-                put("above", above);
+                put("here", Value::Count(*here));
+                put("above", Value::Count(*above));
             }
             Self::Declared { list, terms } => {
-                put("list", list);
-                put("terms", terms);
+                put("list", Value::Text(list));
+                put("terms", Value::Text(terms));
             }
             Self::Approved { what, from, to, reason, approval } => {
-                put("what", what);
-                put("from", from);
-                put("to", to);
-                put("reason", reason);
-                put("approval", approval);
+                put("what", Value::Text(what));
+                put("from", Value::Text(from));
+                put("to", Value::Text(to));
+                put("reason", Value::Text(reason));
+                put("approval", Value::Text(approval));
             }
             Self::Stated { name, month, value, source } => {
-                put("name", name);
-                put("month", month);
-                put("value", value);
-                put("source", source);
+                put("name", Value::Text(name));
+                put("month", Value::Text(month));
+                put("value", Value::Decimal(*value));
+                put("source", Value::Text(source));
             }
             Self::Confirmed { .. }
             | Self::Placed { .. }
@@ -451,8 +448,8 @@ impl Kind {
     pub fn from_fields(word: &str, fields: &[(&str, &str)]) -> Option<Self> {
         let found = |name: &str| fields.iter().find(|(known, _)| *known == name).map(|(_, v)| *v);
         let text = |name| found(name).map(ToOwned::to_owned);
-        let count = |name| found(name)?.parse::<u64>().ok();
-        let deadline = || found("deadline")?.parse::<Timestamp>().ok();
+        let count = |name| form::count(found(name)?);
+        let deadline = || form::instant(found("deadline")?);
         Some(match word {
             "confirmed" => Self::Confirmed {
                 rows: count("rows")?,
@@ -482,7 +479,7 @@ impl Kind {
                 seen: count("seen")?,
                 changed: count("changed")?,
                 rejected: count("rejected")?,
-                resent: found("resent").map_or(Some(0), |it| it.parse().ok())?,
+                resent: found("resent").map_or(Some(0), form::count)?,
                 is_part: found("part") == Some("yes"),
             },
             "rule-counted" => Self::RuleCounted {
@@ -504,7 +501,7 @@ impl Kind {
     /// The kinds that only the score asks about.
     fn of_the_score<'f>(word: &str, found: &impl Fn(&str) -> Option<&'f str>) -> Option<Self> {
         let text = |name| found(name).map(ToOwned::to_owned);
-        let count = |name| found(name)?.parse::<u64>().ok();
+        let count = |name| form::count(found(name)?);
         Some(match word {
             "standard-required" => {
                 Self::StandardRequired { standard: StandardId::from(found("standard")?) }
@@ -513,7 +510,7 @@ impl Kind {
             "case-opened" => Self::CaseOpened {
                 list: text("list")?,
                 owner: text("owner")?,
-                deadline: found("deadline")?.parse().ok()?,
+                deadline: form::instant(found("deadline")?)?,
             },
             "period-closed" => Self::PeriodClosed {
                 scheme: text("scheme")?,

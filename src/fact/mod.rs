@@ -10,6 +10,7 @@
 //! clear or secret; whoever makes a fact keeps to that, keys appear as their keyed digests.
 
 mod chain;
+mod form;
 mod kind;
 
 pub use chain::{Broken, BrokenBy, Walk, chain, start, verify};
@@ -45,13 +46,10 @@ impl FactId {
 /// What an id is made of; only the one canonical spelling: `017` names nothing.
 fn id_parts(text: &str) -> Option<(&str, Date, u64)> {
     let mut parts = text.split('/');
-    let (writer, day_as, number_as) = (parts.next()?, parts.next()?, parts.next()?);
-    let (day, number) = (day_as.parse::<Date>().ok()?, number_as.parse().ok()?);
-    let is_canonical = !writer.is_empty()
-        && parts.next().is_none()
-        && is_spelled(day_as, &day)
-        && is_spelled(number_as, &number);
-    is_canonical.then_some((writer, day, number))
+    let (writer, day, number) = (parts.next()?, parts.next()?, parts.next()?);
+    let (day, number) = (form::day(day)?, form::count(number)?);
+    let is_one = !writer.is_empty() && parts.next().is_none();
+    is_one.then_some((writer, day, number))
 }
 
 impl fmt::Display for FactId {
@@ -99,6 +97,8 @@ pub enum Unreadable {
 const VERSION: &str = "fact-1";
 /// Longest encoding that is read, in bytes.
 const MOST_BYTES: usize = 1 << 20;
+/// No kind has more fields.
+const MOST_FIELDS: usize = 8;
 /// Before each text, how long it is.
 const LENGTH_BYTES: usize = 4;
 
@@ -122,7 +122,7 @@ impl Fact {
         let (mut count, mut fields) = (0_usize, Vec::with_capacity(128));
         self.kind.each_field(&mut |name, value| {
             put(&name, &mut fields);
-            put(value, &mut fields);
+            put(&value, &mut fields);
             count += 1;
         });
         // An optional last field that was cut off must not go unnoticed.
@@ -194,28 +194,26 @@ impl<'b> Parts<'b> {
         }
         let id = id_parts(take(&mut rest)?).ok_or(Unreadable::Field("id"))?;
         let (channel, subject) = (take(&mut rest)?, take(&mut rest)?);
-        let (occurred_as, recorded_as) = (take(&mut rest)?, take(&mut rest)?);
-        let occurred = instant(occurred_as, "occurred")?;
-        let recorded = instant(recorded_as, "recorded")?;
+        let occurred = instant(take(&mut rest)?, "occurred")?;
+        let recorded = instant(take(&mut rest)?, "recorded")?;
         let cause = optional(take(&mut rest)?, "cause")?;
         let amends = optional(take(&mut rest)?, "amends")?;
-        let (word, counted_as) = (take(&mut rest)?, take(&mut rest)?);
-        let count: usize = counted_as.parse().map_err(|_bad| Unreadable::Field("count"))?;
-        let mut fields = Vec::with_capacity(4);
+        let (word, count) = (take(&mut rest)?, take(&mut rest)?);
+        let count = form::count(count).ok_or(Unreadable::Field("count"))?;
+        let mut fields = [("", ""); MOST_FIELDS];
+        let mut found = 0;
         while !rest.is_empty() {
-            fields.push((take(&mut rest)?, take(&mut rest)?));
+            let field = fields.get_mut(found).ok_or(Unreadable::Length)?;
+            *field = (take(&mut rest)?, take(&mut rest)?);
+            found += 1;
         }
-        if fields.len() != count {
-            return Err(Unreadable::Length);
-        }
-        let kind = Kind::from_fields(word, &fields).ok_or(Unreadable::Field("kind"))?;
+        let fields = fields.get(..found).filter(|it| u64::try_from(it.len()) == Ok(count));
+        let fields = fields.ok_or(Unreadable::Length)?;
+        let kind = Kind::from_fields(word, fields).ok_or(Unreadable::Field("kind"))?;
         // One fact has one form: what is read is what `encode` would have written, name by name.
-        let mut left = fields.iter();
-        let mut is_one_form = is_spelled(occurred_as, &occurred)
-            && is_spelled(recorded_as, &recorded)
-            && is_spelled(counted_as, &count);
+        let (mut left, mut is_one_form) = (fields.iter(), true);
         kind.each_field(&mut |name, value| {
-            is_one_form &= left.next().is_some_and(|it| it.0 == name && is_spelled(it.1, value));
+            is_one_form &= left.next().is_some_and(|it| it.0 == name && value.is_written(it.1));
         });
         is_one_form &= left.next().is_none();
         let parts = Self { id, channel, subject, occurred, recorded, cause, amends, kind };
@@ -238,21 +236,6 @@ fn put(value: &dyn fmt::Display, into: &mut Vec<u8>) {
     }
 }
 
-/// True where `value` is written exactly so, without writing it anywhere.
-fn is_spelled(text: &str, value: &dyn fmt::Display) -> bool {
-    struct Rest<'t>(&'t str);
-
-    impl fmt::Write for Rest<'_> {
-        fn write_str(&mut self, part: &str) -> fmt::Result {
-            self.0 = self.0.strip_prefix(part).ok_or(fmt::Error)?;
-            Ok(())
-        }
-    }
-
-    let mut rest = Rest(text);
-    fmt::write(&mut rest, format_args!("{value}")).is_ok() && rest.0.is_empty()
-}
-
 fn take<'b>(rest: &mut &'b [u8]) -> Result<&'b str, Unreadable> {
     let (length, after) = rest.split_first_chunk::<LENGTH_BYTES>().ok_or(Unreadable::Length)?;
     let length =
@@ -263,7 +246,7 @@ fn take<'b>(rest: &mut &'b [u8]) -> Result<&'b str, Unreadable> {
 }
 
 fn instant(text: &str, field: &'static str) -> Result<Timestamp, Unreadable> {
-    text.parse().map_err(|_bad| Unreadable::Field(field))
+    form::instant(text).ok_or(Unreadable::Field(field))
 }
 
 fn optional(text: &str, field: &'static str) -> Result<Option<FactId>, Unreadable> {

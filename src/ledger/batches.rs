@@ -111,6 +111,7 @@ impl Ledger {
     /// An attempt begins: committed before any byte leaves.
     pub async fn attempt_begun(&self, batch: BatchId, payload: DigestSha256) -> Result<Attempt> {
         self.write("begin an attempt", move |transaction, now| {
+            super::mode::needs_live(transaction)?;
             let waiting = waiting(transaction, batch)?;
             step(transaction, &waiting.batch, BatchState::InFlight)?;
             transaction

@@ -112,6 +112,9 @@ pub enum Error {
         /// Which batch.
         id: BatchId,
     },
+    /// The daemon only watches: nothing is packed and nothing sent.
+    #[error("the daemon watches (只看不发): nothing that writes above is sent or packed")]
+    Watching,
     /// The named object is not in the ledger.
     #[error("{what} is not in the ledger")]
     NoSuch {
@@ -147,6 +150,7 @@ impl Error {
             Self::Disk(_) => "ledger-files",
             Self::Unreadable { .. } => "ledger-unreadable",
             Self::Link(_) | Self::Batch { .. } | Self::Rows { .. } => "ledger-transition",
+            Self::Watching => "watching",
             Self::NoBatch { .. } | Self::NoSuch { .. } => "ledger-no-such",
         }
     }

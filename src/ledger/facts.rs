@@ -99,7 +99,7 @@ impl Ledger {
         self.read(move |connection| {
             let mut statement = connection
                 .prepare_cached(
-                    "SELECT amends FROM fact
+                    "SELECT amends FROM fact INDEXED BY fact_amends
                      WHERE amends IS NOT NULL AND id <= ?1 AND recorded <= ?2",
                 )
                 .map_err(Error::engine(READ))?;

@@ -42,6 +42,7 @@ mod jobs;
 mod lists;
 pub mod manifest;
 mod mending;
+mod mode;
 mod objects;
 mod passes;
 mod pause;
@@ -64,6 +65,7 @@ mod supersede;
 mod supplied;
 mod unique;
 mod verdicts;
+mod watched;
 
 #[cfg(test)]
 mod tests;
@@ -104,6 +106,7 @@ pub use shadow::{SHADOW, Shadow, ShadowAsked, ShadowObject, ShadowRows, ShadowRu
 pub use supplied::{Asking, NewValue};
 pub use unique::UniqueValue;
 pub use verdicts::Judged;
+pub use watched::{Watched, WatchedObjects, WatchedRows};
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -142,6 +145,8 @@ struct Inner {
     reserved: Mutex<u64>,
     /// One backup at a time.
     backup: Mutex<()>,
+    /// As the ledger's file says.
+    mode: Mutex<mode::Kept>,
     _lock: File,
 }
 
@@ -160,6 +165,7 @@ impl Ledger {
         let identity = identity::load(&mut writer, sealer, clock.now())?;
         schema::recover(&mut writer, clock.now())?;
         let first = schema::ordinal(&writer)?;
+        let mode = Mutex::new(mode::load(&writer)?);
         let inner = Inner {
             folder: folder.to_owned(),
             writer: Mutex::new(writer),
@@ -169,6 +175,7 @@ impl Ledger {
             next_ordinal: AtomicU64::new(first),
             reserved: Mutex::new(first),
             backup: Mutex::new(()),
+            mode,
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner), pool })

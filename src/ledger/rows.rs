@@ -240,6 +240,9 @@ impl Ledger {
     pub async fn observed(&self, observation: Observation) -> Result<()> {
         self.write("record observed rows", move |transaction, now| {
             let flow = &observation.flow;
+            if !observation.batches.is_empty() {
+                super::mode::needs_live(transaction)?;
+            }
             open_flow(transaction, flow, &observation.owner)?;
             let mut delta = Delta::default();
             for batch in &observation.batches {
@@ -283,6 +286,7 @@ impl Ledger {
     /// An object's message is durable: its batch is queued and its link waits.
     pub async fn object_packed(&self, batch: NewBatch, wanted: Option<DigestSha256>) -> Result<()> {
         self.write("record a packed object", move |transaction, now| {
+            super::mode::needs_live(transaction)?;
             let key = object_key(&batch.subject)?;
             insert_batch(transaction, &batch, now)?;
             objects::transition(transaction, &batch.channel, &key, LinkState::Queued, None, now)?;

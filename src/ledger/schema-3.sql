@@ -133,3 +133,33 @@ CREATE INDEX inbox_case_of ON inbox_case (list, number, operated);
 -- Asked of each fault about an entry: without it, all objects were read for each.
 CREATE INDEX object_entry ON object (json_extract(content, '$.content.entry'))
     WHERE kind = 'resource' AND present = 1;
+
+-- What a daemon that only watches found of objects and rows, at its last look: what it would
+-- register and send. NULL where the province cannot say what it holds. Gone once it is live.
+CREATE TABLE watch_objects (
+    channel        TEXT NOT NULL,
+    kind           TEXT NOT NULL,
+    here           INTEGER NOT NULL,
+    would_register INTEGER NOT NULL,
+    would_modify   INTEGER NOT NULL,
+    would_withdraw INTEGER NOT NULL,
+    lacking        INTEGER NOT NULL,
+    held           INTEGER,
+    adoptable      INTEGER,
+    extra          INTEGER,
+    at             INTEGER NOT NULL,
+    PRIMARY KEY (channel, kind)
+) WITHOUT ROWID, STRICT;
+CREATE TABLE watch_rows (
+    channel      TEXT NOT NULL,
+    dataset      TEXT NOT NULL,
+    here         INTEGER NOT NULL,
+    would_send   INTEGER NOT NULL,
+    would_delete INTEGER NOT NULL,
+    rejected     INTEGER NOT NULL,
+    held         INTEGER,
+    absent       INTEGER,
+    extra        INTEGER,
+    at           INTEGER NOT NULL,
+    PRIMARY KEY (channel, dataset)
+) WITHOUT ROWID, STRICT;

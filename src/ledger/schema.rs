@@ -129,6 +129,9 @@ fn migrate(connection: &mut Connection, from: u32, now: Timestamp) -> Result<()>
             )?;
         }
     }
+    if from == 0 {
+        super::mode::begin(&transaction, now)?;
+    }
     transaction
         .execute_batch(&format!(
             "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {};",

@@ -20,7 +20,7 @@ use super::token::Token;
 use super::transcript::kept;
 use super::transport::{Answer, Bounds, Transport};
 use crate::clock::Clock;
-use crate::delivery::{DigestSha256, Outcome};
+use crate::delivery::{DigestSha256, Outcome, Permit};
 use crate::signing::{Encoding, Secret};
 use crate::standard::{
     Drift, HttpAnswer, Message, Operation, PageReading, Parameter, Reading, Standard, retry_after,
@@ -214,7 +214,11 @@ impl Client {
     }
 
     /// Sends what is durable, once. Not cancel-safe: dropped, nobody knows whether it arrived.
-    pub async fn place(&self, placement: Placement<'_>) -> Reply {
+    pub async fn place(&self, _permit: &Permit, placement: Placement<'_>) -> Reply {
+        self.exchanged(placement).await
+    }
+
+    async fn exchanged(&self, placement: Placement<'_>) -> Reply {
         let Some(operation) = self.standard.operation(placement.operation) else {
             let code = "no-such-operation";
             let outcome = Outcome::Unlisted { code: code.to_owned() };
@@ -237,10 +241,16 @@ impl Client {
     }
 
     /// Asks: receipts, verdicts, inventories, states. Nothing above changes by it, so that it may
-    /// be asked again at any time. Cancel-safe for that reason.
+    /// be asked again at any time. Cancel-safe for that reason. What is no question is not asked.
     pub async fn collect(&self, operation: &str, message: &Message, batch: &str) -> Reply {
+        let known = self.standard.operation(operation);
+        if known.is_some_and(|known| !known.is_question()) {
+            let code = "not-a-question";
+            let outcome = Outcome::Unlisted { code: code.to_owned() };
+            return Reply::without_answer(outcome, code, None);
+        }
         let (payload, parameters) = (&message.payload, message.parameters.as_slice());
-        self.place(Placement { operation, payload, parameters, batch, attempt: 0 }).await
+        self.exchanged(Placement { operation, payload, parameters, batch, attempt: 0 }).await
     }
 
     /// One exchange, and the token it was made with.

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::client::{Client, Open, Placement, Reply};
 use super::error::Failure;
 use super::request::Moment;
-use crate::delivery::{DigestSha256, Outcome, Verdict};
+use crate::delivery::{DigestSha256, Outcome, Permit, Verdict};
 use crate::signing::{Encoding, Secret};
 use crate::standard::{Reading, RowJudgement};
 use crate::wire::{Document, redacted};
@@ -44,7 +44,7 @@ pub struct Transcript {
 
 impl Client {
     /// As [`Client::place`], once, with what was said. Not cancel-safe.
-    pub async fn show(&self, placement: Placement<'_>) -> (Reply, Transcript) {
+    pub async fn show(&self, _permit: &Permit, placement: Placement<'_>) -> (Reply, Transcript) {
         let nothing = |reply| (reply, Transcript::default());
         let Some(operation) = self.standard().operation(placement.operation) else {
             let code = "no-such-operation";

@@ -8,12 +8,13 @@ use super::settings::Settings;
 use super::tables::{About, Down, DownPage, Front, Start};
 use super::transcript::Transcript;
 use crate::clock::Clock;
+use crate::delivery::Permit;
 use crate::standard::settings::InboxSettings;
 use crate::standard::{Message, Standard};
 
 /// A channel's client.
 ///
-/// It has two calls: [`Way::place`] sends what is durable, [`Way::collect`] asks what became of
+/// It has two calls, and only the first can write, by a [`Permit`]: [`Way::place`] sends what is durable, [`Way::collect`] asks what became of
 /// it. An HTTP answer is a collection that came at once; a table answers later.
 #[derive(Debug)]
 pub struct Way {
@@ -105,20 +106,24 @@ impl Way {
         }
     }
 
-    /// Sends what is durable, once. Not cancel-safe: dropped, nobody knows whether it arrived.
+    /// Sends what is durable, once, by leave of the ledger. Not cancel-safe: dropped, nobody knows whether it arrived.
     // Boxed, here and below: whoever waits on a channel need not carry its exchange about.
-    pub async fn place(&self, placement: Placement<'_>) -> Reply {
+    pub async fn place(&self, permit: &Permit, placement: Placement<'_>) -> Reply {
         match &self.kind {
-            Kind::Http(client) => Box::pin(client.place(placement)).await,
-            Kind::Tables(front) => Box::pin(front.place(&placement)).await,
+            Kind::Http(client) => Box::pin(client.place(permit, placement)).await,
+            Kind::Tables(front) => Box::pin(front.place(permit, &placement)).await,
         }
     }
 
     /// As [`Way::place`], with what was said on both sides as people may see it; `None` where
     /// nothing is said, but written into tables. Never sent a second time.
-    pub async fn show(&self, placement: Placement<'_>) -> Option<(Reply, Transcript)> {
+    pub async fn show(
+        &self,
+        permit: &Permit,
+        placement: Placement<'_>,
+    ) -> Option<(Reply, Transcript)> {
         match &self.kind {
-            Kind::Http(client) => Some(Box::pin(client.show(placement)).await),
+            Kind::Http(client) => Some(Box::pin(client.show(permit, placement)).await),
             Kind::Tables(_) => None,
         }
     }

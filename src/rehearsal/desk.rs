@@ -20,6 +20,9 @@ use super::tree::{self, Node};
 use super::{Error, RowRules};
 use crate::clock::Clock;
 
+/// Methods and paths that are told apart.
+const MOST_PATHS: usize = 1_000;
+
 /// What the platform demands and how long its people take.
 #[derive(Clone, Debug)]
 pub(super) struct Habits {
@@ -67,6 +70,8 @@ pub(super) struct Desk {
     faults: Faults,
     clock: Clock,
     access: Access,
+    /// How often each method and path came, whatever became of it.
+    requests: BTreeMap<String, u64>,
 }
 
 impl Desk {
@@ -77,7 +82,15 @@ impl Desk {
         faults: Faults,
         clock: Clock,
     ) -> Self {
-        Self { directory, store, habits, faults, clock, access: Access::default() }
+        Self {
+            directory,
+            store,
+            habits,
+            faults,
+            clock,
+            access: Access::default(),
+            requests: BTreeMap::new(),
+        }
     }
 
     /// The tokens that were given out.
@@ -115,9 +128,18 @@ impl Desk {
         self.clock.now()
     }
 
+    /// How often each method and path came, whatever became of it; at most so many are told apart.
+    pub(super) fn requests(&self) -> &BTreeMap<String, u64> {
+        &self.requests
+    }
+
     /// Answers one request. An error is the platform's own; nothing was taken then.
     pub(super) fn answer(&mut self, request: &Request) -> Result<Answer, Error> {
-        let Self { directory, store, habits, faults, clock, access } = self;
+        let asked = format!("{} {}", request.method, request.path);
+        if self.requests.contains_key(&asked) || self.requests.len() < MOST_PATHS {
+            *self.requests.entry(asked).or_default() += 1;
+        }
+        let Self { directory, store, habits, faults, clock, access, .. } = self;
         let now = clock.now();
         store.settle(now)?;
         let chance = (habits.seed, now);

@@ -247,6 +247,12 @@ impl Platform {
         store::deliveries(self.desk().store()?.db())
     }
 
+    /// How often each method and path came, whatever became of it: nothing reached the platform
+    /// that is not here.
+    pub fn requests(&self) -> BTreeMap<String, u64> {
+        self.desk().requests().clone()
+    }
+
     /// How often each batch id came with a message that leaves something here.
     pub fn times_received(&self) -> Result<BTreeMap<String, u64>, Error> {
         let mut times = BTreeMap::new();

@@ -81,6 +81,13 @@ pub(super) fn kind_of(name: &str) -> Option<Kind> {
     }
 }
 
+impl Operation {
+    /// Nothing above changes by it: it asks, or says that we are there.
+    pub fn is_question(&self) -> bool {
+        is_query(&self.name) || self.name == "heartbeat"
+    }
+}
+
 /// Whether an operation only asks.
 pub(super) fn is_query(name: &str) -> bool {
     name.ends_with(".state")

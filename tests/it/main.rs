@@ -46,3 +46,4 @@ mod sixth;
 mod support;
 mod tables;
 mod tidy;
+mod watch;

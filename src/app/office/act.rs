@@ -82,6 +82,7 @@ fn detail(request: &Request) -> String {
         }
         Request::MendImport(it) => format!("{} faults onto {}", it.faults.len(), it.list),
         Request::Mend(it) => mended(it),
+        Request::Mode(it) => it.mode.as_str().to_owned(),
         Request::Score(_)
         | Request::Status {}
         | Request::Datasets(_)

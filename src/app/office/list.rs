@@ -284,6 +284,7 @@ fn dataset(look: &Look, it: &DatasetLook, validity: Option<Validity>) -> Dataset
         deadline: it.freshness.deadline.map(|deadline| deadline.at),
         grace: Grace { percent: it.grace.percent, working_days: it.grace.working_days },
         rows: state.map(|state| look::rows(&state.counts)).unwrap_or_default(),
+        watched: look.watched_rows(&it.flow),
         held: trouble.or_else(|| hold.map(|hold| hold.code.clone())),
         rules: (it.rules.iter())
             .map(|(rule, count)| RuleCount {

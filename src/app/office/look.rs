@@ -20,12 +20,13 @@ use crate::city::Dataset;
 use crate::config::Configuration;
 use crate::control::protocol::{Entries, Mismatches, Rows, ScopeUse, Summary};
 use crate::delivery::{
-    BatchState, ChannelId, DigestSha256, Evidence, LinkState, RejectKind, StandardId,
+    BatchState, ChannelId, DigestSha256, Evidence, LinkState, Mode, RejectKind, StandardId,
 };
 use crate::indicator::freshness::{self, Clocks, Freshness, Promise, State};
 use crate::ledger::spool::{Owner as SpoolOwner, Usage};
 use crate::ledger::{
     self, Counts, Drift, Flow, FlowState, Hold, Late, LateLinks, LinkCount, ScopedUse, Spoken,
+    Watched,
 };
 use crate::probe;
 use crate::telemetry::metrics::{self, ChannelSnapshot, DatasetSnapshot, Snapshot};
@@ -86,6 +87,11 @@ pub(super) struct Look {
     pub(super) spool: Usage,
     /// Bytes that the catalogue's or a live lane may still add.
     pub(super) room: u64,
+    /// What is done with what is found, and since when that was said.
+    pub(super) mode: Mode,
+    pub(super) mode_since: Option<Timestamp>,
+    /// What the last looks of a daemon that watches found.
+    pub(super) watched: Watched,
     /// Interfaces, as far as they were asked.
     pub(super) interfaces: Vec<probe::Standing>,
     ledger_bytes: u64,
@@ -162,6 +168,9 @@ impl Office {
             late_links: self.late_links(works, at).await?,
             spool: spool.usage(),
             room: spool.room(SpoolOwner::BACKFILL),
+            mode: ledger.mode(),
+            mode_since: ledger.mode_since(),
+            watched: ledger.watched().await?,
             interfaces: self.board.all(),
             ledger_bytes,
             disk_free_bytes,
@@ -175,9 +184,13 @@ impl Office {
         at: Timestamp,
     ) -> Result<Vec<LateLinks>, ledger::Error> {
         let mut late = Vec::new();
+        // While the daemon watches, what is not registered waits for nobody.
+        let watches = self.crew.ledger.mode() == Mode::Watch;
+        let waits = |state| !(watches && matches!(state, LinkState::Unmapped | LinkState::Stale));
         for channel in &works.channels {
             let states =
                 channel.kinds.iter().flat_map(|kind| LinkState::ALL.map(|state| (*kind, state)));
+            let states = states.filter(|(_, state)| waits(*state));
             // Of two standards the more patient: what one still waits for is not late.
             let patience = states.filter_map(|(kind, state)| {
                 let voices = channel.voices();
@@ -363,6 +376,7 @@ impl Look {
             score_forecast: None,
             points_at_risk: Vec::new(),
             extraction_paused: self.paused().is_some(),
+            watching: self.watching_snapshot(),
         }
     }
 

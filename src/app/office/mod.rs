@@ -20,6 +20,7 @@ mod inbox;
 mod list;
 mod look;
 mod mending;
+mod mode;
 mod original;
 mod page;
 mod paging;
@@ -55,6 +56,7 @@ use crate::control::page::Page;
 use crate::control::protocol::{Failure, Reloaded, Request, Response, Summary};
 use crate::control::webhook::Standing;
 use crate::control::{Handler, Health, Peer};
+use crate::delivery::Mode;
 use crate::ledger;
 use crate::probe::Board;
 use crate::supervisor::Signal;
@@ -70,6 +72,8 @@ const SILENCE: Duration = Duration::from_mins(2);
 pub trait Lent: Send + Sync + 'static {
     /// Reads configuration, standards and secrets again.
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>>;
+    /// Begins to carry, or only to watch.
+    fn mode(&self, mode: Mode) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>>;
     /// A cut-over was asked for.
     fn cut_over(&self);
     /// A shadow run was asked for, or called off.
@@ -221,6 +225,7 @@ impl Office {
     }
 
     async fn answer(&self, request: Request, peer: Peer) -> Result<Response, Failure> {
+        self.refuse_watching(&request)?;
         if request.is_act() {
             self.record(&request, peer).await?;
         }
@@ -266,6 +271,7 @@ impl Office {
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
             Request::Score(it) => Response::Score(self.score(&it).await?),
+            Request::Mode(it) => Response::Reloaded(self.change_mode(it.mode).await?),
             Request::Reload {} => Response::Reloaded(self.lent.reload().await.map_err(act::first)?),
         })
     }

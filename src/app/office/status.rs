@@ -40,6 +40,7 @@ impl Office {
             started: self.started,
             now: look.at,
             incarnation: identity.incarnation,
+            watching: look.watching(),
             summary: look.summary(),
             rejected_local: local,
             rejected_above: above,

@@ -53,6 +53,8 @@ pub(super) struct Packed {
     pub(super) tally: Option<checks::Tally>,
     pub(super) unique: Vec<UniqueValue>,
     pub(super) freed: Vec<KeyDigest>,
+    /// Rows that would have been packed, had anything been kept.
+    pub(super) dry: u64,
 }
 
 /// What packing needs beside the rows.
@@ -65,6 +67,8 @@ pub(super) struct Cutter<'a> {
     pub(super) files: &'a Files,
     pub(super) lane: Lane,
     pub(super) now: Timestamp,
+    /// Nothing is packed, only judged: the daemon watches.
+    pub(super) is_dry: bool,
 }
 
 /// Rows being gathered into a batch.
@@ -245,6 +249,10 @@ impl Cutter<'_> {
             return Ok(());
         }
         let load = std::mem::take(load);
+        if self.is_dry {
+            packed.dry += u64::try_from(load.ends.len()).unwrap_or(u64::MAX);
+            return Ok(());
+        }
         let after = self.pending_batches(&load.after, packed);
         let cut = Cut {
             encoded: &load.encoded,

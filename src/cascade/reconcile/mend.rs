@@ -96,6 +96,7 @@ async fn delete(
         mount: Arc::clone(mount),
         crew: crew.clone(),
         lane: Lane::Backfill,
+        is_dry: false,
     };
     let packed = crew.block(move || cutting.cutter().delete(&gone)).await?;
     let recorder = Recorder { crew, channel, carrier, as_of: crew.now() };

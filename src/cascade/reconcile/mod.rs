@@ -10,10 +10,12 @@
 //! the ledger's books, so that the next pass finds it due; a row that only the province holds is
 //! deleted where the books know that we sent it, and only listed where they do not.
 
+mod against;
 mod mend;
 mod objects;
 mod sides;
 
+pub(super) use against::{Against, Keys, against};
 pub use objects::ObjectMismatch;
 
 use std::collections::BTreeMap;
@@ -325,7 +327,7 @@ where
 }
 
 /// A list that fits in memory; `None` where it was not answered to its end or is too long.
-async fn listed(
+pub(super) async fn listed(
     crew: &Crew,
     channel: &Arc<Channel>,
     operation: &str,

@@ -62,7 +62,7 @@ pub(super) struct Sides<'a> {
     pub(super) mount: &'a Arc<Mount>,
 }
 
-fn sorter(crew: &Crew) -> Result<Sorter, Error> {
+pub(super) fn sorter(crew: &Crew) -> Result<Sorter, Error> {
     Ok(Sorter::new(&crew.files.runs, Arc::clone(&crew.files.sealer))?)
 }
 
@@ -274,24 +274,24 @@ fn said(held: &Held, text: bool) -> Vec<u8> {
 }
 
 /// A sorted side with its next record in sight.
-struct Heads {
+pub(super) struct Heads {
     sorted: Sorted,
     head: Option<Pair>,
 }
 
 impl Heads {
-    fn new(mut sorted: Sorted) -> Result<Self, Error> {
+    pub(super) fn new(mut sorted: Sorted) -> Result<Self, Error> {
         let head = sorted.next_pair()?;
         Ok(Self { sorted, head })
     }
 
-    fn key(&self) -> Option<KeyDigest> {
+    pub(super) fn key(&self) -> Option<KeyDigest> {
         let (key, _) = self.head.as_ref()?;
         key.as_slice().try_into().ok().map(KeyDigest)
     }
 
     /// Everything said of `key`.
-    fn take(&mut self, key: KeyDigest) -> Result<Vec<Vec<u8>>, Error> {
+    pub(super) fn take(&mut self, key: KeyDigest) -> Result<Vec<Vec<u8>>, Error> {
         let mut all = Vec::new();
         while self.key() == Some(key) {
             let next = self.sorted.next_pair()?;

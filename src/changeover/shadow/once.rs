@@ -115,7 +115,8 @@ impl Trial {
             batch: &batch,
             attempt: 1,
         };
-        let Some((reply, said)) = self.parts.way.show(placement).await else {
+        let permit = crew.ledger.permit()?;
+        let Some((reply, said)) = self.parts.way.show(&permit, placement).await else {
             return Ok(Err(Refusal::NoWords));
         };
         if let Some((key, true)) = &about.object {

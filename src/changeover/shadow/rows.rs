@@ -124,7 +124,8 @@ impl Trial {
         let (payload, parameters) = (&message.payload, message.parameters.as_slice());
         let operation = "rows.upsert";
         let placement = Placement { operation, payload, parameters, batch: &batch, attempt: 1 };
-        let reply = self.parts.way.place(placement).await;
+        let permit = crew.ledger.permit()?;
+        let reply = self.parts.way.place(&permit, placement).await;
         let (outcome, code) = judged(&reply.reading.outcome);
         count(outcome, code, u64::from(written.rows)).await?;
         let is_judged = self.parts.candidate.operation("rows.verdict").is_some();

@@ -349,7 +349,8 @@ impl Trial {
         let batch = self.name(crew, &key.to_string(), message)?;
         let (payload, parameters) = (&message.payload, message.parameters.as_slice());
         let placement = Placement { operation, payload, parameters, batch: &batch, attempt: 1 };
-        Ok(self.parts.way.place(placement).await)
+        let permit = crew.ledger.permit()?;
+        Ok(self.parts.way.place(&permit, placement).await)
     }
 
     pub(super) fn name(

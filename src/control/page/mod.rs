@@ -8,6 +8,7 @@
 
 mod render;
 mod section;
+mod watching;
 mod words;
 
 pub use render::{page, policy};

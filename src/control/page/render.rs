@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 
-use super::section;
 use super::words::Word;
 use super::{Health, Page};
+use super::{section, watching};
 use crate::language::Language;
 use crate::markup::{Markup, apart};
 
@@ -46,6 +46,7 @@ pub fn page(page: Option<&Page>, language: Language) -> String {
             let mut sheet = Sheet { html, page, language };
             section::cards(&mut sheet);
             sheet.html.raw("<main>");
+            watching::section(&mut sheet);
             section::attention(&mut sheet);
             section::channels(&mut sheet);
             section::evidence(&mut sheet);
@@ -181,6 +182,8 @@ fn verdict(html: &mut Markup, page: &Page, language: Language) {
         (Tone::Bad, Word::VerdictDown.of(language).to_owned())
     } else if page.to_act > 0 {
         (Tone::Bad, Word::VerdictAct.say(language, &[&apart(page.to_act)]))
+    } else if page.status.watching.is_some() {
+        (Tone::Warn, Word::VerdictWatch.of(language).to_owned())
     } else if !page.status.complete_pass {
         (Tone::Warn, Word::VerdictFirst.of(language).to_owned())
     } else {

@@ -26,7 +26,7 @@ impl Sheet<'_> {
         self.html.raw("</section>");
     }
 
-    fn table(&mut self, columns: &[Column]) {
+    pub(super) fn table(&mut self, columns: &[Column]) {
         self.html.raw("<table><thead><tr>");
         for (word, is_number) in columns {
             self.html.raw(if *is_number {
@@ -40,18 +40,18 @@ impl Sheet<'_> {
         self.html.raw("</tr></thead><tbody>");
     }
 
-    fn end_table(&mut self) {
+    pub(super) fn end_table(&mut self) {
         self.html.raw("</tbody></table>");
     }
 
     /// Begins a cell. On a narrow screen its column's name stands before it.
-    fn cell(&mut self, (word, is_number): Column) {
+    pub(super) fn cell(&mut self, (word, is_number): Column) {
         self.html.raw(if is_number { "<td class=\"n\" data-h=\"" } else { "<td data-h=\"" });
         self.word(word);
         self.html.raw("\">");
     }
 
-    fn end_cell(&mut self) {
+    pub(super) fn end_cell(&mut self) {
         self.html.raw("</td>");
     }
 

@@ -16,6 +16,17 @@ messages! {
          This page reloads itself every half minute.";
     VerdictGood, "运行正常", "all is well";
     VerdictFirst, "首轮尚未完成，数字还会变", "the first complete pass is not over: numbers will change";
+    VerdictWatch, "只看不发", "it only watches";
+    WatchHead, "只看不发：将要登记与发送的", "only watching: what would be registered and sent";
+    WatchSince, "自 {} 起只读取、比对、计算，不登记、不发送。", "Since {} it only reads, compares and computes; nothing is registered or sent.";
+    WatchRows, "数据行：将发送 {}，将删除 {}，不合规则 {}；省端 {}", "rows: {} would be sent, {} deleted, {} break a rule; {} above";
+    Kind, "类别", "kind";
+    Here, "本市", "here";
+    Above, "省端", "above";
+    WouldRegister, "将登记", "would register";
+    Adoptable, "省端已有", "held above";
+    WouldModify, "将变更", "would modify";
+    Lacking, "缺必填", "lacking";
     VerdictAct, "{} 项需要处理", "{} to act on";
     VerdictDown, "没有在正常工作", "not doing its work";
     Overdue, "逾期数据集", "overdue datasets";

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Request;
 use super::{
     BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, MendReport, Mending,
-    ScopeUse, ScoreAnswer, SupplyReport, Validity,
+    Reloaded, ScopeUse, ScoreAnswer, SupplyReport, Validity, WatchedRows, Watching,
 };
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
@@ -74,7 +74,7 @@ pub enum Response {
     Ledger(LedgerReport),
     /// To [`Request::Score`].
     Score(ScoreAnswer),
-    /// To [`Request::Reload`].
+    /// To [`Request::Reload`] and [`Request::Mode`].
     Reloaded(Reloaded),
     /// To anything.
     Failed(Failure),
@@ -160,6 +160,8 @@ pub struct Status {
     pub now: Timestamp,
     /// The ledger's incarnation.
     pub incarnation: u64,
+    /// What would be done, while the daemon only watches.
+    pub watching: Option<Watching>,
     /// The sums.
     pub summary: Summary,
     /// Rejected by our own rules.
@@ -333,6 +335,8 @@ pub struct Dataset {
     pub grace: Grace,
     /// Its sums.
     pub rows: Rows,
+    /// What would be done with its rows, while the daemon only watches.
+    pub watched: Option<WatchedRows>,
     /// Why it is held or cannot be read.
     pub held: Option<String>,
     /// How often each of its rules ran since the daemon started.
@@ -587,14 +591,4 @@ pub struct LedgerReport {
     pub problems: Vec<String>,
     /// Where the copy is.
     pub directory: Option<String>,
-}
-
-/// What a reload changed.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reloaded {
-    /// What changed, by setting.
-    pub changed: Vec<String>,
-    /// What needs a restart to change, by setting.
-    pub kept: Vec<String>,
 }

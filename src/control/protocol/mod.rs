@@ -10,13 +10,14 @@ mod bulletin;
 mod changeover;
 mod inbox;
 mod mending;
+mod mode;
 mod score;
 mod validity;
 
 pub use answer::{
     Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job,
-    LedgerReport, Link, Mismatches, Reconciled, Reject, RejectOriginal, Reloaded, Response, Rows,
-    RuleCount, Standard, StandardDetail, Status, Summary, Trouble, Urgency,
+    LedgerReport, Link, Mismatches, Reconciled, Reject, RejectOriginal, Response, Rows, RuleCount,
+    Standard, StandardDetail, Status, Summary, Trouble, Urgency,
 };
 
 pub use bulletin::{BulletinFile, BulletinFiles, BulletinQuery};
@@ -29,6 +30,7 @@ pub use changeover::{
 pub use inbox::{InboxEntry, InboxQuery, InboxTable};
 
 pub use mending::{Mend, MendAct, MendImport, MendReport, Mending, MendingQuery};
+pub use mode::{ModeChange, Reloaded, WatchedKind, WatchedRows, Watching};
 pub use score::{
     ActionLine, BodyLine, Both, Bring, Brought, BroughtKind, By, CalibratedLine, CalibrationSheet,
     ClassLine, ClockLine, Closed, ComparedLine, CountLine, DayLine, DaySheet, DaysQuery, DoubtLine,
@@ -148,6 +150,8 @@ pub enum Request {
     LedgerVerify {},
     /// Reads configuration, standards and secrets again.
     Reload {},
+    /// Begins to carry, or only to watch.
+    Mode(ModeChange),
     /// Something about scores.
     Score(ScoreRequest),
 }
@@ -189,6 +193,7 @@ impl Request {
             Self::LedgerBackup(_) => "ledger_backup",
             Self::LedgerVerify {} => "ledger_verify",
             Self::Reload {} => "reload",
+            Self::Mode(_) => "mode",
             Self::Score(it) => it.name(),
         }
     }
@@ -204,6 +209,7 @@ impl Request {
             | Self::LedgerBackup(_)
             | Self::MendImport(_)
             | Self::Mend(_)
+            | Self::Mode(_)
             | Self::Reload {} => true,
             Self::Resync(it) => !it.dry_run,
             Self::Reconcile(it) => it.repair,

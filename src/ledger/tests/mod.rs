@@ -4,6 +4,7 @@ mod answers;
 mod backup;
 mod history;
 mod mending;
+mod mode;
 mod model;
 mod opening;
 mod retention;
@@ -22,8 +23,8 @@ use super::spool::{self, Limits, Spool};
 use super::{Finding, Flow, Ledger, NewBatch, NewReject, Observation, Owner, Progress, Result};
 use crate::clock::Clock;
 use crate::delivery::{
-    Action, BatchId, BatchOrigin, ChannelId, DigestSha256, Evidence, Lane, RejectKind, StandardId,
-    Subject,
+    Action, BatchId, BatchOrigin, ChannelId, DigestSha256, Evidence, Lane, Mode, RejectKind,
+    StandardId, Subject,
 };
 use crate::row::{KeyDigest, RowHash};
 use crate::supervisor::Pool;
@@ -55,7 +56,9 @@ impl Bench {
     }
 
     fn try_open(&self) -> Result<Ledger> {
-        Ledger::open(self.path(), &self.sealer, self.clock.clone(), Pool::new(2))
+        let ledger = Ledger::open(self.path(), &self.sealer, self.clock.clone(), Pool::new(2))?;
+        self.run(ledger.mode_begun(Mode::Live))?;
+        Ok(ledger)
     }
 
     fn run<T>(&self, future: impl Future<Output = T>) -> T {

@@ -36,7 +36,7 @@ use super::client::{Placement, Reply};
 use super::credentials::Credentials;
 use super::error::{Error, Failure};
 use super::settings::Settings;
-use crate::delivery::{DigestSha256, Outcome, Receipt};
+use crate::delivery::{DigestSha256, Outcome, Permit, Receipt};
 use crate::sql::{self, Address, Postgres, connect_read_only, connect_read_write};
 use crate::standard::settings::TableSettings;
 use crate::standard::{Drift, Message, RowJudgement, Standard};
@@ -120,7 +120,7 @@ impl Front {
     }
 
     /// Writes a batch, once. Not cancel-safe: dropped, nobody knows whether it stands.
-    pub(super) async fn place(&self, placement: &Placement<'_>) -> Reply {
+    pub(super) async fn place(&self, _permit: &Permit, placement: &Placement<'_>) -> Reply {
         let sent = placement.payload.fixed().map(|bytes| DigestSha256::of(&bytes));
         let about = About { operation: placement.operation, payload: placement.payload };
         let load = match Load::read(about.payload, placement.batch, &self.tables) {

@@ -26,7 +26,8 @@ async fn slots_are_filled_and_the_signature_covers_what_went_out() {
         batch: "b7",
         attempt: 12,
     };
-    let reply = platform.with(client.place(placement)).await;
+    let permit = crate::delivery::Permit::granted();
+    let reply = platform.with(client.place(&permit, placement)).await;
     let seen = platform.seen.lock().unwrap()[0].clone();
     assert_eq!(seen.line, "POST /up/ping?kind=a+b HTTP/1.1");
     let header = |name: &str| seen.headers.get(name).cloned().unwrap_or_default();

@@ -278,6 +278,12 @@ impl Front {
         run(&mut session, statements).await.map_err(failed("act on the tables"))
     }
 
+    /// Every statement that the city's account sent, in order.
+    pub async fn statements(&self) -> Result<Vec<String>, Error> {
+        let server = Arc::clone(&self.server);
+        self.pool.run(move || server.statements(accounts::CITY)).await
+    }
+
     /// The database goes away as if its machine had failed.
     pub async fn halt(&self) -> Result<(), Error> {
         let server = Arc::clone(&self.server);

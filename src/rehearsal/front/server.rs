@@ -102,7 +102,8 @@ impl Server {
         };
         let options = format!(
             "{listens} -c port={} -c unix_socket_directories={folder} -c fsync=off \
-             -c max_connections=40",
+             -c max_connections=40 -c log_statement=all -c log_parameter_max_length=0 \
+             -c log_line_prefix='%u|'",
             self.port
         );
         let log = self.folder.join("log");
@@ -133,6 +134,29 @@ impl Server {
                 format!("host={folder} port={port} user={account} dbname=postgres")
             }
         }
+    }
+
+    /// The statements that an account's sessions sent, in order. Blocking.
+    pub(super) fn statements(&self, account: &str) -> Result<Vec<String>, Error> {
+        let log = std::fs::read_to_string(self.folder.join("log"))
+            .map_err(|error| failed("read the server's log", error))?;
+        let mut statements: Vec<String> = Vec::new();
+        let mut is_inside = false;
+        for line in log.lines() {
+            if is_inside && line.starts_with('\t') {
+                if let Some(last) = statements.last_mut() {
+                    last.push_str(line);
+                }
+                continue;
+            }
+            let said = line.strip_prefix(account).and_then(|rest| rest.strip_prefix("|LOG:  "));
+            let said =
+                said.filter(|it| it.starts_with("statement: ") || it.starts_with("execute "));
+            is_inside = said.is_some();
+            let statement = said.and_then(|it| it.split_once(": ")).map(|(_, it)| it.to_owned());
+            statements.extend(statement);
+        }
+        Ok(statements)
     }
 
     pub(super) fn folder(&self) -> &Path {

@@ -64,6 +64,9 @@ pub(super) struct Families {
     pub(super) spool_limit_bytes: Gauges,
     pub(super) ledger_bytes: Gauges,
     pub(super) extraction_paused: Gauges,
+    pub(super) watch_mode: Gauges,
+    pub(super) watch_objects: Gauges,
+    pub(super) watch_rows: Gauges,
     pub(super) build_info: Gauges,
 }
 
@@ -300,6 +303,21 @@ impl Families {
                 "cascade_extraction_paused",
                 "1 while extraction is paused because the spool or the disk is full.",
                 &[],
+            ),
+            watch_mode: new.gauge(
+                "cascade_watch_mode",
+                "1 while the daemon only watches: nothing that writes is sent above.",
+                &[],
+            ),
+            watch_objects: new.gauge(
+                "cascade_watch_objects",
+                "Catalogue objects that a daemon that watches would register, modify or withdraw.",
+                &["channel"],
+            ),
+            watch_rows: new.gauge(
+                "cascade_watch_rows",
+                "Rows that a daemon that watches would send or delete above.",
+                &["channel"],
             ),
             build_info: new.gauge(
                 "cascade_build_info",

@@ -18,6 +18,7 @@ mod snapshot;
 
 pub use snapshot::{
     CertificateHolder, ChannelSnapshot, DatasetSnapshot, Drift, ForecastSnapshot, Snapshot,
+    WatchSnapshot,
 };
 
 use std::cmp::Reverse;
@@ -334,6 +335,23 @@ impl Metrics {
         self.families
             .extraction_paused
             .show(one(vec![], f64::from(u8::from(now.extraction_paused))));
+        self.show_watching(now.watching.as_ref());
+    }
+
+    fn show_watching(&self, watching: Option<&WatchSnapshot>) {
+        let is_watching = f64::from(u8::from(watching.is_some()));
+        self.families.watch_mode.show(one(vec![], is_watching));
+        let (mut objects, mut rows) = (Values::new(Fold::Sum), Values::new(Fold::Sum));
+        if let Some(it) = watching {
+            for (channel, count) in &it.objects {
+                objects.add(vec![self.channel(channel)], approximate(*count));
+            }
+            for (channel, count) in &it.rows {
+                rows.add(vec![self.channel(channel)], approximate(*count));
+            }
+        }
+        self.families.watch_objects.show_only(objects);
+        self.families.watch_rows.show_only(rows);
     }
 
     fn show_channels(&self, channels: &[ChannelSnapshot]) {

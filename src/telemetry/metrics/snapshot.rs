@@ -40,6 +40,17 @@ pub struct Snapshot {
     pub points_at_risk: Vec<(String, f64)>,
     /// Extraction is paused because the spool or the disk is full.
     pub extraction_paused: bool,
+    /// What would be done, while the daemon only watches.
+    pub watching: Option<WatchSnapshot>,
+}
+
+/// What a daemon that watches would do, by channel.
+#[derive(Clone, Debug, Default)]
+pub struct WatchSnapshot {
+    /// Catalogue objects that it would register, modify or withdraw.
+    pub objects: Vec<(ChannelId, u64)>,
+    /// Rows that it would send or delete.
+    pub rows: Vec<(ChannelId, u64)>,
 }
 
 /// A forecast of the month's total, in points.

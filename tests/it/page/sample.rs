@@ -64,6 +64,7 @@ fn status(rows: Rows, channels: Vec<Channel>) -> Status {
         started: earlier(24 * 41),
         now: now(),
         incarnation: 1,
+        watching: None,
         summary: Summary {
             rows,
             entries: Entries { due: 300, accepted: 295, rejected: 5 },

@@ -102,7 +102,7 @@ impl TestCity {
         let platform = Platform::start(settings, clock.clone(), &above).await.unwrap();
         let configuration = folder.path().join("cascaded.toml");
         let text = format!(
-            "standards = [\"{}\"]\n\n[ledger]\nfolder = \"ledger\"\nkey_file = \"keys/ledger.key\"\n\n\
+            "standards = [\"{}\"]\n\n[ledger]\nbegins = \"live\"\nfolder = \"ledger\"\nkey_file = \"keys/ledger.key\"\n\n\
              {}\n{PACE}{sources}",
             standards.display(),
             channel("province", &platform.url(), ""),

@@ -26,7 +26,7 @@ use crate::control::protocol::{
     RejectQuery, RejectReplay, Resync, Trouble,
 };
 use crate::delivery::{
-    Action, BatchId, BatchState, ChannelId, DigestSha256, Evidence, Lane, LinkState, Receipt,
+    Action, BatchId, BatchState, ChannelId, DigestSha256, Evidence, Lane, LinkState, Mode, Receipt,
     RejectKind, Subject,
 };
 use crate::ledger::seal::Purpose;
@@ -38,6 +38,7 @@ const PEER: Peer = Peer { uid: 4711, gid: 42, pid: Some(99) };
 
 const CONFIGURATION: &str = r#"
 [ledger]
+begins = "live"
 folder = "ledger"
 key_file = "keys/ledger.key"
 
@@ -91,6 +92,10 @@ struct Nothing;
 impl Lent for Nothing {
     fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>> {
         Box::pin(async { Err(vec![failure("E-CONFIG", "wrong", None)]) })
+    }
+
+    fn mode(&self, _mode: Mode) -> BoxFuture<'_, Result<Reloaded, Vec<Failure>>> {
+        Box::pin(async { Err(vec![failure("E-RELOAD", "wrong", None)]) })
     }
 
     fn cut_over(&self) {}
