@@ -1,6 +1,7 @@
 //! The office against a real ledger: its state is built by its events, then asked about.
 
 mod batches;
+mod behind;
 mod closed;
 mod days;
 mod liveness;
