@@ -149,6 +149,7 @@ messages! {
     TroubleLate, "超时未决", "late";
     TroubleSilent, "接口无应答", "interface silent";
     TroubleUnusual, "整体异常", "unusual as a whole";
+    TroubleUnapproved, "口径放宽未经批准", "less promised, not approved";
     NoDifference, "两个版本没有差异", "the two versions do not differ";
     DiffUncounted, "未统计对本市的影响：{}", "not counted in the city's catalogue: {}";
     DiffNoDaemon, "守护进程不可达", "the daemon cannot be reached";
@@ -417,6 +418,7 @@ impl Message {
             Trouble::Late => Self::TroubleLate,
             Trouble::Silent => Self::TroubleSilent,
             Trouble::Unusual => Self::TroubleUnusual,
+            Trouble::Unapproved => Self::TroubleUnapproved,
         }
     }
 
