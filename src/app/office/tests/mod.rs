@@ -2,6 +2,7 @@
 
 mod batches;
 mod behind;
+mod calibrated;
 mod closed;
 mod days;
 mod liveness;
