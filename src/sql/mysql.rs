@@ -106,7 +106,11 @@ pub async fn connect_mysql_read_only(address: &Address) -> Result<MySql, Error> 
 /// As [`connect_mysql_read_only`], in a session that may write and sees what others committed
 /// meanwhile.
 pub async fn connect_mysql_read_write(address: &Address) -> Result<MySql, Error> {
-    open(address, "READ COMMITTED, READ WRITE").await
+    let mut session = open(address, "READ COMMITTED, READ WRITE").await?;
+    // What does not fit is refused and not made to fit.
+    let modes = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO";
+    session.run(&format!("SET SESSION sql_mode = '{modes}'")).await?;
+    Ok(session)
 }
 
 /// Whether an address can be read; true where it holds a password.
