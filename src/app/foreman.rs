@@ -216,7 +216,8 @@ impl Foreman {
 
     /// The same configuration at work in another mode.
     async fn turn_mode(&self, mode: Mode, before: &Works) -> anyhow::Result<Outcome> {
-        if self.parts.crew.ledger.mode() == mode {
+        // Told to watch again, it looks at everything anew.
+        if mode == Mode::Live && self.parts.crew.ledger.mode() == mode {
             // A new ledger's word may not have been said by anybody yet.
             self.parts.crew.ledger.mode_set(mode).await?;
             return Ok(Ok(Reloaded::default()));

@@ -127,6 +127,23 @@ fn talk(code: &[Token]) -> Vec<String> {
 }
 
 #[test]
+fn only_the_ledger_gives_leave_to_write() {
+    let word = |token: &Token, word: &str| token.word() == Some(word);
+    let makes = |code: &[Token]| {
+        code.windows(4).any(|it| match it {
+            [of, first, second, name] => {
+                word(of, "Permit") && first.is(':') && second.is(':') && word(name, "granted")
+            }
+            _ => false,
+        })
+    };
+    let makers: Vec<PathBuf> =
+        product().into_iter().filter(|it| makes(&it.code)).map(|it| it.path).collect();
+    let known = [PathBuf::from("src/ledger/mode.rs")];
+    assert_eq!(makers, known, "who else makes a permit?");
+}
+
+#[test]
 fn talk_is_found_in_a_bad_sample() {
     let sample = source::tokens("fn f() { println!(\"a\"); std::process::exit(1); x.exit(); }");
     assert_eq!(talk(&sample), ["println!", "process::exit"]);

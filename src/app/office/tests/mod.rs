@@ -2,6 +2,7 @@
 
 mod batches;
 mod closed;
+mod days;
 mod liveness;
 mod page;
 mod score;
