@@ -61,6 +61,16 @@ messages! {
         "  {} {}: {} here, {} would be registered ({} of them held above), {} modified, {} withdrawn, {} lack what is required; {} above, {} of them not here";
     WatchedRows, "  数据行：已看 {} 个数据集，将发送 {}，将删除 {}，不合规则 {}；省端 {}",
         "  rows: {} datasets looked at, {} would be sent, {} deleted, {} break a rule; {} above";
+    TakeoverHead, "接管 {}   通道 {}   {}   {}", "takeover {}   channel {}   {}   {}";
+    TakeoverCounts, "上级已有 {}：已对上 {}，按名称待确认 {}，不能确定 {}，争一个对象 {}，重复登记 {}，本市没有 {}；本市有而上级没有 {}；已接管 {}，未接管 {}",
+        "{} above: {} matched, {} proposed by title, {} ambiguous, {} rivals of one object, {} duplicates, {} missing here; {} missing above; {} adopted, {} not";
+    TakeoverSheet, "待核对 {} 条", "{} lines to decide";
+    FateMatched, "已对上", "matched";
+    FateProposed, "名称相同，待确认", "proposed by title";
+    FateAmbiguous, "不能确定", "ambiguous";
+    FateRival, "争一个对象", "rival";
+    FateDuplicate, "重复登记", "duplicate above";
+    FateMissingHere, "本市没有", "missing here";
     WouldSend, "将发送", "would send";
     WouldDelete, "将删除", "would delete";
     HeldAbove, "省端", "above";

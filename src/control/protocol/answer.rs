@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Request;
 use super::{
     BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, MendReport, Mending,
-    Reloaded, ScopeUse, ScoreAnswer, SupplyReport, Validity, WatchedRows, Watching,
+    Reloaded, ScopeUse, ScoreAnswer, SupplyReport, TakeoverAnswer, Validity, WatchedRows, Watching,
 };
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
@@ -74,6 +74,8 @@ pub enum Response {
     Ledger(LedgerReport),
     /// To [`Request::Score`].
     Score(ScoreAnswer),
+    /// To [`Request::Takeover`].
+    Takeover(TakeoverAnswer),
     /// To [`Request::Reload`] and [`Request::Mode`].
     Reloaded(Reloaded),
     /// To anything.

@@ -102,6 +102,7 @@ impl Lent for Nothing {
 
     fn cut_over(&self) {}
     fn shadow(&self) {}
+    fn takeover(&self) {}
 }
 
 fn office(app: &App) -> Office {
