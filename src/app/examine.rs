@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::shadow::test_way;
-use crate::city::{Source, SourceSettings};
+use crate::city::Source;
 use crate::clock::Clock;
 use crate::config::{Configuration, LedgerSettings};
 use crate::delivery::Outcome;
@@ -76,10 +76,8 @@ pub async fn doctor(
     found.extend(super::probing::examine(configuration).await);
     found.push(secret("ledger.key_file", &configuration.ledger.key_file));
     for source in &configuration.sources {
-        if let SourceSettings::Postgres(it) = source {
-            let place = format!("source.{}.password_file", it.id);
-            found.extend(it.password_file.iter().map(|path| secret(&place, path)));
-        }
+        let place = format!("source.{}.password_file", source.id());
+        found.extend(source.password_file().map(|path| secret(&place, path)));
     }
     for it in &configuration.probes {
         let place = format!("probe.{}.authorization_file", it.id);
@@ -100,8 +98,11 @@ async fn sources(configuration: &Configuration, clock: &Clock) -> Vec<Found> {
         let source = Source::open(settings.clone(), Arc::clone(&pool));
         let what = format!("dataset {} in source {}", it.dataset.id, settings.id());
         let what_zh = format!("数据集 {}（数据源 {}）", it.dataset.id, settings.id());
-        let probed = source.probe(&it.dataset).await;
-        let trouble = probed.err().map_or_else(String::new, |it| format!(": {}", Chain(&it)));
+        let trouble = match source.probe(&it.dataset).await {
+            // What the source has instead of what is declared.
+            Ok(problems) => problems.iter().map(|it| format!(": {it}")).collect(),
+            Err(error) => format!(": {}", Chain(&error)),
+        };
         found.push(Found::new(
             trouble.is_empty(),
             [format!("{what}{trouble}"), format!("{what_zh}{trouble}")],

@@ -2,13 +2,11 @@
 //! What only the source knows, [`Source::probe`](super::Source::probe) asks.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::catalogue::CatalogueSettings;
 use super::dataset::Dataset;
-use super::settings::{
-    CsvFolderSettings, DatasetSettings, PostgresSettings, Problem, SourceSettings, TextEncoding,
-};
+use super::settings::{CsvFolderSettings, DatasetSettings, Problem, SourceSettings, TextEncoding};
 use crate::sql;
 
 /// The datasets without a mistake of their own, and all problems at once. A dataset's rules are
@@ -29,7 +27,14 @@ pub fn check(
                     problems.push(Problem::new(format!("source.{}.path", it.id), message));
                 }
             }
-            SourceSettings::Postgres(it) => postgres(it, &mut problems),
+            SourceSettings::Postgres(it) => {
+                let files = [&it.password_file, &it.ca_file];
+                server(&it.id, sql::parse_url(&it.url), files, &mut problems);
+            }
+            SourceSettings::MySql(it) => {
+                let files = [&it.password_file, &it.ca_file];
+                server(&it.id, sql::parse_mysql_url(&it.url), files, &mut problems);
+            }
             SourceSettings::CsvFolder(it) => folder(it, datasets, &mut problems),
         }
     }
@@ -59,9 +64,17 @@ fn twice<'a>(what: &str, ids: impl Iterator<Item = &'a str>, problems: &mut Vec<
     }
 }
 
-fn postgres(it: &PostgresSettings, problems: &mut Vec<Problem>) {
-    let place = |field: &str| format!("source.{}.{field}", it.id);
-    match sql::parse_url(&it.url) {
+/// `url` tells whether the address holds a password; `files` are the password's and the
+/// certificates'.
+fn server(
+    id: &str,
+    url: Result<bool, sql::Error>,
+    files: [&Option<PathBuf>; 2],
+    problems: &mut Vec<Problem>,
+) {
+    let [password_file, ca_file] = files;
+    let place = |field: &str| format!("source.{id}.{field}");
+    match url {
         Ok(true) => {
             let message = "holds a password: put it into a file and name that as `password_file`";
             problems.push(Problem::new(place("url"), message));
@@ -69,12 +82,12 @@ fn postgres(it: &PostgresSettings, problems: &mut Vec<Problem>) {
         Ok(false) => {}
         Err(error) => problems.push(Problem::new(place("url"), error.to_string())),
     }
-    if let Some(path) = &it.password_file
+    if let Some(path) = password_file
         && let Some(message) = exposed(path)
     {
         problems.push(Problem::new(place("password_file"), message));
     }
-    if let Some(path) = &it.ca_file
+    if let Some(path) = ca_file
         && !path.is_file()
     {
         let message = format!("no such file: {}", path.display());
@@ -136,6 +149,8 @@ mod tests {
             source("kind = 'sqlite'\nid = 'a'\npath = '/nonexistent/city.sqlite'"),
             source("kind = 'postgres'\nid = 'p'\nurl = 'postgres://u:secret@h/d'\nca_file = '/no'"),
             source("kind = 'postgres'\nid = 'q'\nurl = 'mysql://h/d'\npassword_file = '/no'"),
+            source("kind = 'mysql'\nid = 'm'\nurl = 'mysql://u:secret@h/d'\nca_file = '/no'"),
+            source("kind = 'mysql'\nid = 'n'\nurl = 'postgres://u@h/d'\npassword_file = '/no'"),
             source(
                 "kind = 'csv-folder'\nid = 'c'\npath = '/no'\ndelimiter = '|'\nencoding = 'gb18030'",
             ),
@@ -148,6 +163,10 @@ mod tests {
             "source.p.ca_file",
             "source.q.url",
             "source.q.password_file",
+            "source.m.url",
+            "source.m.ca_file",
+            "source.n.url",
+            "source.n.password_file",
             "source.c.path",
             "source.c.delimiter",
         ];

@@ -301,9 +301,11 @@ impl OpenFile {
             Ok(false) => return Ok(false),
             Ok(true) => {}
             Err(error) => {
-                let cause = io::Error::from(error);
-                if cause.kind() != io::ErrorKind::FileTooLarge {
-                    return Err(unreadable(it, &self.path, cause));
+                // As an error of the system it would have another kind.
+                let endless = matches!(error.kind(), csv::ErrorKind::Io(cause)
+                    if cause.kind() == io::ErrorKind::FileTooLarge);
+                if !endless {
+                    return Err(unreadable(it, &self.path, io::Error::from(error)));
                 }
                 let reason = format!("{}: a record without an end", self.file.path);
                 push_malformed_row(page, &dataset.key, &reason);

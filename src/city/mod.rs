@@ -1,7 +1,7 @@
 //! The city's side: datasets as streams of pages, and the catalogue as objects.
 //!
 //! `source` has the contract that every source keeps and one suite of tests for all of them;
-//! `sqlite`, `postgres` and `csv_folder` are the sources. `MySQL`, ODBC and others are further
+//! `sqlite`, `postgres`, `mysql` and `csv_folder` are the sources. ODBC and others are further
 //! variants of [`SourceSettings`] with a `probe` and a `scan`; nothing else knows them.
 
 mod catalogue;
@@ -10,6 +10,7 @@ mod csv_folder;
 mod dataset;
 mod error;
 mod feed;
+mod mysql;
 mod postgres;
 mod query;
 mod settings;
@@ -25,8 +26,8 @@ pub use dataset::{Change, Dataset, Field, Origin};
 pub use error::Error;
 pub use settings::{
     ChangeSettings, ColumnKind, ColumnSettings, CsvFolderSettings, DatasetSettings, From,
-    PostgresSettings, Problem, Protocol, SourceSettings, SqliteSettings, TextEncoding,
-    parse_duration,
+    MySqlSettings, PostgresSettings, Problem, Protocol, SourceSettings, SqliteSettings,
+    TextEncoding, parse_duration,
 };
 pub use source::{Cursor, Pool, Position, Scan, Source};
 

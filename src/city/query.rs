@@ -1,7 +1,7 @@
 //! The statements that the contract of [`super::source`] asks of a database.
 //!
-//! SQLite and PostgreSQL differ in how a key becomes text and in how a time is recognised; what is
-//! selected, compared and ordered is the same.
+//! SQLite, PostgreSQL and MySQL differ in how a name is quoted, a key becomes text and a time is
+//! recognised; what is selected, compared and ordered is the same.
 
 use super::dataset::Origin;
 
@@ -42,10 +42,14 @@ pub(crate) fn column(name: &str) -> String {
 
 /// `FROM … AS q`.
 pub(crate) fn from(origin: &Origin) -> String {
+    from_quoted(origin, |part| format!("\"{}\"", part.replace('"', "\"\"")))
+}
+
+/// The same with a server's own quotes around names.
+pub(crate) fn from_quoted(origin: &Origin, quote: impl Fn(&str) -> String) -> String {
     let source = match origin {
         Origin::Table(table) => {
-            let parts: Vec<String> =
-                table.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
+            let parts: Vec<String> = table.split('.').map(quote).collect();
             parts.join(".")
         }
         // The line break ends a comment that the query may end with.
@@ -57,6 +61,11 @@ pub(crate) fn from(origin: &Origin) -> String {
 
 /// The statement for a scan.
 pub(crate) fn statement(origin: &Origin, select: &Select) -> String {
+    statement_from(&from(origin), select)
+}
+
+/// The same from what [`from_quoted`] wrote.
+pub(crate) fn statement_from(from: &str, select: &Select) -> String {
     let mut list: Vec<&str> = select.columns.iter().map(String::as_str).collect();
     if select.with_keys {
         list.extend(select.keys.iter().map(String::as_str));
@@ -68,7 +77,7 @@ pub(crate) fn statement(origin: &Origin, select: &Select) -> String {
     }
     let order = select.time.iter().chain(&select.keys).chain(&select.order);
     let order: Vec<&str> = order.map(String::as_str).collect();
-    let mut sql = format!("SELECT {} {}", list.join(", "), from(origin));
+    let mut sql = format!("SELECT {} {from}", list.join(", "));
     if !conditions.is_empty() {
         sql.push_str(" WHERE ");
         sql.push_str(&conditions.join(" AND "));

@@ -44,6 +44,9 @@ pub enum SourceSettings {
     Sqlite(SqliteSettings),
     /// A server that speaks PostgreSQL's protocol.
     Postgres(PostgresSettings),
+    /// A server that speaks MySQL's protocol: MariaDB, MySQL.
+    #[serde(rename = "mysql")]
+    MySql(MySqlSettings),
     /// A folder of CSV files.
     CsvFolder(CsvFolderSettings),
 }
@@ -90,6 +93,29 @@ pub struct PostgresSettings {
     /// How rows come.
     #[serde(default)]
     pub protocol: Protocol,
+    /// Longest wait for one page. Default 60 s.
+    #[serde(default = "page_timeout", deserialize_with = "duration")]
+    pub timeout: Duration,
+    /// The server ends a statement that runs longer; a scan is one statement. Default 2 h.
+    #[serde(default = "statement_timeout", deserialize_with = "duration")]
+    pub statement_timeout: Duration,
+}
+
+/// `kind = "mysql"`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MySqlSettings {
+    /// What datasets call this source.
+    pub id: String,
+    /// `mysql://user@host:port/database`, with `?socket=/path` for a server on this machine, without
+    /// the password.
+    pub url: String,
+    /// A file that holds the password and that nobody else can read.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// Certificates to trust; given, the session is encrypted, otherwise it is not.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// Longest wait for one page. Default 60 s.
     #[serde(default = "page_timeout", deserialize_with = "duration")]
     pub timeout: Duration,
@@ -278,7 +304,17 @@ impl SourceSettings {
         match self {
             Self::Sqlite(it) => &it.id,
             Self::Postgres(it) => &it.id,
+            Self::MySql(it) => &it.id,
             Self::CsvFolder(it) => &it.id,
+        }
+    }
+
+    /// The file that holds its password, where it has one.
+    pub fn password_file(&self) -> Option<&Path> {
+        match self {
+            Self::Postgres(it) => it.password_file.as_deref(),
+            Self::MySql(it) => it.password_file.as_deref(),
+            Self::Sqlite(_) | Self::CsvFolder(_) => None,
         }
     }
 
@@ -288,6 +324,10 @@ impl SourceSettings {
             Self::Sqlite(it) => it.path = base.join(&it.path),
             Self::CsvFolder(it) => it.path = base.join(&it.path),
             Self::Postgres(it) => {
+                it.password_file = it.password_file.take().map(|path| base.join(path));
+                it.ca_file = it.ca_file.take().map(|path| base.join(path));
+            }
+            Self::MySql(it) => {
                 it.password_file = it.password_file.take().map(|path| base.join(path));
                 it.ca_file = it.ca_file.take().map(|path| base.join(path));
             }

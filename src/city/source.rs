@@ -23,6 +23,7 @@ use super::csv_folder;
 use super::dataset::Dataset;
 use super::error::Error;
 use super::feed::Feed;
+use super::mysql;
 use super::postgres;
 use super::settings::{From, Problem, SourceSettings};
 use super::sqlite;
@@ -106,6 +107,7 @@ impl Source {
         match &*self.settings {
             SourceSettings::Sqlite(it) => sqlite::probe(it, &*self.pool, dataset).await,
             SourceSettings::Postgres(it) => postgres::probe(it, dataset).await,
+            SourceSettings::MySql(it) => mysql::probe(it, dataset).await,
             SourceSettings::CsvFolder(it) => csv_folder::probe(it, &*self.pool, dataset).await,
         }
     }
@@ -119,6 +121,9 @@ impl Source {
             }
             SourceSettings::Postgres(it) => {
                 Inner::Postgres(Box::new(postgres::scan(it, dataset, scan).await?))
+            }
+            SourceSettings::MySql(it) => {
+                Inner::MySql(Box::new(mysql::scan(it, dataset, &scan).await?))
             }
         };
         Ok(Cursor { inner, width: dataset.columns.len() })
@@ -134,6 +139,7 @@ pub struct Cursor {
 enum Inner {
     Fed(Feed),
     Postgres(Box<postgres::Cursor>),
+    MySql(Box<mysql::Cursor>),
 }
 
 impl Cursor {
@@ -149,6 +155,7 @@ impl Cursor {
         match &mut self.inner {
             Inner::Fed(feed) => feed.next(page, max_rows.max(1)).await,
             Inner::Postgres(cursor) => cursor.next(page, max_rows.max(1)).await,
+            Inner::MySql(cursor) => cursor.next(page, max_rows.max(1)).await,
         }
     }
 
@@ -158,6 +165,7 @@ impl Cursor {
         match &self.inner {
             Inner::Fed(feed) => feed.position(),
             Inner::Postgres(cursor) => cursor.position(),
+            Inner::MySql(cursor) => cursor.position(),
         }
     }
 }

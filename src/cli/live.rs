@@ -7,7 +7,8 @@ use super::judge::{MAX_BYTES, of_table, text, wrong};
 use super::score::{Score, ScoreGiven, ScoreWhich};
 use super::{Console, Exit, Trouble, show_score};
 use crate::control::protocol::{
-    Bring, Brought, BroughtKind, By, Request, Response, ScoreAnswer, ScoreQuery, ScoreRequest,
+    Bring, Brought, BroughtKind, By, DaysQuery, Request, Response, ScoreAnswer, ScoreQuery,
+    ScoreRequest,
 };
 use crate::indicator::brought;
 use crate::indicator::tally::Body;
@@ -45,6 +46,7 @@ pub(super) fn score(
             ScoreAnswer::Brought(it) => console.json(it)?,
             // Asked for by another command.
             ScoreAnswer::Evidence(it) => console.json(it)?,
+            ScoreAnswer::Days(it) => console.json(it)?,
         }
     } else {
         let text = match &answer {
@@ -56,6 +58,7 @@ pub(super) fn score(
             | ScoreAnswer::Calibration(_)
             | ScoreAnswer::Verified(_)
             | ScoreAnswer::Brought(_)
+            | ScoreAnswer::Days(_)
             | ScoreAnswer::Evidence(_) => show_score::answer(&console.view, &answer),
         };
         console.data(&text);
@@ -72,6 +75,7 @@ pub(super) fn score(
         | ScoreAnswer::Doubts(_)
         | ScoreAnswer::Calibration(_)
         | ScoreAnswer::Brought(_)
+        | ScoreAnswer::Days(_)
         | ScoreAnswer::Evidence(_) => Ok(()),
     }
 }
@@ -79,7 +83,15 @@ pub(super) fn score(
 /// The request, how its answer is broken down, whether it looks closer, whether it is JSON.
 fn request(command: &Score) -> Option<(ScoreRequest, By, bool, bool)> {
     Some(match command {
-        Score::Show { which, by, format } => {
+        Score::Show { which, by, day, format } if day.is_some() || *by == By::Day => {
+            let of_one = day.is_some() && !matches!(by, By::Day | By::Item | By::Class);
+            let ScoreQuery { month, body, known_by, .. } = query(which);
+            let day = day.map(|day| day.to_string());
+            let by = of_one.then_some(*by);
+            let query = DaysQuery { month, day, body, by, known_by };
+            (ScoreRequest::Days(query), By::Day, false, format.json)
+        }
+        Score::Show { which, by, format, .. } => {
             let query = ScoreQuery { by: Some(*by), ..query(which) };
             (ScoreRequest::Show(query), *by, false, format.json)
         }

@@ -23,6 +23,7 @@ mod rehearse;
 mod score;
 mod show;
 mod show_changeover;
+mod show_days;
 mod show_forecast;
 mod show_inbox;
 mod show_score;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use super::arguments::Format;
 use crate::control::protocol::{BroughtKind, By};
@@ -27,9 +28,13 @@ pub enum Score {
         /// Which score.
         #[command(flatten)]
         which: ScoreWhich,
-        /// Broken down by what: item, class, region, department or dataset.
+        /// Broken down by what: item, class, region, department, dataset or day (measures only).
         #[arg(long, value_parser = by, default_value = "item")]
         by: By,
+        /// The measures of this day only: 2026-11-05; of all regions, departments or datasets with
+        /// `--by`.
+        #[arg(long, conflicts_with = "month")]
+        day: Option<Date>,
         /// How to answer.
         #[command(flatten)]
         format: Format,
@@ -177,8 +182,8 @@ pub struct ScoreWhich {
     /// The month: 2026-11; the running one where it is left out.
     #[arg(long, value_parser = month)]
     pub month: Option<Month>,
-    /// Whom: city, region:ID or department:ID.
-    #[arg(long, default_value = "city", value_parser = body)]
+    /// Whom: city, region:ID or department:ID; measures by day also of dataset:ID.
+    #[arg(long, default_value = "city", value_parser = anybody)]
     pub body: Body,
     /// As it was known then: 2026-11-22T09:00:00 (Asia/Shanghai) or with an offset.
     #[arg(long, value_name = "TIME", value_parser = super::arguments::since)]
@@ -232,7 +237,8 @@ fn by(text: &str) -> Result<By, String> {
         "region" => Ok(By::Region),
         "department" => Ok(By::Department),
         "dataset" => Ok(By::Dataset),
-        _ => Err("write item, class, region, department or dataset".to_owned()),
+        "day" => Ok(By::Day),
+        _ => Err("write item, class, region, department, dataset or day".to_owned()),
     }
 }
 
@@ -248,6 +254,14 @@ fn brought(text: &str) -> Result<BroughtKind, String> {
 
 fn month(text: &str) -> Result<Month, String> {
     Month::parse(text).ok_or_else(|| "write 2022-03".to_owned())
+}
+
+/// Datasets are looked at, and never judged.
+fn anybody(text: &str) -> Result<Body, String> {
+    match text.split_once(':') {
+        Some(("dataset", id)) if !id.is_empty() => Ok(Body::Dataset(id.to_owned())),
+        Some(_) | None => body(text),
+    }
 }
 
 fn body(text: &str) -> Result<Body, String> {

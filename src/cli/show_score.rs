@@ -10,9 +10,9 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::show::View;
-use super::show_forecast;
 use super::table::table;
 use super::text::Message;
+use super::{show_days, show_forecast};
 use crate::control::protocol::{
     ActionLine, BodyLine, Both, By, ClassLine, Closed, ItemLine, PlanSheet, Points, RankLine,
     RankSheet, ScoreAnswer, ScoreNote, ScoreSheet, ScoreVerified,
@@ -136,7 +136,7 @@ pub(super) fn sheet(view: &View, sheet: &ScoreSheet, by: By, is_closer: bool) ->
         sheet.month.clone(),
         sheet.body.clone(),
         sheet.total.to_string(),
-        percent(sheet.known_share),
+        share(sheet.known_share),
     ];
     let fill: Vec<&str> = head.iter().map(String::as_str).collect();
     let mut text = view.say(Message::ScoreHead, &fill) + "\n";
@@ -160,7 +160,7 @@ pub(super) fn sheet(view: &View, sheet: &ScoreSheet, by: By, is_closer: bool) ->
         return text;
     }
     text.push_str(&match by {
-        By::Item => items(view, sheet),
+        By::Item | By::Day => items(view, sheet),
         By::Class => classes(view, sheet),
         By::Region | By::Department | By::Dataset => bodies(view, sheet, by),
     });
@@ -257,12 +257,15 @@ pub(super) fn trend_of(now: Option<Points>, before: Option<Points>) -> String {
         Some(Ordering::Less) => " ↓",
         Some(Ordering::Equal) | None => "",
     };
-    format!("{}%{arrow}", percent(Some(now)))
+    format!("{}%{arrow}", percent(now))
 }
 
-fn percent(share: Option<Points>) -> String {
-    let percent = |share: Points| (share.0 * Decimal::ONE_HUNDRED).round_dp(1).normalize();
-    share.map_or_else(|| "?".to_owned(), |share| percent(share).to_string())
+fn share(known: Option<Points>) -> String {
+    known.map_or_else(|| "?".to_owned(), percent)
+}
+
+pub(super) fn percent(share: Points) -> String {
+    (share.0 * Decimal::ONE_HUNDRED).round_dp(1).normalize().to_string()
 }
 
 fn shown(points: Option<Points>) -> String {
@@ -330,7 +333,7 @@ pub(super) fn rank(view: &View, sheet: &RankSheet) -> String {
     rows.extend(sheet.classes.iter().map(|class| rank_row(of_both(view, &class.title), class)));
     let heads = [Message::Item, Message::Points, Message::Rank, Message::Up, Message::Down];
     let mut text = tabled(view, &heads, rows, &[1, 2, 3, 4]);
-    text.push_str(&view.say(Message::KnownShare, &[&percent(sheet.known_share)]));
+    text.push_str(&view.say(Message::KnownShare, &[&share(sheet.known_share)]));
     text.push('\n');
     for it in &sheet.if_repaired {
         let fill = [of_both(view, &it.title), it.total.to_string(), it.rank.to_string()];
@@ -417,6 +420,7 @@ pub(super) fn answer(view: &View, answer: &ScoreAnswer) -> String {
         ScoreAnswer::Calibration(it) => show_forecast::calibration(view, it),
         ScoreAnswer::Verified(it) => verified(view, it),
         ScoreAnswer::Evidence(_) => String::new(),
+        ScoreAnswer::Days(it) => show_days::days(view, it),
         ScoreAnswer::Brought(it) => {
             view.say(Message::BroughtIn, &[&it.facts.to_string(), &it.new.to_string()]) + "\n"
         }

@@ -159,6 +159,7 @@ messages! {
     TroubleLate, "超时未决", "late";
     TroubleSilent, "接口无应答", "interface silent";
     TroubleUnusual, "整体异常", "unusual as a whole";
+    TroubleUnapproved, "口径放宽未经批准", "less promised, not approved";
     NoDifference, "两个版本没有差异", "the two versions do not differ";
     DiffUncounted, "未统计对本市的影响：{}", "not counted in the city's catalogue: {}";
     DiffNoDaemon, "守护进程不可达", "the daemon cannot be reached";
@@ -320,6 +321,20 @@ messages! {
     SoundRate, "有效性", "sound";
     UsableRate, "可用性", "usable";
     CollectedRate, "归集完成率", "collected";
+    CascadedRate, "目录级联率", "cascaded";
+    MountedRate, "资源挂接率", "mounted";
+    PassedRate, "数据合格率", "passed";
+    ReceiptRate, "校验成功率", "verdicts";
+    AvailableRate, "接口可用率", "answered";
+    AgreedRate, "对账一致率", "agreed";
+    KeyRate, "重点覆盖率", "key data";
+    Day, "日期", "day";
+    MeasureName, "指标", "measure";
+    Figure, "数值", "value";
+    Of, "分子/分母", "of";
+    DaysHead, "{}  {}  逐日指标（按日计，不计分）", "{}  {}  measures by day (no points: a scheme judges months)";
+    DaysKnownBy, "以 {} 时所知为准", "as known at {}";
+    DaysRunning, "{} 尚未结束，截至 {}", "{} is not over: as of {}";
     Item, "项", "item";
     Points, "得分", "points";
     Worth, "分值", "worth";
@@ -413,6 +428,7 @@ impl Message {
             Trouble::Late => Self::TroubleLate,
             Trouble::Silent => Self::TroubleSilent,
             Trouble::Unusual => Self::TroubleUnusual,
+            Trouble::Unapproved => Self::TroubleUnapproved,
         }
     }
 

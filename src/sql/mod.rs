@@ -6,8 +6,13 @@
 
 mod embedded;
 mod error;
+mod mysql;
 mod postgres;
 
 pub use embedded::{open_read_only, open_read_write};
 pub use error::Error;
+pub use mysql::{
+    MySql, SORT_BYTES, connect_mysql_read_only, connect_mysql_read_write, mysql_bytes, mysql_text,
+    parse_mysql_url,
+};
 pub use postgres::{Address, Postgres, Wire, connect_read_only, connect_read_write, parse_url};

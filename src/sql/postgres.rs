@@ -172,7 +172,7 @@ fn config(address: &Address) -> Result<Config, Error> {
     Ok(config)
 }
 
-fn trusting(path: &std::path::Path) -> Result<rustls::ClientConfig, Error> {
+pub(super) fn trusting(path: &std::path::Path) -> Result<rustls::ClientConfig, Error> {
     let refused =
         |reason: String| Error::Credential { what: format!("ca_file {}", path.display()), reason };
     let mut roots = rustls::RootCertStore::empty();

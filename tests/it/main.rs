@@ -23,6 +23,7 @@ mod families;
 mod faults;
 mod inbox;
 mod kills;
+mod late;
 mod march;
 mod march_beside;
 mod march_clock;

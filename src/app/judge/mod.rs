@@ -6,6 +6,7 @@
 
 pub(in crate::app) mod ahead;
 pub(in crate::app) mod closed;
+mod days;
 pub(in crate::app) mod live;
 pub(in crate::app) mod read;
 

@@ -17,7 +17,7 @@ use crate::ledger::NewFact;
 use crate::ledger::seal::Sealer;
 use crate::supervisor::Pool;
 
-const OBLIGATIONS: &str = "\
+pub(super) const OBLIGATIONS: &str = "\
 entry,resources,dataset,title,department,region,cycle,shared,open,key
 e1,r1,d1,不动产登记,自规局,本级,每日,yes,yes,yes
 e2,r2,d2,商品房网签,住建局,本级,每周,yes,no,no
@@ -71,7 +71,7 @@ fn ruled(which: u8, count: u64, yes: bool) -> Kind {
 }
 
 /// A fact of one of the kinds that count, at an hour of the first months of 2026.
-fn any_fact() -> impl Strategy<Value = NewFact> {
+pub(super) fn any_fact() -> impl Strategy<Value = NewFact> {
     let which = (0..17_u8, 0..5_u8, 0..2400_i64, any::<bool>(), 0..20_u64);
     which.prop_map(|(kind, subject, hour, yes, count)| {
         let start: Timestamp = "2025-12-20T00:00:00+08:00".parse().unwrap();

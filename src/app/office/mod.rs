@@ -14,6 +14,7 @@ mod attention;
 mod bulletin;
 mod changeover;
 mod cutover;
+mod days;
 mod evidence;
 mod inbox;
 mod list;

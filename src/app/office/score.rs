@@ -94,6 +94,7 @@ impl Office {
             ScoreRequest::Calibrate(query) => self.calibrate(query).await?,
             ScoreRequest::Verify {} => ScoreAnswer::Verified(self.score_verified().await?),
             ScoreRequest::Bring(it) => ScoreAnswer::Brought(self.brought(it).await?),
+            ScoreRequest::Days(query) => ScoreAnswer::Days(self.days(query).await?),
             ScoreRequest::Evidence(it) => ScoreAnswer::Evidence(Box::new(self.evidence(it).await?)),
         })
     }
@@ -129,13 +130,11 @@ impl Office {
                 .cloned()
                 .ok_or_else(|| not_judged(NotJudged::Scheme { scheme: id.clone(), month }))?,
         };
-        let body = match query.body.as_deref().unwrap_or("city") {
-            "city" => Body::City,
-            text => body_of(text).ok_or_else(|| {
-                let next = "write city, region:ID or department:ID";
-                failure("E-SCORE-BODY", format!("`{text}` is nobody who is judged"), Some(next))
-            })?,
-        };
+        let text = query.body.as_deref().unwrap_or("city");
+        let body = body_of(text).filter(is_judged).ok_or_else(|| {
+            let next = "write city, region:ID or department:ID";
+            failure("E-SCORE-BODY", format!("`{text}` is nobody who is judged"), Some(next))
+        })?;
         // Of a month that has not begun nothing is known.
         if span(&scheme, month, now).from > now {
             let next = Some("leave `--month` out for the running month");
@@ -275,12 +274,24 @@ fn of_table(problems: &[sheet::Problem]) -> Failure {
     told
 }
 
-fn body_of(text: &str) -> Option<Body> {
+/// Who is judged, or looked at: a dataset is never judged.
+pub(super) fn body_of(text: &str) -> Option<Body> {
+    if text == "city" {
+        return Some(Body::City);
+    }
     let (kind, id) = text.split_once(':').filter(|(_, id)| !id.is_empty())?;
     match kind {
         "region" => Some(Body::Region(id.to_owned())),
         "department" => Some(Body::Department(id.to_owned())),
+        "dataset" => Some(Body::Dataset(id.to_owned())),
         _ => None,
+    }
+}
+
+fn is_judged(body: &Body) -> bool {
+    match body {
+        Body::City | Body::Region(_) | Body::Department(_) => true,
+        Body::Dataset(_) => false,
     }
 }
 
@@ -326,7 +337,7 @@ fn bodies(
                 let body = Body::Dataset(it.dataset.clone());
                 add(&it.dataset, body, &it.title, it.department.clone());
             }
-            By::Item | By::Class => {}
+            By::Item | By::Class | By::Day => {}
         }
     }
     for it in &lists.tasks {
@@ -338,7 +349,7 @@ fn bodies(
                 let body = Body::Department(it.department.clone());
                 add(&it.department, body, "", class_of(&it.department));
             }
-            By::Dataset | By::Item | By::Class => {}
+            By::Dataset | By::Item | By::Class | By::Day => {}
         }
     }
     if by == By::Department {
@@ -360,7 +371,7 @@ fn bodies(
         let body = match by {
             By::Region => Body::Region(line.id.clone()),
             By::Department => Body::Department(line.id.clone()),
-            By::Dataset | By::Item | By::Class => Body::Dataset(line.id.clone()),
+            By::Dataset | By::Item | By::Class | By::Day => Body::Dataset(line.id.clone()),
         };
         let figures = before.iter().flat_map(|tally| tally.figures(&body));
         let words = figures.filter(|(name, _)| name.starts_with("valid."));
@@ -370,7 +381,7 @@ fn bodies(
     (lines, u64::try_from(more).unwrap_or(u64::MAX))
 }
 
-fn shown(value: Decimal) -> Points {
+pub(super) fn shown(value: Decimal) -> Points {
     Points(value.round_dp(6).normalize())
 }
 

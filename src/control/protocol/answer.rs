@@ -283,11 +283,13 @@ pub enum Trouble {
     Silent,
     /// A dataset is unusual as a whole: its rows jumped or fell, or one value fills a column.
     Unusual,
+    /// Less is promised although nobody approved of it: what was promised before counts.
+    Unapproved,
 }
 
 impl Trouble {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Overdue,
         Self::RejectedLocal,
         Self::RejectedAbove,
@@ -300,6 +302,7 @@ impl Trouble {
         Self::Late,
         Self::Silent,
         Self::Unusual,
+        Self::Unapproved,
     ];
 }
 

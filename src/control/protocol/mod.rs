@@ -34,11 +34,11 @@ pub use mending::{Mend, MendAct, MendImport, MendReport, Mending, MendingQuery};
 pub use mode::{ModeChange, Reloaded, WatchedKind, WatchedRows, Watching};
 pub use score::{
     ActionLine, BodyLine, Both, Bring, Brought, BroughtKind, By, CalibratedLine, CalibrationSheet,
-    ClassLine, ClockLine, Closed, ComparedLine, CountLine, DoubtLine, DoubtSheet, EvidenceClosed,
-    EvidenceHeld, EvidenceJudged, EvidencePart, EvidenceQuery, FigureLine, FindingLine,
-    ForecastSheet, ItemAhead, ItemLine, MOST_DOUBTS, PlanSheet, Points, RangeLine, RankLine,
-    RankSheet, RepairLine, ReplyLine, ScoreAnswer, ScoreNote, ScoreQuery, ScoreRequest, ScoreSheet,
-    ScoreVerified, UnplacedLine,
+    ClassLine, ClockLine, Closed, ComparedLine, CountLine, DayLine, DaySheet, DaysQuery, DoubtLine,
+    DoubtSheet, EvidenceClosed, EvidenceHeld, EvidenceJudged, EvidencePart, EvidenceQuery,
+    FigureLine, FindingLine, ForecastSheet, ItemAhead, ItemLine, MOST_DOUBTS, PlanSheet, Points,
+    RangeLine, RankLine, RankSheet, RepairLine, ReplyLine, ScoreAnswer, ScoreNote, ScoreQuery,
+    ScoreRequest, ScoreSheet, ScoreVerified, UnplacedLine,
 };
 
 pub use takeover::{

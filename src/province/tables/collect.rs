@@ -2,34 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
-
+use super::ask::{Rows, Session};
 use super::load::{self, Load, Purpose};
 use super::statement::Table;
-use super::{
-    ABSENT, Front, Outcomes, PAGE_ROWS, PARENT_FAILED, Stop, accepted, first, query, receipt, text,
-};
+use super::{ABSENT, Front, Outcomes, PAGE_ROWS, PARENT_FAILED, Stop, accepted, receipt};
 use crate::delivery::Verdict;
 use crate::row::key_of_cells;
-use crate::sql::connect_read_only;
 use crate::standard::{Drift, RowJudgement};
 use crate::wire::Payload;
 
 impl Front {
     /// Whether a batch stands: its own keys are read back.
     pub(super) async fn receipt(&self, load: &Load, operation: &str) -> Result<Outcomes, Stop> {
-        let mut session = connect_read_only(&self.address.load()).await?;
-        let table = self.table(load);
-        let all = load.records(0..load.len(), &[], |_own| true);
+        let mut session = Session::reader(&self.address.load()).await?;
         let stands = if operation == "rows.delete" {
-            let tables = &self.tables;
-            let with: [&(dyn ToSql + Sync); 4] =
-                [&all, &tables.valid, &tables.failed, &tables.own_key];
             // Nothing is left to take back: it was done, or there was nothing.
-            first(&mut session, &table.unvoided(), &with).await? == 0
+            self.unvoided(&mut session, load).await? == 0
         } else {
-            first(&mut session, &table.arrived(), &[&all]).await? > 0
+            self.arrived(&mut session, load).await? > 0
         };
         let mut outcomes = accepted(Some(receipt(None, load.len())));
         outcomes.absent = !stands;
@@ -46,19 +36,17 @@ impl Front {
         let (name, key) = load::table_of(payload, tables).ok_or(Stop::Unreadable)?;
         let table = Table { name: &name, key: &key, columns: &[], tables };
         let nothing = "00000000-0000-0000-0000-000000000000";
-        let after = BTreeMap::from([(tables.own_key.as_str(), cursor.unwrap_or(nothing))]);
-        let after = serde_json::to_string(&after).unwrap_or_default();
-        let mut session = connect_read_only(&self.address.load()).await?;
-        let with: [&(dyn ToSql + Sync); 3] = [&tables.valid, &tables.failed, &after];
-        let rows = query(&mut session, &table.revoked(PAGE_ROWS), &with).await?;
+        let mut session = Session::reader(&self.address.load()).await?;
+        let after = cursor.unwrap_or(nothing);
+        let rows = self.failed_after(&mut session, table, after).await?;
         let mut outcomes = accepted(None);
         for row in &rows {
-            let own = text(row, 0)?.unwrap_or_default();
+            let own = text(row, 0).unwrap_or_default();
             let mut cells = Vec::with_capacity(key.len());
             for at in 0..key.len() {
-                cells.push(text(row, at + 2)?.unwrap_or_default());
+                cells.push(text(row, at + 2).unwrap_or_default());
             }
-            let verdict = Some(Verdict::Failed { reason: text(row, 1)?.unwrap_or_default() });
+            let verdict = Some(Verdict::Failed { reason: text(row, 1).unwrap_or_default() });
             let batch = load::origin(&own);
             outcomes.verdicts.push(RowJudgement { key: key_of_cells(&cells), verdict, batch });
             outcomes.next = Some(own);
@@ -78,15 +66,15 @@ impl Front {
     ) -> Result<Outcomes, Stop> {
         let from = cursor.and_then(|text| text.parse().ok()).unwrap_or(0_usize).min(load.len());
         let until = from.saturating_add(PAGE_ROWS).min(load.len());
-        let mut session = connect_read_only(&self.address.load()).await?;
+        let mut session = Session::reader(&self.address.load()).await?;
         let records = load.records(from..until, &[], |_own| true);
         let mut outcomes = accepted(None);
         let mut said = if operation == "rows.delete" {
-            let rows = query(&mut session, &self.table(load).under_keys(), &[&records]).await?;
-            self.taken_back(&rows, &mut outcomes.drift)?
+            let rows = self.under_keys(&mut session, load, &records).await?;
+            self.taken_back(&rows, &mut outcomes.drift)
         } else {
-            let rows = query(&mut session, &self.table(load).verdicts(), &[&records]).await?;
-            self.judged(&rows, &mut outcomes.drift)?
+            let rows = self.said(&mut session, load, &records).await?;
+            self.judged(&rows, &mut outcomes.drift)
         };
         let has_parents = self.settings.parents.iter().any(|it| it.dataset == load.dataset);
         let mut missing = 0;
@@ -105,8 +93,7 @@ impl Front {
             outcomes.verdicts.push(RowJudgement { key, verdict, batch: None });
         }
         if missing > 0 && missing == until - from {
-            let all = load.records(0..load.len(), &[], |_own| true);
-            let arrived = first(&mut session, &self.table(load).arrived(), &[&all]).await?;
+            let arrived = self.arrived(&mut session, load).await?;
             // Held rows were never written, and are told as such while their parents do not stand.
             if arrived == 0 && self.held(&mut session, load, from..until).await?.is_empty() {
                 // The batch is not there, whatever its receipt said.
@@ -119,49 +106,41 @@ impl Front {
     }
 
     /// Verdicts by own key; `None` where nobody has judged.
-    fn judged(
-        &self,
-        rows: &[Row],
-        drift: &mut Vec<Drift>,
-    ) -> Result<BTreeMap<String, Option<Verdict>>, Stop> {
+    fn judged(&self, rows: &Rows, drift: &mut Vec<Drift>) -> BTreeMap<String, Option<Verdict>> {
         let mut said = BTreeMap::new();
         for row in rows {
-            let verdict = self.verdict(&text(row, 1)?, text(row, 2)?, drift);
-            said.insert(text(row, 0)?.unwrap_or_default(), verdict);
+            let verdict = self.verdict(&text(row, 1), text(row, 2), drift);
+            said.insert(text(row, 0).unwrap_or_default(), verdict);
         }
-        Ok(said)
+        said
     }
 
     /// What became of deletions, by the own key of the message's row: it passed when everything of
     /// ours under its key is taken back and nothing about that is open.
-    fn taken_back(
-        &self,
-        rows: &[Row],
-        drift: &mut Vec<Drift>,
-    ) -> Result<BTreeMap<String, Option<Verdict>>, Stop> {
+    fn taken_back(&self, rows: &Rows, drift: &mut Vec<Drift>) -> BTreeMap<String, Option<Verdict>> {
         let mut said: BTreeMap<String, Option<Verdict>> = BTreeMap::new();
         let mut tombstones: BTreeMap<String, Option<Verdict>> = BTreeMap::new();
         for row in rows {
-            let own = text(row, 1)?.unwrap_or_default();
+            let own = text(row, 1).unwrap_or_default();
             if load::purpose(&own) == Some(Purpose::Tombstone) {
-                let verdict = self.verdict(&text(row, 3)?, text(row, 4)?, drift);
+                let verdict = self.verdict(&text(row, 3), text(row, 4), drift);
                 tombstones.insert(own, verdict);
             }
         }
         for row in rows {
-            let own = text(row, 1)?.unwrap_or_default();
-            let status = text(row, 3)?;
+            let own = text(row, 1).unwrap_or_default();
+            let status = text(row, 3);
             let is_failed = status.as_ref().is_some_and(|it| self.tables.failed.contains(it));
             if load::purpose(&own) != Some(Purpose::Row) || is_failed {
                 continue;
             }
-            let is_void = text(row, 2)?.as_ref() == Some(&self.tables.invalid);
+            let is_void = text(row, 2).as_ref() == Some(&self.tables.invalid);
             let verdict = match tombstones.get(&load::tombstone_of(&own)) {
                 Some(verdict) => verdict.clone(),
                 None => is_void.then_some(Verdict::Passed),
             };
             let so_far =
-                said.entry(text(row, 0)?.unwrap_or_default()).or_insert(Some(Verdict::Passed));
+                said.entry(text(row, 0).unwrap_or_default()).or_insert(Some(Verdict::Passed));
             *so_far = match (so_far.take(), verdict) {
                 (Some(Verdict::Passed), new) => new,
                 (failed @ Some(Verdict::Failed { .. }), _) => failed,
@@ -169,7 +148,7 @@ impl Front {
                 (None, None | Some(Verdict::Passed)) => None,
             };
         }
-        Ok(said)
+        said
     }
 
     fn verdict(
@@ -193,4 +172,8 @@ impl Front {
         }
         None
     }
+}
+
+fn text(row: &[Option<String>], at: usize) -> Option<String> {
+    row.get(at).cloned().flatten()
 }

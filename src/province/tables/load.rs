@@ -113,15 +113,19 @@ impl Load {
         own_key(self.batch, u32::try_from(at).unwrap_or(u32::MAX))
     }
 
-    /// Rows as one JSON array that the server reads as records of the table: those for which
-    /// `keep` says so, with `more` in each of them.
+    /// Every row.
+    pub(super) fn all(&self) -> Vec<Map<String, Value>> {
+        self.rows.clone()
+    }
+
+    /// Those rows for which `keep` says so, with `more` in each of them.
     pub(super) fn records(
         &self,
         range: std::ops::Range<usize>,
         more: &[(&str, &str)],
         keep: impl Fn(&str) -> bool,
-    ) -> String {
-        let mut out = String::from("[");
+    ) -> Vec<Map<String, Value>> {
+        let mut records = Vec::new();
         for at in range {
             let own = self.own(at);
             let Some(row) = self.rows.get(at).filter(|_| keep(&own)) else { continue };
@@ -129,13 +133,9 @@ impl Load {
             for (name, value) in more.iter().filter(|(name, _)| !name.is_empty()) {
                 row.insert((*name).to_owned(), Value::String((*value).to_owned()));
             }
-            if out.len() > 1 {
-                out.push(',');
-            }
-            out.push_str(&Value::Object(row).to_string());
+            records.push(row);
         }
-        out.push(']');
-        out
+        records
     }
 }
 
@@ -233,9 +233,8 @@ mod tests {
         assert_eq!(load.texts, ["k1", "k2"]);
         let own = own_key(BatchId::parse(BATCH).unwrap(), 1);
         let records = load.records(0..2, &[("status", "0"), ("", "x")], |it| it == own);
-        let told: Value = serde_json::from_str(&records).unwrap();
         assert_eq!(
-            told,
+            serde_json::to_value(&records).unwrap(),
             serde_json::json!([{"own": own, "a": null, "n": 8, "area": "515100", "status": "0"}])
         );
     }

@@ -10,12 +10,14 @@
 //!   rows that failed.
 //!
 //! A session is opened for each call: a front database sits behind gateways that cut what idles,
-//! and a batch is worth a connection. The statements are in [`statement`], and only there is
-//! PostgreSQL's dialect known.
+//! and a batch is worth a connection. The statements are in [`statement`] for PostgreSQL and in
+//! [`maria`] for MariaDB and MySQL; [`ask`] is where the two ways part.
 
+mod ask;
 mod collect;
 mod down;
 mod load;
+mod maria;
 mod statement;
 
 use std::collections::BTreeMap;
@@ -28,6 +30,7 @@ use tokio::sync::Semaphore;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use self::ask::Session;
 pub(super) use self::down::Down;
 pub use self::down::{DownPage, DownRow, Start};
 use self::load::Load;
@@ -37,7 +40,7 @@ use super::credentials::Credentials;
 use super::error::{Error, Failure};
 use super::settings::Settings;
 use crate::delivery::{DigestSha256, Outcome, Permit, Receipt};
-use crate::sql::{self, Address, Postgres, connect_read_only, connect_read_write};
+use crate::sql::{self, Address, Postgres};
 use crate::standard::settings::TableSettings;
 use crate::standard::{Drift, Message, RowJudgement, Standard};
 use crate::wire::Payload;
@@ -50,6 +53,8 @@ const PASSWORD: &str = "password";
 pub const PARENT_FAILED: &str = "parent-failed";
 /// The reason of a row that was written and is not there any more.
 const ABSENT: &str = "absent-above";
+/// The code of a table whose engine undoes nothing, in the words of a server that has such.
+const UNTRANSACTIONAL: &str = "25000";
 /// Rows asked about in one statement.
 const PAGE_ROWS: usize = 1_000;
 
@@ -168,8 +173,8 @@ impl Front {
     /// Whether the database answers at all.
     async fn reach(&self) -> Reply {
         let asked = self.asked(async {
-            let mut session = connect_read_only(&self.address.load()).await?;
-            session.wire.drive(session.client.batch_execute("SELECT 1")).await?;
+            let mut session = Session::reader(&self.address.load()).await?;
+            session.run("SELECT 1").await?;
             Ok(accepted(None))
         });
         replied(asked.await, None)
@@ -192,20 +197,25 @@ impl Front {
         // Until the end is asked for nothing stands, whatever the silence: a session that is
         // dropped takes its transaction along.
         let before = bounded(self.timeout, async {
-            let mut session = connect_read_write(&self.address.load()).await?;
-            run(&mut session, "BEGIN").await?;
+            let mut session = Session::writer(&self.address.load()).await?;
+            session.run("BEGIN").await?;
             let receipt = match operation {
                 "rows.delete" => {
-                    let all = load.records(0..load.len(), &[], |_own| true);
-                    self.take_back(&mut session, load, &all, &self.tables.deleted).await?;
+                    let deleted = &self.tables.deleted;
+                    self.take_back(&mut session, load, &load.all(), deleted).await?;
                     receipt(None, load.len())
                 }
                 _ => self.upsert(&mut session, load).await?,
             };
             Ok((session, receipt))
         });
-        let (mut session, receipt) = before.await?;
-        let end = async { Ok(run(&mut session, "COMMIT").await?) };
+        let (mut session, receipt) = match before.await {
+            Err(Stop::Undone(error)) if self.may_be_there(&error) => {
+                return self.there_after_all(load, operation, error).await;
+            }
+            other => other?,
+        };
+        let end = async { Ok(session.run("COMMIT").await?) };
         match bounded(self.timeout, end).await {
             Ok(()) => Ok(receipt),
             // The server said that it did not.
@@ -214,12 +224,26 @@ impl Front {
         }
     }
 
-    async fn upsert(&self, session: &mut Postgres, load: &Load) -> Result<Receipt, Stop> {
+    /// PostgreSQL passes over an own key that is there; the other says that it is.
+    fn may_be_there(&self, error: &sql::Error) -> bool {
+        let duplicate = matches!(error, sql::Error::Server { code, .. } if code.starts_with("23"));
+        duplicate && ask::speaks_mysql(&self.settings.url)
+    }
+
+    /// Whether the same batch was written meanwhile, in a session that was thought dead.
+    async fn there_after_all(
+        &self,
+        load: &Load,
+        operation: &str,
+        error: sql::Error,
+    ) -> Result<Receipt, Stop> {
+        let found = bounded(self.timeout, self.receipt(load, operation)).await?;
+        if found.absent { Err(Stop::Undone(error)) } else { Ok(receipt(None, load.len())) }
+    }
+
+    async fn upsert(&self, session: &mut Session, load: &Load) -> Result<Receipt, Stop> {
         let tables = &self.tables;
-        let table = self.table(load);
-        let all = load.records(0..load.len(), &[], |_own| true);
-        let there: i64 = first(session, &table.arrived(), &[&all]).await?;
-        if there > 0 {
+        if self.arrived(session, load).await? > 0 {
             return Ok(receipt(None, load.len()));
         }
         let held = self.held(session, load, 0..load.len()).await?;
@@ -232,32 +256,20 @@ impl Front {
         self.take_back(session, load, &kept, &tables.corrected).await?;
         let more = [(&*tables.validity, &*tables.valid), (&*tables.status, &*tables.new)];
         let records = load.records(0..load.len(), &more, |own| !held.contains_key(own));
-        let rows = query(session, &table.insert(), &[&records]).await?;
-        let given = rows.first().and_then(|row| {
-            let bound = |at| row.try_get::<_, Option<String>>(at).ok().flatten();
-            Some(format!("{}-{}", bound(1)?, bound(2)?))
-        });
-        Ok(receipt(given, load.len()))
+        Ok(receipt(self.insert(session, load, &records).await?, load.len()))
     }
 
     /// The own keys of rows whose parent does not stand, and whether it is about to be judged.
     async fn held(
         &self,
-        session: &mut Postgres,
+        session: &mut Session,
         load: &Load,
         range: Range<usize>,
     ) -> Result<BTreeMap<String, bool>, Stop> {
         let mut held = BTreeMap::new();
         for parent in self.settings.parents.iter().filter(|it| it.dataset == load.dataset) {
             let records = load.records(range.clone(), &[], |_own| true);
-            let statement = self.table(load).held(parent);
-            let tables = &self.tables;
-            let with: [&(dyn ToSql + Sync); 4] =
-                [&records, &tables.valid, &tables.passed, &tables.new];
-            for row in query(session, &statement, &with).await? {
-                let waits: bool = row.try_get(1).map_err(sql::Error::from)?;
-                held.extend(text(&row, 0)?.map(|own| (own, waits)));
-            }
+            held.extend(self.held_by(session, load, &records, parent).await?);
         }
         Ok(held)
     }
@@ -266,31 +278,6 @@ impl Front {
     pub(super) fn children_of(&self, dataset: &str) -> Vec<String> {
         let parents = self.settings.parents.iter();
         parents.filter(|it| it.of == dataset).map(|it| it.dataset.clone()).collect()
-    }
-
-    /// Takes back what stands under the keys of a batch's records.
-    async fn take_back(
-        &self,
-        session: &mut Postgres,
-        load: &Load,
-        records: &String,
-        why: &str,
-    ) -> Result<(), Stop> {
-        let tables = &self.tables;
-        let own = [
-            (&tables.validity, tables.invalid.as_str()),
-            (&tables.status, tables.new.as_str()),
-            (&tables.invalid_reason, why),
-        ];
-        let own: BTreeMap<&String, &str> =
-            own.into_iter().filter(|(name, _)| !name.is_empty()).collect();
-        let own = serde_json::to_string(&own).unwrap_or_default();
-        let statement = self.table(load).take_back();
-        let with: [&(dyn ToSql + Sync); 5] =
-            [records, &tables.valid, &tables.failed, &own, &tables.own_key];
-        let asked = session.client.execute(&statement, &with);
-        session.wire.drive(asked).await?;
-        Ok(())
     }
 
     fn table<'a>(&'a self, load: &'a Load) -> Table<'a> {
@@ -351,9 +338,10 @@ fn replied(found: Result<Outcomes, Stop>, sent: Option<DigestSha256>) -> Reply {
 fn no_place(error: &sql::Error, table: &str) -> Option<String> {
     let sql::Error::Server { code, .. } = error else { return None };
     let what = match code.as_str() {
-        "42P01" | "3F000" => "front-table-missing",
-        "42703" => "front-column-missing",
+        "42P01" | "3F000" | "42S02" => "front-table-missing",
+        "42703" | "42S22" => "front-column-missing",
         "42501" => "front-table-forbidden",
+        UNTRANSACTIONAL => "front-table-without-transactions",
         _ => return None,
     };
     Some(format!("{what}:{table}"))
@@ -388,11 +376,14 @@ fn undone(error: &sql::Error) -> Reply {
 
 fn address(settings: &Settings, standard: &Standard, timeout: Duration) -> Result<Address, Error> {
     let wrong = |reason| Error::Setting { setting: "url", reason };
-    match sql::parse_url(&settings.url) {
+    match ask::parse_url(&settings.url) {
         Ok(false) => {}
         Ok(true) => return Err(wrong("its password belongs into a file: credentials.password")),
         Err(_unreadable) => {
-            return Err(wrong("neither postgres://user@host/database nor host=… user=… dbname=…"));
+            return Err(wrong(
+                "neither postgres://user@host/database nor host=… user=… dbname=… nor \
+                 mysql://user@host/database",
+            ));
         }
     }
     // Read now, so that a file that is not there is told at once; read again at every session.
@@ -427,18 +418,6 @@ async fn query(
     with: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Row>, Stop> {
     Ok(session.wire.drive(session.client.query(statement, with)).await?)
-}
-
-/// The one number that a statement gives.
-async fn first(
-    session: &mut Postgres,
-    statement: &str,
-    with: &[&(dyn ToSql + Sync)],
-) -> Result<i64, Stop> {
-    let rows = query(session, statement, with).await?;
-    let unread = || sql::Error::Session { reason: "an answer of another form".to_owned() };
-    let number = rows.first().map(|row| row.try_get(0));
-    Ok(number.ok_or_else(unread)?.map_err(sql::Error::from)?)
 }
 
 fn text(row: &Row, at: usize) -> Result<Option<String>, Stop> {

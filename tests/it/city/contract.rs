@@ -4,6 +4,7 @@ use cascaded::city::{Dataset, Position, Scan, Source};
 use cascaded::row::Page;
 
 use super::{Row, all, dataset, pages, rows, run, since, sorted, source, sqlite};
+use crate::support::maria;
 use crate::support::postgres::Server;
 
 /// What the contract's table holds: repeated keys and rows, ties in time, nulls everywhere, quotes.
@@ -207,6 +208,28 @@ fn postgres_keeps_the_contract_by_copy_and_by_text() {
         let url = server.url();
         let settings =
             format!("id = 'p'\nkind = 'postgres'\nurl = '{url}'\nprotocol = '{protocol}'");
+        run(keeps_the_contract(&source(&settings), &dataset(&settings, PEOPLE), &people()));
+    }
+}
+
+#[test]
+fn mariadb_keeps_the_contract_whatever_its_collations_and_engine() {
+    let city = maria::Database::new();
+    let settings = format!("id = 'm'\nkind = 'mysql'\nurl = '{}'", city.url());
+    // Case does not matter to the server's own order, and blanks at the end do not either.
+    for (engine, collation) in [
+        ("InnoDB", "utf8mb4_general_ci"),
+        ("MyISAM", "utf8mb4_unicode_ci"),
+        ("InnoDB", "gbk_chinese_ci"),
+    ] {
+        let set = collation.split('_').next().unwrap();
+        city.sql(&format!(
+            "DROP TABLE IF EXISTS person; CREATE TABLE person (id varchar(40), no int, \
+             changed datetime(6), amount decimal(14,2), born date, ok varchar(5)) \
+             ENGINE={engine} CHARACTER SET {set} COLLATE {collation}; \
+             SET sql_mode = 'NO_BACKSLASH_ESCAPES';"
+        ));
+        city.sql(&format!("SET sql_mode = 'NO_BACKSLASH_ESCAPES'; {}", insert(&people())));
         run(keeps_the_contract(&source(&settings), &dataset(&settings, PEOPLE), &people()));
     }
 }

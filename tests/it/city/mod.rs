@@ -1,8 +1,11 @@
 //! The contract that every source keeps, one suite for all of them; and what is special to each.
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod behaviours;
 mod contract;
 mod folder;
+mod maria;
+mod place;
 mod postgres;
 mod real;
 

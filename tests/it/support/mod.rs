@@ -1,6 +1,7 @@
 //! What several tests stand on: private servers, real data.
 
 pub(crate) mod daemon;
+pub(crate) mod maria;
 pub(crate) mod operator;
 pub(crate) mod plain;
 pub(crate) mod postgres;

@@ -88,6 +88,11 @@ impl Server {
         format!("host={} user=postgres dbname=postgres", self.folder.path().display())
     }
 
+    /// The server's socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
+    }
+
     /// Runs statements; `\copy` works.
     pub(crate) fn sql(&self, text: &str) {
         self.sql_on(5432, text);

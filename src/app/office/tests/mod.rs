@@ -1,7 +1,10 @@
 //! The office against a real ledger: its state is built by its events, then asked about.
 
 mod batches;
+mod behind;
+mod calibrated;
 mod closed;
+mod days;
 mod liveness;
 mod page;
 mod score;

@@ -4,6 +4,7 @@
 //! there are fewer than 16, so that they survive the trip and scripts can read them.
 
 mod ahead;
+mod days;
 mod evidence;
 mod made;
 
@@ -11,6 +12,7 @@ pub use ahead::{
     CalibratedLine, CalibrationSheet, ComparedLine, DoubtLine, DoubtSheet, ForecastSheet,
     ItemAhead, MOST_DOUBTS, RangeLine, UnplacedLine,
 };
+pub use days::{DayLine, DaySheet, DaysQuery};
 pub use evidence::{
     ClockLine, CountLine, EvidenceClosed, EvidenceHeld, EvidenceJudged, EvidencePart,
     EvidenceQuery, ReplyLine,
@@ -94,6 +96,8 @@ pub enum ScoreRequest {
     Bring(Bring),
     /// A part of what an appeal needs.
     Evidence(EvidenceQuery),
+    /// Measures of single days.
+    Days(DaysQuery),
 }
 
 impl ScoreRequest {
@@ -109,6 +113,7 @@ impl ScoreRequest {
             Self::Verify {} => "score_verify",
             Self::Bring(_) => "score_import",
             Self::Evidence(_) => "score_evidence",
+            Self::Days(_) => "score_days",
         }
     }
 
@@ -123,7 +128,8 @@ impl ScoreRequest {
             | Self::Doubts(_)
             | Self::Calibrate(_)
             | Self::Verify {}
-            | Self::Evidence(_) => false,
+            | Self::Evidence(_)
+            | Self::Days(_) => false,
         }
     }
 }
@@ -150,6 +156,8 @@ pub enum ScoreAnswer {
     Brought(Brought),
     /// To [`ScoreRequest::Evidence`].
     Evidence(Box<EvidencePart>),
+    /// To [`ScoreRequest::Days`].
+    Days(DaySheet),
 }
 
 /// By what a score is broken down.
@@ -166,6 +174,8 @@ pub enum By {
     Department,
     /// Datasets.
     Dataset,
+    /// Days: measures without points, for a scheme judges months.
+    Day,
 }
 
 /// Which score.
