@@ -21,7 +21,9 @@ use super::arguments::{
 };
 use super::client::ask;
 use super::text::Message;
-use super::{Console, Exit, Local, Trouble, appeal, bulletin, changeover, doctor, judge, mend};
+use super::{
+    Console, Exit, Local, Trouble, appeal, bulletin, changeover, doctor, judge, mend, takeover,
+};
 
 /// How often a waiting command looks at its job.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -47,6 +49,7 @@ pub(super) fn dispatch(
         Command::Score(Score::Evidence(it)) => appeal::evidence(it, &arguments.socket, console),
         Command::Score(it) => judge::score(it, &arguments.socket, console),
         Command::Bulletin(it) => bulletin::bulletin(it, &arguments.socket, console),
+        Command::Takeover(it) => takeover::takeover(&arguments.socket, it, console),
         Command::Mend(it) => mend::mend(&arguments.socket, it, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
@@ -182,6 +185,7 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Rehearsal(_)
         | Command::Score(_)
         | Command::Bulletin(_)
+        | Command::Takeover(_)
         | Command::Mend(_) => return Ok(None),
     }))
 }

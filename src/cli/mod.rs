@@ -31,6 +31,7 @@ mod show_shadow;
 mod show_watch;
 mod standard;
 mod table;
+mod takeover;
 mod text;
 
 use arguments::{Arguments, Demo, Rehearsal};

@@ -46,5 +46,6 @@ mod shadow;
 mod sixth;
 mod support;
 mod tables;
+mod takeover;
 mod tidy;
 mod watch;

@@ -110,6 +110,12 @@ impl Service {
         Self { child, log, socket: city.path().join(cascaded::demo::SOCKET) }
     }
 
+    /// Whether it has ended by itself.
+    #[cfg(feature = "sabotage")]
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
