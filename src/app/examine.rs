@@ -98,11 +98,8 @@ async fn sources(configuration: &Configuration, clock: &Clock) -> Vec<Found> {
         let source = Source::open(settings.clone(), Arc::clone(&pool));
         let what = format!("dataset {} in source {}", it.dataset.id, settings.id());
         let what_zh = format!("数据集 {}（数据源 {}）", it.dataset.id, settings.id());
-        let trouble = match source.probe(&it.dataset).await {
-            // What the source has instead of what is declared.
-            Ok(problems) => problems.iter().map(|it| format!(": {it}")).collect(),
-            Err(error) => format!(": {}", Chain(&error)),
-        };
+        let probed = source.probe(&it.dataset).await;
+        let trouble = probed.err().map_or_else(String::new, |it| format!(": {}", Chain(&it)));
         found.push(Found::new(
             trouble.is_empty(),
             [format!("{what}{trouble}"), format!("{what_zh}{trouble}")],
