@@ -44,6 +44,8 @@ pub const FAILURE_CODES: &[&str] = &[
     "parcel-unreadable",
     "spool-full",
     "standard-lacks",
+    "taking-over",
+    "watching",
     "other",
 ];
 

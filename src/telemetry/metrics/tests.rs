@@ -85,6 +85,10 @@ fn every_family_has_help_and_a_type_as_soon_as_anything_is_configured() {
             avoidable: 0.4,
         }),
         points_at_risk: vec![("sharing.fresh".to_owned(), 0.29)],
+        watching: Some(WatchSnapshot {
+            objects: vec![("upper".into(), 3)],
+            rows: vec![("upper".into(), 7)],
+        }),
         ..Snapshot::default()
     });
     let page = metrics.render();
