@@ -21,7 +21,9 @@ use super::arguments::{
 };
 use super::client::ask;
 use super::text::Message;
-use super::{Console, Exit, Local, Trouble, appeal, bulletin, changeover, doctor, judge, mend};
+use super::{
+    Console, Exit, Local, Trouble, appeal, bulletin, changeover, doctor, generate, judge, mend,
+};
 
 /// How often a waiting command looks at its job.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -48,6 +50,7 @@ pub(super) fn dispatch(
         Command::Score(it) => judge::score(it, &arguments.socket, console),
         Command::Bulletin(it) => bulletin::bulletin(it, &arguments.socket, console),
         Command::Mend(it) => mend::mend(&arguments.socket, it, console),
+        Command::Generate(it) => generate::generate(it, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
             local.ledger_restore(config, directory, console)
@@ -182,7 +185,8 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Rehearsal(_)
         | Command::Score(_)
         | Command::Bulletin(_)
-        | Command::Mend(_) => return Ok(None),
+        | Command::Mend(_)
+        | Command::Generate(_) => return Ok(None),
     }))
 }
 
