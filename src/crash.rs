@@ -34,6 +34,10 @@ pub const CUT_OVER_POINTS: [&str; 6] = [
     "cut-over-through",
 ];
 
+/// The points of a takeover, in the order it passes them.
+pub const TAKEOVER_POINTS: [&str; 4] =
+    ["takeover-asked", "takeover-collected", "takeover-matched", "takeover-adopted"];
+
 /// Every protection that can be taken away; the suite proves of each that it goes red without it.
 pub const SWITCHES: [&str; 16] = [
     // The attempt is committed when the answer is there.

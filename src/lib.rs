@@ -16,6 +16,7 @@ pub mod checks;
 pub mod indicator;
 pub mod signing;
 pub mod standard;
+pub mod takeover;
 pub mod wire;
 
 // Group 3: ground.

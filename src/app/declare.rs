@@ -33,6 +33,7 @@ const NAMED: usize = 5;
 pub(in crate::app) struct Held {
     cycles: Mutex<BTreeMap<String, Cycle>>,
     withheld: Mutex<Vec<(String, Cycle)>>,
+    unapproved: Mutex<Arc<[Change]>>,
 }
 
 impl Held {
@@ -51,6 +52,16 @@ impl Held {
     /// The datasets that nobody carries any more without an approval: their deadlines go on.
     pub(super) fn withheld(&self) -> Vec<(String, Cycle)> {
         self.withheld.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is promised less of although nobody approved of it, in the order of time.
+    pub(in crate::app) fn unapproved(&self) -> Arc<[Change]> {
+        Arc::clone(&self.unapproved.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn put_unapproved(&self, unapproved: impl IntoIterator<Item = Change>) {
+        let unapproved = unapproved.into_iter().collect();
+        *self.unapproved.lock().unwrap_or_else(PoisonError::into_inner) = unapproved;
     }
 
     fn put(&self, cycles: BTreeMap<String, Cycle>, withheld: Vec<(String, Cycle)>) {
@@ -109,6 +120,7 @@ impl Declared {
         let Some(by) = works.configuration.indicator.clone() else {
             *self = Self::default();
             current.held().put(BTreeMap::new(), Vec::new());
+            current.held().put_unapproved([]);
             return Ok(());
         };
         let now = crew.supervisor.clock().now();
@@ -153,6 +165,7 @@ impl Declared {
         }
         let withheld = self.terms.withheld(after(now));
         current.held().put(cycles(&works, &self.terms, after(now)), withheld);
+        current.held().put_unapproved(unapproved(&self.terms, after(now)));
         self.of = Some((by, Arc::clone(&works.configuration)));
         self.catalogue = Some(mark);
         self.looked = Some(now);

@@ -20,10 +20,18 @@ use crate::ledger;
 use crate::supervisor::{StopPolicy, Supervisor, TaskError, sleep};
 
 /// How often the office looks into the ledger for metrics and readiness.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Tasks that end last.
 const DOORS: [&str; 6] = ["http", "control", "office", "webhook", "bulletins", "watchdog"];
+
+/// Takes what is shown anew until it is aborted.
+pub(super) async fn refreshing(office: &Office, clock: &Clock) {
+    loop {
+        sleep(clock, LOOK_EVERY).await;
+        office.refresh().await;
+    }
+}
 
 impl App {
     /// Opens the doors and tells systemd that the daemon is ready. The address is that of HTTP,
@@ -60,10 +68,8 @@ impl App {
         }
         let (looking, clock) = (Arc::clone(&office), supervisor.clock().clone());
         supervisor.spawn("office", StopPolicy::Abort, async move {
-            loop {
-                sleep(&clock, LOOK_EVERY).await;
-                looking.refresh().await;
-            }
+            refreshing(&looking, &clock).await;
+            Ok(())
         });
         let webhook = Webhook {
             office: Arc::clone(&office),

@@ -82,6 +82,8 @@ pub struct Foreman {
     pub(super) cut_overs: Signal,
     /// Raised when a shadow run was asked for.
     pub(super) shadows: Signal,
+    /// Raised when a takeover was asked for, or can go on.
+    pub(super) takeovers: Signal,
     orders: mpsc::Sender<Asked>,
     waiting: Mutex<Option<mpsc::Receiver<Asked>>>,
 }
@@ -99,6 +101,7 @@ impl Foreman {
             parts,
             cut_overs: Signal::default(),
             shadows: Signal::default(),
+            takeovers: Signal::default(),
             orders,
             waiting: Mutex::new(Some(waiting)),
         })
@@ -337,6 +340,10 @@ impl Lent for Foreman {
 
     fn shadow(&self) {
         self.shadows.raise();
+    }
+
+    fn takeover(&self) {
+        self.takeovers.raise();
     }
 }
 

@@ -26,6 +26,7 @@ mod pool;
 mod probing;
 mod prove;
 mod shadow;
+mod takeover;
 mod webhook;
 mod works;
 
@@ -176,6 +177,10 @@ impl App {
         let (under, asked) = (self.supervisor.clone(), self.foreman.shadows.clone());
         let shadow = errand::serve(shadow, under, asked);
         self.supervisor.spawn("shadow", StopPolicy::Drain, shadow);
+        let takeover = takeover::Task::new(self.crew.clone(), Arc::clone(&self.current));
+        let (under, asked) = (self.supervisor.clone(), self.foreman.takeovers.clone());
+        let takeover = errand::serve(takeover, under, asked);
+        self.supervisor.spawn("takeover", StopPolicy::Drain, takeover);
     }
 
     /// Waits for the stop, or for a task that ended by itself, and stops everything in order.

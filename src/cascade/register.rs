@@ -17,7 +17,7 @@ use super::{Error, above, deadline};
 use crate::catalogue::{Object, ObjectKey};
 use crate::delivery::{BatchId, BatchOrigin, DigestSha256, Evidence, Lane, LinkState, Subject};
 use crate::ledger::spool::Owner as SpoolOwner;
-use crate::ledger::{Finding, Link, LinkFilter, NewBatch};
+use crate::ledger::{Finding, Link, LinkFilter, NewBatch, OpenTakeover};
 use crate::standard::Scope;
 use crate::supervisor::{Heart, Signal};
 
@@ -45,7 +45,15 @@ impl Stage for Register {
             BTreeSet::new()
         };
         let again = |link: &Link| link.wanted.is_some() && adrift.contains(&link.key);
-        for link in links.iter().filter(|link| wants_registration(link) || again(link)) {
+        // What may stand above already, sent by another tool, waits until that is known.
+        let open = self.crew.ledger.open_takeovers().await?;
+        let taking_over = |link: &Link| {
+            let is_of = |kinds: &[String]| kinds.iter().any(|it| it == link.key.kind.as_str());
+            let here = |it: &OpenTakeover| it.asked.channel == self.channel.id.as_str();
+            link.upper_id.is_none() && open.iter().any(|it| here(it) && is_of(&it.asked.kinds))
+        };
+        let due = |link: &&Link| (wants_registration(link) || again(link)) && !taking_over(link);
+        for link in links.iter().filter(due) {
             if packed >= STEP_OBJECTS {
                 break;
             }

@@ -17,6 +17,7 @@ pub use super::standard::{
     RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardShadow,
     StandardSupply,
 };
+pub use super::takeover::{Takeover, TakeoverChannel};
 
 /// Where the daemon's socket is unless told otherwise; the unit's `RuntimeDirectory`.
 pub const SOCKET: &str = "/run/cascaded/control.sock";
@@ -96,6 +97,9 @@ pub enum Command {
     /// Writes a bulletin: document, page and lists to mend (通报).
     #[command(subcommand)]
     Bulletin(Bulletin),
+    /// Adopts what another tool registered above (接管).
+    #[command(subcommand)]
+    Takeover(Takeover),
     /// What the province found and wants mended (整改).
     #[command(subcommand)]
     Mend(Mend),

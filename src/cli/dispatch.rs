@@ -23,6 +23,7 @@ use super::client::ask;
 use super::text::Message;
 use super::{
     Console, Exit, Local, Trouble, appeal, bulletin, changeover, doctor, generate, judge, mend,
+    takeover,
 };
 
 /// How often a waiting command looks at its job.
@@ -49,6 +50,7 @@ pub(super) fn dispatch(
         Command::Score(Score::Evidence(it)) => appeal::evidence(it, &arguments.socket, console),
         Command::Score(it) => judge::score(it, &arguments.socket, console),
         Command::Bulletin(it) => bulletin::bulletin(it, &arguments.socket, console),
+        Command::Takeover(it) => takeover::takeover(&arguments.socket, it, console),
         Command::Mend(it) => mend::mend(&arguments.socket, it, console),
         Command::Generate(it) => generate::generate(it, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
@@ -185,6 +187,7 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Rehearsal(_)
         | Command::Score(_)
         | Command::Bulletin(_)
+        | Command::Takeover(_)
         | Command::Mend(_)
         | Command::Generate(_) => return Ok(None),
     }))

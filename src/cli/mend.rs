@@ -259,7 +259,7 @@ fn size(fault: &Fault) -> usize {
 }
 
 /// The rows of a CSV table, or of a workbook's first sheet that has any.
-fn grid(file: &Path) -> Result<Vec<Vec<String>>, String> {
+pub(super) fn grid(file: &Path) -> Result<Vec<Vec<String>>, String> {
     let length = fs::metadata(file).map_err(|error| error.to_string())?.len();
     if length > MAX_LIST_BYTES {
         return Err(format!("it is larger than {} MiB", MAX_LIST_BYTES >> 20));
@@ -438,7 +438,7 @@ fn of_file(code: &str, file: &Path, what: String) -> Trouble {
     Trouble::one(Exit::Failure, failure)
 }
 
-fn misunderstood() -> Trouble {
+pub(super) fn misunderstood() -> Trouble {
     let what = "the daemon's answer cannot be understood".to_owned();
     let next = Some("restart the service after an upgrade".to_owned());
     let code = "E-CONTROL-ANSWER".to_owned();

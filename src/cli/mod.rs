@@ -32,6 +32,7 @@ mod show_shadow;
 mod show_watch;
 mod standard;
 mod table;
+mod takeover;
 mod text;
 
 use arguments::{Arguments, Demo, Rehearsal};

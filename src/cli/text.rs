@@ -61,6 +61,16 @@ messages! {
         "  {} {}: {} here, {} would be registered ({} of them held above), {} modified, {} withdrawn, {} lack what is required; {} above, {} of them not here";
     WatchedRows, "  数据行：已看 {} 个数据集，将发送 {}，将删除 {}，不合规则 {}；省端 {}",
         "  rows: {} datasets looked at, {} would be sent, {} deleted, {} break a rule; {} above";
+    TakeoverHead, "接管 {}   通道 {}   {}   {}", "takeover {}   channel {}   {}   {}";
+    TakeoverCounts, "上级已有 {}：已对上 {}，按名称待确认 {}，不能确定 {}，争一个对象 {}，重复登记 {}，本市没有 {}；本市有而上级没有 {}；已接管 {}，未接管 {}",
+        "{} above: {} matched, {} proposed by title, {} ambiguous, {} rivals of one object, {} duplicates, {} missing here; {} missing above; {} adopted, {} not";
+    TakeoverSheet, "待核对 {} 条", "{} lines to decide";
+    FateMatched, "已对上", "matched";
+    FateProposed, "名称相同，待确认", "proposed by title";
+    FateAmbiguous, "不能确定", "ambiguous";
+    FateRival, "争一个对象", "rival";
+    FateDuplicate, "重复登记", "duplicate above";
+    FateMissingHere, "本市没有", "missing here";
     WouldSend, "将发送", "would send";
     WouldDelete, "将删除", "would delete";
     HeldAbove, "省端", "above";
@@ -149,6 +159,7 @@ messages! {
     TroubleLate, "超时未决", "late";
     TroubleSilent, "接口无应答", "interface silent";
     TroubleUnusual, "整体异常", "unusual as a whole";
+    TroubleUnapproved, "口径放宽未经批准", "less promised, not approved";
     NoDifference, "两个版本没有差异", "the two versions do not differ";
     DiffUncounted, "未统计对本市的影响：{}", "not counted in the city's catalogue: {}";
     DiffNoDaemon, "守护进程不可达", "the daemon cannot be reached";
@@ -417,6 +428,7 @@ impl Message {
             Trouble::Late => Self::TroubleLate,
             Trouble::Silent => Self::TroubleSilent,
             Trouble::Unusual => Self::TroubleUnusual,
+            Trouble::Unapproved => Self::TroubleUnapproved,
         }
     }
 

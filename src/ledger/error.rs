@@ -115,6 +115,11 @@ pub enum Error {
     /// The daemon only watches: nothing is packed and nothing sent.
     #[error("the daemon watches (只看不发): nothing that writes above is sent or packed")]
     Watching,
+    /// A takeover of the object's kind is open: nothing is registered before its report is accepted.
+    #[error(
+        "a takeover (接管) of this channel is open: nothing is registered before it is accepted"
+    )]
+    TakingOver,
     /// The named object is not in the ledger.
     #[error("{what} is not in the ledger")]
     NoSuch {
@@ -151,6 +156,7 @@ impl Error {
             Self::Unreadable { .. } => "ledger-unreadable",
             Self::Link(_) | Self::Batch { .. } | Self::Rows { .. } => "ledger-transition",
             Self::Watching => "watching",
+            Self::TakingOver => "taking-over",
             Self::NoBatch { .. } | Self::NoSuch { .. } => "ledger-no-such",
         }
     }

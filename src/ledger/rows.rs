@@ -288,6 +288,11 @@ impl Ledger {
         self.write("record a packed object", move |transaction, now| {
             super::mode::needs_live(transaction)?;
             let key = object_key(&batch.subject)?;
+            if batch.operation.ends_with(".register")
+                && super::takeover::holds(transaction, &batch.channel, key.kind)?
+            {
+                return Err(Error::TakingOver);
+            }
             insert_batch(transaction, &batch, now)?;
             objects::transition(transaction, &batch.channel, &key, LinkState::Queued, None, now)?;
             transaction

@@ -163,3 +163,22 @@ CREATE TABLE watch_rows (
     at           INTEGER NOT NULL,
     PRIMARY KEY (channel, dataset)
 ) WITHOUT ROWID, STRICT;
+
+-- What a takeover found above, line by line: a registration, what it was taken for, what a person
+-- said. It stays after the takeover, as the evidence of where an adopted link is from.
+CREATE TABLE takeover_line (
+    job      INTEGER NOT NULL,
+    kind     TEXT NOT NULL,
+    upper_id TEXT NOT NULL,
+    code     TEXT NOT NULL,
+    title    TEXT NOT NULL,
+    origin   TEXT NOT NULL,
+    fate     TEXT,
+    how      TEXT,
+    objects  TEXT NOT NULL DEFAULT '[]',
+    is_said  INTEGER NOT NULL DEFAULT 0,
+    said     TEXT,
+    adopted  TEXT,
+    PRIMARY KEY (job, kind, upper_id)
+) WITHOUT ROWID, STRICT;
+CREATE INDEX takeover_fate ON takeover_line (job, fate);

@@ -7,8 +7,10 @@ use cascaded::config::Configuration;
 use cascaded::control::protocol::Status;
 use cascaded::demo::{STANDARD, standards_folder};
 
-use crate::support::daemon::run;
+use crate::support::daemon::{TestCity, run};
+use crate::support::maria::Database;
 use crate::support::operator::{Service, Speech, command};
+use crate::support::plain::{settings, visits, write_catalogue};
 use crate::support::town::{copy, town};
 
 const NEW: &str = "reference-xml/2.0";
@@ -66,8 +68,37 @@ fn certificates_room_and_a_candidates_ways_are_looked_at_in_both_languages() {
     });
 }
 
+#[test]
+fn a_source_that_lacks_a_column_or_refuses_the_account_is_told() {
+    run(async {
+        let base = Database::new();
+        base.sql("CREATE TABLE visits (id varchar(40), note text, changed datetime)");
+        let clock = Clock::system();
+        let folder = tempfile::tempdir().unwrap();
+        let datasets = vec![visits("1h")];
+        write_catalogue(folder.path(), &datasets);
+        let source =
+            format!("[[source]]\nkind = \"mysql\"\nid = \"city\"\nurl = \"{}\"\n", base.url());
+        let city = TestCity::with(folder, &settings(&source, &datasets), &clock, |_| {}).await;
+        let found = doctor(&city.configuration(), None, &clock).await;
+        assert_eq!(wrong(&found), [""; 0], "{found:?}");
+        base.sql("ALTER TABLE visits RENAME COLUMN changed TO other");
+        let found = doctor(&city.configuration(), None, &clock).await;
+        let wrong = wrong(&found);
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert!(wrong[0].contains("columns.changed") && wrong[0].contains("id, note, other"));
+        let text = std::fs::read_to_string(city.configuration_file()).unwrap();
+        let text = text.replace("mysql://root@", "mysql://nobody_known@");
+        std::fs::write(city.configuration_file(), text).unwrap();
+        let found = doctor(&city.configuration(), None, &clock).await;
+        let refused = found.iter().find(|it| it.what.contains("in source city")).unwrap();
+        assert!(!refused.ok && refused.what.contains("(error 1045)"), "{refused:?}");
+        city.close().await;
+    });
+}
+
 /// What `doctor --standard` says of the candidate on the command line, in both languages.
-fn said(city: &crate::support::daemon::TestCity, more: &[&str]) -> Vec<(bool, String, String)> {
+fn said(city: &TestCity, more: &[&str]) -> Vec<(bool, String, String)> {
     let config = city.configuration_file().to_str().unwrap();
     let socket = city.path().join(cascaded::demo::SOCKET);
     let words = ["--config", config, "--socket", socket.to_str().unwrap(), "doctor", "--json"];

@@ -38,7 +38,13 @@ fn furnish(base: &Path) {
             .unwrap();
         fs::write(&path, content).unwrap();
     };
-    for name in ["client.key", "city.password", "province.requester", "province.secret"] {
+    for name in [
+        "client.key",
+        "city.password",
+        "enrolment.password",
+        "province.requester",
+        "province.secret",
+    ] {
         write(&format!("run/credentials/cascaded.service/{name}"), "secret");
     }
     write("run/credentials/cascaded.service/ledger.key", &"5a".repeat(32));
@@ -68,7 +74,7 @@ fn the_example_configuration_loads_as_it_stands() {
     let configuration = load(folder.path(), &moved(folder.path()))
         .unwrap_or_else(|problems| panic!("{problems:#?}"));
     assert_eq!(configuration.channels.len(), 1);
-    assert_eq!(configuration.sources.len(), 3);
+    assert_eq!(configuration.sources.len(), 4);
     assert_eq!(configuration.datasets.len(), 3);
     assert!(configuration.catalogue.is_some());
 }

@@ -2,7 +2,7 @@
 //! verdicts come late and are believed, and nothing is there twice.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,13 +12,14 @@ use cascaded::clock::Clock;
 use cascaded::delivery::RejectKind;
 use cascaded::demo::standards_folder;
 use cascaded::ledger::{PassKind, Reject, RejectState, Scope as HoldScope};
-use cascaded::rehearsal::{Front, FrontSettings, RowRules, Table as FrontTable};
+use cascaded::rehearsal::{Account, Front, FrontSettings, RowRules, Table as FrontTable};
 use cascaded::supervisor::{StopPolicy, Supervisor, sleep};
 use rusqlite::Connection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::support::daemon::{PACE, TestCity, TestDaemon, assert_content, run};
+use crate::support::maria::Database;
 use crate::support::plain::{CITY, Table, people, settings, visits, write_catalogue, write_city};
 use crate::support::process::PROGRAM;
 
@@ -48,12 +49,14 @@ struct Wishes<'a> {
     more: &'a str,
     /// Stands before the database.
     proxy: Option<&'a Proxy>,
+    /// The tables are in this MariaDB instead of a PostgreSQL.
+    maria: Option<&'a Database>,
 }
 
 impl Default for Wishes<'_> {
     fn default() -> Self {
         let people = RowRules::default();
-        Self { people, judges: Some(OFTEN), prepare: "", more: "", proxy: None }
+        Self { people, judges: Some(OFTEN), prepare: "", more: "", proxy: None, maria: None }
     }
 }
 
@@ -77,6 +80,11 @@ impl Scene {
             tables: datasets.iter().map(announced).collect(),
             every: wishes.judges,
             rules: BTreeMap::from([("people".to_owned(), wishes.people)]),
+            database: wishes.maria.map(|maria| {
+                let password_file = city.configuration_file().with_file_name("no-password");
+                std::fs::write(&password_file, "").unwrap();
+                Account { url: maria.url(), password_file }
+            }),
             ..FrontSettings::default()
         };
         let front = Front::start(front_settings, clock.clone(), &above).await.unwrap();
@@ -127,8 +135,8 @@ impl Scene {
     async fn assert_nothing_twice(&self) {
         for table in ["people", "visits"] {
             let doubled = format!(
-                "SELECT count(*) FROM (SELECT id FROM {table} WHERE sjyxbs = '1' AND sjsczt = '1' \
-                 GROUP BY id HAVING count(*) > 1) twice"
+                "SELECT count(*) FROM (SELECT md5(id) FROM {table} WHERE sjyxbs = '1' AND \
+                 sjsczt = '1' GROUP BY md5(id) HAVING count(*) > 1) twice"
             );
             assert_eq!(self.front.number(&doubled).await.unwrap(), 0, "{table}");
         }
@@ -171,13 +179,20 @@ fn local(clock: &Clock) -> jiff::civil::DateTime {
     clock.now().to_zoned(jiff::tz::TimeZone::get("Asia/Shanghai").unwrap()).datetime()
 }
 
+/// A test over tables in PostgreSQL, and again over tables in MariaDB.
+fn on_both(test: impl AsyncFn(Option<&Database>)) {
+    run(test(None));
+    let maria = Database::new();
+    run(test(Some(&maria)));
+}
+
 const OFTEN: Duration = Duration::from_millis(50);
 
 #[test]
 fn a_town_arrives_in_front_tables_and_its_failed_rows_are_told() {
-    run(async {
+    on_both(async |maria| {
         let people = failing(&["p00007", "p00008"]);
-        let scene = Scene::new(Wishes { people, ..Wishes::default() }).await;
+        let scene = Scene::new(Wishes { people, maria, ..Wishes::default() }).await;
         let sight = scene.daemon().settled().await;
         scene.assert_equal(&["p00007", "p00008"]).await;
         let people = scene.daemon().counts_on("front", "people").await;
@@ -198,12 +213,12 @@ fn a_town_arrives_in_front_tables_and_its_failed_rows_are_told() {
 
 #[test]
 fn a_change_takes_back_and_writes_anew_and_a_deletion_takes_back() {
-    run(async {
-        let scene = Scene::new(Wishes::default()).await;
+    on_both(async |maria| {
+        let scene = Scene::new(Wishes { maria, ..Wishes::default() }).await;
         scene.daemon().settled().await;
         scene.sql(
             "UPDATE people SET name = name || '改' WHERE id IN ('p00003', 'p00100');
-             DELETE FROM people WHERE id = 'p00200'; INSERT INTO people VALUES ('p99999', '新', 'a')",
+             INSERT INTO people VALUES ('P00003', '大写', 'a'); DELETE FROM people WHERE id = 'p00200'; INSERT INTO people VALUES ('p99999', '新', 'a')",
         );
         scene.compared().await;
         scene.assert_equal(&[]).await;
@@ -229,8 +244,8 @@ fn a_change_takes_back_and_writes_anew_and_a_deletion_takes_back() {
 
 #[test]
 fn a_verdict_that_is_taken_back_is_a_reject_and_the_corrected_row_stands() {
-    run(async {
-        let scene = Scene::new(Wishes::default()).await;
+    on_both(async |maria| {
+        let scene = Scene::new(Wishes { maria, ..Wishes::default() }).await;
         scene.daemon().settled().await;
         let all = u64::from(ROWS);
         assert!(scene.front.revoke("people", "p00042", "E-7 证件已注销").await.unwrap());
@@ -262,9 +277,9 @@ fn a_verdict_that_is_taken_back_is_a_reject_and_the_corrected_row_stands() {
 
 #[test]
 fn a_row_that_does_not_fit_its_table_is_alone_and_its_neighbours_arrive() {
-    run(async {
+    on_both(async |maria| {
         let prepare = "UPDATE people SET name = '一个太长的名字' WHERE id = 'p00005'";
-        let scene = Scene::new(Wishes { prepare, ..Wishes::default() }).await;
+        let scene = Scene::new(Wishes { prepare, maria, ..Wishes::default() }).await;
         scene.daemon().settled().await;
         scene.assert_equal(&["p00005"]).await;
         let rejects: Vec<Reject> = scene.daemon().rejects().await;
@@ -281,12 +296,13 @@ const PARENTS: &str = "[[channel.province.parent]]\ndataset = \"visits\"\ncolumn
 
 #[test]
 fn a_child_is_held_while_its_parent_fails_and_goes_when_it_stands() {
-    run(async {
+    on_both(async |maria| {
         let scene = Scene::new(Wishes {
             people: failing(&["p00007"]),
             prepare: "UPDATE visits SET note = 'p' || substr(id, 2); \
                  UPDATE visits SET note = NULL WHERE id = 'v00001'",
             more: PARENTS,
+            maria,
             ..Wishes::default()
         })
         .await;
@@ -400,8 +416,8 @@ fn killed_when_something_new_stands_above_it_loses_nothing_and_doubles_nothing()
 
 #[test]
 fn a_table_that_is_missing_holds_its_dataset_alone_until_somebody_acts() {
-    run(async {
-        let scene = Scene::new(Wishes::default()).await;
+    on_both(async |maria| {
+        let scene = Scene::new(Wishes { maria, ..Wishes::default() }).await;
         scene.daemon().settled().await;
         scene.front.act("ALTER TABLE people RENAME TO elsewhere").await.unwrap();
         scene.sql(
@@ -471,8 +487,13 @@ impl Proxy {
     /// Listens in a folder of its own; the address through it.
     fn begin(&self, front: &Front, above: &Supervisor) -> String {
         let url = front.url();
-        let folder = url.strip_prefix("host=").unwrap().split(' ').next().unwrap();
-        let server = Path::new(folder).join(".s.PGSQL.5432");
+        let (folder, server) = match url.split_once("socket=") {
+            Some((_, socket)) => (socket, PathBuf::from(socket)),
+            None => {
+                let folder = url.strip_prefix("host=").unwrap().split(' ').next().unwrap();
+                (folder, Path::new(folder).join(".s.PGSQL.5432"))
+            }
+        };
         let listener = UnixListener::bind(self.folder.path().join(".s.PGSQL.5432")).unwrap();
         let (lose, inner) = (Arc::clone(&self.lose), above.clone());
         above.spawn_passing("proxy", StopPolicy::Abort, async move {
@@ -485,7 +506,9 @@ impl Proxy {
                 });
             }
         });
-        url.replace(folder, &self.folder.path().display().to_string())
+        let ours = self.folder.path();
+        let ours = if url.contains("socket=") { ours.join(".s.PGSQL.5432") } else { ours.into() };
+        url.replace(folder, &ours.display().to_string())
     }
 }
 
@@ -508,10 +531,13 @@ async fn carry(mut client: UnixStream, mut server: UnixStream, lose: &AtomicU32)
                 if lost {
                     // Its answer shows that it is done.
                     let mut answer = Vec::new();
-                    while !names_the_end(&answer) {
+                    loop {
                         assert!(server.read_buf(&mut answer).await.is_ok_and(|count| count > 0));
+                        // MariaDB's is short and names nothing.
+                        if names_the_end(&answer) || said.ends_with(MARIA_ENDS) {
+                            return;
+                        }
                     }
-                    return;
                 }
             }
             read = server.read(&mut from_server) => {
@@ -524,16 +550,19 @@ async fn carry(mut client: UnixStream, mut server: UnixStream, lose: &AtomicU32)
     }
 }
 
+/// Seven bytes, the first packet, a statement.
+const MARIA_ENDS: &[u8] = b"\x07\0\0\0\x03COMMIT";
+
 fn names_the_end(bytes: &[u8]) -> bool {
     let word = b"COMMIT\0";
-    bytes.windows(word.len()).any(|window| window == word)
+    bytes.ends_with(MARIA_ENDS) || bytes.windows(word.len()).any(|window| window == word)
 }
 
 #[test]
 fn a_lost_answer_to_the_end_of_a_transaction_doubles_nothing() {
-    run(async {
+    on_both(async |maria| {
         let proxy = Proxy::new(2);
-        let scene = Scene::new(Wishes { proxy: Some(&proxy), ..Wishes::default() }).await;
+        let scene = Scene::new(Wishes { proxy: Some(&proxy), maria, ..Wishes::default() }).await;
         scene.daemon().settled().await;
         assert_eq!(proxy.lose.load(Ordering::SeqCst), 0, "two answers were lost");
         scene.assert_equal(&[]).await;

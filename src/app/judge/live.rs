@@ -32,7 +32,15 @@ use crate::supervisor::{TaskError, sleep};
 use crate::telemetry::logs::Chain;
 
 /// How often new facts are looked for.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+pub(in crate::app) const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How far the score that is shown may be behind its facts.
+pub(in crate::app) const MOST_BEHIND: Duration = Duration::from_secs(5);
+// A fact that has just missed a look is taken by the next one and shown by the one of the doors
+// after that; what is left is for reading and reckoning.
+const _: () = assert!(
+    LOOK_EVERY.as_millis() + crate::app::doors::LOOK_EVERY.as_millis() + 2_000
+        <= MOST_BEHIND.as_millis()
+);
 /// New facts that are taken at once.
 const PAGE: u32 = 4_096;
 /// How often what can be recovered is tried again: every act is scored for it.

@@ -11,8 +11,8 @@ use super::{Office, failed, failure, told};
 use crate::cascade::{Comparison, Mismatch, ObjectMismatch};
 use crate::control::Peer;
 use crate::control::protocol::{
-    Difference, Failure, Job, LedgerReport, Listing, Mend, MendAct, Reconcile, Reconciled, Request,
-    ScoreRequest, ShadowAct,
+    Difference, Failure, Job, LedgerReport, Listing, Mend, MendAct, Reconcile, Reconciled,
+    RejectExport, Request, ScoreRequest, ShadowAct,
 };
 use crate::delivery::DigestSha256;
 use crate::ledger::{self, Actor};
@@ -35,12 +35,7 @@ pub(super) struct Compared {
 fn detail(request: &Request) -> String {
     match request {
         Request::RejectsShow(it) => format!("reject {}: {}", it.reject, it.reason),
-        Request::RejectsExport(it) => {
-            let dataset = it.query.dataset.as_deref().unwrap_or("all datasets");
-            let rule = it.query.rule.as_deref().unwrap_or("all rules");
-            let after = it.query.paging.after.as_deref().unwrap_or("the first");
-            format!("{dataset}, {rule}, after {after}: {}", it.reason)
-        }
+        Request::RejectsExport(it) => exported(it),
         Request::RejectsReplay(it) => {
             format!("{} {}", it.query.dataset.as_deref().unwrap_or("all"), it.idempotency_key)
         }
@@ -83,6 +78,7 @@ fn detail(request: &Request) -> String {
         Request::MendImport(it) => format!("{} faults onto {}", it.faults.len(), it.list),
         Request::Mend(it) => mended(it),
         Request::Mode(it) => it.mode.as_str().to_owned(),
+        Request::Takeover(it) => it.detail(),
         Request::Score(_)
         | Request::Status {}
         | Request::Datasets(_)
@@ -104,6 +100,14 @@ fn detail(request: &Request) -> String {
         | Request::LedgerVerify {}
         | Request::Reload {} => String::new(),
     }
+}
+
+/// Which originals were looked at.
+fn exported(it: &RejectExport) -> String {
+    let dataset = it.query.dataset.as_deref().unwrap_or("all datasets");
+    let rule = it.query.rule.as_deref().unwrap_or("all rules");
+    let after = it.query.paging.after.as_deref().unwrap_or("the first");
+    format!("{dataset}, {rule}, after {after}: {}", it.reason)
 }
 
 /// What was done about a fault.

@@ -16,7 +16,7 @@ use crate::ledger::{Flow, Scope};
 const MOST: usize = 200;
 
 /// How bad, the worst first. Everything before [`Trouble::Refused`] asks for an act.
-const ORDER: [Trouble; 12] = [
+const ORDER: [Trouble; 13] = [
     Trouble::Full,
     Trouble::Overdue,
     Trouble::Unreachable,
@@ -24,6 +24,7 @@ const ORDER: [Trouble; 12] = [
     Trouble::Silent,
     Trouble::Drift,
     Trouble::Refused,
+    Trouble::Unapproved,
     Trouble::RejectedLocal,
     Trouble::RejectedAbove,
     Trouble::Mismatched,
@@ -78,6 +79,13 @@ impl Look {
             silent.title = it.resource.clone();
             silent.detail.clone_from(why);
             list.push(silent);
+        }
+        for it in self.unapproved.iter() {
+            let subject = it.list.named(&it.subject);
+            let mut change = about(Trouble::Unapproved, &subject, 1, Some(it.at));
+            change.detail =
+                format!("{} {}: {} → {}", it.list.as_str(), it.matter.as_str(), it.from, it.to);
+            list.push(change);
         }
         let titles: BTreeMap<&Flow, &DatasetLook> =
             self.datasets.iter().map(|it| (&it.flow, it)).collect();

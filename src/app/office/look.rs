@@ -23,6 +23,7 @@ use crate::delivery::{
     BatchState, ChannelId, DigestSha256, Evidence, LinkState, Mode, RejectKind, StandardId,
 };
 use crate::indicator::freshness::{self, Clocks, Freshness, Promise, State};
+use crate::indicator::terms::{Change, List};
 use crate::ledger::spool::{Owner as SpoolOwner, Usage};
 use crate::ledger::{
     self, Counts, Drift, Flow, FlowState, Hold, Late, LateLinks, LinkCount, ScopedUse, Spoken,
@@ -94,6 +95,8 @@ pub(super) struct Look {
     pub(super) watched: Watched,
     /// Interfaces, as far as they were asked.
     pub(super) interfaces: Vec<probe::Standing>,
+    /// What is promised less of although nobody approved of it.
+    pub(super) unapproved: Arc<[Change]>,
     ledger_bytes: u64,
     disk_free_bytes: u64,
 }
@@ -106,8 +109,7 @@ impl Office {
 
     /// Looks into the ledger for what these works are about.
     pub(super) async fn look_at(&self, works: &Works) -> Result<Look, ledger::Error> {
-        let ledger = &self.crew.ledger;
-        let at = self.now();
+        let (ledger, at) = (&self.crew.ledger, self.now());
         // What a retired channel left waits for nobody.
         let retired = &works.configuration.retired;
         let is_here = |id: &ChannelId| retired.iter().all(|it| it.settings.id != id.as_str());
@@ -172,6 +174,7 @@ impl Office {
             mode_since: ledger.mode_since(),
             watched: ledger.watched().await?,
             interfaces: self.board.all(),
+            unapproved: self.current.held().unapproved(),
             ledger_bytes,
             disk_free_bytes,
         })
@@ -370,6 +373,7 @@ impl Look {
                 .map(|it| (it.id.clone(), it.silent.as_ref().map(|(at, _)| self.since(*at))))
                 .map(|(id, silent)| (id, silent.map(Option::unwrap_or_default)))
                 .collect(),
+            unapproved: self.unapproved_by_list(),
             points: Vec::new(),
             measures: Vec::new(),
             score_known: None,
@@ -378,6 +382,13 @@ impl Look {
             extraction_paused: self.paused().is_some(),
             watching: self.watching_snapshot(),
         }
+    }
+
+    /// How many promises were loosened without an approval, by every list.
+    fn unapproved_by_list(&self) -> Vec<(&'static str, u64)> {
+        let count = |list: List| self.unapproved.iter().filter(|it| it.list == list).count();
+        let line = |list: List| (list.as_str(), u64::try_from(count(list)).unwrap_or(u64::MAX));
+        List::ALL.map(line).to_vec()
     }
 
     /// How long ago; `None` where it is still to come.

@@ -30,6 +30,7 @@ mod score;
 mod shadow;
 mod standing;
 mod status;
+mod takeover;
 mod validity;
 mod watch;
 
@@ -78,6 +79,8 @@ pub trait Lent: Send + Sync + 'static {
     fn cut_over(&self);
     /// A shadow run was asked for, or called off.
     fn shadow(&self);
+    /// A takeover was asked for, or can go on.
+    fn takeover(&self);
 }
 
 /// What an office is made of.
@@ -271,6 +274,7 @@ impl Office {
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
             Request::Score(it) => Response::Score(self.score(&it).await?),
+            Request::Takeover(it) => Response::Takeover(self.takeover(it, peer).await?),
             Request::Mode(it) => Response::Reloaded(self.change_mode(it.mode).await?),
             Request::Reload {} => Response::Reloaded(self.lent.reload().await.map_err(act::first)?),
         })

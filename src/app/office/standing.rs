@@ -33,9 +33,11 @@ fn event(trouble: Trouble) -> Option<&'static str> {
         Trouble::Silent => Some("interface-silent"),
         Trouble::Late => Some("past-deadline"),
         Trouble::Mismatched => Some("mismatched"),
-        Trouble::Refused | Trouble::RejectedLocal | Trouble::RejectedAbove | Trouble::Unusual => {
-            None
-        }
+        Trouble::Refused
+        | Trouble::RejectedLocal
+        | Trouble::RejectedAbove
+        | Trouble::Unusual
+        | Trouble::Unapproved => None,
     }
 }
 

@@ -327,7 +327,7 @@ where
 }
 
 /// A list that fits in memory; `None` where it was not answered to its end or is too long.
-pub(super) async fn listed(
+async fn listed(
     crew: &Crew,
     channel: &Arc<Channel>,
     operation: &str,

@@ -1,5 +1,6 @@
 //! The province's objects against the links: states follow, and what only one side holds is told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -27,6 +28,28 @@ pub struct ObjectMismatch {
 }
 
 impl Crew {
+    /// What the province lists of a kind, by the city's ids, without what was withdrawn; `None`
+    /// where no standard spoken has such a list, or it was not answered to its end.
+    pub async fn held_objects(
+        &self,
+        channel: &Arc<Channel>,
+        kind: Kind,
+    ) -> Result<Option<BTreeMap<String, Held>>, Error> {
+        let mut all = None;
+        for voice in channel.voices() {
+            if voice.standard.operation(OPERATION).is_none() {
+                continue;
+            }
+            let scope = Scope { inventory: Some(kind), ..Scope::default() };
+            let Some(mut held) = listed(self, voice, OPERATION, scope).await? else {
+                return Ok(None);
+            };
+            held.retain(|_, it| it.state != Some(LinkState::Withdrawn));
+            all.get_or_insert_with(BTreeMap::new).extend(held);
+        }
+        Ok(all)
+    }
+
     /// Compares the catalogue objects of a channel with what the province says it holds; `None`
     /// where its standard has no list of objects or it did not answer. With `repair`, what was
     /// ours and is missing is registered anew, and what we sent and the city has no more is
@@ -163,10 +186,7 @@ fn differs(link: &Link, said: Option<&Held>, asked_at: Timestamp) -> Option<Mism
 }
 
 /// Objects above that no link of ours names.
-fn strangers(
-    kind: Kind,
-    held: std::collections::BTreeMap<String, Held>,
-) -> impl Iterator<Item = ObjectMismatch> {
+fn strangers(kind: Kind, held: BTreeMap<String, Held>) -> impl Iterator<Item = ObjectMismatch> {
     held.into_iter().filter(|(_, held)| is_held(Some(held))).map(move |(id, _)| ObjectMismatch {
         key: ObjectKey { kind, id },
         what: Mismatch::Foreign,

@@ -7,11 +7,9 @@ use std::time::Duration;
 use super::super::Error;
 use super::super::channel::Channel;
 use super::super::lane::Crew;
-use super::super::reconcile::listed;
 use super::super::register::wants_registration;
 use super::super::stage::{Progress, Stage, report};
 use crate::catalogue::{Kind, Object};
-use crate::delivery::LinkState;
 use crate::ledger::{Link, LinkFilter, WatchedObjects};
 use crate::standard::{Held, Scope};
 use crate::supervisor::{Heart, Signal};
@@ -73,7 +71,7 @@ impl WatchObjects {
         kind: Kind,
         links: &BTreeMap<&str, &Link>,
     ) -> Result<WatchedObjects, Error> {
-        let held = self.held(kind).await?;
+        let held = self.crew.held_objects(&self.channel, kind).await?;
         let is_held = |id: &str| held.as_ref().is_some_and(|held| held.contains_key(id));
         let mut found = WatchedObjects {
             kind,
@@ -106,24 +104,6 @@ impl WatchObjects {
         }
         found.lacking = self.lacking(kind, links).await?;
         Ok(found)
-    }
-
-    /// What the province lists of a kind, by the city's ids; `None` where it cannot say.
-    async fn held(&self, kind: Kind) -> Result<Option<BTreeMap<String, Held>>, Error> {
-        let operation = "inventory.objects";
-        let mut all = None;
-        for voice in self.channel.voices() {
-            if voice.standard.operation(operation).is_none() {
-                continue;
-            }
-            let scope = Scope { inventory: Some(kind), ..Scope::default() };
-            let Some(mut held) = listed(&self.crew, voice, operation, scope).await? else {
-                return Ok(None);
-            };
-            held.retain(|_, it| it.state != Some(LinkState::Withdrawn));
-            all.get_or_insert_with(BTreeMap::new).extend(held);
-        }
-        Ok(all)
     }
 
     /// Of what would be said above, how much lacks what the standard asks for.

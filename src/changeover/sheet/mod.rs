@@ -12,9 +12,11 @@
 //! is protected; a value that an object does not need is grey.
 
 mod read;
+mod takeover;
 mod write;
 
 pub use read::{Cell, Content, Misread, ReadError, read};
+pub use takeover::{TakeoverRow, write_takeover};
 pub use write::{Book, WriteError};
 
 /// Head rows above the values.

@@ -49,16 +49,16 @@ struct Sheet {
     next: u32,
 }
 
-struct Formats {
-    head: Format,
-    machine: Format,
-    fixed: Format,
-    open: Format,
+pub(super) struct Formats {
+    pub(super) head: Format,
+    pub(super) machine: Format,
+    pub(super) fixed: Format,
+    pub(super) open: Format,
     grey: Format,
 }
 
 impl Formats {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let lined = || Format::new().set_border(FormatBorder::Thin).set_num_format("@");
         Self {
             head: lined().set_bold().set_background_color("#D9E2F3").set_text_wrap(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Request;
 use super::{
     BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, MendReport, Mending,
-    Reloaded, ScopeUse, ScoreAnswer, SupplyReport, Validity, WatchedRows, Watching,
+    Reloaded, ScopeUse, ScoreAnswer, SupplyReport, TakeoverAnswer, Validity, WatchedRows, Watching,
 };
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
@@ -74,6 +74,8 @@ pub enum Response {
     Ledger(LedgerReport),
     /// To [`Request::Score`].
     Score(ScoreAnswer),
+    /// To [`Request::Takeover`].
+    Takeover(TakeoverAnswer),
     /// To [`Request::Reload`] and [`Request::Mode`].
     Reloaded(Reloaded),
     /// To anything.
@@ -281,11 +283,13 @@ pub enum Trouble {
     Silent,
     /// A dataset is unusual as a whole: its rows jumped or fell, or one value fills a column.
     Unusual,
+    /// Less is promised although nobody approved of it: what was promised before counts.
+    Unapproved,
 }
 
 impl Trouble {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Overdue,
         Self::RejectedLocal,
         Self::RejectedAbove,
@@ -298,6 +302,7 @@ impl Trouble {
         Self::Late,
         Self::Silent,
         Self::Unusual,
+        Self::Unapproved,
     ];
 }
 

@@ -12,6 +12,7 @@ mod inbox;
 mod mending;
 mod mode;
 mod score;
+mod takeover;
 mod validity;
 
 pub use answer::{
@@ -40,6 +41,10 @@ pub use score::{
     ScoreRequest, ScoreSheet, ScoreVerified, UnplacedLine,
 };
 
+pub use takeover::{
+    TakeoverAnswer, TakeoverBegin, TakeoverBring, TakeoverDecide, TakeoverLines, TakeoverOf,
+    TakeoverReport, TakeoverRequest, TakeoverShown,
+};
 pub use validity::{Validity, Words, WordsOfDay};
 
 use jiff::Timestamp;
@@ -152,6 +157,8 @@ pub enum Request {
     Reload {},
     /// Begins to carry, or only to watch.
     Mode(ModeChange),
+    /// Something about takeovers.
+    Takeover(TakeoverRequest),
     /// Something about scores.
     Score(ScoreRequest),
 }
@@ -194,6 +201,7 @@ impl Request {
             Self::LedgerVerify {} => "ledger_verify",
             Self::Reload {} => "reload",
             Self::Mode(_) => "mode",
+            Self::Takeover(it) => it.name(),
             Self::Score(it) => it.name(),
         }
     }
@@ -218,6 +226,7 @@ impl Request {
             Self::StandardActivate(it) => !it.dry_run,
             Self::StandardRollback(it) => !it.dry_run,
             Self::Score(it) => it.is_act(),
+            Self::Takeover(it) => it.is_act(),
             Self::Status {}
             | Self::Datasets(_)
             | Self::Links(_)

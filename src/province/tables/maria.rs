@@ -349,3 +349,34 @@ fn first_of(conditions: &[String], of: impl Fn(usize) -> String) -> String {
         .collect();
     format!("CASE {} END", cases.join(" "))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_and_values_never_end_a_statement() {
+        assert_eq!(quoted_table("front.XM`x"), "`front`.`XM``x`");
+        let kinds = Kinds(BTreeMap::from([("id".to_owned(), true), ("no".to_owned(), false)]));
+        assert_eq!(
+            kinds.holds("o", "ID", &json!("a'\\")),
+            "o.`ID` = _utf8mb4 x'61275c' AND \
+             CAST(CONVERT(o.`ID` USING utf8mb4) AS BINARY) = x'61275c'"
+        );
+        assert_eq!(kinds.holds("o", "no", &json!(12)), "o.`no` = 12");
+        assert_eq!(kinds.holds("o", "no", &json!("12")), "o.`no` = _utf8mb4 x'3132'");
+        assert_eq!(kinds.holds("o", "no", &Value::Null), "FALSE");
+        assert_eq!(kinds.literal("id", &json!(true)), "_utf8mb4 x'74727565'");
+        assert_eq!(kinds.literal("no", &json!(true)), "true");
+    }
+
+    #[test]
+    fn nothing_asked_about_is_nothing_found() {
+        assert_eq!(any_of(&[]), "FALSE");
+        assert_eq!(first_of(&[], |at| at.to_string()), "NULL");
+        assert_eq!(is("o.`s`", &[]), "FALSE");
+        assert_eq!(first_of(&["a".to_owned()], |at| at.to_string()), "CASE WHEN a THEN 0 END");
+    }
+}

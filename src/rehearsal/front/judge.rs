@@ -3,12 +3,10 @@
 //! A row that is invalid takes back the valid ones with its key. A valid one must have what the
 //! standard and the table demand, must not stand beside another with its key, and its parent must
 //! stand, if it names one. A transaction with more valid rows than the standard's limit fails as a
-//! whole.
-
-use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
+//! whole, where the database tells which rows came in one (PostgreSQL).
 
 use super::directory::Rules;
+use super::tongue::{Session, Tongue};
 use super::{Office, Table};
 use crate::sql::{Error, Postgres};
 
@@ -37,26 +35,28 @@ struct Seen {
 
 impl Judge<'_> {
     /// Judges what nobody has judged; how many rows that were.
-    pub(super) async fn judge(&self, session: &mut Postgres, table: &Table) -> Result<u64, Error> {
+    pub(super) async fn judge(&self, session: &mut Session, table: &Table) -> Result<u64, Error> {
         let names = &self.rules.names;
-        let columns: Vec<&str> = self.columns(table);
-        let texts: Vec<String> =
-            columns.iter().map(|name| format!("{}::text", quoted(name))).collect();
+        let (columns, tongue) = (self.columns(table), self.tongue());
+        let texts: Vec<String> = columns.iter().map(|name| tongue.text(name)).collect();
         let statement = format!(
-            "SELECT {number}, {validity}::text, {texts} FROM {table} WHERE {status}::text = $1 \
+            "SELECT {number}, {validity}, {texts} FROM {table} WHERE {status} = {new} \
              ORDER BY {number} LIMIT {PAGE}",
-            number = quoted(&names.upper_key),
-            validity = quoted(&names.validity),
+            number = tongue.quoted(&names.upper_key),
+            validity = tongue.text(&names.validity),
             texts = texts.join(", "),
             table = self.office.quoted_table(&table.name),
-            status = quoted(&names.status),
+            status = tongue.text(&names.status),
+            new = tongue.literal(&names.new),
         );
         let mut judged = 0;
         loop {
             // What is too much and what is judged are seen at the same moment.
-            run(session, "BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+            for begin in tongue.begin().into_iter().filter(|it| !it.is_empty()) {
+                session.run(begin).await?;
+            }
             judged += self.too_many(session, table).await?;
-            let rows = session.wire.drive(session.client.query(&statement, &[&names.new])).await?;
+            let rows = session.rows(&statement).await?;
             for row in &rows {
                 let seen = self.seen(row, &columns)?;
                 let finding = match seen.valid {
@@ -70,33 +70,41 @@ impl Judge<'_> {
                 self.say(session, table, seen.number, finding.as_deref()).await?;
                 judged += 1;
             }
-            run(session, "COMMIT").await?;
+            session.run("COMMIT").await?;
             if rows.is_empty() {
                 return Ok(judged);
             }
         }
     }
 
+    fn tongue(&self) -> Tongue {
+        self.office.tongue
+    }
+
     /// Fails what came in transactions beyond the standard's limit; how many rows that were.
-    async fn too_many(&self, session: &mut Postgres, table: &Table) -> Result<u64, Error> {
-        let Some(limit) = self.rules.rows else { return Ok(0) };
+    async fn too_many(&self, session: &mut Session, table: &Table) -> Result<u64, Error> {
+        let tongue = self.tongue();
+        let Some(limit) = self.rules.rows.filter(|_| tongue == Tongue::Postgres) else {
+            return Ok(0);
+        };
         let names = &self.rules.names;
         let statement = format!(
-            "UPDATE {table} SET {status} = $1, {reason} = $2 WHERE {waits} AND xmin::text IN \
+            "UPDATE {table} SET {status} = {failed}, {reason} = {why} WHERE {waits} AND xmin::text IN \
              (SELECT xmin::text FROM {table} WHERE {waits} GROUP BY 1 HAVING count(*) > {limit})",
             table = self.office.quoted_table(&table.name),
-            status = quoted(&names.status),
-            reason = quoted(&names.reason),
+            status = tongue.quoted(&names.status),
+            failed = tongue.literal(names.failed()),
+            reason = tongue.quoted(&names.reason),
+            why = tongue.literal(&format!("超出单批上限：最多 {limit} 行")),
             waits = format_args!(
-                "{}::text = $3 AND {}::text = $4",
-                quoted(&names.status),
-                quoted(&names.validity)
+                "{} = {} AND {} = {}",
+                tongue.text(&names.status),
+                tongue.literal(&names.new),
+                tongue.text(&names.validity),
+                tongue.literal(&names.valid)
             ),
         );
-        let why = format!("超出单批上限：最多 {limit} 行");
-        let failed = names.failed();
-        let with: [&(dyn ToSql + Sync); 4] = [&failed, &why, &names.new, &names.valid];
-        session.wire.drive(session.client.execute(&statement, &with)).await
+        session.changed(&statement).await
     }
 
     fn columns<'a>(&'a self, table: &'a Table) -> Vec<&'a str> {
@@ -104,24 +112,25 @@ impl Judge<'_> {
         own.chain(self.rules.columns.iter().map(|column| column.name.as_str())).collect()
     }
 
-    fn seen(&self, row: &Row, columns: &[&str]) -> Result<Seen, Error> {
-        let mut cells = Vec::with_capacity(columns.len());
-        for (at, name) in columns.iter().enumerate() {
-            cells.push(((*name).to_owned(), row.try_get(at + 2)?));
-        }
-        let validity: Option<String> = row.try_get(1)?;
+    fn seen(&self, row: &[Option<String>], columns: &[&str]) -> Result<Seen, Error> {
+        let text = |at: usize| row.get(at).cloned().flatten();
+        let cells = columns.iter().enumerate();
+        let cells = cells.map(|(at, name)| ((*name).to_owned(), text(at + 2))).collect();
         let names = &self.rules.names;
-        let valid = match validity.as_deref() {
+        let valid = match text(1).as_deref() {
             Some(word) if word == names.valid => Some(true),
             Some(word) if word == names.invalid => Some(false),
             _ => None,
         };
-        Ok(Seen { number: row.try_get(0)?, valid, cells })
+        let number = text(0).and_then(|number| number.parse().ok());
+        let number = number
+            .ok_or_else(|| Error::Session { reason: "a row without its number".to_owned() })?;
+        Ok(Seen { number, valid, cells })
     }
 
     async fn finding(
         &self,
-        session: &mut Postgres,
+        session: &mut Session,
         table: &Table,
         row: &Seen,
     ) -> Result<Finding, Error> {
@@ -132,31 +141,34 @@ impl Judge<'_> {
         if let Some(reason) = self.office.rules_of(&table.name).reason(&key, &row.cells) {
             return Ok(Some(reason));
         }
-        let names = &self.rules.names;
+        let (names, tongue) = (&self.rules.names, self.tongue());
+        let stands = format!(
+            "{} = {} AND {} = {}",
+            tongue.text(&names.validity),
+            tongue.literal(&names.valid),
+            tongue.text(&names.status),
+            tongue.literal(names.passed())
+        );
         let beside = format!(
-            "SELECT count(*) FROM {} WHERE {} AND {}::text = $1 AND {}::text = $2 AND {} < {}",
+            "SELECT count(*) FROM {} WHERE {} AND {stands} AND {} < {}",
             self.office.quoted_table(&table.name),
             self.same(&table.key, &table.key, row),
-            quoted(&names.validity),
-            quoted(&names.status),
-            quoted(&names.upper_key),
+            tongue.quoted(&names.upper_key),
             row.number,
         );
-        if self.count(session, &beside, names).await? > 0 {
+        if session.number(&beside).await? > 0 {
             return Ok(Some("违反唯一约束：同键有效数据已存在".to_owned()));
         }
         let Some(parent) = &table.parent else { return Ok(None) };
         if parent.columns.iter().any(|name| row.text(name).is_none()) {
             return Ok(None);
         }
-        let stands = format!(
-            "SELECT count(*) FROM {} WHERE {} AND {}::text = $1 AND {}::text = $2",
+        let above = format!(
+            "SELECT count(*) FROM {} WHERE {} AND {stands}",
             self.office.quoted_table(&parent.table),
             self.same(&parent.key, &parent.columns, row),
-            quoted(&names.validity),
-            quoted(&names.status),
         );
-        let stands = self.count(session, &stands, names).await? > 0;
+        let stands = session.number(&above).await? > 0;
         Ok((!stands).then(|| "对应父表数据校验失败".to_owned()))
     }
 
@@ -174,69 +186,59 @@ impl Judge<'_> {
 
     async fn take_back(
         &self,
-        session: &mut Postgres,
+        session: &mut Session,
         table: &Table,
         row: &Seen,
     ) -> Result<(), Error> {
-        let names = &self.rules.names;
+        let (names, tongue) = (&self.rules.names, self.tongue());
         let statement = format!(
-            "UPDATE {} SET {validity} = '{}' WHERE {} AND {validity}::text = '{}' AND {} < {}",
+            "UPDATE {} SET {} = {} WHERE {} AND {} = {} AND {} < {}",
             self.office.quoted_table(&table.name),
-            names.invalid,
+            tongue.quoted(&names.validity),
+            tongue.literal(&names.invalid),
             self.same(&table.key, &table.key, row),
-            names.valid,
-            quoted(&names.upper_key),
+            tongue.text(&names.validity),
+            tongue.literal(&names.valid),
+            tongue.quoted(&names.upper_key),
             row.number,
-            validity = quoted(&names.validity),
         );
-        run(session, &statement).await
+        session.run(&statement).await
     }
 
     async fn say(
         &self,
-        session: &mut Postgres,
+        session: &mut Session,
         table: &Table,
         number: i64,
         finding: Option<&str>,
     ) -> Result<(), Error> {
-        let names = &self.rules.names;
-        let statement = format!(
-            "UPDATE {} SET {} = $1, {} = $2 WHERE {} = $3",
-            self.office.quoted_table(&table.name),
-            quoted(&names.status),
-            quoted(&names.reason),
-            quoted(&names.upper_key),
-        );
+        let (names, tongue) = (&self.rules.names, self.tongue());
         let status = if finding.is_some() { names.failed() } else { names.passed() };
-        session
-            .wire
-            .drive(session.client.execute(&statement, &[&status, &finding, &number]))
-            .await
-            .map(drop)
+        let statement = format!(
+            "UPDATE {} SET {} = {}, {} = {} WHERE {} = {number}",
+            self.office.quoted_table(&table.name),
+            tongue.quoted(&names.status),
+            tongue.literal(status),
+            tongue.quoted(&names.reason),
+            finding.map_or("NULL".to_owned(), |text| tongue.literal(text)),
+            tongue.quoted(&names.upper_key),
+        );
+        session.run(&statement).await
     }
 
     /// The columns `left` of a table have what the columns `right` of the row have.
     fn same(&self, left: &[String], right: &[String], row: &Seen) -> String {
-        let pairs = left.iter().zip(right).map(|(left, right)| {
-            let text = row.text(right).map(|text| text.replace('\'', "''"));
-            match text {
-                Some(text) => format!("{} = '{text}'", quoted(left)),
-                None => format!("{} IS NULL", quoted(left)),
+        let tongue = self.tongue();
+        let pairs = left.iter().zip(right).map(|(left, right)| match (row.text(right), tongue) {
+            (Some(text), Tongue::Postgres) => {
+                format!("{} = {}", tongue.quoted(left), tongue.literal(text))
             }
+            (Some(text), Tongue::MySql) => {
+                format!("{} = {}", tongue.text(left), tongue.literal(text))
+            }
+            (None, _) => format!("{} IS NULL", tongue.quoted(left)),
         });
         pairs.collect::<Vec<_>>().join(" AND ")
-    }
-
-    async fn count(
-        &self,
-        session: &mut Postgres,
-        statement: &str,
-        names: &super::directory::Names,
-    ) -> Result<i64, Error> {
-        let (valid, passed) = (names.valid.as_str(), names.passed());
-        let row =
-            session.wire.drive(session.client.query_one(statement, &[&valid, &passed])).await?;
-        Ok(row.try_get(0)?)
     }
 }
 

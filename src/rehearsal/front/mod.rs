@@ -1,5 +1,6 @@
-//! A province that is a database: front-end tables (前置库) in a PostgreSQL of its own, and somebody
-//! who looks at them now and then and says of each row whether it stands.
+//! A province that is a database: front-end tables (前置库) in a PostgreSQL of its own or in a
+//! MariaDB that is there, and somebody who looks at them now and then and says of each row whether
+//! it stands.
 //!
 //! ```text
 //! a city's daemon ─► tables ◄─ judge: required, codes, length, keys, parents, script
@@ -14,6 +15,7 @@ mod announce;
 pub(super) mod directory;
 mod judge;
 mod server;
+mod tongue;
 
 pub use self::accounts::Account;
 pub use self::announce::{ColumnRule, Parent, Table};
@@ -25,8 +27,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::directory::Rules;
-use self::judge::{Judge, quoted, run};
+use self::judge::Judge;
 use self::server::Server;
+use self::tongue::{Session, Tongue};
 use super::directory::Directory;
 use super::{Content, Error, RowRules};
 use crate::clock::Clock;
@@ -46,6 +49,9 @@ pub struct FrontSettings {
     pub rules: BTreeMap<String, RowRules>,
     /// Where it listens for encrypted sessions; `None`: only on its unix socket.
     pub listen: Option<Listen>,
+    /// A database of the province's own instead of one that is started here: MariaDB or MySQL, with
+    /// an account that may make tables. The city gets in by the same account.
+    pub database: Option<Account>,
 }
 
 /// What a province needs to play a standard.
@@ -71,6 +77,7 @@ impl Parts {
 /// What the judge goes by; a script may change it.
 #[derive(Debug)]
 struct Office {
+    tongue: Tongue,
     prefix: String,
     rules: Mutex<BTreeMap<String, RowRules>>,
 }
@@ -87,8 +94,31 @@ impl Office {
     fn quoted_table(&self, name: &str) -> String {
         let whole = format!("{}{name}", self.prefix);
         match whole.split_once('.') {
-            Some((schema, table)) => format!("{}.{}", quoted(schema), quoted(table)),
-            None => quoted(&whole),
+            Some((schema, table)) => {
+                format!("{}.{}", self.tongue.quoted(schema), self.tongue.quoted(table))
+            }
+            None => self.tongue.quoted(&whole),
+        }
+    }
+}
+
+/// Where the tables are.
+#[derive(Debug)]
+enum Place {
+    /// In a server that was started for it.
+    Own(Server),
+    /// In a database that was there.
+    Given(Account),
+}
+
+impl Place {
+    fn server(&self) -> Result<&Server, Error> {
+        match self {
+            Self::Own(server) => Ok(server),
+            Self::Given(_) => Err(Error::Front {
+                operation: "reach into the server",
+                reason: "it was not started here".to_owned(),
+            }),
         }
     }
 }
@@ -96,7 +126,7 @@ impl Office {
 /// A province of tables that runs. Cheap to clone; every clone is the same one.
 #[derive(Clone, Debug)]
 pub struct Front {
-    server: Arc<Server>,
+    place: Arc<Place>,
     rules: Arc<Rules>,
     office: Arc<Office>,
     tables: Arc<Vec<Table>>,
@@ -112,27 +142,41 @@ impl Front {
     ) -> Result<Self, Error> {
         let pool = Pool::new(1);
         let folder = settings.standard.clone();
-        let (server, rules) = pool
+        let given = settings.database.clone();
+        let (place, rules) = pool
             .run(move || -> Result<_, Error> {
                 let files = super::directory::files(&folder)?;
                 let rules = Rules::read(&files).map_err(|problems| Error::Standard { problems })?;
-                Ok((Server::start(settings.listen.as_ref())?, rules))
+                let place = match given {
+                    Some(account) => Place::Given(account),
+                    None => Place::Own(Server::start(settings.listen.as_ref())?),
+                };
+                Ok((place, rules))
             })
             .await?;
         let prefix = rules.names.prefix.clone();
         // A standard of down-link tables alone takes no rows.
         let takes_rows = !rules.names.own_key.is_empty();
         let tables = if takes_rows { settings.tables } else { Vec::new() };
+        let tongue = match &place {
+            Place::Own(_) => Tongue::Postgres,
+            Place::Given(account) => Tongue::of(&account.url),
+        };
         let front = Self {
-            server: Arc::new(server),
-            office: Arc::new(Office { prefix, rules: Mutex::new(settings.rules) }),
+            place: Arc::new(place),
+            office: Arc::new(Office { tongue, prefix, rules: Mutex::new(settings.rules) }),
             rules: Arc::new(rules),
             tables: Arc::new(tables),
             pool,
         };
-        front.make_accounts().await?;
+        let is_own = front.place.server().is_ok();
+        if is_own {
+            front.make_accounts().await?;
+        }
         front.make_tables().await?;
-        front.grant().await?;
+        if is_own {
+            front.grant().await?;
+        }
         if let Some(every) = settings.every {
             let (judging, mut stop) = (front.clone(), supervisor.stop_signal());
             supervisor.spawn_passing("rehearsal judge", StopPolicy::Abort, async move {
@@ -151,7 +195,10 @@ impl Front {
 
     /// The channel's address.
     pub fn url(&self) -> String {
-        self.server.url()
+        match &*self.place {
+            Place::Own(server) => server.url(),
+            Place::Given(account) => account.url.clone(),
+        }
     }
 
     /// How the city gets in: it reads everything and writes what waits to be judged.
@@ -165,8 +212,13 @@ impl Front {
     }
 
     fn account(&self, name: &str) -> Account {
-        let password_file = accounts::password_file(self.server.folder(), name);
-        Account { url: self.server.url_of(name), password_file }
+        match &*self.place {
+            Place::Own(server) => {
+                let password_file = accounts::password_file(server.folder(), name);
+                Account { url: server.url_of(name), password_file }
+            }
+            Place::Given(account) => account.clone(),
+        }
     }
 
     /// The standard it plays, `id/version`.
@@ -184,7 +236,7 @@ impl Front {
                 Ok(count) => judged += count,
                 Err(error) => {
                     // One table's trouble stops no other's.
-                    run(&mut session, "ROLLBACK").await.map_err(failed("judge rows"))?;
+                    session.run("ROLLBACK").await.map_err(failed("judge rows"))?;
                     first.get_or_insert(error);
                 }
             }
@@ -202,27 +254,23 @@ impl Front {
 
     /// Takes the verdict on a row that stood back; whether there was one.
     pub async fn revoke(&self, table: &str, key: &str, reason: &str) -> Result<bool, Error> {
-        let names = &self.rules.names;
+        let (names, tongue) = (&self.rules.names, self.office.tongue);
         let statement = format!(
-            "UPDATE {} SET {} = $1, {} = $2 WHERE {} = $3 AND {}::text = $4 AND {}::text = $5",
+            "UPDATE {} SET {} = {}, {} = {} WHERE {} = {} AND {} = {} AND {} = {}",
             self.office.quoted_table(table),
-            quoted(&names.status),
-            quoted(&names.reason),
+            tongue.quoted(&names.status),
+            tongue.literal(names.failed()),
+            tongue.quoted(&names.reason),
+            tongue.literal(reason),
             self.key_text(table),
-            quoted(&names.status),
-            quoted(&names.validity),
+            tongue.literal(key),
+            tongue.text(&names.status),
+            tongue.literal(names.passed()),
+            tongue.text(&names.validity),
+            tongue.literal(&names.valid),
         );
-        let mut session = self.session().await?;
-        let (failed_code, passed) = (names.failed(), names.passed());
-        let count = session
-            .wire
-            .drive(session.client.execute(
-                &statement,
-                &[&failed_code, &reason, &key, &passed, &names.valid.as_str()],
-            ))
-            .await
-            .map_err(failed("revoke a verdict"))?;
-        Ok(count > 0)
+        let count = self.session().await?.changed(&statement).await;
+        Ok(count.map_err(failed("revoke a verdict"))? > 0)
     }
 
     /// The rows of a table that stand, by key.
@@ -234,26 +282,22 @@ impl Front {
             .filter(|known| known.name == table)
             .flat_map(|known| known.columns.iter().map(|(name, _)| name.as_str()))
             .collect();
-        let texts: Vec<String> =
-            columns.iter().map(|name| format!("{}::text", quoted(name))).collect();
+        let tongue = self.office.tongue;
+        let texts: Vec<String> = columns.iter().map(|name| tongue.text(name)).collect();
         let statement = format!(
-            "SELECT {}, {} FROM {} WHERE {}::text = $1 AND {}::text = $2",
+            "SELECT {}, {} FROM {} WHERE {} = {} AND {} = {}",
             self.key_text(table),
             texts.join(", "),
             self.office.quoted_table(table),
-            quoted(&names.validity),
-            quoted(&names.status),
+            tongue.text(&names.validity),
+            tongue.literal(&names.valid),
+            tongue.text(&names.status),
+            tongue.literal(names.passed()),
         );
-        let mut session = self.session().await?;
-        let passed = names.passed();
-        let rows = session
-            .wire
-            .drive(session.client.query(&statement, &[&names.valid.as_str(), &passed]))
-            .await
-            .map_err(failed("read a table"))?;
+        let rows = self.session().await?.rows(&statement).await.map_err(failed("read a table"))?;
         let mut content = Content::new();
         for row in rows {
-            let read = |at: usize| row.try_get::<_, Option<String>>(at).ok().flatten();
+            let read = |at: usize| row.get(at).cloned().flatten();
             let cells =
                 columns.iter().enumerate().map(|(at, name)| ((*name).to_owned(), read(at + 1)));
             content.insert(read(0).unwrap_or_default(), cells.collect());
@@ -263,84 +307,73 @@ impl Front {
 
     /// The one number that a question about the tables gives.
     pub async fn number(&self, statement: &str) -> Result<i64, Error> {
-        let mut session = self.session().await?;
-        let row = session
-            .wire
-            .drive(session.client.query_one(statement, &[]))
-            .await
-            .map_err(failed("ask the tables"))?;
-        row.try_get(0).map_err(|error| failed("ask the tables")(sql::Error::from(error)))
+        let number = self.session().await?.number(statement).await;
+        number.map_err(failed("ask the tables"))
     }
 
     /// Runs statements as the province's own people would.
     pub async fn act(&self, statements: &str) -> Result<(), Error> {
         let mut session = self.session().await?;
-        run(&mut session, statements).await.map_err(failed("act on the tables"))
+        session.run(statements).await.map_err(failed("act on the tables"))
     }
 
     /// Every statement that the city's account sent, in order.
     pub async fn statements(&self) -> Result<Vec<String>, Error> {
-        let server = Arc::clone(&self.server);
-        self.pool.run(move || server.statements(accounts::CITY)).await
+        let place = Arc::clone(&self.place);
+        self.pool.run(move || place.server()?.statements(accounts::CITY)).await
     }
 
     /// The database goes away as if its machine had failed.
     pub async fn halt(&self) -> Result<(), Error> {
-        let server = Arc::clone(&self.server);
-        self.pool.run(move || server.halt()).await
+        let place = Arc::clone(&self.place);
+        self.pool.run(move || place.server()?.halt()).await
     }
 
     /// The database comes back with what it had.
     pub async fn resume(&self) -> Result<(), Error> {
-        let server = Arc::clone(&self.server);
-        self.pool.run(move || server.begin()).await
+        let place = Arc::clone(&self.place);
+        self.pool.run(move || place.server()?.begin()).await
     }
 
     /// The key's text in SQL, as the city's keys are written.
     fn key_text(&self, table: &str) -> String {
         let known = self.tables.iter().find(|known| known.name == table);
-        let parts: Vec<String> = known
-            .into_iter()
-            .flat_map(|known| &known.key)
-            .map(|name| format!("coalesce({}::text, '')", quoted(name)))
-            .collect();
-        format!("({})", parts.join(" || '|' || "))
+        let key = known.map(|known| known.key.clone()).unwrap_or_default();
+        self.office.tongue.joined(&key)
     }
 
     async fn make_tables(&self) -> Result<(), Error> {
-        let names = &self.rules.names;
+        let (names, tongue) = (&self.rules.names, self.office.tongue);
         let mut session = self.session().await?;
         if let Some((schema, _)) = names.prefix.split_once('.') {
-            let statement = format!("CREATE SCHEMA {}", quoted(schema));
-            run(&mut session, &statement).await.map_err(failed("make a schema"))?;
+            let statement = format!("CREATE SCHEMA {}", tongue.quoted(schema));
+            session.run(&statement).await.map_err(failed("make a schema"))?;
         }
         for down in &self.rules.down {
             let statement = down.made();
-            run(&mut session, &statement).await.map_err(failed("make a down-link table"))?;
+            session.run(&statement).await.map_err(failed("make a down-link table"))?;
         }
         for table in self.tables.iter() {
+            let of = |name: &str, kind: &str| format!("{} {kind}", tongue.quoted(name));
             let mut columns = vec![
-                format!("{} varchar(36) PRIMARY KEY", quoted(&names.own_key)),
-                format!("{} bigint GENERATED ALWAYS AS IDENTITY", quoted(&names.upper_key)),
-                format!("{} varchar(2)", quoted(&names.validity)),
-                format!("{} text", quoted(&names.invalid_reason)),
-                format!("{} varchar(2)", quoted(&names.status)),
-                format!("{} text", quoted(&names.reason)),
+                of(&names.own_key, "varchar(36) PRIMARY KEY"),
+                of(&names.upper_key, tongue.numbered()),
+                of(&names.validity, "varchar(2)"),
+                of(&names.invalid_reason, "text"),
+                of(&names.status, "varchar(2)"),
+                of(&names.reason, "text"),
             ];
-            columns
-                .extend(self.rules.columns.iter().map(|it| format!("{} text", quoted(&it.name))));
-            columns.extend(
-                table.columns.iter().map(|(name, kind)| format!("{} {kind}", quoted(name))),
-            );
+            columns.extend(self.rules.columns.iter().map(|it| of(&it.name, "text")));
+            columns.extend(table.columns.iter().map(|(name, kind)| of(name, tongue.kind(kind))));
             let name = self.office.quoted_table(&table.name);
             let statement = format!("CREATE TABLE {name} ({})", columns.join(", "));
-            run(&mut session, &statement).await.map_err(failed("make a table"))?;
+            session.run(&statement).await.map_err(failed("make a table"))?;
         }
         Ok(())
     }
 
     async fn make_accounts(&self) -> Result<(), Error> {
-        let folder = self.server.folder().to_owned();
+        let folder = self.place.server()?.folder().to_owned();
         let made = self.pool.run(move || -> Result<_, Error> {
             [accounts::CITY, accounts::PROVINCE]
                 .into_iter()
@@ -348,26 +381,37 @@ impl Front {
                 .collect::<Result<Vec<_>, _>>()
         });
         let passwords = made.await?;
-        let mut session = self.session().await?;
+        let mut session = self.postgres().await?;
         accounts::make(&mut session, &passwords).await.map_err(failed("make the accounts"))
     }
 
     async fn grant(&self) -> Result<(), Error> {
-        let mut session = self.session().await?;
+        let mut session = self.postgres().await?;
         accounts::grant(&mut session, &self.rules, &self.office, &self.tables)
             .await
             .map_err(failed("give the accounts their rights"))
     }
 
-    async fn session(&self) -> Result<Postgres, Error> {
-        let address = Address {
-            url: self.server.url(),
-            password_file: None,
+    fn address(&self) -> Address {
+        let password_file = match &*self.place {
+            Place::Own(_) => None,
+            Place::Given(account) => Some(account.password_file.clone()),
+        };
+        Address {
+            url: self.url(),
+            password_file,
             ca_file: None,
             statement_timeout: Duration::from_mins(1),
             zone: "Asia/Shanghai".to_owned(),
-        };
-        connect_read_write(&address).await.map_err(failed("connect"))
+        }
+    }
+
+    async fn postgres(&self) -> Result<Postgres, Error> {
+        connect_read_write(&self.address()).await.map_err(failed("connect"))
+    }
+
+    async fn session(&self) -> Result<Session, Error> {
+        Session::open(&self.address()).await.map_err(failed("connect"))
     }
 }
 

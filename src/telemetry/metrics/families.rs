@@ -52,6 +52,7 @@ pub(super) struct Families {
     pub(super) worst_rejected: Gauges,
     pub(super) interfaces: Gauges,
     pub(super) worst_silent: Gauges,
+    pub(super) unapproved: Gauges,
     pub(super) points: Gauges,
     pub(super) points_at_risk: Gauges,
     pub(super) measure: Gauges,
@@ -244,6 +245,12 @@ impl Families {
                 "For how long the interfaces have not answered that are silent for longest, of all \
                  interfaces and at most 20.",
                 &["interface"],
+            ),
+            unapproved: new.gauge(
+                "cascade_unapproved_changes",
+                "Promises that were loosened although nobody approved of it and that stand, by the \
+                 list that says so; what was promised before counts.",
+                &["list"],
             ),
             points: new.gauge(
                 "cascade_score_points",

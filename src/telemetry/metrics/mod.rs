@@ -309,6 +309,11 @@ impl Metrics {
         self.show_datasets(&now.datasets);
         self.show_worst(&now.datasets);
         self.show_interfaces(&now.interfaces);
+        let mut unapproved = Values::new(Fold::Sum);
+        for (list, count) in &now.unapproved {
+            unapproved.add(vec![(*list).to_owned()], approximate(*count));
+        }
+        self.families.unapproved.show_only(unapproved);
         for (family, values) in [
             (&self.families.points, &now.points),
             (&self.families.points_at_risk, &now.points_at_risk),

@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub disk_free_bytes: u64,
     /// Interfaces by name, each with how long it has not answered; `None` while it does.
     pub interfaces: Vec<(String, Option<Duration>)>,
+    /// Promises that were loosened although nobody approved of it, by the list that says so.
+    pub unapproved: Vec<(&'static str, u64)>,
     /// The month's points so far, by item of the scheme; empty without one.
     pub points: Vec<(String, f64)>,
     /// The city's measures of the month; those that could be computed.

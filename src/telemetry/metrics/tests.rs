@@ -74,6 +74,7 @@ fn every_family_has_help_and_a_type_as_soon_as_anything_is_configured() {
         channels: vec![channel_snapshot()],
         datasets: all_overdue(2),
         interfaces: vec![("api".to_owned(), Some(Duration::from_secs(90)))],
+        unapproved: vec![("obligations", 1)],
         points: vec![("sharing.fresh".to_owned(), 2.71)],
         measures: vec![("data.timely_rate".to_owned(), 0.9)],
         score_known: Some((0.82, 95.1)),

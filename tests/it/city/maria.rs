@@ -1,10 +1,12 @@
 //! What is special to MariaDB.
 
-use cascaded::city::{Error, Scan};
+use std::sync::Arc;
+
+use cascaded::city::{CatalogueSettings, Error, Scan, Source, SourceSettings, read_catalogue};
 use cascaded::row::Page;
 use cascaded::sql::{self, Address};
 
-use super::{all, dataset, pages, rows, run, since, source};
+use super::{Threads, all, dataset, pages, rows, run, since, source};
 use crate::support::maria::Database;
 
 fn settings(city: &Database) -> String {
@@ -284,4 +286,29 @@ fn a_key_longer_than_a_server_sorts_is_refused_and_not_lost() {
         assert!(matches!(error, Error::Unfit { .. }), "{error:?}");
         assert_eq!(all(&source, &dataset, Scan::Full).await.len(), 2);
     });
+}
+
+#[test]
+fn a_catalogue_is_read_from_tables_in_mariadb() {
+    let city = Database::new();
+    city.sql(
+        "CREATE TABLE category (code varchar(9), title text, parent varchar(9)); \
+         INSERT INTO category VALUES ('3', '部门', NULL), ('307', '自然资源', '3'); \
+         CREATE TABLE organ (id varchar(9), title text, code char(18)); \
+         INSERT INTO organ VALUES ('o1', '市自然资源局𪚥', '115119000000000001');",
+    );
+    let source: SourceSettings = toml::from_str(&settings(&city)).unwrap();
+    let parts: CatalogueSettings = toml::from_str(
+        "region = '511900'\n\
+         [[part]]\nkind = 'sql'\nsource = 'm'\ntable = 'category'\ncolumns = { 'category.id' = \
+         'code', 'category.code' = 'code', 'category.title' = 'title', 'category.parent' = 'parent' }\n\
+         [[part]]\nkind = 'sql'\nsource = 'm'\nquery = 'SELECT o.*, \"511900\" AS region FROM organ o'\n\
+         columns = { 'organisation.id' = 'id', 'organisation.title' = 'title', \
+         'organisation.credit_code' = 'code', 'organisation.region' = 'region' }",
+    )
+    .unwrap();
+    assert_eq!(parts.check(std::slice::from_ref(&source)), []);
+    let opened = Source::open(source.clone(), Arc::new(Threads));
+    let catalogue = run(read_catalogue(&parts, &[(source, opened)], &Threads)).unwrap();
+    assert_eq!((catalogue.objects.len(), catalogue.problems.len()), (3, 0), "{catalogue:?}");
 }

@@ -19,7 +19,7 @@ const GROUPS: [&[&str]; 7] = [
         "language",
         "markup",
     ],
-    &["checks", "signing", "wire", "standard", "indicator"],
+    &["checks", "signing", "wire", "standard", "indicator", "takeover"],
     // `crash`: the named points at which a test build ends itself.
     &["crash", "telemetry", "supervisor"],
     &["sql", "ledger", "city", "province"],

@@ -1,6 +1,8 @@
 //! The office against a real ledger: its state is built by its events, then asked about.
 
 mod batches;
+mod behind;
+mod calibrated;
 mod closed;
 mod days;
 mod liveness;
@@ -100,6 +102,7 @@ impl Lent for Nothing {
 
     fn cut_over(&self) {}
     fn shadow(&self) {}
+    fn takeover(&self) {}
 }
 
 fn office(app: &App) -> Office {

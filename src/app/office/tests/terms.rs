@@ -3,6 +3,7 @@
 use super::*;
 use crate::app::declare::Declared;
 use crate::app::works::Plan;
+use crate::control::protocol::Attention;
 use crate::fact::Kind;
 
 const OBLIGATIONS: &str = "\
@@ -53,6 +54,24 @@ impl Bench {
         facts.iter().filter_map(|(_, fact)| told(fact)).collect()
     }
 
+    /// What `status` says is promised less of without an approval, and the gauges of each list.
+    async fn unapproved(&self) -> (Vec<String>, [String; 4]) {
+        let Response::Status(status) = self.ask(Request::Status {}).await else { panic!() };
+        let is_so = |it: &&Attention| it.trouble == Trouble::Unapproved;
+        let mut told: Vec<String> = (status.attention.iter().filter(is_so))
+            .map(|it| format!("{} {}", it.subject, it.detail))
+            .collect();
+        told.sort_by(|a, b| b.cmp(a));
+        self.office.refresh().await;
+        let metrics = self.office.metrics();
+        let gauge = |list: &str| {
+            let series = format!("cascade_unapproved_changes{{list=\"{list}\"}} ");
+            let line = metrics.lines().find_map(|line| line.strip_prefix(series.as_str()));
+            line.unwrap_or("none").to_owned()
+        };
+        (told, ["obligations", "catalogue", "datasets", "tasks"].map(gauge))
+    }
+
     /// Lets deadlines be looked at, and says since when `d-one` is overdue.
     async fn overdue(&self) -> Option<Timestamp> {
         let (crew, current) = (&self.app.crew, &self.app.current);
@@ -95,12 +114,18 @@ async fn a_cycle_that_is_lengthened_in_a_file_counts_as_it_was_until_it_is_appro
     let shown = look.datasets.iter().find(|it| it.flow.dataset == "d-one").unwrap();
     assert!(matches!(shown.freshness.state, crate::indicator::freshness::State::Overdue { .. }));
     assert_eq!(shown.dataset.cycle, "每年", "what is declared is shown as declared");
+    let both = [
+        "entry:e obligations cycle: 每日 → 每年".to_owned(),
+        "d-one datasets cycle: 每日 → 每年".to_owned(),
+    ];
+    assert_eq!(bench.unapproved().await, (both.to_vec(), ["1", "0", "1", "0"].map(str::to_owned)));
     // Approved from tomorrow on: until then nothing changes.
     std::fs::write(bench._folder.path().join("lists/approvals.csv"), APPROVALS).unwrap();
     bench.reload().await;
     assert_eq!(bench.overdue().await, before);
     bench.clock.advance(Duration::from_hours(24));
     assert_eq!(bench.overdue().await, None, "it is approved");
+    assert_eq!(bench.unapproved().await, (vec![], ["0"; 4].map(str::to_owned)));
     assert_eq!(bench.terms().await[5..], ["e may cycle"]);
 }
 
