@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 
+pub use super::generate::{Generate, Generated};
 pub use super::mend::{Mend, MendFilter, MendWhich};
 pub use super::score::{Score, ScoreEvidence, ScoreGiven, ScoreWhich};
 pub use super::standard::{
@@ -102,6 +103,9 @@ pub enum Command {
     /// What the province found and wants mended (整改).
     #[command(subcommand)]
     Mend(Mend),
+    /// Writes completions or manual pages, for whoever packages.
+    #[command(hide = true)]
+    Generate(Generate),
 }
 
 /// How a reading command answers.

@@ -22,7 +22,8 @@ use super::arguments::{
 use super::client::ask;
 use super::text::Message;
 use super::{
-    Console, Exit, Local, Trouble, appeal, bulletin, changeover, doctor, judge, mend, takeover,
+    Console, Exit, Local, Trouble, appeal, bulletin, changeover, doctor, generate, judge, mend,
+    takeover,
 };
 
 /// How often a waiting command looks at its job.
@@ -51,6 +52,7 @@ pub(super) fn dispatch(
         Command::Bulletin(it) => bulletin::bulletin(it, &arguments.socket, console),
         Command::Takeover(it) => takeover::takeover(&arguments.socket, it, console),
         Command::Mend(it) => mend::mend(&arguments.socket, it, console),
+        Command::Generate(it) => generate::generate(it, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
             local.ledger_restore(config, directory, console)
@@ -186,7 +188,8 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Score(_)
         | Command::Bulletin(_)
         | Command::Takeover(_)
-        | Command::Mend(_) => return Ok(None),
+        | Command::Mend(_)
+        | Command::Generate(_) => return Ok(None),
     }))
 }
 

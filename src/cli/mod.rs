@@ -15,6 +15,7 @@ mod demonstration;
 mod dispatch;
 mod doctor;
 mod evidence;
+mod generate;
 mod judge;
 mod live;
 mod local;

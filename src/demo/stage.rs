@@ -157,14 +157,25 @@ fn random_text() -> anyhow::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The folder of standards on this machine: beside the sources, or where the package puts it.
+/// The folder of standards on this machine: beside the sources, beside the program as the archive
+/// unpacks, or where the package puts it.
 pub fn standards_folder() -> anyhow::Result<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/standards");
-    let candidates =
-        [PathBuf::from("config/standards"), PathBuf::from("/usr/share/cascaded/standards"), beside];
+    let mut candidates = vec![PathBuf::from("config/standards")];
+    if let Ok(program) = std::env::current_exe().and_then(|path| path.canonicalize()) {
+        let below = ["share/cascaded/standards", "config/standards"];
+        candidates
+            .extend(program.ancestors().skip(2).take(3).flat_map(|it| below.map(|at| it.join(at))));
+    }
+    candidates.push(PathBuf::from("/usr/share/cascaded/standards"));
+    // Of the machine that builds, which a program that is handed out says nothing of.
+    #[cfg(debug_assertions)]
+    candidates.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/standards"));
     candidates
         .into_iter()
         .find(|folder| folder.join(STANDARD).join("standard.toml").is_file())
         .and_then(|folder| folder.canonicalize().ok())
-        .context("the standards are neither in config/standards nor in /usr/share/cascaded")
+        .context(
+            "the standards are neither in config/standards, nor beside the program, nor in \
+             /usr/share/cascaded",
+        )
 }

@@ -108,7 +108,8 @@ fn paths(named: &Named) -> Vec<PathBuf> {
     batches.chain(runs.map(|file| Path::new("runs").join(file))).collect()
 }
 
-fn link_files(from: &Path, aside: &Path, named: &Named) -> Result<()> {
+/// Links what the ledger names below `aside`; a name without a file is left out.
+pub(super) fn link_files(from: &Path, aside: &Path, named: &Named) -> Result<()> {
     for folder in ["spool", "runs"] {
         disk::ensure_folder(&aside.join(folder))?;
     }
@@ -146,7 +147,8 @@ fn copy_files(from: &Path, to: &Path, named: &Named) -> Result<()> {
     Ok(())
 }
 
-fn copy_database(source: &Connection, to: &Path) -> Result<()> {
+/// Copies the database, as one durable file that the service alone can read.
+pub(super) fn copy_database(source: &Connection, to: &Path) -> Result<()> {
     let engine = || Error::engine("copy the database");
     let mut target = Connection::open(to).map_err(engine())?;
     {

@@ -39,6 +39,7 @@ mod identity;
 mod inbox;
 mod inspect;
 mod jobs;
+mod kept;
 mod lists;
 pub mod manifest;
 mod mending;
@@ -156,12 +157,16 @@ impl Ledger {
     /// Opens or creates the ledger in `folder`. Blocking; called once at start.
     ///
     /// Refuses a folder that another process uses, a file of a newer schema, and a damaged one.
-    /// Attempts that were in flight when the last process ended become unknown.
+    /// Attempts that were in flight when the last process ended become unknown. A ledger of an
+    /// older schema is copied aside, for whoever goes back, before it is brought to ours.
     pub fn open(folder: &Path, sealer: &Sealer, clock: Clock, pool: Pool) -> Result<Self> {
         let lock = lock_folder(folder)?;
         let path = folder.join("ledger.sqlite");
         refuse_orphans(folder, &path)?;
         backup::clear(&folder.join("backup"))?;
+        if let Some(kept) = kept::keep(folder, &path)? {
+            tracing::info!(kept = %kept.display(), "ledger of an older schema kept before its upgrade");
+        }
         let mut writer = schema::open(&path, clock.now())?;
         let reader = schema::open_reader(&path)?;
         let identity = identity::load(&mut writer, sealer, clock.now())?;

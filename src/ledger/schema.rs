@@ -54,6 +54,20 @@ pub(super) fn open_checked(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// The file's schema, if it is a ledger of an older one. What cannot be told is nothing to keep:
+/// opening the file refuses it.
+pub(super) fn older(path: &Path) -> Result<Option<u32>> {
+    let connection = open_reader(path)?;
+    let pragma = |name: &str| {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).ok()
+    };
+    if pragma("application_id") != Some(i64::from(APPLICATION_ID)) {
+        return Ok(None);
+    }
+    let version = pragma("user_version").and_then(|version| u32::try_from(version).ok());
+    Ok(version.filter(|version| (1..known()).contains(version)))
+}
+
 /// The file's schema, 0 for a new one. Refuses what is no ledger, newer, or damaged.
 fn recognise(connection: &Connection, path: &Path) -> Result<u32> {
     connection.busy_timeout(Duration::from_secs(10)).map_err(Error::engine("set a timeout"))?;

@@ -95,6 +95,22 @@ fn a_line_of_the_example_that_is_commented_out_is_right_too() {
     load(base, &with_options).unwrap_or_else(|problems| panic!("{problems:#?}"));
 }
 
+#[test]
+fn without_systemd_s_credentials_the_secrets_are_files() {
+    // systemd before 247 knows no `LoadCredential=`: the same files, where the operator put them.
+    let folder = tempfile::tempdir().unwrap();
+    furnish(folder.path());
+    let base = folder.path();
+    fs::rename(base.join("run/credentials/cascaded.service"), base.join("etc/cascaded/secrets"))
+        .unwrap();
+    let text = moved(base).replace("run/credentials/cascaded.service", "etc/cascaded/secrets");
+    load(base, &text).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let key = base.join("etc/cascaded/secrets/ledger.key");
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let problems = load(base, &text).unwrap_err();
+    assert!(problems.iter().any(|it| it.place.starts_with("ledger.key_file")), "{problems:#?}");
+}
+
 /// A line `# key = value` or `# [section]` without its mark.
 fn uncommented(line: &str) -> &str {
     let Some(rest) = line.strip_prefix("# ") else { return line };

@@ -154,6 +154,88 @@ fn what_schema_1_stored_is_read() {
     assert_eq!(ledger.identity().incarnation, 1);
 }
 
+/// A folder with the stored ledger of schema 1 and nothing of this program's.
+fn of_schema_1() -> Bench {
+    let bench = Bench::new();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden/ledger");
+    let text = std::fs::read_to_string(golden.join("schema-1.sql")).unwrap();
+    let connection = rusqlite::Connection::open(database(&bench)).unwrap();
+    connection.execute_batch(&text).unwrap();
+    bench
+}
+
+fn content(path: &Path) -> String {
+    dumped(&rusqlite::Connection::open(path).unwrap())
+}
+
+fn schema_of(path: &Path) -> u32 {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn an_older_ledger_is_kept_whole_before_it_is_changed() {
+    let bench = of_schema_1();
+    let connection = rusqlite::Connection::open(database(&bench)).unwrap();
+    // The sample has the ledger alone, not the payloads it names.
+    connection.execute_batch("UPDATE batch SET spooled = 0").unwrap();
+    drop(connection);
+    let before = content(&database(&bench));
+    drop(bench.open());
+    assert!(schema_of(&database(&bench)) > 1);
+    let folder = bench.path().join("before-upgrade-schema-1");
+    let kept = folder.join("ledger.sqlite");
+    assert_eq!(schema_of(&kept), 1, "the older program opens it");
+    assert_eq!(content(&kept), before, "to the letter what it was");
+    // The next start has nothing to keep and leaves the copy alone.
+    let written = std::fs::metadata(&kept).unwrap().modified().unwrap();
+    drop(bench.open());
+    assert_eq!(std::fs::metadata(&kept).unwrap().modified().unwrap(), written);
+    // And it is a backup as any other.
+    let again = tempfile::tempdir().unwrap();
+    super::super::restore(&folder, again.path(), &bench.sealer, &bench.clock).unwrap();
+    let sealer = &bench.sealer;
+    let ledger = Ledger::open(again.path(), sealer, bench.clock.clone(), Pool::new(1)).unwrap();
+    assert!(ledger.identity().incarnation > 1);
+    assert_eq!(bench.run(ledger.flows()).unwrap()[0].counts.due, 4);
+}
+
+#[test]
+fn what_the_kept_copy_names_stays_when_the_ledger_lets_go_of_it() {
+    let bench = of_schema_1();
+    let connection = rusqlite::Connection::open(database(&bench)).unwrap();
+    let id = connection.query_row("SELECT id FROM batch", [], |row| row.get(0)).unwrap();
+    drop(connection);
+    let name = spool::file_name(&BatchId(id).to_string());
+    let file = Path::new("spool").join(name);
+    std::fs::create_dir(bench.path().join("spool")).unwrap();
+    std::fs::write(bench.path().join(&file), "sealed").unwrap();
+    drop(bench.open());
+    std::fs::remove_file(bench.path().join(&file)).unwrap();
+    let kept = bench.path().join("before-upgrade-schema-1").join(&file);
+    assert_eq!(std::fs::read(kept).unwrap(), b"sealed");
+}
+
+#[test]
+fn without_a_copy_to_go_back_to_nothing_is_changed() {
+    let bench = of_schema_1();
+    let before = std::fs::read(database(&bench)).unwrap();
+    // In the copy's way: a file where its folder should be.
+    std::fs::write(bench.path().join("before-upgrade-schema-1.partial"), "").unwrap();
+    assert!(bench.try_open().is_err());
+    assert_eq!(std::fs::read(database(&bench)).unwrap(), before);
+    std::fs::remove_file(bench.path().join("before-upgrade-schema-1.partial")).unwrap();
+    // What an attempt that was cut off left behind is replaced, and so is an older upgrade's copy.
+    for name in ["before-upgrade-schema-1.partial", "before-upgrade-schema-1"] {
+        std::fs::create_dir(bench.path().join(name)).unwrap();
+        std::fs::write(bench.path().join(name).join("half"), "").unwrap();
+    }
+    drop(bench.open());
+    let kept = bench.path().join("before-upgrade-schema-1");
+    assert!(kept.join("ledger.sqlite").exists() && !kept.join("half").exists());
+    assert!(!bench.path().join("before-upgrade-schema-1.partial").exists());
+}
+
 /// Writes the sample anew: only while its schema is not released.
 fn write_sample(golden: &Path) {
     let bench = Bench::new();
