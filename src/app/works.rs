@@ -67,6 +67,10 @@ struct Clients {
 impl Clients {
     fn of(channel: &config::Channel, clock: &Clock) -> anyhow::Result<Self> {
         let way = |settings: &province::Settings, standard: &Arc<Standard>| {
+            if settings.is_plain() {
+                let channel = &channel.settings.id;
+                tracing::warn!(channel, "plain http: everybody on the way reads what is said");
+            }
             Way::new(settings.clone(), Arc::clone(standard), clock.clone())
         };
         let of = || format!("channel {}", channel.settings.id);
@@ -190,6 +194,15 @@ impl Works {
         let found = found.into_iter().find(|it| it.settings.id == channel.as_str())?;
         let differs = found.written.standard != found.standard.id().as_str();
         differs.then(|| found.written.standard.clone())
+    }
+
+    /// Whether what is said on a channel leaves this machine in clear.
+    pub(super) fn is_plain(&self, channel: &ChannelId) -> bool {
+        self.configuration.channels.iter().any(|it| {
+            let ahead = it.ahead.as_ref().map(|it| &it.voice.province);
+            let mut ways = std::iter::once(&it.settings.province).chain(ahead);
+            it.settings.id == channel.as_str() && ways.any(province::Settings::is_plain)
+        })
     }
 
     /// Records which standard is in force on each channel.

@@ -160,6 +160,7 @@ messages! {
     TroubleSilent, "接口无应答", "interface silent";
     TroubleUnusual, "整体异常", "unusual as a whole";
     TroubleUnapproved, "口径放宽未经批准", "less promised, not approved";
+    TroublePlain, "明文 HTTP 传输", "plain HTTP on the line";
     NoDifference, "两个版本没有差异", "the two versions do not differ";
     DiffUncounted, "未统计对本市的影响：{}", "not counted in the city's catalogue: {}";
     DiffNoDaemon, "守护进程不可达", "the daemon cannot be reached";
@@ -429,6 +430,7 @@ impl Message {
             Trouble::Silent => Self::TroubleSilent,
             Trouble::Unusual => Self::TroubleUnusual,
             Trouble::Unapproved => Self::TroubleUnapproved,
+            Trouble::Plain => Self::TroublePlain,
         }
     }
 

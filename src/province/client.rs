@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
+use super::address;
 use super::credentials::Credentials;
 use super::error::{Error, Failure};
 use super::needs;
@@ -147,14 +148,7 @@ impl Client {
     /// Opens nothing yet: reads certificates, keys and credentials, and checks that the standard
     /// asks for nothing that is not there.
     pub fn new(settings: Settings, standard: Arc<Standard>, clock: Clock) -> Result<Self, Error> {
-        let wrong = |reason| Error::Setting { setting: "url", reason };
-        let base = Url::parse(&settings.url).map_err(|_url| wrong("not an address"))?;
-        if !matches!(base.scheme(), "https" | "http") || base.host().is_none() {
-            return Err(wrong("not the address of an HTTP server"));
-        }
-        if base.query().is_some() || base.fragment().is_some() || !base.username().is_empty() {
-            return Err(wrong("has more than a host and a path"));
-        }
+        let base = address::checked(&settings)?;
         let said = standard.settings();
         let reply_bytes = settings.max_reply_bytes.or(said.limits.reply).unwrap_or(REPLY_BYTES);
         let bounds = Bounds {

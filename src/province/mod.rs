@@ -13,6 +13,7 @@
 //! ([`Outcome::Retry`](crate::delivery::Outcome)), or maybe
 //! ([`Outcome::Unknown`](crate::delivery::Outcome)): ask before sending again.
 
+mod address;
 mod certificates;
 mod client;
 mod credentials;

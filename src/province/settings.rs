@@ -1,7 +1,7 @@
 //! What the configuration says of a channel's address.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,9 +13,16 @@ use serde::{Deserialize, Deserializer};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The platform's address, `https://host:port/prefix`; a standard's paths follow it. Plain
-    /// `http` is accepted for platforms behind a gateway of the network.
+    /// The platform's address, `https://host:port/prefix`; a standard's paths follow it.
     pub url: String,
+    /// `url` may be plain `http` to another machine: everybody on the way reads what is said, which
+    /// is warned of for as long as it stands here. Default: no.
+    #[serde(default)]
+    pub plain_http: bool,
+    /// A gateway on this machine, `127.0.0.1:port` or `[::1]:port`, that speaks to the platform in
+    /// our place; `url` still names the platform.
+    #[serde(default)]
+    pub via: Option<SocketAddr>,
     /// Certificates to trust, PEM; given, no others are trusted.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
@@ -153,6 +160,8 @@ impl Settings {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            plain_http: false,
+            via: None,
             ca_file: None,
             client_certificate_file: None,
             client_key_file: None,

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -73,6 +74,9 @@ impl Transport {
             .pool_idle_timeout(Duration::from_secs(20))
             .local_address(settings.source_address)
             .user_agent(concat!("cascaded/", env!("CARGO_PKG_VERSION")));
+        if let Some((name, via)) = fronted(settings) {
+            builder = builder.resolve(&name, via);
+        }
         if let Some(path) = &settings.ca_file {
             let what = "certificates to trust";
             let pem = credentials::read(what, path, false)?;
@@ -125,6 +129,12 @@ impl Transport {
             body,
         })
     }
+}
+
+/// The platform's name, and the gateway on this machine that stands in front of it.
+fn fronted(settings: &Settings) -> Option<(String, SocketAddr)> {
+    let url = Url::parse(&settings.url).ok()?;
+    Some((url.host_str()?.to_owned(), settings.via?))
 }
 
 fn identity(settings: &Settings) -> Result<Option<reqwest::Identity>, Error> {

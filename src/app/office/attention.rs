@@ -16,7 +16,7 @@ use crate::ledger::{Flow, Scope};
 const MOST: usize = 200;
 
 /// How bad, the worst first. Everything before [`Trouble::Refused`] asks for an act.
-const ORDER: [Trouble; 13] = [
+const ORDER: [Trouble; 14] = [
     Trouble::Full,
     Trouble::Overdue,
     Trouble::Unreachable,
@@ -25,6 +25,7 @@ const ORDER: [Trouble; 13] = [
     Trouble::Drift,
     Trouble::Refused,
     Trouble::Unapproved,
+    Trouble::Plain,
     Trouble::RejectedLocal,
     Trouble::RejectedAbove,
     Trouble::Mismatched,
@@ -136,6 +137,9 @@ impl Look {
     }
 
     fn about_channels(&self, list: &mut Vec<Attention>) {
+        for channel in self.channels.iter().filter(|it| it.is_plain) {
+            list.push(about(Trouble::Plain, channel.id.as_str(), 1, None));
+        }
         for hold in &self.holds {
             let subject = match &hold.scope {
                 Scope::Channel => hold.channel.to_string(),

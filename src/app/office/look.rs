@@ -50,6 +50,8 @@ pub(super) struct ChannelLook {
     pub(super) spoken: Spoken,
     /// What went over to another standard before the rest, as people read it.
     pub(super) ahead: Vec<ScopeUse>,
+    /// What is said on it leaves this machine in clear.
+    pub(super) is_plain: bool,
 }
 
 /// A dataset on a channel, as configured and as it stands.
@@ -107,6 +109,13 @@ impl Office {
         self.look_at(&self.works()).await
     }
 
+    /// How many bytes the ledger has, and how many its file system has left.
+    async fn measured(&self) -> (u64, u64) {
+        let folder = self.crew.ledger.folder().to_owned();
+        let measure = move || (size(&folder), free(&folder));
+        self.crew.supervisor.pool().run(measure).await
+    }
+
     /// Looks into the ledger for what these works are about.
     pub(super) async fn look_at(&self, works: &Works) -> Result<Look, ledger::Error> {
         let (ledger, at) = (&self.crew.ledger, self.now());
@@ -144,11 +153,10 @@ impl Office {
                 compares: standard.operation("inventory.keys").is_some(),
                 spoken: channel.spoken(),
                 ahead: scoped.iter().filter(|it| it.channel == channel.id).map(ahead).collect(),
+                is_plain: works.is_plain(&channel.id),
             });
         }
-        let folder = ledger.folder().to_owned();
-        let measure = move || (size(&folder), free(&folder));
-        let (ledger_bytes, disk_free_bytes) = self.crew.supervisor.pool().run(measure).await;
+        let (ledger_bytes, disk_free_bytes) = self.measured().await;
         let spool = &self.crew.files.spool;
         Ok(Look {
             at,
@@ -359,6 +367,7 @@ impl Look {
             ChannelSnapshot {
                 silent: reach.silent_since.and_then(|since| self.since(since)),
                 certificates: certificates.of(&channel.id),
+                is_plain: channel.is_plain,
                 ..self.channel_snapshot(channel)
             }
         };
@@ -437,6 +446,7 @@ impl Look {
                 .sum(),
             drift: drift.into_iter().collect(),
             silent: None,
+            is_plain: false,
             certificates: Vec::new(),
         }
     }

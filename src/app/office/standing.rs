@@ -37,7 +37,8 @@ fn event(trouble: Trouble) -> Option<&'static str> {
         | Trouble::RejectedLocal
         | Trouble::RejectedAbove
         | Trouble::Unusual
-        | Trouble::Unapproved => None,
+        | Trouble::Unapproved
+        | Trouble::Plain => None,
     }
 }
 

@@ -141,6 +141,7 @@ messages! {
     TroubleSilent, "接口无应答", "interface silent";
     TroubleUnusual, "整体异常", "unusual as a whole";
     TroubleUnapproved, "口径放宽未经批准", "less promised, not approved";
+    TroublePlain, "明文 HTTP 传输", "plain HTTP on the line";
     ReasonUnreached, "省平台没有应答", "the platform does not answer";
     ReasonHeld, "通道停用，等人处理", "a channel is held";
     ReasonSilent, "内部环节没有动静", "a part of the service is silent";
@@ -166,6 +167,7 @@ impl Word {
             Trouble::Silent => Self::TroubleSilent,
             Trouble::Unusual => Self::TroubleUnusual,
             Trouble::Unapproved => Self::TroubleUnapproved,
+            Trouble::Plain => Self::TroublePlain,
         }
     }
 

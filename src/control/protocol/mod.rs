@@ -6,6 +6,7 @@
 //! that is shown or exported with its original.
 
 mod answer;
+mod attention;
 mod bulletin;
 mod changeover;
 mod inbox;
@@ -16,11 +17,12 @@ mod takeover;
 mod validity;
 
 pub use answer::{
-    Accepted, Attention, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job,
-    LedgerReport, Link, Mismatches, Reconciled, Reject, RejectOriginal, Response, Rows, RuleCount,
-    Standard, StandardDetail, Status, Summary, Trouble, Urgency,
+    Accepted, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job, LedgerReport,
+    Link, Mismatches, Reconciled, Reject, RejectOriginal, Response, Rows, RuleCount, Standard,
+    StandardDetail, Status, Summary,
 };
 
+pub use attention::{Attention, Trouble, Urgency};
 pub use bulletin::{BulletinFile, BulletinFiles, BulletinQuery};
 
 pub use changeover::{

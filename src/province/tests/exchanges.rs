@@ -195,6 +195,37 @@ async fn a_proxy_carries_the_connection_and_learns_nothing_of_it() {
 }
 
 #[tokio::test]
+async fn a_gateway_on_this_machine_takes_what_is_said_to_the_platform_by_its_name() {
+    let mut platform = Platform::start(vec![answer("200 OK", "", FINE)]).await;
+    platform.is_plain = true;
+    let fronted = Settings {
+        url: "http://share.gov.example/up".to_owned(),
+        via: Some(platform.address()),
+        ..platform.settings()
+    };
+    let client = platform.client(fronted);
+    let reply = platform.with(ping(&client)).await;
+    assert!(matches!(reply.reading.outcome, Outcome::Accepted { .. }), "{:?}", reply.reading);
+    let seen = platform.seen.lock().unwrap().remove(0);
+    assert_eq!(seen.headers.get("host").map(String::as_str), Some("share.gov.example"));
+    assert!(seen.line.contains(" /up"), "{}", seen.line);
+}
+
+#[tokio::test]
+async fn a_gateway_that_speaks_tls_shows_the_platforms_certificate() {
+    let platform = Platform::start(vec![answer("200 OK", "", FINE)]).await;
+    let through = |name: &str| Settings {
+        url: format!("https://{name}/up"),
+        via: Some(platform.address()),
+        ..platform.settings()
+    };
+    let other = platform.client(through("other.gov.example"));
+    let reply = platform.with(ping(&other)).await;
+    assert!(is_retry(&reply, "province-certificate-not-trusted"), "{:?}", reply.reading);
+    assert!(platform.seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn channels_that_cannot_be_opened_say_why() {
     let platform = Platform::start(vec![]).await;
     let open = |change: &dyn Fn(&mut Settings)| {

@@ -58,6 +58,8 @@ pub(super) struct Platform {
     /// `CONNECT` lines and proxy headers, when the platform is reached as a proxy.
     pub(super) tunnels: Mutex<Vec<String>>,
     pub(super) is_proxy: bool,
+    /// It speaks no TLS.
+    pub(super) is_plain: bool,
     pair: Barrier,
     inside: AtomicUsize,
     /// The most requests that were read and not answered at one time.
@@ -119,6 +121,7 @@ impl Platform {
             seen: Mutex::new(Vec::new()),
             tunnels: Mutex::new(Vec::new()),
             is_proxy: false,
+            is_plain: false,
             pair: Barrier::new(2),
             inside: AtomicUsize::new(0),
             most_inside: AtomicUsize::new(0),
@@ -169,7 +172,9 @@ impl Platform {
                 self.tunnels.lock().unwrap().push(head);
                 stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
             }
-            if let Ok(stream) = self.tls.accept(stream).await {
+            if self.is_plain {
+                self.converse(stream, from.ip()).await;
+            } else if let Ok(stream) = self.tls.accept(stream).await {
                 self.converse(stream, from.ip()).await;
             }
         }

@@ -46,6 +46,7 @@ pub(super) struct Families {
     pub(super) standard_info: Gauges,
     pub(super) standard_drift: Gauges,
     pub(super) channel_silent: Gauges,
+    pub(super) channel_plain: Gauges,
     pub(super) certificate_expiry: Gauges,
     pub(super) datasets: Gauges,
     pub(super) worst_overdue: Gauges,
@@ -212,6 +213,11 @@ impl Families {
                  not asked yet.",
                 &["channel"],
             ),
+            channel_plain: new.gauge(
+                "cascade_channel_plain_http",
+                "1 where what is said on the channel leaves this machine in clear.",
+                &["channel"],
+            ),
             certificate_expiry: new.gauge(
                 "cascade_certificate_expiry_timestamp_seconds",
                 "When the first certificate of the channel ends, of ours or of those we trust; 0: \
@@ -368,6 +374,7 @@ impl Families {
             &self.standard_info,
             &self.standard_drift,
             &self.channel_silent,
+            &self.channel_plain,
             &self.certificate_expiry,
             &self.datasets,
         ] {

@@ -184,6 +184,7 @@ impl Metrics {
             self.families.standard_drift.declare(labels(&[drift.as_str()]));
         }
         self.families.channel_silent.declare(labels(&[]));
+        self.families.channel_plain.declare(labels(&[]));
         for holder in CertificateHolder::ALL {
             self.families.certificate_expiry.declare(labels(&[holder.as_str()]));
         }
@@ -396,15 +397,18 @@ impl Metrics {
     /// Whether each channel answers, and how long its certificates last.
     fn show_ways(&self, channels: &[ChannelSnapshot]) {
         let mut silent = Values::new(Fold::Max);
+        let mut plain = Values::new(Fold::Max);
         let mut ends = Values::new(Fold::Min);
         for each in channels {
             let channel = self.channel(&each.channel);
+            plain.add(labels(&channel, &[]), if each.is_plain { 1.0 } else { 0.0 });
             silent.add(labels(&channel, &[]), each.silent.unwrap_or_default().as_secs_f64());
             for (holder, end) in &each.certificates {
                 ends.add(labels(&channel, &[holder.as_str()]), seconds(*end));
             }
         }
         self.families.channel_silent.show(silent);
+        self.families.channel_plain.show(plain);
         self.families.certificate_expiry.show(ends);
     }
 

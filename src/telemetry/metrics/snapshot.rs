@@ -91,6 +91,8 @@ pub struct ChannelSnapshot {
     pub drift: Vec<(Drift, u64)>,
     /// For how long it has not answered; `None` while it does.
     pub silent: Option<Duration>,
+    /// What is said on it leaves this machine in clear.
+    pub is_plain: bool,
     /// When certificates end, by whose they are.
     pub certificates: Vec<(CertificateHolder, Timestamp)>,
 }

@@ -58,6 +58,7 @@ fn channel_snapshot() -> ChannelSnapshot {
         late_links: 2,
         drift: vec![(Drift::ReplyCode, 18)],
         silent: Some(Duration::from_secs(90)),
+        is_plain: true,
         certificates: vec![(CertificateHolder::Ours, Timestamp::from_second(300).unwrap())],
     }
 }
