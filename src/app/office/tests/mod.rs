@@ -7,6 +7,7 @@ mod closed;
 mod days;
 mod liveness;
 mod page;
+mod plain;
 mod score;
 mod tasks;
 mod terms;
