@@ -160,6 +160,7 @@ messages! {
     TroubleSilent, "接口无应答", "interface silent";
     TroubleUnusual, "整体异常", "unusual as a whole";
     TroubleUnapproved, "口径放宽未经批准", "less promised, not approved";
+    TroubleTakingOver, "接管未结束，该类别暂不登记", "takeover open, nothing of its kinds is registered";
     TroublePlain, "明文 HTTP 传输", "plain HTTP on the line";
     NoDifference, "两个版本没有差异", "the two versions do not differ";
     DiffUncounted, "未统计对本市的影响：{}", "not counted in the city's catalogue: {}";
@@ -431,6 +432,7 @@ impl Message {
             Trouble::Unusual => Self::TroubleUnusual,
             Trouble::Unapproved => Self::TroubleUnapproved,
             Trouble::Plain => Self::TroublePlain,
+            Trouble::TakingOver => Self::TroubleTakingOver,
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use cascaded::clock::Clock;
-use cascaded::control::protocol::TakeoverReport;
+use cascaded::control::protocol::{TakeoverReport, Trouble};
 #[cfg(feature = "sabotage")]
 use cascaded::demo::Scale;
 
@@ -57,6 +57,12 @@ fn held(city: &TestCity) -> BTreeMap<(String, String), String> {
 
 fn report(service: &Service) -> TakeoverReport {
     service.json(&["takeover", "show"])
+}
+
+/// How many takeovers `status` speaks of.
+fn open_takeovers(service: &Service) -> usize {
+    let troubles = service.status().unwrap().attention.into_iter();
+    troubles.filter(|it| it.trouble == Trouble::TakingOver).count()
 }
 
 fn in_phase(service: &Service, phase: &str) -> TakeoverReport {
@@ -124,6 +130,7 @@ fn an_inventory_is_taken_over_and_nothing_is_registered_twice() {
     refused(&service, &["takeover", "accept"], "E-TAKEOVER-NONE");
     done(&service, &["takeover", "begin", "--inventory"]);
     let found = in_phase(&service, "waiting");
+    assert_eq!(open_takeovers(&service), 1, "`status` says what is kept from being registered");
     let all = before.len() as u64;
     assert_eq!((found.above, found.matched), (all, all));
     assert_eq!((found.open(), found.duplicates, found.missing_here), (0, 0, 0));
@@ -137,6 +144,7 @@ fn an_inventory_is_taken_over_and_nothing_is_registered_twice() {
     done(&service, &["takeover", "accept"]);
     let over = in_phase(&service, "over");
     assert_eq!((over.adopted, over.not_adopted), (all, 0));
+    assert_eq!(open_takeovers(&service), 0);
     let status = service.settled();
     assert!(status.summary.rows.confirmed > 0, "rows are carried under the adopted ids");
     assert_eq!(registered(&city), sent, "nothing was registered a second time");

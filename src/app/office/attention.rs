@@ -16,7 +16,7 @@ use crate::ledger::{Flow, Scope};
 const MOST: usize = 200;
 
 /// How bad, the worst first. Everything before [`Trouble::Refused`] asks for an act.
-const ORDER: [Trouble; 14] = [
+const ORDER: [Trouble; 15] = [
     Trouble::Full,
     Trouble::Overdue,
     Trouble::Unreachable,
@@ -26,6 +26,7 @@ const ORDER: [Trouble; 14] = [
     Trouble::Refused,
     Trouble::Unapproved,
     Trouble::Plain,
+    Trouble::TakingOver,
     Trouble::RejectedLocal,
     Trouble::RejectedAbove,
     Trouble::Mismatched,
@@ -139,6 +140,11 @@ impl Look {
     fn about_channels(&self, list: &mut Vec<Attention>) {
         for channel in self.channels.iter().filter(|it| it.is_plain) {
             list.push(about(Trouble::Plain, channel.id.as_str(), 1, None));
+        }
+        for it in &self.takeovers {
+            let mut open = about(Trouble::TakingOver, &it.asked.channel, 1, Some(it.since));
+            open.detail = format!("{} {}", it.phase.as_str(), it.asked.kinds.join(" "));
+            list.push(open);
         }
         for hold in &self.holds {
             let subject = match &hold.scope {

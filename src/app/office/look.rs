@@ -26,8 +26,8 @@ use crate::indicator::freshness::{self, Clocks, Freshness, Promise, State};
 use crate::indicator::terms::{Change, List};
 use crate::ledger::spool::{Owner as SpoolOwner, Usage};
 use crate::ledger::{
-    self, Counts, Drift, Flow, FlowState, Hold, Late, LateLinks, LinkCount, ScopedUse, Spoken,
-    Watched,
+    self, Counts, Drift, Flow, FlowState, Hold, Late, LateLinks, LinkCount, OpenTakeover,
+    ScopedUse, Spoken, Watched,
 };
 use crate::probe;
 use crate::telemetry::metrics::{self, ChannelSnapshot, DatasetSnapshot, Snapshot};
@@ -99,6 +99,8 @@ pub(super) struct Look {
     pub(super) interfaces: Vec<probe::Standing>,
     /// What is promised less of although nobody approved of it.
     pub(super) unapproved: Arc<[Change]>,
+    /// Takeovers that are not over.
+    pub(super) takeovers: Vec<OpenTakeover>,
     ledger_bytes: u64,
     disk_free_bytes: u64,
 }
@@ -183,6 +185,7 @@ impl Office {
             watched: ledger.watched().await?,
             interfaces: self.board.all(),
             unapproved: self.current.held().unapproved(),
+            takeovers: ledger.open_takeovers().await?,
             ledger_bytes,
             disk_free_bytes,
         })

@@ -38,7 +38,8 @@ fn event(trouble: Trouble) -> Option<&'static str> {
         | Trouble::RejectedAbove
         | Trouble::Unusual
         | Trouble::Unapproved
-        | Trouble::Plain => None,
+        | Trouble::Plain
+        | Trouble::TakingOver => None,
     }
 }
 

@@ -194,7 +194,7 @@ impl Office {
     async fn takeover_report(&self, channel: &str) -> Result<TakeoverReport, Failure> {
         let ledger = &self.crew.ledger;
         let last = ledger.last_takeover(channel.to_owned()).await.map_err(told)?;
-        let Some((it, state, missing_above, asked)) = last else {
+        let Some((it, state, missing_above)) = last else {
             self.open_takeover(channel).await?;
             return Ok(TakeoverReport::default());
         };
@@ -209,7 +209,7 @@ impl Office {
             kinds: it.asked.kinds,
             phase: phase.to_owned(),
             missing_above,
-            asked: Some(asked),
+            asked: Some(it.since),
             ..TakeoverReport::default()
         };
         for (fate, adopted, count) in ledger.takeover_counts(it.number).await.map_err(told)? {

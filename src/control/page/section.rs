@@ -187,6 +187,7 @@ fn command(it: &Attention) -> String {
         Trouble::Refused => format!("cascaded links --kind {} --state refused", it.subject),
         Trouble::Drift | Trouble::Held | Trouble::Late => "cascaded status".to_owned(),
         Trouble::Full | Trouble::Silent | Trouble::Plain => "cascaded doctor".to_owned(),
+        Trouble::TakingOver => "cascaded takeover show".to_owned(),
         Trouble::Unapproved => "cascaded bulletin monthly".to_owned(),
     }
 }

@@ -66,11 +66,13 @@ pub enum Trouble {
     Unapproved,
     /// A channel speaks plain HTTP to another machine.
     Plain,
+    /// A takeover is open: nothing of its kinds is registered meanwhile.
+    TakingOver,
 }
 
 impl Trouble {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Overdue,
         Self::RejectedLocal,
         Self::RejectedAbove,
@@ -85,5 +87,6 @@ impl Trouble {
         Self::Unusual,
         Self::Unapproved,
         Self::Plain,
+        Self::TakingOver,
     ];
 }

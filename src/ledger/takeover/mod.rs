@@ -93,6 +93,8 @@ pub struct OpenTakeover {
     pub phase: TakeoverPhase,
     /// Lines adopted so far.
     pub done: u64,
+    /// When it was asked for.
+    pub since: Timestamp,
 }
 
 /// What became of asking for one.
@@ -159,8 +161,7 @@ impl Ledger {
         self.read(open).await
     }
 
-    /// The last takeover of a channel: whether it goes on, what is missing above, when it was asked
-    /// for.
+    /// The last takeover of a channel: whether it goes on, what is missing above.
     pub async fn last_takeover(&self, channel: String) -> Result<Option<Last>> {
         self.read(move |connection| last(connection, &channel)).await
     }
@@ -425,7 +426,7 @@ pub(super) fn holds(connection: &Connection, channel: &ChannelId, kind: Kind) ->
     Ok(open(connection)?.iter().any(is_here))
 }
 
-type Last = (OpenTakeover, JobState, u64, Timestamp);
+type Last = (OpenTakeover, JobState, u64);
 
 fn last(connection: &Connection, channel: &str) -> Result<Option<Last>> {
     let engine = || Error::engine("read takeovers");
@@ -446,17 +447,18 @@ fn last(connection: &Connection, channel: &str) -> Result<Option<Last>> {
         asked: serde_json::from_str(&text(1)?).map_err(|_other_form| unread())?,
         phase: TakeoverPhase::read(&text(2)?).ok_or_else(unread)?,
         done: row.get::<_, i64>(3).map_err(engine())?.cast_unsigned(),
+        since: instant(row.get(6).map_err(engine())?)?,
     };
     let state = JobState::parse(&text(4)?).ok_or_else(unread)?;
     let missing = result.and_then(|text| text.parse().ok()).unwrap_or_default();
-    Ok(Some((found, state, missing, instant(row.get(6).map_err(engine())?)?)))
+    Ok(Some((found, state, missing)))
 }
 
 fn open(connection: &Connection) -> Result<Vec<OpenTakeover>> {
     let engine = || Error::engine("read takeovers");
     let mut statement = connection
         .prepare_cached(
-            "SELECT number, request, coalesce(cursor, ''), done FROM job
+            "SELECT number, request, coalesce(cursor, ''), done, created_at FROM job
              WHERE kind = ?1 AND state = 'running' ORDER BY number",
         )
         .map_err(engine())?;
@@ -471,6 +473,7 @@ fn open(connection: &Connection) -> Result<Vec<OpenTakeover>> {
             asked: serde_json::from_str(&request).map_err(|_other_form| unread())?,
             phase: TakeoverPhase::read(&phase).ok_or_else(unread)?,
             done: row.get::<_, i64>(3).map_err(engine())?.cast_unsigned(),
+            since: instant(row.get(4).map_err(engine())?)?,
         });
     }
     Ok(found)
