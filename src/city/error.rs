@@ -1,5 +1,7 @@
 //! Why a source gave no page.
 
+use std::time::Duration;
+
 use crate::sql;
 
 /// A source could not be read. Which dataset was being read is the caller's to add.
@@ -93,4 +95,18 @@ impl Error {
             Self::Ended { .. } => "city-reader-ended",
         }
     }
+}
+
+/// What `work` gives: nobody waits for a source longer than `limit`. Cancel-safe where `work` is.
+///
+/// # Errors
+/// [`Error::Timeout`], with `work` given up.
+pub(super) async fn in_time<T>(
+    source_id: &str,
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, Error> {
+    let late =
+        |_elapsed| Error::Timeout { source_id: source_id.to_owned(), seconds: limit.as_secs() };
+    tokio::time::timeout(limit, work).await.map_err(late)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::error::Error;
+use super::error::{Error, in_time};
 use super::source::{Pool, Position};
 use crate::row::Page;
 
@@ -93,11 +93,9 @@ pub(crate) async fn ask<T: Send + 'static>(
     let (answer, waiting) = oneshot::channel();
     // Whoever asked may have stopped waiting; then nobody needs the answer.
     pool.run("city-probe", Box::new(move || drop(answer.send(work()))));
-    let source_id = source_id.to_owned();
-    match tokio::time::timeout(timeout, waiting).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_gone)) => Err(Error::Ended { source_id }),
-        Err(_elapsed) => Err(Error::Timeout { source_id, seconds: timeout.as_secs() }),
+    match in_time(source_id, timeout, waiting).await? {
+        Ok(answer) => answer,
+        Err(_gone) => Err(Error::Ended { source_id: source_id.to_owned() }),
     }
 }
 
@@ -138,12 +136,12 @@ impl Feed {
             permit.send(Order { page: std::mem::take(page), max_rows });
             self.ordered = true;
         }
-        let delivery = match tokio::time::timeout(self.timeout, self.deliveries.recv()).await {
+        let waiting = in_time(&self.source_id, self.timeout, self.deliveries.recv());
+        let delivery = match waiting.await {
             Ok(delivery) => delivery.ok_or_else(ended)?,
-            Err(_elapsed) => {
+            Err(late) => {
                 self.break_off();
-                let seconds = self.timeout.as_secs();
-                return Err(Error::Timeout { source_id: self.source_id.clone(), seconds });
+                return Err(late);
             }
         };
         self.ordered = false;

@@ -19,7 +19,7 @@ mod stream;
 use self::plan::Plan;
 pub(super) use self::stream::Cursor;
 use super::dataset::{Dataset, Origin};
-use super::error::Error;
+use super::error::{Error, in_time};
 use super::query;
 use super::settings::{MySqlSettings, Problem};
 use super::source::{Scan, missing_columns};
@@ -94,12 +94,7 @@ async fn bounded<T>(
     it: &MySqlSettings,
     work: impl Future<Output = Result<T, sql::Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(it.timeout, work).await {
-        Ok(answer) => answer.map_err(|cause| failed(it, cause)),
-        Err(_elapsed) => {
-            Err(Error::Timeout { source_id: it.id.clone(), seconds: it.timeout.as_secs() })
-        }
-    }
+    in_time(&it.id, it.timeout, work).await?.map_err(|cause| failed(it, cause))
 }
 
 fn failed(it: &MySqlSettings, cause: sql::Error) -> Error {

@@ -10,7 +10,7 @@ use super::plan::{Carry, Plan};
 use super::{failed, numeric};
 use crate::city::PAGE_BYTES;
 use crate::city::dataset::{Change, Dataset, Field};
-use crate::city::error::Error;
+use crate::city::error::{Error, in_time};
 use crate::city::feed::Trail;
 use crate::city::query::{self, Select};
 use crate::city::settings::PostgresSettings;
@@ -382,12 +382,8 @@ impl Cursor {
 
     /// Cancel-safe: the page being filled stays here.
     pub(super) async fn next(&mut self, page: &mut Page, max_rows: usize) -> Result<bool, Error> {
-        let limit = self.it.timeout;
-        let Ok(filled) = tokio::time::timeout(limit, self.fill(max_rows)).await else {
-            let source_id = self.it.id.clone();
-            return Err(Error::Timeout { source_id, seconds: limit.as_secs() });
-        };
-        filled?;
+        let (source_id, limit) = (self.it.id.clone(), self.it.timeout);
+        in_time(&source_id, limit, self.fill(max_rows)).await??;
         page.clear();
         std::mem::swap(page, &mut self.page);
         Ok(!page.is_empty())

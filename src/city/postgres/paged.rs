@@ -10,7 +10,7 @@ use super::failed;
 use super::plan::{Plan, literal};
 use crate::city::PAGE_BYTES;
 use crate::city::dataset::{Change, Dataset};
-use crate::city::error::Error;
+use crate::city::error::{Error, in_time};
 use crate::city::feed::Trail;
 use crate::city::query::{self, Bound, Select};
 use crate::city::settings::PostgresSettings;
@@ -78,12 +78,8 @@ impl Cursor {
             query::statement(&self.dataset.origin, &self.select),
             self.seen
         );
-        let wait = self.it.timeout;
-        let Ok(rows) = tokio::time::timeout(wait, self.ask(&sql)).await else {
-            let source_id = self.it.id.clone();
-            return Err(Error::Timeout { source_id, seconds: wait.as_secs() });
-        };
-        let rows = rows?;
+        let (source_id, wait) = (self.it.id.clone(), self.it.timeout);
+        let rows = in_time(&source_id, wait, self.ask(&sql)).await??;
         self.ended = rows.len() < limit;
         for row in &rows {
             self.append(row, page)?;
