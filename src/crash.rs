@@ -38,6 +38,24 @@ pub const CUT_OVER_POINTS: [&str; 6] = [
 pub const TAKEOVER_POINTS: [&str; 4] =
     ["takeover-asked", "takeover-collected", "takeover-matched", "takeover-adopted"];
 
+/// The points of a channel of files, in the order a batch passes them.
+pub const FILE_POINTS: [&str; 6] =
+    ["file-staged", "file-noted", "file-visible", "file-done", "result-heard", "result-taken"];
+
+/// The points of oversight: what is sent is noted afterwards.
+pub const OVERSIGHT_POINTS: [&str; 6] = [
+    "acts-forwarded",
+    "approval-given",
+    "approval-done",
+    "spool-resealed",
+    "run-resealed",
+    "resealed",
+];
+
+/// The points at which something of a county was taken, in the order it passes them.
+pub const INTAKE_POINTS: [&str; 3] =
+    ["intake-object-kept", "intake-batch-read", "intake-batch-kept"];
+
 /// Every protection that can be taken away; the suite proves of each that it goes red without it.
 pub const SWITCHES: [&str; 16] = [
     // The attempt is committed when the answer is there.

@@ -35,6 +35,7 @@ pub mod bulletin;
 pub mod cascade;
 pub mod changeover;
 pub mod control;
+pub mod intake;
 pub mod probe;
 
 // Group 6: stand-in.

@@ -39,6 +39,7 @@ pub(super) async fn in_force(
     mut read: Configuration,
     ledger: &Ledger,
 ) -> anyhow::Result<(Configuration, Vec<Problem>)> {
+    read = super::exempt::approved_only(read, ledger).await?;
     let (besides, mut problems) = super::beside::in_force(read, ledger).await?;
     read = besides;
     for it in ledger.activations().await? {

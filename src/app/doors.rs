@@ -7,23 +7,26 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::approved::Approved;
 use super::bulletins::Schedule;
 use super::office::{Office, OfficeParts};
 use super::ownership::Owner;
+use super::recorder::Recorder;
 use super::webhook::Webhook;
-use super::{App, notify};
+use super::{App, errand, notify};
 use crate::clock::Clock;
 use crate::config::Configuration;
 use crate::control::protocol::LedgerReport;
 use crate::control::{Health as _, http, socket};
 use crate::ledger;
-use crate::supervisor::{StopPolicy, Supervisor, TaskError, sleep};
+use crate::supervisor::{Signal, StopPolicy, Supervisor, TaskError, sleep};
 
 /// How often the office looks into the ledger for metrics and readiness.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Tasks that end last.
-const DOORS: [&str; 6] = ["http", "control", "office", "webhook", "bulletins", "watchdog"];
+const DOORS: [&str; 7] =
+    ["http", "control", "office", "webhook", "recorder", "bulletins", "watchdog"];
 
 /// Takes what is shown anew until it is aborted.
 pub(super) async fn refreshing(office: &Office, clock: &Clock) {
@@ -81,6 +84,7 @@ impl App {
             webhook.serve().await;
             Ok(())
         });
+        self.oversee(&office);
         let schedule = Schedule {
             ledger: self.crew.ledger.clone(),
             current: Arc::clone(&self.current),
@@ -97,6 +101,21 @@ impl App {
         });
         notify::ready();
         Ok(address)
+    }
+
+    /// What is approved of is done, and acts are forwarded.
+    fn oversee(&self, office: &Arc<Office>) {
+        let supervisor = &self.supervisor;
+        let approved = Approved { office: Arc::clone(office), clock: supervisor.clock().clone() };
+        let approved = errand::serve(approved, supervisor.clone(), Signal::default());
+        supervisor.spawn("approvals", StopPolicy::Drain, approved);
+        let recorder = Recorder {
+            ledger: self.crew.ledger.clone(),
+            current: Arc::clone(&self.current),
+            metrics: Arc::clone(&self.metrics),
+            supervisor: supervisor.clone(),
+        };
+        supervisor.spawn("recorder", StopPolicy::Abort, recorder.serve());
     }
 
     /// Who answers operators, Prometheus and probes.
@@ -128,7 +147,7 @@ async fn last(supervisor: Supervisor) {
 pub async fn verify_offline(configuration: &Configuration) -> anyhow::Result<LedgerReport> {
     let clock = Clock::system();
     let started = clock.now();
-    let sealer = ledger::seal::Sealer::from_key_file(&configuration.ledger.key_file)?;
+    let sealer = configuration.ledger.sealer()?;
     let folder = configuration.ledger.folder.clone();
     let report = crate::supervisor::Pool::new(1)
         .run(move || ledger::verify_folder(&folder, &Arc::new(sealer)))
@@ -141,7 +160,7 @@ pub async fn verify_offline(configuration: &Configuration) -> anyhow::Result<Led
 pub fn restore(configuration: &Configuration, backup: &Path) -> anyhow::Result<()> {
     let folder = &configuration.ledger.folder;
     let owner = Owner::of(folder)?;
-    let sealer = Arc::new(ledger::seal::Sealer::from_key_file(&configuration.ledger.key_file)?);
+    let sealer = Arc::new(configuration.ledger.sealer()?);
     ledger::restore(backup, folder, &sealer, &Clock::system())?;
     owner.take(folder)
 }

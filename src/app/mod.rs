@@ -7,16 +7,19 @@
 //! the step they are in (a running upload reaches its end or its timeout), the doors close last,
 //! so that `status` answers during the drain.
 
+mod approved;
 mod beside;
 mod bulletins;
 mod cases;
 mod contact;
 mod cutover;
 mod declare;
+mod doctor;
 mod doors;
 mod errand;
-mod examine;
+mod exempt;
 mod foreman;
+mod intake;
 mod judge;
 mod notify;
 pub mod office;
@@ -25,6 +28,9 @@ mod ownership;
 mod pool;
 mod probing;
 mod prove;
+mod receiver;
+mod recorder;
+mod rekey;
 mod shadow;
 mod takeover;
 mod webhook;
@@ -32,8 +38,8 @@ mod works;
 
 pub use beside::{further_channel, names_candidate};
 pub use cutover::upper_ids;
+pub use doctor::{Code, Entry, Found, Severity, doctor, unreadable};
 pub use doors::{restore, verify_offline};
-pub use examine::{Found, doctor};
 pub use foreman::{Foreman, Outcome};
 pub use judge::{Ahead, Asked, Judge, Live, NotJudged, Shown};
 pub use prove::{prove, with_the_world};
@@ -47,7 +53,6 @@ use crate::cascade::{Channel, Crew, Events, Files, Pace, Readers};
 use crate::clock::Clock;
 use crate::config::Configuration;
 use crate::ledger::Ledger;
-use crate::ledger::seal::Sealer;
 use crate::probe::Board;
 use crate::telemetry::metrics::Metrics;
 
@@ -91,9 +96,9 @@ impl App {
         let watch = Arc::new(Watch::new(Arc::clone(&metrics), &configuration, clock.clone()));
         let events: Arc<dyn Events> = Arc::<Watch>::clone(&watch);
         let supervisor = Supervisor::new(clock.clone(), BLOCKING);
-        let key_file = configuration.ledger.key_file.clone();
-        let sealer = Sealer::from_key_file(&key_file)
-            .with_context(|| format!("ledger.key_file {}", key_file.display()))?;
+        let key_file = configuration.ledger.key_file.display();
+        let sealer =
+            configuration.ledger.sealer().with_context(|| format!("ledger.key_file {key_file}"))?;
         let sealer = Arc::new(sealer);
         let folder = configuration.ledger.folder.clone();
         let (opening, opened_by) = (Arc::clone(&sealer), clock.clone());
@@ -177,6 +182,10 @@ impl App {
         let (under, asked) = (self.supervisor.clone(), self.foreman.shadows.clone());
         let shadow = errand::serve(shadow, under, asked);
         self.supervisor.spawn("shadow", StopPolicy::Drain, shadow);
+        let current = Arc::clone(&self.current);
+        let rekey = rekey::Rekey { crew: self.crew.clone(), current, is_done: false };
+        let rekey = errand::serve(rekey, self.supervisor.clone(), Signal::default());
+        self.supervisor.spawn("rekey", StopPolicy::Drain, rekey);
         let takeover = takeover::Task::new(self.crew.clone(), Arc::clone(&self.current));
         let (under, asked) = (self.supervisor.clone(), self.foreman.takeovers.clone());
         let takeover = errand::serve(takeover, under, asked);

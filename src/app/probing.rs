@@ -13,7 +13,7 @@ use futures_util::stream::{self, FuturesUnordered, StreamExt as _};
 use jiff::Timestamp;
 
 use super::Current;
-use super::examine::Found;
+use super::doctor::{Code, Found};
 use crate::cascade::Crew;
 use crate::config::Configuration;
 use crate::delivery::DigestSha256;
@@ -247,35 +247,19 @@ pub(super) async fn examine(configuration: &Configuration) -> Vec<Found> {
     for (caller, answer) in asked {
         let settings = caller.settings();
         let (id, url) = (&settings.id, settings.shown());
-        let (en, zh) = match &answer {
-            Ok(()) => (": answers".to_owned(), "：有应答".to_owned()),
-            Err(why) => (format!(": {why}"), format!("：{why}")),
-        };
-        found.push(Found::new(
-            answer.is_ok(),
-            [format!("interface {id} at {url}{en}"), format!("接口 {id} {url}{zh}")],
-            [
-                "check the service, its address, certificates and expected status",
-                "检查该服务及其地址、证书和预期状态码",
-            ],
-        ));
+        let places = [format!("interface {id} at {url}"), format!("接口 {id} {url}")];
+        let [place, place_zh] = &places;
+        found.push(match &answer {
+            Ok(()) => Found::good([format!("{place}: answers"), format!("{place_zh}：有应答")]),
+            Err(why) => Found::of(Code::Interface, [place, place_zh], [why, why]),
+        });
         let resource = &settings.resource;
         let is_listed = |list: &&Vec<_>| {
             let mut list = list.iter();
             list.any(|it: &crate::indicator::lists::Obligation| it.resources.contains(resource))
         };
         if listed.is_some_and(|list| !list.is_empty() && !is_listed(&list)) {
-            found.push(Found::new(
-                false,
-                [
-                    format!("interface {id}: no obligation names the resource {resource}"),
-                    format!("接口 {id}：责任清单中没有资源 {resource}"),
-                ],
-                [
-                    "it is watched and changes no score: name it in obligations.csv",
-                    "只监测、不计入得分：请在 obligations.csv 中写明",
-                ],
-            ));
+            found.push(Found::of(Code::InterfaceUnlisted, [place, place_zh], [resource, resource]));
         }
     }
     found

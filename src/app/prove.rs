@@ -47,6 +47,10 @@ pub async fn prove(configuration: &Configuration, clock: &Clock) -> Vec<Problem>
     for (id, error) in probe::callers(&configuration.probes).err().unwrap_or_default() {
         problems.push(Problem::new(&format!("probe.{id}"), &Chain(&error).to_string()));
     }
+    let taken = configuration.intake.as_ref().map(crate::intake::examine).unwrap_or_default();
+    for found in taken {
+        problems.push(Problem::new(&format!("intake.{}", found.place), &found.message));
+    }
     let supervisor = Supervisor::new(clock.clone(), 2);
     let pool = super::pool::CityPool::shared(supervisor.clone());
     for it in &configuration.datasets {

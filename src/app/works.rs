@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 
 use super::declare::{Declarations, Held};
+use super::intake::Intake;
 use super::pool::CityPool;
 use crate::cascade::{
     self, AheadParts, Carrier, CarrierParts, Channel, ChannelParts, Crew, Inventory, Observe, Pace,
@@ -39,6 +40,7 @@ pub struct Works {
     crew: Crew,
     sources: Vec<(SourceSettings, Source)>,
     catalogue: Signal,
+    intake: Option<Intake>,
 }
 
 impl std::fmt::Debug for Works {
@@ -53,6 +55,7 @@ pub(super) struct Plan {
     clients: Vec<Clients>,
     sources: Vec<(SourceSettings, Source)>,
     crew: Crew,
+    intake: Option<Intake>,
 }
 
 /// The ways to a channel's platform.
@@ -101,17 +104,23 @@ impl Plan {
             reconcile: Some(configuration.pace.reconcile),
         };
         let city_pool = CityPool::shared(supervisor.clone());
+        let intake = Intake::open(&configuration, &process.files.sealer, supervisor.clock())?;
+        let stocked = |it: &SourceSettings| match &intake {
+            Some(intake) => intake.stocked(it),
+            None => it.clone(),
+        };
         let sources = configuration
             .sources
             .iter()
-            .map(|it| (it.clone(), Source::open(it.clone(), Arc::clone(&city_pool))))
+            .map(stocked)
+            .map(|it| (it.clone(), Source::open(it, Arc::clone(&city_pool))))
             .collect();
         let mut clients = Vec::new();
         for it in &configuration.channels {
             clients.push(Clients::of(it, supervisor.clock())?);
         }
         let crew = Crew { supervisor, pace, ..process.clone() };
-        Ok(Self { configuration, clients, sources, crew })
+        Ok(Self { configuration, clients, sources, crew, intake })
     }
 
     /// Opens what the ledger knows of every dataset. Nobody else may work on them; with `before`,
@@ -121,7 +130,7 @@ impl Plan {
         before: Option<&Works>,
         catalogue: Signal,
     ) -> anyhow::Result<Works> {
-        let Self { configuration, clients, sources, crew } = self;
+        let Self { configuration, clients, sources, crew, intake } = self;
         let known: BTreeMap<&Flow, &Carrier> =
             before.into_iter().flat_map(Works::carriers).map(|it| (it.flow(), &**it)).collect();
         let mut channels = Vec::new();
@@ -147,7 +156,7 @@ impl Plan {
             let parts = ChannelParts { id, kinds, standard, client, carriers, ahead, former };
             channels.push(Arc::new(Channel::new(parts)));
         }
-        Ok(Works { configuration, channels, crew, sources, catalogue })
+        Ok(Works { configuration, channels, crew, sources, catalogue, intake })
     }
 }
 
@@ -186,6 +195,29 @@ impl Works {
     /// Every dataset on every channel.
     pub fn carriers(&self) -> impl Iterator<Item = &Arc<Carrier>> {
         self.channels.iter().flat_map(|channel| channel.carriers())
+    }
+
+    /// Where counties reach us; `None` where none is taken in, or while nobody listens.
+    pub fn intake_address(&self) -> Option<std::net::SocketAddr> {
+        self.intake.as_ref().and_then(Intake::address)
+    }
+
+    /// The desk of the counties that are taken in.
+    pub(in crate::app) fn desk(&self) -> Option<Arc<crate::intake::Desk>> {
+        self.intake.as_ref().map(|it| Arc::clone(&it.desk))
+    }
+
+    /// How the counties that are taken in stand. Blocking.
+    ///
+    /// # Errors
+    /// A county's store cannot be read.
+    pub fn counties(&self) -> Result<Vec<crate::intake::Standing>, crate::intake::Error> {
+        self.intake.as_ref().map_or_else(|| Ok(Vec::new()), |it| it.desk.standing())
+    }
+
+    /// Requests of nobody that we know, since these works began.
+    pub fn intake_strangers(&self) -> u64 {
+        self.intake.as_ref().map_or(0, |it| it.desk.strangers())
     }
 
     /// The standard that the file gives a channel, where it is not the one in force.
@@ -238,6 +270,9 @@ impl Works {
                     self.catalogue.clone(),
                 )
             });
+        }
+        if let Some(intake) = &self.intake {
+            intake.start(&self.crew, &self.channels, self.catalogue.clone());
         }
         for channel in &self.channels {
             let name = |stage: &str| format!("{stage} {}", channel.id);
@@ -309,6 +344,7 @@ impl Works {
             crew: Crew { supervisor, ..self.crew.clone() },
             sources: self.sources.clone(),
             catalogue: self.catalogue.clone(),
+            intake: self.intake.clone(),
         }
     }
 }

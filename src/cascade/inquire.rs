@@ -13,7 +13,7 @@ use crate::catalogue::Kind;
 use crate::delivery::{Batch, Evidence, Outcome, Subject};
 use crate::ledger::{Ended, Waiting};
 use crate::province::About;
-use crate::standard::{BatchScope, Scope};
+use crate::standard::{BatchScope, Message, Scope};
 
 const RECEIPT: &str = "batch.receipt";
 
@@ -80,7 +80,9 @@ pub(super) async fn fate(
                 // What was spoken before is understood no more.
                 return Ok(again("cannot-be-asked"));
             }
-            let at = crew.after(backoff(crew, waiting));
+            // A receipt that is laid down by somebody is not there sooner for being asked for.
+            let every = asker.standard.operation(RECEIPT).and_then(|known| known.every);
+            let at = crew.after(backoff(crew, waiting).max(every.unwrap_or_default()));
             Ended::Unknown {
                 code: outcome.code().to_owned(),
                 at: if is_former { at.min(patience) } else { at },
@@ -155,5 +157,6 @@ pub(super) async fn parcel(crew: &Crew, batch: &Batch) -> Result<Parcel, Error> 
 
 /// The rows that a question is about, where a channel asks by them.
 pub(super) fn about<'a>(batch: &'a Batch, parcel: &'a Parcel) -> About<'a> {
-    About { operation: &batch.operation, payload: &parcel.message.payload }
+    let Message { payload, parameters } = &parcel.message;
+    About { operation: &batch.operation, payload, parameters }
 }

@@ -32,6 +32,7 @@ mod receive;
 mod reconcile;
 mod refusals;
 mod register;
+mod returned;
 mod revoked;
 mod settle;
 mod stage;

@@ -418,7 +418,10 @@ impl Observe {
                     gone += u64::try_from(found.len()).unwrap_or(u64::MAX);
                     range = found.last().and_then(|(key, _)| here.after(*key));
                 }
-                let held: u64 = index.summary(0)?.iter().map(|bucket| bucket.count).sum();
+                let held = match gone {
+                    0 => 0,
+                    _ => index.summary(0)?.iter().map(|bucket| bucket.count).sum(),
+                };
                 Ok((gone, held))
             })
             .await?;

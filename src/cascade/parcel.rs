@@ -9,6 +9,8 @@ use crate::wire::{Payload, Segment};
 
 /// The stored form's version.
 const FORMAT: u8 = 1;
+/// Bytes by which rows are found again in their message.
+const BEGIN_BYTES: usize = 64;
 /// Where a parameter stands, by its number in the stored form.
 const PLACES: [&str; 3] = ["header", "query", "url"];
 
@@ -45,7 +47,11 @@ impl Parcel {
     pub(crate) fn of_rows(message: Message, encoded: &[u8], ends: Vec<u32>) -> Self {
         let place = message.payload.segments.iter().enumerate().find_map(|(segment, part)| {
             let Segment::Bytes(bytes) = part else { return None };
-            memchr::memmem::find(bytes, encoded).map(|start| (segment, start))
+            // The beginning is looked for: to prepare a search for the whole costs more than it.
+            let begin = encoded.get(..BEGIN_BYTES.min(encoded.len())).unwrap_or_default();
+            memchr::memmem::find_iter(bytes, begin)
+                .find(|start| bytes.get(*start..).is_some_and(|rest| rest.starts_with(encoded)))
+                .map(|start| (segment, start))
         });
         let rows =
             place.map_or_else(Rows::default, |(segment, start)| Rows { segment, start, ends });

@@ -95,7 +95,12 @@ impl Sweep {
     }
 }
 
-async fn revoke(crew: &Crew, carrier: &Arc<Carrier>, said: &RowJudgement) -> Result<(), Error> {
+/// A row that stood does not any more.
+pub(super) async fn revoke(
+    crew: &Crew,
+    carrier: &Arc<Carrier>,
+    said: &RowJudgement,
+) -> Result<(), Error> {
     let flow = carrier.flow().clone();
     let (Some(Verdict::Failed { reason }), Some(beginning)) = (&said.verdict, &said.batch) else {
         return Ok(());

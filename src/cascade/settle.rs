@@ -42,8 +42,10 @@ pub(super) const FAILED_ABOVE: &str = "failed-above";
 /// The stage of one channel.
 #[derive(Debug)]
 pub struct Settle {
-    crew: Crew,
-    channel: Arc<Channel>,
+    pub(super) crew: Crew,
+    pub(super) channel: Arc<Channel>,
+    /// When files that came back are looked for next.
+    pub(super) next_return: Timestamp,
     next_review: Timestamp,
     next_beat: BTreeMap<StandardId, Timestamp>,
     next_retirement: Timestamp,
@@ -56,6 +58,7 @@ impl Stage for Settle {
     async fn step(&mut self) -> Result<Progress, Error> {
         let mut did = self.resolve().await?;
         did |= self.collect_verdicts().await?;
+        did |= self.take_returned().await?;
         did |= self.follow_reviews().await?;
         did |= self.merge().await?;
         self.revoked.step(&self.crew, &self.channel).await?;
@@ -71,6 +74,8 @@ impl Stage for Settle {
         let idle = self.crew.after(self.crew.pace.idle).min(self.next_review);
         let beats = self.next_beat.values().filter(|next| **next > self.crew.now());
         let idle = beats.fold(idle, |idle, next| idle.min(*next));
+        let returns = Some(self.next_return).filter(|next| *next > self.crew.now());
+        let idle = returns.map_or(idle, |next| idle.min(next));
         let idle = self.revoked.next().map_or(idle, |next| idle.min(next));
         let idle = self.refusals.next().map_or(idle, |next| idle.min(next));
         let next = self.crew.ledger.next_inquiry_at(self.channel.id.clone()).await?;
@@ -98,6 +103,7 @@ impl Settle {
         Self {
             crew,
             channel,
+            next_return: Timestamp::MIN,
             next_review: Timestamp::MIN,
             next_beat: BTreeMap::new(),
             next_retirement: Timestamp::MIN,
@@ -148,6 +154,10 @@ impl Settle {
     async fn verdicts_of(&self, voice: &Arc<Channel>, waiting: &Waiting) -> Result<bool, Error> {
         let batch = &waiting.batch;
         let Subject::Rows { dataset, .. } = &batch.subject else { return Ok(false) };
+        if voice.client.unfetched().is_some() {
+            // They come by themselves, as files.
+            return Ok(false);
+        }
         let rows = manifest(&self.crew, batch).await?;
         let by_key: HashMap<&str, (usize, &ManifestRow)> = rows
             .iter()
@@ -213,7 +223,7 @@ impl Settle {
     }
 
     /// One page of verdicts, recorded and told; true where it settles the batch.
-    async fn record(
+    pub(super) async fn record(
         &self,
         batch: &Batch,
         dataset: &str,
@@ -242,7 +252,7 @@ impl Settle {
     }
 
     /// Rows that were held for their parent are judged anew when parents came to stand.
-    async fn free_children(&self, dataset: &str, batch: &Batch) -> Result<(), Error> {
+    pub(super) async fn free_children(&self, dataset: &str, batch: &Batch) -> Result<(), Error> {
         let ledger = &self.crew.ledger;
         let children = self.channel.of_rows(dataset).client.children_of(dataset);
         if children.is_empty() || ledger.failed_keys(batch.id).await?.len() >= batch.rows as usize {
@@ -260,7 +270,7 @@ impl Settle {
         Ok(())
     }
 
-    fn judge(
+    pub(super) fn judge(
         &self,
         dataset: &str,
         said: &RowJudgement,

@@ -187,6 +187,29 @@ impl CodeTable {
         if problems.is_empty() { Ok(table) } else { Err(problems) }
     }
 
+    /// How many codes are in force on a day.
+    pub fn in_force(&self, day: Date) -> usize {
+        let holds = |force: &Force| {
+            force.from.is_none_or(|from| from <= day) && force.until.is_none_or(|end| day <= end)
+        };
+        self.codes.values().filter(|forces| forces.iter().any(holds)).count()
+    }
+
+    /// The codes that stand more than once for the same day, in no order.
+    pub fn twice(&self) -> impl Iterator<Item = &str> {
+        let meets = |one: &Force, other: &Force| {
+            let ends = |end: Option<Date>, begin: Option<Date>| {
+                end.is_some_and(|end| begin.is_some_and(|begin| end < begin))
+            };
+            !ends(one.until, other.from) && !ends(other.until, one.from)
+        };
+        let is_twice = move |forces: &[Force]| {
+            let later = |at: usize| forces.get(at + 1..).unwrap_or_default();
+            forces.iter().enumerate().any(|(at, one)| later(at).iter().any(|it| meets(one, it)))
+        };
+        self.codes.iter().filter(move |(_, forces)| is_twice(forces)).map(|(code, _)| &**code)
+    }
+
     /// How many different codes.
     pub fn len(&self) -> usize {
         self.codes.len()

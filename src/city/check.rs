@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::catalogue::CatalogueSettings;
+use super::county;
 use super::dataset::Dataset;
 use super::settings::{CsvFolderSettings, DatasetSettings, Problem, SourceSettings, TextEncoding};
 use crate::sql;
@@ -36,12 +37,21 @@ pub fn check(
                 server(&it.id, sql::parse_mysql_url(&it.url), files, &mut problems);
             }
             SourceSettings::CsvFolder(it) => folder(it, datasets, &mut problems),
+            SourceSettings::County(_) => {}
         }
     }
     let mut compiled = Vec::new();
     for dataset in datasets {
         match Dataset::compile(dataset, sources) {
-            Ok(dataset) => compiled.push(dataset),
+            Ok(dataset) => {
+                let of_county = |it: &&SourceSettings| {
+                    it.id() == dataset.source && matches!(it, SourceSettings::County(_))
+                };
+                if sources.iter().any(|it| of_county(&it)) {
+                    problems.extend(county::probe(&dataset));
+                }
+                compiled.push(dataset);
+            }
             Err(found) => problems.extend(found),
         }
     }

@@ -1,14 +1,16 @@
 //! The city's side: datasets as streams of pages, and the catalogue as objects.
 //!
 //! `source` has the contract that every source keeps and one suite of tests for all of them;
-//! `sqlite`, `postgres`, `mysql` and `csv_folder` are the sources. ODBC and others are further
+//! `sqlite`, `postgres`, `mysql`, `csv_folder` and `county` are the sources. ODBC and others are further
 //! variants of [`SourceSettings`] with a `probe` and a `scan`; nothing else knows them.
 
 mod catalogue;
 mod check;
+mod county;
 mod csv_folder;
 mod dataset;
 mod error;
+mod examine;
 mod feed;
 mod mysql;
 mod postgres;
@@ -22,8 +24,10 @@ pub use catalogue::{
     Catalogue, CatalogueSettings, PartSettings, SheetSettings, TableSettings, read_catalogue,
 };
 pub use check::check;
+pub use county::{CountySettings, Shelf, ShelfObject, ShelfRow, TAKEN_AT};
 pub use dataset::{Change, Dataset, Field, Origin};
 pub use error::Error;
+pub use examine::{IndexSeen, TableSeen};
 pub use settings::{
     ChangeSettings, ColumnKind, ColumnSettings, CsvFolderSettings, DatasetSettings, From,
     MySqlSettings, PostgresSettings, Problem, Protocol, SourceSettings, SqliteSettings,

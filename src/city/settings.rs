@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use super::county::CountySettings;
 use crate::calendar::Grace;
 use crate::checks::{RuleSettings, WatchSettings};
 use crate::row::ColumnType;
@@ -49,6 +50,9 @@ pub enum SourceSettings {
     MySql(MySqlSettings),
     /// A folder of CSV files.
     CsvFolder(CsvFolderSettings),
+    /// What a county cascades into this instance; comes with `[[intake.county]]`.
+    #[serde(skip)]
+    County(CountySettings),
 }
 
 /// `kind = "sqlite"`.
@@ -306,6 +310,7 @@ impl SourceSettings {
             Self::Postgres(it) => &it.id,
             Self::MySql(it) => &it.id,
             Self::CsvFolder(it) => &it.id,
+            Self::County(it) => &it.id,
         }
     }
 
@@ -314,7 +319,7 @@ impl SourceSettings {
         match self {
             Self::Postgres(it) => it.password_file.as_deref(),
             Self::MySql(it) => it.password_file.as_deref(),
-            Self::Sqlite(_) | Self::CsvFolder(_) => None,
+            Self::Sqlite(_) | Self::CsvFolder(_) | Self::County(_) => None,
         }
     }
 
@@ -323,6 +328,7 @@ impl SourceSettings {
         match self {
             Self::Sqlite(it) => it.path = base.join(&it.path),
             Self::CsvFolder(it) => it.path = base.join(&it.path),
+            Self::County(_) => {}
             Self::Postgres(it) => {
                 it.password_file = it.password_file.take().map(|path| base.join(path));
                 it.ca_file = it.ca_file.take().map(|path| base.join(path));

@@ -19,9 +19,11 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
+use super::county;
 use super::csv_folder;
 use super::dataset::Dataset;
 use super::error::Error;
+use super::examine::TableSeen;
 use super::feed::Feed;
 use super::mysql;
 use super::postgres;
@@ -109,6 +111,19 @@ impl Source {
             SourceSettings::Postgres(it) => postgres::probe(it, dataset).await,
             SourceSettings::MySql(it) => mysql::probe(it, dataset).await,
             SourceSettings::CsvFolder(it) => csv_folder::probe(it, &*self.pool, dataset).await,
+            SourceSettings::County(_) => Ok(county::probe(dataset)),
+        }
+    }
+
+    /// What the source says of a dataset's table beside its rows; `None` where it has nothing to
+    /// say.
+    pub async fn examine(&self, dataset: &Dataset) -> Option<TableSeen> {
+        match &*self.settings {
+            SourceSettings::Postgres(it) => postgres::examine(it, dataset).await,
+            SourceSettings::MySql(it) => mysql::examine(it, dataset).await,
+            SourceSettings::Sqlite(_)
+            | SourceSettings::CsvFolder(_)
+            | SourceSettings::County(_) => None,
         }
     }
 
@@ -119,6 +134,7 @@ impl Source {
             SourceSettings::CsvFolder(it) => {
                 Inner::Fed(csv_folder::scan(it, &*self.pool, dataset, scan))
             }
+            SourceSettings::County(it) => Inner::Fed(county::scan(it, &*self.pool, dataset, scan)),
             SourceSettings::Postgres(it) => {
                 Inner::Postgres(Box::new(postgres::scan(it, dataset, scan).await?))
             }

@@ -1,5 +1,7 @@
 //! What can be typed after `cascaded`.
 
+pub use super::approvals::Approvals;
+pub use super::audit::{Acts, Audit};
 pub use super::bulletin::{Bulletin, BulletinGiven};
 pub use super::doctor::Doctor;
 use std::net::SocketAddr;
@@ -7,11 +9,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
-use jiff::tz::{Offset, TimeZone};
 
 pub use super::generate::{Generate, Generated};
 pub use super::mend::{Mend, MendFilter, MendWhich};
+pub(super) use super::moment::since;
 pub use super::score::{Score, ScoreEvidence, ScoreGiven, ScoreWhich};
 pub use super::standard::{
     RowsTried, Standard, StandardActivate, StandardCheck, StandardRollback, StandardShadow,
@@ -28,7 +29,7 @@ pub const CONFIG: &str = "/etc/cascaded/cascaded.toml";
 /// 级联连接器: connects a city's data exchange platform to its province's.
 ///
 /// Exit codes: 0 done; 1 failed; 2 wrong usage; 75 the daemon cannot be reached, or try again
-/// later; 78 the configuration is wrong. Output is Chinese or English by `LC_ALL`, `LC_MESSAGES`
+/// later; 77 your role does not allow it; 78 the configuration is wrong. Output is Chinese or English by `LC_ALL`, `LC_MESSAGES`
 /// or `LANG`; data goes to standard output, everything else to standard error.
 #[derive(Debug, Parser)]
 #[command(name = "cascaded", version, propagate_version = true)]
@@ -103,6 +104,12 @@ pub enum Command {
     /// What the province found and wants mended (整改).
     #[command(subcommand)]
     Mend(Mend),
+    /// The record of acts: who did what, and what came of it (审计).
+    #[command(subcommand)]
+    Audit(Audit),
+    /// What one person asked for and another has to approve of (审批).
+    #[command(subcommand)]
+    Approvals(Approvals),
     /// Writes completions or manual pages, for whoever packages.
     #[command(hide = true)]
     Generate(Generate),
@@ -414,6 +421,8 @@ pub enum Ledger {
         #[command(flatten)]
         format: Format,
     },
+    /// What lies under which sealing key; none under one of before: it may be put away (密钥).
+    Keys(Format),
     /// Puts a backup in the ledger's place, as a new incarnation: the daemon must not run (恢复).
     Restore {
         /// The backup's folder.
@@ -505,23 +514,6 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Reads a moment; one without an offset is Chinese time.
-pub(super) fn since(text: &str) -> Result<Timestamp, String> {
-    let shanghai = TimeZone::fixed(Offset::constant(8));
-    let local = |at: DateTime| shanghai.to_timestamp(at).ok();
-    text.parse::<Timestamp>()
-        .ok()
-        .or_else(|| text.parse::<DateTime>().ok().and_then(local))
-        .or_else(|| {
-            text.parse::<Date>()
-                .ok()
-                .and_then(|day| local(day.to_datetime(jiff::civil::Time::midnight())))
-        })
-        .ok_or_else(|| {
-            "write 2026-11-01, 2026-11-01T08:00:00 or 2026-11-01T08:00:00+08:00".to_owned()
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -577,11 +569,5 @@ mod tests {
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_moment_without_an_offset_is_chinese_time() {
-        assert_eq!(since("2026-11-01").unwrap(), since("2026-10-31T16:00:00Z").unwrap());
-        assert_eq!(since("2026-11-01T08:00:00").unwrap(), since("2026-11-01T00:00:00Z").unwrap());
     }
 }

@@ -61,6 +61,17 @@ pub(super) fn ask(
         return Err(bad_answer());
     }
     let Response::Failed(failure) = reply.response else { return Ok(reply.response) };
+    Err(refused(failure, language))
+}
+
+/// What the daemon said no to; a missing role in the language of whoever asked.
+fn refused(mut failure: Failure, language: Language) -> Trouble {
+    if failure.code == "E-CONTROL-ROLE" {
+        let role = failure.place.take().unwrap_or_default();
+        failure.what = Message::RoleNeeded.say(language, &[&role]);
+        failure.next = Some(Message::RoleNeededNext.say(language, &[]));
+        return Trouble::one(Exit::Refused, failure);
+    }
     let exit = if failure.temporary { Exit::Temporary } else { Exit::Failure };
-    Err(Trouble::one(exit, failure))
+    Trouble::one(exit, failure)
 }

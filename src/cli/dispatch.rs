@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use crate::control::protocol::{
     Activate, BatchQuery, DatasetQuery, Extent, Failure, InboxQuery, Job, JobName, JobQuery,
-    LedgerBackup, LinkQuery, MAX_PAGE, ModeChange, Paging, Reconcile, RejectAct, RejectExport,
-    RejectOriginal, RejectQuery, RejectReplay, Request, Response, Resync, Rollback, Shadow,
-    ShadowAct, ShadowOnce, StandardName,
+    LedgerBackup, LinkQuery, MAX_PAGE, ModeChange, OversightAnswer, OversightRequest, Paging,
+    Reconcile, RejectAct, RejectExport, RejectOriginal, RejectQuery, RejectReplay, Request,
+    Response, Resync, Rollback, Shadow, ShadowAct, ShadowOnce, StandardName,
 };
 
 use crate::delivery::Mode;
@@ -22,8 +22,8 @@ use super::arguments::{
 use super::client::ask;
 use super::text::Message;
 use super::{
-    Console, Exit, Local, Trouble, appeal, bulletin, changeover, doctor, generate, judge, mend,
-    takeover,
+    Console, Exit, Local, Trouble, appeal, approvals, audit, bulletin, changeover, doctor,
+    generate, judge, mend, takeover,
 };
 
 /// How often a waiting command looks at its job.
@@ -52,6 +52,8 @@ pub(super) fn dispatch(
         Command::Bulletin(it) => bulletin::bulletin(it, &arguments.socket, console),
         Command::Takeover(it) => takeover::takeover(&arguments.socket, it, console),
         Command::Mend(it) => mend::mend(&arguments.socket, it, console),
+        Command::Audit(it) => audit::audit(&arguments.socket, it, console),
+        Command::Approvals(it) => approvals::approvals(&arguments.socket, it, console),
         Command::Generate(it) => generate::generate(it, console),
         Command::Rehearsal(rehearsal) => local.rehearsal(config, rehearsal, console),
         Command::Ledger(Ledger::Restore { directory }) => {
@@ -173,13 +175,8 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
             };
             (Request::Reconcile(request), it.format.json)
         }
-        Command::Ledger(Ledger::Backup { directory, format }) => {
-            let request = LedgerBackup { directory: absolute(directory)? };
-            (Request::LedgerBackup(request), format.json)
-        }
-        Command::Ledger(Ledger::Verify { format, .. }) => (Request::LedgerVerify {}, format.json),
-        Command::Ledger(Ledger::Restore { .. })
-        | Command::Standard(Standard::Diff { .. } | Standard::Check(_) | Standard::Supply(_))
+        Command::Ledger(it) => return ledger(it),
+        Command::Standard(Standard::Diff { .. } | Standard::Check(_) | Standard::Supply(_))
         | Command::Demo(_)
         | Command::Run
         | Command::Check
@@ -189,7 +186,21 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
         | Command::Bulletin(_)
         | Command::Takeover(_)
         | Command::Mend(_)
+        | Command::Audit(_)
+        | Command::Approvals(_)
         | Command::Generate(_) => return Ok(None),
+    }))
+}
+
+fn ledger(it: &Ledger) -> Result<Option<(Request, bool)>, Trouble> {
+    Ok(Some(match it {
+        Ledger::Backup { directory, format } => {
+            let request = LedgerBackup { directory: absolute(directory)? };
+            (Request::LedgerBackup(request), format.json)
+        }
+        Ledger::Keys(it) => (Request::Oversight(OversightRequest::Keys {}), it.json),
+        Ledger::Verify { format, .. } => (Request::LedgerVerify {}, format.json),
+        Ledger::Restore { .. } => return Ok(None),
     }))
 }
 
@@ -338,18 +349,25 @@ fn failed(code: &str, what: String, place: Option<&Path>) -> Trouble {
 
 /// Shows an answer. One that says that something is wrong ends in a failure.
 fn answer(response: &Response, json: bool, console: &mut Console<'_>) -> Result<(), Trouble> {
-    if json {
+    if let (Response::Oversight(it), true) = (response, json) {
+        audit::json(it, console)?;
+    } else if json {
         console.json(&inner(response)?)?;
     } else {
         let text = console.view.show(response);
         console.data(&text);
     }
-    if let Response::Ledger(report) = response
-        && !report.problems.is_empty()
-    {
-        return Err(Trouble { exit: Exit::Failure, failures: Vec::new() });
-    }
-    Ok(())
+    let exit = if let Response::Ledger(report) = response {
+        (!report.problems.is_empty()).then_some(Exit::Failure)
+    } else {
+        // Nothing is done until another person approves.
+        is_pending(response).then_some(Exit::Temporary)
+    };
+    exit.map_or(Ok(()), |exit| Err(Trouble { exit, failures: Vec::new() }))
+}
+
+fn is_pending(response: &Response) -> bool {
+    matches!(response, Response::Oversight(OversightAnswer::Pending(_)))
 }
 
 /// What an answer holds, without the name it travels under.
@@ -409,7 +427,13 @@ fn export(
     loop {
         let query = reject_query(filter, Paging { after, limit: MAX_PAGE });
         let request = Request::RejectsExport(RejectExport { query, reason: reason.to_owned() });
-        let Response::Originals(page) = ask(socket, console.view.language, request)? else { break };
+        let response = ask(socket, console.view.language, request)?;
+        if is_pending(&response) {
+            // The same command, once it is approved, makes the file.
+            std::fs::remove_file(output).map_err(|_io| unwritable(console))?;
+            return answer(&response, false, console);
+        }
+        let Response::Originals(page) = response else { break };
         for original in &page.entries {
             writer.write_record(record(original)).map_err(|_io| unwritable(console))?;
         }
@@ -457,6 +481,6 @@ fn record(original: &RejectOriginal) -> [String; 8] {
 }
 
 /// A spreadsheet takes some first characters for a formula; a blank before them keeps text text.
-fn unformulated(text: &str) -> String {
+pub(super) fn unformulated(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@']) { format!(" {text}") } else { text.to_owned() }
 }

@@ -6,7 +6,7 @@
 use clap::Args;
 use jiff::tz::TimeZone;
 
-use crate::app::Found;
+use crate::app::{Code, Found, Severity};
 use crate::changeover::{DepartmentCount, KindCount};
 use crate::control::protocol::{
     LinkQuery, Paging, Request, Response, Shadow, ShadowAct, StandardCheck, Trial,
@@ -59,13 +59,14 @@ fn shown(finding: &Found, language: Language) -> String {
         Language::Chinese => (&finding.what_zh, &finding.advice_zh),
         Language::English => (&finding.what, &finding.advice),
     };
-    let mark = if finding.ok { "✓" } else { "✗" };
+    let mark = match finding.severity {
+        Severity::Bad => "✗",
+        Severity::Warning => "!",
+        Severity::Good => "✓",
+    };
+    let code = finding.code.map_or_else(String::new, |code| format!(" [{code}]"));
     let advice = advice.as_ref().map_or_else(String::new, |advice| format!("    {advice}\n"));
-    format!("{mark} {what}\n{advice}")
-}
-
-fn told(ok: bool, en: String, zh: String) -> Found {
-    Found::new(ok, [en, zh], ["", ""])
+    format!("{mark} {what}{code}\n{advice}")
 }
 
 /// Whom one waits for: people who review, verdicts that are late, departments that owe values.
@@ -80,27 +81,24 @@ fn awaited(arguments: &Arguments, candidate: Option<&str>, language: Language) -
         paging: paging(),
     };
     match ask(socket, language, Request::Links(query)) {
-        Ok(Response::Links(links)) => found.push(told(
-            true,
+        Ok(Response::Links(links)) => found.push(Found::good([
             format!("the province reviews {} objects", links.total),
             format!("省端审核中的对象：{}", links.total),
-        )),
+        ])),
         Ok(_) | Err(_) => {
-            found.push(told(
-                true,
+            found.push(Found::good([
                 "no daemon answers, so nobody knows who is awaited".to_owned(),
                 "守护进程未应答，无法得知在等谁".to_owned(),
-            ));
+            ]));
             return found;
         }
     }
     if let Ok(Response::Status(status)) = ask(socket, language, Request::Status {}) {
         for late in status.attention.iter().filter(|it| it.trouble == Awaited::Late) {
-            found.push(told(
-                false,
-                format!("{} {}: {} past their deadline", late.subject, late.detail, late.count),
-                format!("{} {}：{} 项已超期", late.subject, late.detail, late.count),
-            ));
+            let place = format!("{} {}", late.subject, late.detail);
+            let seen = [format!("{}", late.count), format!("{} 项", late.count)];
+            let [en, zh] = &seen;
+            found.push(Found::of(Code::Late, [&place, &place], [en, zh]));
         }
     }
     found.extend(candidate.map(|candidate| readiness(arguments, candidate, language)));
@@ -122,7 +120,8 @@ fn readiness(arguments: &Arguments, candidate: &str, language: Language) -> Foun
             let ok = report.readiness.percent == 100 && report.readiness.values == 0;
             let advice =
                 ["`cascaded standard shadow` says more", "详见 `cascaded standard shadow`"];
-            Found::new(ok, texts, advice)
+            let found = ready(ok, candidate, texts);
+            if ok { found } else { found.advising(advice) }
         }
         Ok(_) | Err(_) => reckoned(arguments, candidate, language),
     }
@@ -148,28 +147,30 @@ fn reckoned(arguments: &Arguments, candidate: &str, language: Language) -> Found
             let of =
                 if owing.is_empty() { String::new() } else { format!(" ({})", owing.join(", ")) };
             let ok = percent == 100 && values == 0;
-            Found::new(
-                ok,
-                [
-                    format!(
-                        "{candidate}: ready {percent} %, except {} objects and {values} values{of}",
-                        all.saturating_sub(pass)
-                    ),
-                    format!(
-                        "{candidate}：就绪 {percent} %，尚缺 {} 个对象、{values} 个值{of}",
-                        all.saturating_sub(pass)
-                    ),
-                ],
-                ["`cascaded standard check` names them", "`cascaded standard check` 逐项列出"],
-            )
+            let except = all.saturating_sub(pass);
+            let texts = [
+                format!(
+                    "{candidate}: ready {percent} %, except {except} objects and {values} values{of}"
+                ),
+                format!("{candidate}：就绪 {percent} %，尚缺 {except} 个对象、{values} 个值{of}"),
+            ];
+            ready(ok, candidate, texts)
         }
-        Ok(_) => told(false, format!("{candidate}: not checked"), format!("{candidate}：未能试算")),
+        Ok(_) => Found::of(Code::Candidate, [candidate, candidate], ["not checked", "未能试算"]),
         Err(trouble) => {
             let why: Vec<&str> = trouble.failures.iter().map(|it| it.what.as_str()).collect();
-            let why = why.join("; ");
-            told(false, format!("{candidate}: {why}"), format!("{candidate}：{why}"))
+            Found::at(Code::Candidate, candidate, &why.join("; "))
         }
     }
+}
+
+/// How ready a candidate is; a finding where something is missing.
+fn ready(ok: bool, candidate: &str, texts: [String; 2]) -> Found {
+    let [en, zh] = &texts;
+    if ok {
+        return Found::good(texts);
+    }
+    Found::of(Code::Candidate, [candidate, candidate], [en, zh])
 }
 
 /// Whole percent, rounded down: 100 only where nothing is missing.
@@ -191,10 +192,14 @@ mod tests {
 
     #[test]
     fn each_finding_speaks_both_languages_and_advises_only_where_it_must() {
-        let texts = || ["a".to_owned(), "甲".to_owned()];
-        let bad = Found::new(false, texts(), ["do", "做"]);
-        assert_eq!(shown(&bad, Language::English), "✗ a\n    do\n");
-        assert_eq!(shown(&bad, Language::Chinese), "✗ 甲\n    做\n");
-        assert_eq!(shown(&Found::new(true, texts(), ["do", "做"]), Language::Chinese), "✓ 甲\n");
+        let bad = Found::at(Code::Dns, "channel a", "no.such").advising(["do", "做"]);
+        let zh = "✗ channel a：域名无法解析——no.such [D-DNS]\n    做\n";
+        assert_eq!(shown(&bad, Language::Chinese), zh);
+        let en = "✗ channel a: the name has no address - no.such [D-DNS]\n    do\n";
+        assert_eq!(shown(&bad, Language::English), en);
+        let warned = Found::at(Code::Root, "this machine", "");
+        assert!(shown(&warned, Language::English).starts_with("! this machine: "));
+        let good = Found::good(["a".to_owned(), "甲".to_owned()]);
+        assert_eq!(shown(&good, Language::Chinese), "✓ 甲\n");
     }
 }

@@ -41,9 +41,13 @@ impl Local for Assembly {
     }
 
     fn doctor(&self, config: &Path, candidate: Option<&str>) -> Result<Vec<Found>, Trouble> {
-        let configuration = load(config)?;
         let clock = Clock::system();
-        Ok(runtime()?.block_on(crate::app::doctor(&configuration, candidate, &clock)))
+        let (configuration, problems) = match Configuration::examine(config) {
+            Ok(examined) => examined,
+            Err(problems) => return Ok(crate::app::unreadable(&problems)),
+        };
+        let looking = crate::app::doctor(&configuration, &problems, candidate, &clock);
+        Ok(runtime()?.block_on(looking))
     }
 
     fn ledger_verify(&self, config: &Path) -> Result<LedgerReport, Trouble> {

@@ -6,7 +6,9 @@
 //! and ends in a stable code.
 
 mod appeal;
+mod approvals;
 pub mod arguments;
+mod audit;
 mod bulletin;
 mod changeover;
 mod client;
@@ -20,6 +22,7 @@ mod judge;
 mod live;
 mod local;
 mod mend;
+mod moment;
 mod rehearse;
 mod score;
 mod show;
@@ -62,14 +65,22 @@ pub enum Exit {
     Usage,
     /// The daemon cannot be reached, or the same may succeed later (`EX_TEMPFAIL`).
     Temporary,
+    /// It takes a role that whoever asked does not have (`EX_NOPERM`).
+    Refused,
     /// The configuration is wrong (`EX_CONFIG`); systemd does not restart on it.
     Configuration,
 }
 
 impl Exit {
     /// Every way to end.
-    pub const ALL: [Self; 5] =
-        [Self::Done, Self::Failure, Self::Usage, Self::Temporary, Self::Configuration];
+    pub const ALL: [Self; 6] = [
+        Self::Done,
+        Self::Failure,
+        Self::Usage,
+        Self::Temporary,
+        Self::Refused,
+        Self::Configuration,
+    ];
 
     /// The number.
     pub fn code(self) -> u8 {
@@ -78,6 +89,7 @@ impl Exit {
             Self::Failure => 1,
             Self::Usage => 2,
             Self::Temporary => 75,
+            Self::Refused => 77,
             Self::Configuration => 78,
         }
     }

@@ -109,6 +109,7 @@ impl View {
             Response::Ledger(it) => self.ledger(it),
             Response::Score(it) => super::show_score::answer(self, it),
             Response::Takeover(it) => self.takeover(it),
+            Response::Oversight(it) => self.oversight(it),
             Response::Reloaded(it) => self.reloaded(it),
             Response::Failed(it) => printable(format!("{} [{}]", it.what, it.code)) + "\n",
         }

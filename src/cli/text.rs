@@ -27,6 +27,27 @@ messages! {
     Denied, "没有权限使用控制套接字", "you may not use the control socket";
     DeniedNext, "请由属主或属组用户执行（ls -l 可见属组）",
         "run this as its owner or as a member of its group (ls -l shows them)";
+    RoleNeeded, "此操作需要角色 {}，您没有该角色；本次请求已留痕",
+        "this takes the role {}, which you do not have; that you asked is recorded";
+    RoleNeededNext, "请由该角色所属用户组的成员执行；cascaded audit whoami 显示您的角色",
+        "ask a member of that role's group; cascaded audit whoami says what you may be";
+    Whoami, "{}（uid {}）的角色：{}", "{} (uid {}): {}";
+    Person, "用户", "person";
+    Role, "角色", "role";
+    Act, "操作", "act";
+    Detail, "内容", "detail";
+    Outcome, "结果", "outcome";
+    NoOutcome, "未知（进程当时已结束）", "unknown (the process ended)";
+    WaitsForApproval, "尚未执行：编号 {}，需在 {} 前由另一人批准（cascaded approvals approve {}）",
+        "not done yet: number {}, to be approved by another person before {} (cascaded approvals approve {})";
+    InUse, "在用", "in use";
+    SealedValues, "账本内", "values";
+    SealedFiles, "文件", "files";
+    Expires, "有效期至", "until";
+    Decided, "批复人", "decided by";
+    ActsSound, "操作记录完好：{} 行", "the record of acts is sound: {} lines";
+    ActsUnsound, "操作记录有 {} 处问题", "the record of acts has {} problems";
+    ActsForwarded, "已转发至第 {} 行，待转发 {} 行", "forwarded up to line {}, {} wait";
     CutOff, "守护进程没有答完就断开了", "the daemon hung up before it had answered";
     CutOffNext, "查看日志：journalctl -u cascaded；请求可能已被记录，重试前先看 cascaded jobs list",
         "see journalctl -u cascaded; what was asked may be recorded: look at cascaded jobs list before asking again";
@@ -161,6 +182,7 @@ messages! {
     TroubleUnusual, "整体异常", "unusual as a whole";
     TroubleUnapproved, "口径放宽未经批准", "less promised, not approved";
     TroubleTakingOver, "接管未结束，该类别暂不登记", "takeover open, nothing of its kinds is registered";
+    TroubleCounty, "区县被拒或超配额", "county turned away or over its quota";
     TroublePlain, "明文 HTTP 传输", "plain HTTP on the line";
     NoDifference, "两个版本没有差异", "the two versions do not differ";
     DiffUncounted, "未统计对本市的影响：{}", "not counted in the city's catalogue: {}";
@@ -433,6 +455,7 @@ impl Message {
             Trouble::Unapproved => Self::TroubleUnapproved,
             Trouble::Plain => Self::TroublePlain,
             Trouble::TakingOver => Self::TroubleTakingOver,
+            Trouble::County => Self::TroubleCounty,
         }
     }
 

@@ -33,6 +33,8 @@ impl Configuration {
                 "ledger.deletion_percent",
                 self.ledger.deletion_percent != other.ledger.deletion_percent,
             ),
+            ("control.roles", roles(self) != roles(other)),
+            ("audit", self.audit != other.audit),
             ("notify", self.notify != other.notify),
             ("pace", shown(&self.pace) != shown(&other.pace)),
             ("catalogue", shown(&self.catalogue) != shown(&other.catalogue)),
@@ -40,6 +42,7 @@ impl Configuration {
             ("grace", self.grace != other.grace),
             ("bulletin", self.bulletin != other.bulletin),
             ("probe", self.probes != other.probes),
+            ("intake", shown(&self.intake) != shown(&other.intake)),
             ("indicator", judged(self) != judged(other)),
         ] {
             if differs {
@@ -58,7 +61,8 @@ impl Configuration {
         let kept = [
             ("ledger.folder", self.ledger.folder != other.ledger.folder),
             ("ledger.key_file", self.ledger.key_file != other.ledger.key_file),
-            ("control", shown(&self.control) != shown(&other.control)),
+            ("ledger.keys_before", self.ledger.keys_before != other.ledger.keys_before),
+            ("control", doors(self) != doors(other)),
             ("logs", self.logs != other.logs),
         ];
         let kept = kept.into_iter().filter(|(_, differs)| *differs);
@@ -71,7 +75,9 @@ impl Configuration {
     pub fn in_place_of(mut self, before: &Self) -> Self {
         self.ledger.folder.clone_from(&before.ledger.folder);
         self.ledger.key_file.clone_from(&before.ledger.key_file);
-        self.control = before.control.clone();
+        self.ledger.keys_before.clone_from(&before.ledger.keys_before);
+        self.control.socket.clone_from(&before.control.socket);
+        self.control.http = before.control.http;
         self.logs = before.logs;
         self
     }
@@ -191,6 +197,16 @@ impl Configuration {
 /// Settings as text that is the same when they are the same. Secrets are only ever paths.
 fn shown(settings: &impl std::fmt::Debug) -> String {
     format!("{settings:?}")
+}
+
+/// Where the daemon is reached.
+fn doors(of: &Configuration) -> String {
+    format!("{:?} {:?}", of.control.socket, of.control.http)
+}
+
+/// Who may do what there.
+fn roles(of: &Configuration) -> String {
+    format!("{:?} {}", of.control.roles(), of.control.approval_hours)
 }
 
 type Pieces = BTreeMap<String, String>;

@@ -1,6 +1,5 @@
 //! The file's sections, each read by itself, so that one mistake does not hide another.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,28 +10,35 @@ use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
 use super::Problem;
+use super::control::{AuditSettings, ControlSettings};
 use super::indicator::IndicatorSettings;
 use crate::bulletin;
 use crate::calendar::Grace;
 use crate::catalogue::Kind;
 use crate::city::{CatalogueSettings, DatasetSettings, SourceSettings};
-use crate::control::{socket, webhook};
+use crate::control::webhook;
 use crate::delivery::Mode;
 use crate::expression::nearest;
+use crate::intake;
+use crate::ledger::seal::{self, Sealer};
 use crate::ledger::spool;
 use crate::probe;
 use crate::province;
 use crate::telemetry::logs;
 
+/// Keys of before that are still opened.
+const MOST_KEYS_BEFORE: usize = 4;
+
 /// What a channel carries beside kinds of objects.
 pub const ROWS: &str = "rows";
 
 /// Every section.
-const SECTIONS: [&str; 17] = [
+const SECTIONS: [&str; 19] = [
     "city",
     "ledger",
     "logs",
     "control",
+    "audit",
     "notify",
     "pace",
     "standards",
@@ -46,6 +52,7 @@ const SECTIONS: [&str; 17] = [
     "indicator",
     "bulletin",
     "probe",
+    "intake",
 ];
 
 /// The file, read and not yet checked.
@@ -55,6 +62,7 @@ pub(super) struct File {
     pub(super) ledger: LedgerSettings,
     pub(super) logs: logs::Settings,
     pub(super) control: ControlSettings,
+    pub(super) audit: AuditSettings,
     pub(super) notify: Option<webhook::Settings>,
     pub(super) pace: PaceSettings,
     pub(super) standards: Vec<PathBuf>,
@@ -68,6 +76,7 @@ pub(super) struct File {
     pub(super) indicator: Option<IndicatorSettings>,
     pub(super) bulletin: Option<bulletin::Settings>,
     pub(super) probes: Vec<probe::Settings>,
+    pub(super) intake: Option<intake::Settings>,
 }
 
 /// `[ledger]`: where the daemon keeps what it knows.
@@ -79,6 +88,10 @@ pub struct LedgerSettings {
     /// 32 bytes, raw or as 64 hexadecimal digits, in a file that nobody else can read: what is
     /// sealed at rest is sealed with it. Without it nothing can be read again.
     pub key_file: PathBuf,
+    /// Keys that were in use before: what lies under them is opened, and sealed again under the one
+    /// in use.
+    #[serde(default)]
+    pub keys_before: Vec<PathBuf>,
     /// The most bytes of payloads that wait. Default 2 GiB.
     #[serde(default = "spool_bytes")]
     pub spool_bytes: u64,
@@ -96,18 +109,6 @@ pub struct LedgerSettings {
 
 fn watch() -> Mode {
     Mode::Watch
-}
-
-/// `[control]`: where operators and Prometheus reach the daemon.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ControlSettings {
-    /// The unix socket of the command line.
-    #[serde(default)]
-    pub socket: Option<socket::Settings>,
-    /// Where the status page, `/metrics`, `/healthz` and `/readyz` are served.
-    #[serde(default)]
-    pub http: Option<SocketAddr>,
 }
 
 /// `[pace]`: how often the stages look by themselves.
@@ -224,6 +225,7 @@ impl File {
             ledger: ledger.unwrap_or_else(LedgerSettings::nowhere),
             logs: one(&mut table, "logs", problems).unwrap_or_default(),
             control: one(&mut table, "control", problems).unwrap_or_default(),
+            audit: one(&mut table, "audit", problems).unwrap_or_default(),
             notify: one(&mut table, "notify", problems),
             pace: one(&mut table, "pace", problems).unwrap_or_default(),
             standards: one(&mut table, "standards", problems)
@@ -238,18 +240,26 @@ impl File {
             indicator: one(&mut table, "indicator", problems),
             bulletin: one(&mut table, "bulletin", problems),
             probes: many(&mut table, "probe", problems),
+            intake: one(&mut table, "intake", problems),
         };
         Ok(file)
     }
 
     /// Makes relative paths relative to the configuration's folder.
     pub(super) fn resolve(&mut self, base: &Path) {
-        self.ledger.folder = base.join(&self.ledger.folder);
-        self.ledger.key_file = base.join(&self.ledger.key_file);
+        // The placeholder of a section that could not be read stays nowhere, and is not judged.
+        if !self.ledger.folder.as_os_str().is_empty() {
+            self.ledger.folder = base.join(&self.ledger.folder);
+            self.ledger.key_file = base.join(&self.ledger.key_file);
+            self.ledger.keys_before.iter_mut().for_each(|path| *path = base.join(&*path));
+        }
         self.standards.iter_mut().for_each(|path| *path = base.join(&*path));
         self.calendar = self.calendar.take().map(|path| base.join(path));
         if let Some(socket) = &mut self.control.socket {
             socket.path = base.join(&socket.path);
+        }
+        if let Some(syslog) = &mut self.audit.syslog {
+            syslog.resolve(base);
         }
         if let Some(notify) = &mut self.notify {
             notify.resolve(base);
@@ -271,6 +281,9 @@ impl File {
             indicator.resolve(base);
         }
         self.probes.iter_mut().for_each(|probe| probe.resolve(base));
+        if let Some(intake) = &mut self.intake {
+            intake.resolve(base);
+        }
         if let Some(bulletin) = &mut self.bulletin {
             bulletin.folder = bulletin.folder.take().map(|it| base.join(it));
         }
@@ -329,6 +342,7 @@ impl LedgerSettings {
         Self {
             folder: PathBuf::new(),
             key_file: PathBuf::new(),
+            keys_before: Vec::new(),
             spool_bytes: spool_bytes(),
             live_share_bytes: live_bytes(),
             deletion_percent: deletion_percent(),
@@ -356,11 +370,32 @@ impl LedgerSettings {
         if self.deletion_percent > 100 {
             problems.push(Problem::new("ledger.deletion_percent", "at most 100"));
         }
-        if let Err(error) = crate::ledger::seal::Sealer::from_key_file(&self.key_file) {
-            let place = format!("ledger.key_file: {}", self.key_file.display());
-            let chain = logs::Chain(&error).to_string();
-            problems.push(Problem::new(&place, &chain));
+        let files = std::iter::once(("key_file", &self.key_file));
+        let mut ids = Vec::new();
+        for (key, path) in files.chain(self.keys_before.iter().map(|path| ("keys_before", path))) {
+            let place = format!("ledger.{key}: {}", path.display());
+            match Sealer::from_key_file(path) {
+                Ok(sealer) if ids.contains(&sealer.key_id()) => {
+                    problems.push(Problem::new(&place, "the same key as one named before it"));
+                }
+                Ok(sealer) => ids.push(sealer.key_id()),
+                Err(error) => {
+                    problems.push(Problem::new(&place, &logs::Chain(&error).to_string()));
+                }
+            }
         }
+        if self.keys_before.len() > MOST_KEYS_BEFORE {
+            let message = format!("at most {MOST_KEYS_BEFORE}");
+            problems.push(Problem::new("ledger.keys_before", &message));
+        }
+    }
+
+    /// Seals under the key in use, and opens under those before it. Reads files.
+    ///
+    /// # Errors
+    /// A key file cannot be read, or holds none.
+    pub fn sealer(&self) -> Result<Sealer, seal::Error> {
+        Sealer::from_key_files(&self.key_file, &self.keys_before)
     }
 }
 

@@ -6,14 +6,15 @@
 //! the configuration's folder.
 
 mod changes;
+mod control;
 mod file;
 mod indicator;
 mod problem;
 
 pub use changes::Changes;
+pub use control::{AuditSettings, ControlSettings};
 pub use file::{
-    CandidateSettings, ChannelSettings, CodeTableSettings, ControlSettings, LedgerSettings,
-    PaceSettings, ROWS,
+    CandidateSettings, ChannelSettings, CodeTableSettings, LedgerSettings, PaceSettings, ROWS,
 };
 pub use indicator::{Indicator, IndicatorSettings};
 pub use problem::Problem;
@@ -25,9 +26,10 @@ use std::sync::Arc;
 use crate::bulletin;
 use crate::calendar::{Calendar, Grace};
 use crate::checks::{CodeTable, Rules, Watch};
-use crate::city::{self, CatalogueSettings, Dataset, SourceSettings};
+use crate::city::{self, CatalogueSettings, Dataset, PartSettings, SourceSettings};
 use crate::control::webhook;
 use crate::delivery::{DigestSha256, Reaches, Whose};
+use crate::intake;
 use crate::probe;
 use crate::standard::{self, Standard};
 use crate::telemetry::logs;
@@ -94,6 +96,8 @@ pub struct Configuration {
     pub logs: logs::Settings,
     /// Where operators and Prometheus reach it.
     pub control: ControlSettings,
+    /// How long acts are kept, and who gets them.
+    pub audit: AuditSettings,
     /// Whom it tells what began and what ended.
     pub notify: Option<webhook::Settings>,
     /// How often it looks.
@@ -114,16 +118,22 @@ pub struct Configuration {
     pub datasets: Vec<DatasetRules>,
     /// Working days.
     pub calendar: Calendar,
+    /// The file that they come from, where one is named.
+    pub calendar_file: Option<PathBuf>,
     /// How much later than its cycle says a dataset may be that says nothing itself.
     pub grace: Grace,
     /// Digests of the code tables' files, by id.
     pub code_tables: BTreeMap<String, DigestSha256>,
+    /// The code tables' files, by id.
+    pub code_table_files: BTreeMap<String, PathBuf>,
     /// By what the months are judged, where that is configured.
     pub indicator: Option<Arc<Indicator>>,
     /// How bulletins look, and when they are written by themselves.
     pub bulletin: Option<bulletin::Settings>,
     /// The interfaces that are asked whether they answer.
     pub probes: Vec<probe::Settings>,
+    /// The counties that cascade into this instance.
+    pub intake: Option<intake::Settings>,
 }
 
 impl Channel {
@@ -177,12 +187,15 @@ impl Configuration {
         let channels = channels(&file, &standards, &mut problems);
         let (code_tables, digests) = code_tables(&file.code_tables, &mut problems);
         let calendar = calendar(file.calendar.as_deref(), &mut problems);
+        counties(&mut file, &standards, &mut problems);
         let datasets = datasets(&file, &code_tables, &mut problems);
         if let Some(problem) = file.grace.problem() {
             problems.push(Problem::new("grace", problem));
         }
         let judged = file.indicator.take().map(|it| Indicator::load(it, &mut problems));
         file.ledger.check(&mut problems);
+        file.control.check(&mut problems);
+        file.audit.check(&mut problems);
         for (key, what) in file.bulletin.iter().flat_map(bulletin::Settings::problems) {
             problems.push(Problem::new(&format!("bulletin.{key}"), &what));
         }
@@ -200,6 +213,7 @@ impl Configuration {
             ledger: file.ledger,
             logs: file.logs,
             control: file.control,
+            audit: file.audit,
             notify: file.notify,
             pace: file.pace,
             standard_folders: file.standards,
@@ -210,11 +224,14 @@ impl Configuration {
             catalogue: file.catalogue,
             datasets,
             calendar,
+            calendar_file: file.calendar,
             grace: file.grace,
             code_tables: digests,
+            code_table_files: file.code_tables.into_iter().map(|it| (it.id, it.file)).collect(),
             indicator: judged.map(Arc::new),
             bulletin: file.bulletin,
             probes: file.probes,
+            intake: file.intake,
         };
         Ok((configuration, problems))
     }
@@ -388,9 +405,46 @@ fn calendar(path: Option<&Path>, problems: &mut Vec<Problem>) -> Calendar {
     match Calendar::parse(&text) {
         Ok(calendar) => calendar,
         Err(list) => {
-            let place = path.display().to_string();
+            let place = format!("calendar: {}", path.display());
             problems.extend(list.iter().map(|message| Problem::new(&place, message)));
             Calendar::default()
+        }
+    }
+}
+
+/// Every county that is taken in is a source, and a part of the catalogue.
+fn counties(
+    file: &mut file::File,
+    standards: &BTreeMap<String, Arc<Standard>>,
+    problems: &mut Vec<Problem>,
+) {
+    let Some(settings) = &file.intake else { return };
+    let standard = standards.get(&settings.standard).map(Arc::as_ref);
+    for found in settings.problems(standard) {
+        problems.push(Problem::new(&format!("intake.{}", found.place), &found.message));
+    }
+    for county in &settings.counties {
+        file.sources.push(SourceSettings::County(city::CountySettings {
+            id: county.id.clone(),
+            region: county.region.clone(),
+            shelf: None,
+        }));
+    }
+    match &mut file.catalogue {
+        Some(catalogue) => {
+            let parts = settings.counties.iter().map(|it| PartSettings::County(it.id.clone()));
+            catalogue.parts.extend(parts);
+        }
+        None => {
+            let message = "counties need `[catalogue]`: their entries are a part of it";
+            problems.push(Problem::new("intake", message));
+        }
+    }
+    for dataset in &file.datasets {
+        let owner = settings.counties.iter().find(|it| it.id == dataset.source);
+        if let Some(county) = owner.filter(|it| it.region != dataset.region) {
+            let place = format!("dataset.{}.region", dataset.id);
+            problems.push(Problem::new(&place, &format!("its county is {}", county.region)));
         }
     }
 }

@@ -9,8 +9,10 @@
 
 pub mod http;
 pub mod page;
+pub mod people;
 pub mod protocol;
 pub mod socket;
+pub mod syslog;
 pub mod webhook;
 
 use std::future::Future;

@@ -17,6 +17,21 @@ impl DigestSha256 {
         Self::of_parts([bytes])
     }
 
+    /// The inverse of its 64 digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+        let mut out = [0; 32];
+        if pairs.len() != out.len() {
+            return None;
+        }
+        for (byte, pair) in out.iter_mut().zip(pairs) {
+            let digits = std::str::from_utf8(pair).ok()?;
+            digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(())?;
+            *byte = u8::from_str_radix(digits, 16).ok()?;
+        }
+        Some(Self(out))
+    }
+
     /// The digest of parts laid end to end.
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut context = Context::new(&SHA256);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::jobs::noted;
+use super::jobs::{known, noted};
 use super::{Error, Ledger, Result, Scopes, history, holds, objects, scopes, stored};
 use crate::catalogue::{Kind, ObjectKey};
 use crate::delivery::{ChannelId, DigestSha256, LinkState, StandardId};
@@ -96,9 +96,17 @@ pub struct NewStandard {
 
 impl Ledger {
     /// An operator asked for a cut-over. One at a time on a channel; a rollback ends what is still
-    /// sent again under the standard that it leaves.
-    pub async fn cut_over_asked(&self, asked: CutOver, by: String) -> Result<CutOverAsked> {
+    /// sent again under the standard that it leaves. The same `key` never makes a second job.
+    pub async fn cut_over_asked(
+        &self,
+        asked: CutOver,
+        by: String,
+        key: Option<String>,
+    ) -> Result<CutOverAsked> {
         self.write("ask for a cut-over", move |transaction, now| {
+            if let Some(number) = known(transaction, key.as_deref())? {
+                return Ok(CutOverAsked::Known(number));
+            }
             for open in open(transaction)? {
                 if open.asked.channel == asked.channel {
                     // A way back need not wait for what goes on under the standard it leaves.
@@ -122,9 +130,9 @@ impl Ledger {
                 .map_err(|_unserializable| Error::Unreadable { what: "cut-over" })?;
             transaction
                 .execute(
-                    "INSERT INTO job (kind, request, state, asked_by, created_at)
-                     VALUES (?1, ?2, 'running', ?3, ?4)",
-                    params![CUT_OVER, request, by, stored(now)],
+                    "INSERT INTO job (kind, request, state, asked_by, created_at, idempotency)
+                     VALUES (?1, ?2, 'running', ?3, ?4, ?5)",
+                    params![CUT_OVER, request, by, stored(now), key],
                 )
                 .map_err(Error::engine("record a job"))?;
             let number = transaction.last_insert_rowid().cast_unsigned();

@@ -2,7 +2,7 @@
 //!
 //! A fact is one line per observation, batch or change of state, never one per row. Each writer's
 //! day (UTC) is a chain of its own ([`fact`](crate::fact)); its last digest is kept beside it, so
-//! that a day cut short shows. Acts are what operators did or looked at: one chain for all.
+//! that a day cut short shows. What operators did or looked at is a chain of its own ([`acts`](super::acts)).
 
 use std::sync::Arc;
 
@@ -12,73 +12,13 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::rejects::Reject;
-use super::{Error, Ledger, Result, holds, identity, instant, stored};
+use super::{Error, Ledger, Result, holds, identity, stored};
 use crate::delivery::{ChannelId, DigestSha256, StandardId};
 use crate::fact::{Fact, FactId, Kind, Walk, chain, start};
 
-const ACT_HEAD: &str = "act-head";
 const WRITER: &str = "writer";
 
-/// The process at the other end of the control socket, or the daemon itself.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Actor {
-    /// Its user.
-    pub uid: Option<u32>,
-    /// Its group.
-    pub gid: Option<u32>,
-    /// Its process.
-    pub pid: Option<i32>,
-}
-
-/// Something an operator did or looked at.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Act {
-    /// Its number.
-    pub number: u64,
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub actor: Actor,
-    /// What: a request's name.
-    pub name: String,
-    /// Which part: names and filters, never content.
-    pub detail: String,
-}
-
 impl Ledger {
-    /// An operator did something, or looked at something that is sealed.
-    pub async fn act_recorded(&self, actor: Actor, name: String, detail: String) -> Result<()> {
-        self.write("record an act", move |transaction, now| {
-            let digest = act_digest(head(transaction)?, now, actor, &name, &detail);
-            transaction
-                .execute(
-                    "INSERT INTO act (at, uid, gid, pid, name, detail, chain)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    params![stored(now), actor.uid, actor.gid, actor.pid, name, detail, digest.0],
-                )
-                .map_err(Error::engine("record an act"))?;
-            identity::put(transaction, ACT_HEAD, &digest.0)
-        })
-        .await
-    }
-
-    /// The newest acts, newest first.
-    pub async fn acts(&self, limit: u32) -> Result<Vec<Act>> {
-        self.read(move |connection| {
-            let engine = || Error::engine("read acts");
-            let mut statement = connection
-                .prepare_cached(&format!("{ACT} ORDER BY id DESC LIMIT ?1"))
-                .map_err(engine())?;
-            let mut rows = statement.query([limit]).map_err(engine())?;
-            let mut acts = Vec::new();
-            while let Some(row) = rows.next().map_err(engine())? {
-                acts.push(read_act(row)?.0);
-            }
-            Ok(acts)
-        })
-        .await
-    }
-
     /// Facts in the order they were written, after the one with the ledger's number `after`, at
     /// most `limit`, each with its number.
     pub async fn facts(&self, after: u64, limit: u32) -> Result<Vec<(u64, Fact)>> {
@@ -391,78 +331,4 @@ fn agrees(row: &Row<'_>, fact: &Fact) -> rusqlite::Result<bool> {
         && row.get::<_, i64>(6)?.cast_unsigned() == fact.id.number
         && row.get::<_, i64>(7)? == stored(fact.occurred)
         && row.get::<_, Option<String>>(8)? == fact.amends.as_ref().map(FactId::to_string))
-}
-
-const ACT: &str = "SELECT id, at, uid, gid, pid, name, detail, chain FROM act";
-
-fn read_act(row: &Row<'_>) -> Result<(Act, DigestSha256)> {
-    let engine = || Error::engine("read an act");
-    let act = Act {
-        number: row.get::<_, i64>(0).map_err(engine())?.cast_unsigned(),
-        at: instant(row.get(1).map_err(engine())?)?,
-        actor: Actor {
-            uid: row.get(2).map_err(engine())?,
-            gid: row.get(3).map_err(engine())?,
-            pid: row.get(4).map_err(engine())?,
-        },
-        name: row.get(5).map_err(engine())?,
-        detail: row.get(6).map_err(engine())?,
-    };
-    Ok((act, DigestSha256(row.get(7).map_err(engine())?)))
-}
-
-fn head(connection: &Connection) -> Result<DigestSha256> {
-    match identity::get(connection, ACT_HEAD)? {
-        None => Ok(DigestSha256::of(b"act-chain-1")),
-        Some(bytes) => bytes
-            .try_into()
-            .map(DigestSha256)
-            .map_err(|_length| Error::Unreadable { what: "head of the acts" }),
-    }
-}
-
-fn act_digest(
-    previous: DigestSha256,
-    at: Timestamp,
-    actor: Actor,
-    name: &str,
-    detail: &str,
-) -> DigestSha256 {
-    let at = stored(at).to_be_bytes();
-    let number = |value: Option<i64>| value.unwrap_or(-1).to_be_bytes();
-    let who = [
-        number(actor.uid.map(i64::from)),
-        number(actor.gid.map(i64::from)),
-        number(actor.pid.map(i64::from)),
-    ];
-    let length = u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes();
-    DigestSha256::of_parts([
-        previous.0.as_slice(),
-        &at,
-        who.as_flattened(),
-        &length,
-        name.as_bytes(),
-        detail.as_bytes(),
-    ])
-}
-
-/// Proves the chain of acts; returns how many there are.
-pub(super) fn acts_verify(connection: &Connection, problems: &mut Vec<String>) -> Result<u64> {
-    let engine = || Error::engine("prove the acts");
-    let mut statement = connection.prepare(&format!("{ACT} ORDER BY id")).map_err(engine())?;
-    let mut rows = statement.query([]).map_err(engine())?;
-    let (mut previous, mut count) = (DigestSha256::of(b"act-chain-1"), 0);
-    while let Some(row) = rows.next().map_err(engine())? {
-        let (act, digest) = read_act(row)?;
-        count += 1;
-        previous = act_digest(previous, act.at, act.actor, &act.name, &act.detail);
-        if previous != digest {
-            problems.push(format!("act {} does not match its digest", act.number));
-            return Ok(count);
-        }
-    }
-    if head(connection)? != previous {
-        problems.push("the newest acts are missing".to_owned());
-    }
-    Ok(count)
 }

@@ -50,6 +50,7 @@ pub(super) fn load(
             fresh
         }
     };
+    super::reseal::known(&transaction, sealer)?;
     let keyer = keyer(&transaction, sealer)?;
     let incarnation = number(&transaction, "incarnation")?.unwrap_or(1);
     transaction.commit().map_err(Error::engine("write the identity"))?;

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::seal::Sealer;
 use super::spool::{Limits, Spool};
-use super::{Error, Ledger, Result, disk, history, schema, sent};
+use super::{Error, Ledger, Result, acts, disk, history, schema, sent};
 use crate::delivery::BatchId;
 
 /// Problems that are listed; more are counted.
@@ -126,7 +126,7 @@ fn inspect(folder: &Path, connection: &Connection, sealer: &Arc<Sealer>) -> Resu
     sums(&snapshot, &mut findings)?;
     let mut problems = Vec::new();
     findings.report.facts = history::facts_verify(&snapshot, &mut problems)?;
-    findings.report.acts = history::acts_verify(&snapshot, &mut problems)?;
+    findings.report.acts = acts::acts_verify(&snapshot, &mut problems)?;
     problems.into_iter().for_each(|problem| findings.add(problem));
     let named = named(&snapshot)?;
     drop(snapshot);

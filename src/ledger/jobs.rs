@@ -208,7 +208,10 @@ impl Ledger {
     }
 }
 
-fn known(transaction: &Transaction<'_>, idempotency: Option<&str>) -> Result<Option<u64>> {
+pub(super) fn known(
+    transaction: &Transaction<'_>,
+    idempotency: Option<&str>,
+) -> Result<Option<u64>> {
     let Some(key) = idempotency else { return Ok(None) };
     transaction
         .query_row("SELECT number FROM job WHERE idempotency = ?1", [key], |row| {

@@ -21,8 +21,10 @@
 //! send the same batch under the same name. A restored ledger starts a new incarnation in which
 //! every link is unknown and reconciling comes first.
 
+mod acts;
 mod answered;
 mod answers;
+mod approvals;
 mod backup;
 mod batches;
 mod beside;
@@ -50,7 +52,9 @@ mod pause;
 mod periods;
 mod promises;
 mod rejects;
+mod reseal;
 mod retention;
+mod returned;
 mod rows;
 mod runs;
 mod said;
@@ -72,8 +76,10 @@ mod watched;
 #[cfg(test)]
 mod tests;
 
+pub use acts::{Act, ActLine, ActQuery, Actor, LEAST_DAYS, NewAct};
 pub use answered::Answered;
 pub use answers::Ended;
+pub use approvals::{Approval, ApprovalState, Decided, NewApproval};
 pub use backup::restore;
 pub use batches::Waiting;
 pub use beside::{Behind, Beside, Crossing};
@@ -83,7 +89,7 @@ pub use cutover::{Activation, CUT_OVER, CutOver, CutOverAsked, NewStandard, Open
 pub use error::Error;
 pub use facts::{FactPage, FactQuery, Horizon, Place, Stretch};
 pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, Overdue, UNREADABLE_KEY};
-pub use history::{Act, Actor, NewFact};
+pub use history::NewFact;
 pub use holds::{Drift, Hold, MOST_DRIFT, Scope};
 pub use identity::Identity;
 pub use inbox::{InboxCount, InboxLine, InboxSight, InboxSum, Told};
@@ -97,7 +103,9 @@ pub use pause::pause_before_retry;
 pub use periods::{NewPeriod, Period};
 pub use promises::Promised;
 pub use rejects::{REPEATED_KEY, Reject, RejectFilter, RejectState};
+pub use reseal::{KeyId, UnderKey};
 pub use retention::Retired;
+pub use returned::ReturnedStage;
 pub use rows::{
     Counts, Finding, Flow, LaneProgress, NewBatch, NewReject, Observation, Owner, Progress,
 };

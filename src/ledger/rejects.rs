@@ -262,18 +262,16 @@ impl Ledger {
         keys: Vec<KeyDigest>,
     ) -> Result<Vec<(KeyDigest, RowHash)>> {
         self.read(move |connection| {
-            let any: bool = connection
-                .query_row(
-                    "SELECT EXISTS (SELECT 1 FROM reject WHERE channel = ?1 AND dataset = ?2)",
-                    params![flow.channel.as_str(), flow.dataset],
-                    |row| row.get(0),
-                )
-                .map_err(Error::engine("look for rejects"))?;
+            // Few stand rejected, as a rule: all of them are read in less time than each key is
+            // looked for.
+            let limit = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+            if let Some(all) = open_rejects(connection, &flow, limit)? {
+                let asked: HashSet<KeyDigest> = keys.into_iter().collect();
+                return Ok(all.into_iter().filter(|(key, _)| asked.contains(key)).collect());
+            }
             let mut known = Vec::new();
-            if any {
-                for key in keys {
-                    known_reject(connection, &flow, key, &mut known)?;
-                }
+            for key in keys {
+                known_reject(connection, &flow, key, &mut known)?;
             }
             Ok(known)
         })
@@ -284,6 +282,29 @@ impl Ledger {
     pub async fn failed_keys(&self, batch: BatchId) -> Result<Vec<KeyDigest>> {
         self.read(move |connection| failed_keys(connection, batch)).await
     }
+}
+
+/// All versions that stand rejected; `None` where they are more than `limit`.
+fn open_rejects(
+    connection: &Connection,
+    flow: &Flow,
+    limit: u32,
+) -> Result<Option<Vec<(KeyDigest, RowHash)>>> {
+    let engine = || Error::engine("look for rejects");
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT key, row FROM reject INDEXED BY reject_open
+             WHERE channel = ?1 AND dataset = ?2 AND state = 'open' LIMIT ?3 + 1",
+        )
+        .map_err(engine())?;
+    let mut rows =
+        statement.query(params![flow.channel.as_str(), flow.dataset, limit]).map_err(engine())?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next().map_err(engine())? {
+        let hash: i64 = row.get(1).map_err(engine())?;
+        all.push((KeyDigest(row.get(0).map_err(engine())?), RowHash(hash.cast_unsigned())));
+    }
+    Ok((all.len() <= limit as usize).then_some(all))
 }
 
 fn known_reject(

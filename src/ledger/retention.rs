@@ -52,6 +52,8 @@ impl Ledger {
             for table in ["attempt", "verdict", "batch_after"] {
                 run(&format!("DELETE FROM {table} WHERE batch IN ({BATCHES})"))?;
             }
+            run("DELETE FROM returned_file WHERE (channel, digest) IN (SELECT channel, digest
+                 FROM returned_file WHERE at < ?1 LIMIT ?2)")?;
             Ok(Retired {
                 batches: run(&format!("DELETE FROM batch WHERE id IN ({BATCHES})"))?,
                 passes: run("DELETE FROM pass WHERE number IN (SELECT number FROM pass

@@ -182,3 +182,58 @@ CREATE TABLE takeover_line (
     PRIMARY KEY (job, kind, upper_id)
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX takeover_fate ON takeover_line (job, fate);
+
+-- Files with verdicts that came back, by what is in them: the same file again changes nothing,
+-- whatever was said since. Begun: some of its batches may have heard already.
+CREATE TABLE returned_file (
+    channel TEXT NOT NULL,
+    digest  BLOB NOT NULL,
+    stage   TEXT NOT NULL CHECK (stage IN ('begun', 'taken')),
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (channel, digest)
+) WITHOUT ROWID, STRICT;
+
+-- Acts of form 2 say who somebody was then, by which role, and what came of it. What came of an act
+-- is a line of its own, `about` the act: no line is ever changed, for lines are chained.
+ALTER TABLE act ADD COLUMN form INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE act ADD COLUMN person TEXT;
+ALTER TABLE act ADD COLUMN role TEXT;
+ALTER TABLE act ADD COLUMN outcome TEXT;
+ALTER TABLE act ADD COLUMN about INTEGER;
+CREATE UNIQUE INDEX act_about ON act (about) WHERE about IS NOT NULL;
+CREATE INDEX act_at ON act (at);
+
+-- What stands rejected of a dataset, without a look at its originals: every page asks.
+CREATE INDEX reject_open ON reject (channel, dataset, key, row) WHERE state = 'open';
+
+-- What one person asked for and another has to approve of. `request` is what was asked, as JSON
+-- without content; `bound` is what else it must still be when it is done; `digest` is of both.
+CREATE TABLE approval (
+    number      INTEGER PRIMARY KEY AUTOINCREMENT,
+    guard       TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    detail      TEXT NOT NULL,
+    request     TEXT NOT NULL,
+    bound       TEXT NOT NULL,
+    digest      BLOB NOT NULL,
+    uid         INTEGER,
+    gid         INTEGER,
+    pid         INTEGER,
+    person      TEXT NOT NULL,
+    asked_at    INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    state       TEXT NOT NULL,
+    decided_uid INTEGER,
+    decided_by  TEXT,
+    decided_at  INTEGER,
+    outcome     TEXT,
+    -- Of originals that are shown page by page: the page that may be asked for next.
+    cursor      TEXT
+) STRICT;
+CREATE INDEX approval_open ON approval (state) WHERE state IN ('pending', 'approved');
+
+-- Lines of a list that count because somebody approved of them.
+CREATE TABLE approved_line (
+    digest   BLOB PRIMARY KEY,
+    approval INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;

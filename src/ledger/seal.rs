@@ -15,7 +15,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
@@ -47,6 +47,8 @@ pub enum Purpose {
     Reject,
     /// A value that must come back in clear, kept in the ledger itself.
     Ledger,
+    /// What a county sent, kept until it is passed on.
+    Intake,
 }
 
 impl Purpose {
@@ -58,6 +60,7 @@ impl Purpose {
             Self::SentRun => b"sent run",
             Self::Reject => b"reject",
             Self::Ledger => b"ledger",
+            Self::Intake => b"intake",
         }
     }
 }
@@ -102,10 +105,11 @@ impl KeyType for Length {
     }
 }
 
-/// Seals and opens under one installation's key.
+/// Seals under one installation's key, and opens what lies under it or under one before it.
 pub struct Sealer {
     root: Prk,
     id: [u8; 4],
+    before: Vec<(Prk, [u8; 4])>,
 }
 
 impl fmt::Debug for Sealer {
@@ -120,7 +124,7 @@ impl Sealer {
         let root = Salt::new(HKDF_SHA256, b"cascaded seal 1").extract(key);
         let mut id = [0; 4];
         fill(&root, &[b"key id"], &mut id)?;
-        Ok(Self { root, id })
+        Ok(Self { root, id, before: Vec::new() })
     }
 
     /// Reads a key of 32 bytes, raw or as 64 hexadecimal digits. A file that others than its
@@ -150,9 +154,38 @@ impl Sealer {
         Self::from_bytes(&key)
     }
 
+    /// A sealer under the key of one file that still opens what lies under keys before it.
+    pub fn from_key_files(path: &Path, before: &[PathBuf]) -> Result<Self, Error> {
+        let mut sealer = Self::from_key_file(path)?;
+        for path in before {
+            sealer = sealer.after(Self::from_key_file(path)?);
+        }
+        Ok(sealer)
+    }
+
+    /// The same, opening what lies under another one's key as well.
+    #[must_use]
+    pub fn after(mut self, other: Self) -> Self {
+        self.before.push((other.root, other.id));
+        self.before.extend(other.before);
+        self
+    }
+
     /// Which key this is: 4 derived bytes that reveal nothing of it.
     pub fn key_id(&self) -> [u8; 4] {
         self.id
+    }
+
+    /// The ids of all keys that it opens, the one in use first.
+    pub fn key_ids(&self) -> Vec<[u8; 4]> {
+        std::iter::once(self.id).chain(self.before.iter().map(|(_, id)| *id)).collect()
+    }
+
+    fn root_of(&self, id: &[u8]) -> Option<&Prk> {
+        if id == self.id {
+            return Some(&self.root);
+        }
+        self.before.iter().find(|(_, known)| id == known).map(|(root, _)| root)
     }
 
     /// Seals `plain` for `purpose`; it opens only with the same purpose and `context`, which says
@@ -160,7 +193,7 @@ impl Sealer {
     pub fn seal(&self, purpose: Purpose, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
         let mut salt = [0; SALT];
         rand::fill(&mut salt).map_err(crypto)?;
-        let (key, nonce) = self.message_key(purpose, &salt)?;
+        let (key, nonce) = message_key(&self.root, purpose, &salt)?;
         let mut out = Vec::with_capacity(plain.len() + OVERHEAD);
         out.push(VERSION);
         out.extend_from_slice(&self.id);
@@ -190,10 +223,8 @@ impl Sealer {
             return Err(Error::Format { found: *version });
         }
         let (id, salt) = rest.split_at_checked(self.id.len()).ok_or(Error::Damaged)?;
-        if id != self.id {
-            return Err(Error::OtherKey);
-        }
-        let (key, nonce) = self.message_key(purpose, salt)?;
+        let root = self.root_of(id).ok_or(Error::OtherKey)?;
+        let (key, nonce) = message_key(root, purpose, salt)?;
         let mut body = Zeroizing::new(body.to_vec());
         if crate::crash::sabotaged("unsealed") {
             let plain = body.len().saturating_sub(OVERHEAD - HEAD);
@@ -208,26 +239,35 @@ impl Sealer {
         Ok(body)
     }
 
-    /// A key that vouches for bytes without hiding them.
+    /// A key that vouches for bytes without hiding them; what older keys vouched for is known too.
     pub(crate) fn voucher(&self, purpose: Purpose, context: &[u8]) -> Result<Voucher, Error> {
-        let mut key = Zeroizing::new([0; 32]);
-        fill(&self.root, &[b"voucher", purpose.label(), context], key.as_mut())?;
-        Ok(Voucher(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())))
+        let roots = std::iter::once(&self.root).chain(self.before.iter().map(|(root, _)| root));
+        let keys = roots.map(|root| {
+            let mut key = Zeroizing::new([0; 32]);
+            fill(root, &[b"voucher", purpose.label(), context], key.as_mut())?;
+            Ok(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
+        });
+        Ok(Voucher(keys.collect::<Result<_, Error>>()?))
     }
+}
 
-    fn message_key(&self, purpose: Purpose, salt: &[u8]) -> Result<(LessSafeKey, Nonce), Error> {
-        let mut material = Zeroizing::new([0; 44]);
-        fill(&self.root, &[b"message", purpose.label(), salt], material.as_mut())?;
-        let (key, nonce) = material.split_at_checked(32).ok_or(Error::Crypto)?;
-        let key = UnboundKey::new(&AES_256_GCM, key).map_err(crypto)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(crypto)?;
-        Ok((LessSafeKey::new(key), nonce))
-    }
+fn message_key(root: &Prk, purpose: Purpose, salt: &[u8]) -> Result<(LessSafeKey, Nonce), Error> {
+    let mut material = Zeroizing::new([0; 44]);
+    fill(root, &[b"message", purpose.label(), salt], material.as_mut())?;
+    let (key, nonce) = material.split_at_checked(32).ok_or(Error::Crypto)?;
+    let key = UnboundKey::new(&AES_256_GCM, key).map_err(crypto)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(crypto)?;
+    Ok((LessSafeKey::new(key), nonce))
+}
+
+/// The id of the key under which this lies.
+pub(crate) fn key_id_of(sealed: &[u8]) -> Option<[u8; 4]> {
+    sealed.get(1..5)?.try_into().ok()
 }
 
 /// Vouches for bytes: a truncated HMAC-SHA256.
 #[derive(Clone)]
-pub(crate) struct Voucher(hmac::Key);
+pub(crate) struct Voucher(Vec<hmac::Key>);
 
 impl fmt::Debug for Voucher {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -236,13 +276,24 @@ impl fmt::Debug for Voucher {
 }
 
 impl Voucher {
+    /// Vouches with the key in use.
     pub(crate) fn tag<const N: usize>(&self, parts: &[&[u8]]) -> [u8; N] {
-        let mut context = hmac::Context::with_key(&self.0);
-        parts.iter().for_each(|part| context.update(part));
-        let mut out = [0; N];
-        out.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
-        out
+        self.0.first().map_or([0; N], |key| tag(key, parts))
     }
+
+    /// Whether the key in use, or one before it, vouched for this; which, counted from the one in
+    /// use.
+    pub(crate) fn vouched<const N: usize>(&self, parts: &[&[u8]], by: &[u8; N]) -> Option<usize> {
+        self.0.iter().position(|key| tag::<N>(key, parts) == *by)
+    }
+}
+
+fn tag<const N: usize>(key: &hmac::Key, parts: &[&[u8]]) -> [u8; N] {
+    let mut context = hmac::Context::with_key(key);
+    parts.iter().for_each(|part| context.update(part));
+    let mut out = [0; N];
+    out.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
+    out
 }
 
 fn fill(root: &Prk, info: &[&[u8]], out: &mut [u8]) -> Result<(), Error> {
@@ -298,6 +349,24 @@ mod tests {
         assert!(damaged(sealer(7).open(Purpose::Manifest, b"a", &sealed)));
         assert!(damaged(sealer(7).open(Purpose::Payload, b"b", &sealed)));
         assert!(matches!(sealer(8).open(Purpose::Payload, b"a", &sealed), Err(Error::OtherKey)));
+    }
+
+    #[test]
+    fn a_key_before_opens_what_it_sealed_and_seals_nothing_more() {
+        let old = sealer(7).seal(Purpose::Reject, b"a", b"text").unwrap();
+        let both = sealer(8).after(sealer(7));
+        assert_eq!(both.key_ids(), [sealer(8).key_id(), sealer(7).key_id()]);
+        assert_eq!(&*both.open(Purpose::Reject, b"a", &old).unwrap(), b"text");
+        let new = both.seal(Purpose::Reject, b"a", b"text").unwrap();
+        assert_eq!(key_id_of(&new), Some(sealer(8).key_id()));
+        assert!(matches!(sealer(7).open(Purpose::Reject, b"a", &new), Err(Error::OtherKey)));
+        assert_eq!(&*sealer(8).open(Purpose::Reject, b"a", &new).unwrap(), b"text");
+        let voucher = |sealer: Sealer| sealer.voucher(Purpose::SentRun, b"r").unwrap();
+        let tag: [u8; 8] = voucher(sealer(7)).tag(&[b"page"]);
+        assert_eq!(voucher(sealer(8).after(sealer(7))).vouched(&[b"page"], &tag), Some(1));
+        assert_eq!(voucher(sealer(7)).vouched(&[b"page"], &tag), Some(0));
+        assert_eq!(voucher(sealer(8)).vouched(&[b"page"], &tag), None);
+        assert_eq!(voucher(sealer(7)).vouched(&[b"other"], &tag), None);
     }
 
     #[test]

@@ -36,10 +36,9 @@ use zeroize::Zeroizing;
 
 use super::disk::{self, Draft, Error};
 use super::manifest::{self, ManifestRow, take_array};
-use super::seal::{OVERHEAD, Purpose, Sealer, Voucher};
+use super::seal::{OVERHEAD, Purpose, Sealer, Voucher, key_id_of};
 use super::shares::Held;
 pub use super::shares::{Limits, Owner};
-use crate::delivery::DigestSha256;
 
 const MAGIC: [u8; 8] = *b"CASSPOOL";
 const FORMAT: u32 = 1;
@@ -51,15 +50,6 @@ const PAYLOAD_DROPPED: u32 = 1;
 pub const PAYLOAD_LIMIT_BYTES: u64 = 64 << 20;
 /// The largest manifest, in bytes of its stored form.
 pub const MANIFEST_LIMIT_BYTES: u64 = 64 << 20;
-
-/// What became durable.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Written {
-    /// Bytes on disk.
-    pub bytes: u64,
-    /// SHA-256 of the payload before sealing.
-    pub digest: DigestSha256,
-}
 
 /// What the spool holds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -90,6 +80,8 @@ pub struct Spool {
     sealer: Arc<Sealer>,
     voucher: Voucher,
     held: Mutex<Held>,
+    /// A file that is there is put in the place of itself, or removed, by one at a time.
+    changing: Mutex<()>,
 }
 
 /// The name of a batch's file.
@@ -122,7 +114,8 @@ impl Spool {
             .voucher(Purpose::Payload, b"head")
             .map_err(|error| Error::seal("spool", error))?;
         let held = Mutex::new(Held { limits, ..Held::default() });
-        let spool = Self { folder: folder.to_owned(), sealer, voucher, held };
+        let changing = Mutex::default();
+        let spool = Self { folder: folder.to_owned(), sealer, voucher, held, changing };
         for (file, bytes) in disk::files(folder)? {
             let name = file.strip_suffix(SUFFIX).unwrap_or(&file);
             let owner = spool.head(name).map_or(Owner::BACKFILL, |(_, head)| head.owner);
@@ -163,15 +156,15 @@ impl Spool {
         Ok(swept)
     }
 
-    /// Makes a batch's payload and manifest durable under `name`. When this returns, both survive
-    /// a power cut; on an error nothing is left under the name.
+    /// Makes a batch's payload and manifest durable under `name`; the bytes on disk. When this
+    /// returns, both survive a power cut; on an error nothing is left under the name.
     pub fn write(
         &self,
         name: &str,
         owner: Owner,
         payload: &[u8],
         rows: &[ManifestRow],
-    ) -> Result<Written, Error> {
+    ) -> Result<u64, Error> {
         disk::check_name(name)?;
         within("payload", payload.len(), PAYLOAD_LIMIT_BYTES)?;
         let manifest = Zeroizing::new(manifest::encode(rows));
@@ -180,7 +173,7 @@ impl Spool {
         self.reserve(name, owner, bytes)?;
         let result = self.store(name, owner, Some(payload), &manifest);
         match result {
-            Ok(()) => Ok(Written { bytes, digest: DigestSha256::of(payload) }),
+            Ok(()) => Ok(bytes),
             Err(error) => {
                 self.held().take(name);
                 // The file may have its name already while the folder is not durable.
@@ -210,6 +203,7 @@ impl Spool {
 
     /// Gives the payload's space back and keeps the manifest. Repeating it changes nothing.
     pub fn drop_payload(&self, name: &str) -> Result<(), Error> {
+        let _changing = self.changing();
         let (file, head) = self.head(name)?;
         if head.flags & PAYLOAD_DROPPED != 0 {
             return Ok(());
@@ -226,9 +220,57 @@ impl Spool {
     /// comes back after a power cut is one that the next [`Spool::sweep`] removes.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
         disk::check_name(name)?;
+        let _changing = self.changing();
         disk::remove(&self.folder, &format!("{name}{SUFFIX}"))?;
         self.held().take(name);
         Ok(())
+    }
+
+    /// The key under which each file lies, as far as it can be read.
+    pub(super) fn key_ids(&self) -> Result<Vec<[u8; 4]>, Error> {
+        Ok(self.under()?.into_iter().map(|(_, id)| id).collect())
+    }
+
+    /// The files under another key than the one in use.
+    pub(super) fn under_other_keys(&self) -> Result<Vec<String>, Error> {
+        let own = self.sealer.key_id();
+        let others = self.under()?.into_iter().filter(|(_, id)| *id != own);
+        Ok(others.map(|(name, _)| name).collect())
+    }
+
+    fn under(&self) -> Result<Vec<(String, [u8; 4])>, Error> {
+        let mut found = Vec::new();
+        for (file, _) in disk::files(&self.folder)? {
+            let Some(name) = file.strip_suffix(SUFFIX) else { continue };
+            // What is gone or damaged is told where it is read.
+            let mut first = [0; 5];
+            let Ok((open, _)) = self.head(name) else { continue };
+            if open.read_exact_at(&mut first, length(HEAD)).is_ok() {
+                found.extend(key_id_of(&first).map(|id| (name.to_owned(), id)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Seals a file again under the key in use: the same content under the same name. False where
+    /// it is gone.
+    pub(super) fn reseal(&self, name: &str) -> Result<bool, Error> {
+        let _changing = self.changing();
+        if !self.folder.join(file_name(name)).exists() {
+            return Ok(false);
+        }
+        let (file, head) = self.head(name)?;
+        let manifest = self.manifest_bytes(name, &file, &head)?;
+        let payload = match head.flags & PAYLOAD_DROPPED {
+            0 => Some(self.read_payload(name)?),
+            _ => None,
+        };
+        self.store(name, head.owner, payload.as_ref().map(|it| it.as_slice()), &manifest)?;
+        Ok(true)
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The size of a batch's file in bytes; 0 where there is none.
@@ -320,7 +362,7 @@ impl Spool {
             return Err(Error::Format { file: shown, found: format, known: FORMAT });
         }
         let vouched = bytes.get(..HEAD - tag.len()).unwrap_or_default();
-        if self.voucher.tag(&[vouched, name.as_bytes()]) != tag {
+        if self.voucher.vouched(&[vouched, name.as_bytes()], &tag).is_none() {
             return Err(damaged("its head does not verify"));
         }
         let whole = length(HEAD).saturating_add(head.payload).saturating_add(head.manifest);
@@ -421,14 +463,13 @@ mod tests {
         let live = Owner::live("province", "5119-0207");
         let spool = open(folder.path(), LIMITS);
         let written = spool.write("b1", live, b"payload", &rows(3)).unwrap();
-        assert_eq!(written.digest, DigestSha256::of(b"payload"));
         let on_disk = fs::read(folder.path().join("b1.batch")).unwrap();
-        assert_eq!(length(on_disk.len()), written.bytes);
+        assert_eq!(length(on_disk.len()), written);
         for clear in [b"payload".as_slice(), b"key 1"] {
             assert!(!on_disk.windows(clear.len()).any(|window| window == clear));
         }
         let usage = spool.usage();
-        assert_eq!((usage.files, usage.bytes), (1, written.bytes));
+        assert_eq!((usage.files, usage.bytes), (1, written));
         let again = open(folder.path(), LIMITS);
         assert_eq!(again.usage(), usage);
         assert_eq!(&**again.read_payload("b1").unwrap(), b"payload");
@@ -440,7 +481,7 @@ mod tests {
     fn a_dropped_payload_leaves_its_manifest() {
         let folder = tempfile::tempdir().unwrap();
         let spool = open(folder.path(), LIMITS);
-        let before = spool.write("b1", Owner::BACKFILL, &[0; 5000], &rows(3)).unwrap().bytes;
+        let before = spool.write("b1", Owner::BACKFILL, &[0; 5000], &rows(3)).unwrap();
         spool.drop_payload("b1").unwrap();
         spool.drop_payload("b1").unwrap();
         assert!(matches!(spool.read_payload("b1"), Err(Error::Missing { .. })));

@@ -1,8 +1,7 @@
-//! When the certificates of a channel end: ours, those we trust, and the one the platform shows.
+//! When the certificates of a channel's files end: ours, and those we trust.
 //! A province issues a new one in weeks, so somebody should know before the day.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use x509_parser::pem::Pem;
@@ -11,10 +10,6 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::credentials;
 use super::error::Error;
 use super::settings::Settings;
-use super::transport::{Bounds, Transport};
-
-/// How long the platform may take to show its certificate.
-const HANDSHAKE: Duration = Duration::from_secs(15);
 
 /// Whose certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,24 +48,6 @@ pub fn certificates(settings: &Settings) -> Result<Vec<Certificate>, Error> {
         list.push(Certificate { holder, file: file.clone(), ends: first_end(&pem) });
     }
     Ok(list)
-}
-
-/// When the certificate ends that the platform shows; `None` where it shows none: no TLS, nobody
-/// there, or one that is not trusted. Asks for the head of the address and nothing else.
-///
-/// # Errors
-///
-/// As [`certificates`], and settings that make no client.
-pub async fn presented(settings: &Settings) -> Result<Option<Timestamp>, Error> {
-    if !settings.url.starts_with("https:") {
-        return Ok(None);
-    }
-    let bounds = Bounds { timeout: HANDSHAKE, reply_bytes: 0 };
-    let built = Transport::builder(settings, bounds)?.tls_info(true).build();
-    let http = built.map_err(|cause| Error::Client(cause.without_url()))?;
-    let Ok(answer) = http.head(&settings.url).send().await else { return Ok(None) };
-    let info = answer.extensions().get::<reqwest::tls::TlsInfo>();
-    Ok(info.and_then(reqwest::tls::TlsInfo::peer_certificate).and_then(end))
 }
 
 /// The earliest end among the certificates of a file.

@@ -265,7 +265,7 @@ impl Client {
             Ok(request) => request,
             Err(failure) => return (Reply::failed(&failure, None), token),
         };
-        let sent = DigestSha256::of(&request.body);
+        let sent = request.digest;
         let reply = match open.transport.exchange(request).await {
             Ok(answer) => self.judge(operation, answer, sent, &open),
             Err(failure) => Reply::failed(&failure, Some(sent)),

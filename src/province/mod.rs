@@ -6,8 +6,9 @@
 //! itself, with one exception: a request that was turned away for its token is sent again with a
 //! fresh one, for it was not taken.
 //!
-//! A [`Way`] is either that or a channel of front-end tables, which answers later: what is placed
-//! there is collected from the same rows.
+//! A [`Way`] is either that, or a channel of front-end tables or of files, which answers later: what
+//! is placed in tables is collected from the same rows, what is placed as a file from files that come
+//! back.
 //!
 //! What went wrong on the way is sorted into two: certainly not taken
 //! ([`Outcome::Retry`](crate::delivery::Outcome)), or maybe
@@ -18,6 +19,8 @@ mod certificates;
 mod client;
 mod credentials;
 mod error;
+mod examine;
+mod folder;
 mod needs;
 mod request;
 mod seal;
@@ -31,12 +34,14 @@ mod transcript;
 mod transport;
 mod way;
 
-pub use certificates::{Certificate, Holder, certificates, presented};
+pub use certificates::{Certificate, Holder, certificates};
 pub use client::{Client, Placement, Reply};
 pub use credentials::Credentials;
 pub use error::Error;
+pub use examine::{Door, Flaw, Hindrance, Line, OwnFlaw, line, own};
+pub use folder::{FULL, Returned, ReturnedRow, Unfetched};
 pub use settings::{InboxAddress, ParentSettings, Settings, SignerSettings};
-pub use tables::{About, DownPage, DownRow, PARENT_FAILED, Start};
+pub use tables::{About, DownPage, DownRow, Lack, PARENT_FAILED, Start};
 pub use transcript::Transcript;
 pub use transport::{client, failure_code};
 pub use way::Way;

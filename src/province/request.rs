@@ -107,8 +107,9 @@ impl Client {
         let Parts { path, mut query, mut headers, plain } = parts;
         let body = sent_form(operation, open, plain);
         let mut url = self.url(&path)?;
-        let (digest, sent_path) = (DigestSha256::of(&body).to_string(), url.path().to_owned());
-        (facts.body, facts.body_sha256, facts.path) = (&body, &digest, &sent_path);
+        let digest = DigestSha256::of(&body);
+        let (shown_digest, sent_path) = (digest.to_string(), url.path().to_owned());
+        (facts.body, facts.body_sha256, facts.path) = (&body, &shown_digest, &sent_path);
         self.content_headers(operation, !body.is_empty(), &mut headers);
         self.own_headers(&facts, secrets, &mut headers)?;
         if let Some(sign) = settings.sign.as_ref().filter(|sign| sign.into != "body") {
@@ -124,7 +125,7 @@ impl Client {
         }
         let method = Method::from_bytes(operation.method.as_bytes())
             .map_err(|_method| incomplete("method", &operation.method))?;
-        Ok(Request { method, url, headers, body })
+        Ok(Request { method, url, headers, body, digest })
     }
 
     /// The request as people may see it: words stand for credentials, token and signature. Made
@@ -157,7 +158,7 @@ impl Client {
         }
         let method = Method::from_bytes(operation.method.as_bytes())
             .map_err(|_method| incomplete("method", &operation.method))?;
-        Ok(Request { method, url, headers, body: plain })
+        Ok(Request { method, url, headers, body: plain, digest: *sent })
     }
 
     /// What a request is made of, before its body is.

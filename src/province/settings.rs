@@ -64,6 +64,9 @@ pub struct Settings {
     /// Signers outside the process, by the `credential.NAME` that they stand in for.
     #[serde(default)]
     pub signers: BTreeMap<String, SignerSettings>,
+    /// On a channel of files: the folder in which what comes back is laid.
+    #[serde(default)]
+    pub results_folder: Option<PathBuf>,
     /// On a channel of tables: whose rows stand only while another table's do.
     #[serde(default, rename = "parent")]
     pub parents: Vec<ParentSettings>,
@@ -175,6 +178,7 @@ impl Settings {
             clock_tolerance: None,
             credentials: BTreeMap::new(),
             signers: BTreeMap::new(),
+            results_folder: None,
             parents: Vec::new(),
             inbox: None,
         }
@@ -219,6 +223,7 @@ impl Settings {
             &mut self.client_certificate_file,
             &mut self.client_key_file,
             &mut self.proxy_credentials_file,
+            &mut self.results_folder,
         ];
         for file in files {
             *file = file.take().map(|path| base.join(path));

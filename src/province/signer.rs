@@ -191,7 +191,7 @@ async fn converse(mut child: Child, text: &[u8]) -> Result<Vec<u8>, Failure> {
 async fn ask(transport: &Transport, url: &Url, text: &[u8]) -> Result<Vec<u8>, Failure> {
     let kind = HeaderValue::from_static("application/octet-stream");
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
-    let request = Request { method: Method::POST, url: url.clone(), headers, body: text.to_vec() };
+    let request = Request::new(Method::POST, url.clone(), headers, text.to_vec());
     let answer = transport.exchange(request).await.map_err(|failure| {
         let code = match failure.code() {
             "timed-out" | "connect-timed-out" => "signer-timed-out",

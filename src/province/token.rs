@@ -139,7 +139,7 @@ impl Client {
             ("application/x-www-form-urlencoded", body)
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        Ok(Request { method: Method::POST, url, headers, body })
+        Ok(Request::new(Method::POST, url, headers, body))
     }
 
     /// The facts of an attempt to fetch a token.

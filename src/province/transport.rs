@@ -12,6 +12,7 @@ use rustls::AlertDescription;
 use super::credentials;
 use super::error::{Error, Failure};
 use super::settings::Settings;
+use crate::delivery::DigestSha256;
 use crate::signing::Secret;
 use crate::wire::Compression;
 
@@ -21,6 +22,15 @@ pub(super) struct Request {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    /// SHA-256 of the body.
+    pub(super) digest: DigestSha256,
+}
+
+impl Request {
+    pub(super) fn new(method: Method, url: Url, headers: HeaderMap, body: Vec<u8>) -> Self {
+        let digest = DigestSha256::of(&body);
+        Self { method, url, headers, body, digest }
+    }
 }
 
 /// What came back, decompressed and whole.
@@ -99,7 +109,7 @@ impl Transport {
 
     /// Sends once. Not cancel-safe: a caller that drops this does not know whether it arrived.
     pub(super) async fn exchange(&self, request: Request) -> Result<Answer, Failure> {
-        let Request { method, url, headers, body } = request;
+        let Request { method, url, headers, body, digest: _ } = request;
         let sent = self.http.request(method, url).headers(headers).body(body).send().await;
         let mut response = sent.map_err(|cause| sort(&cause))?;
         let limit = self.bounds.reply_bytes;

@@ -1,14 +1,17 @@
-//! The way to a platform, whatever is spoken on it: HTTP, or tables of a front database.
+//! The way to a platform, whatever is spoken on it: HTTP, tables of a front database, or files in a
+//! folder.
 
 use std::sync::Arc;
 
 use super::client::{Client, Placement, Reply};
 use super::error::Error;
+use super::folder::{Folder, Returned, Unfetched};
 use super::settings::Settings;
-use super::tables::{About, Down, DownPage, Front, Start};
+use super::tables::{About, Down, DownPage, Front, Lack, Start};
 use super::transcript::Transcript;
 use crate::clock::Clock;
 use crate::delivery::Permit;
+use crate::sql;
 use crate::standard::settings::InboxSettings;
 use crate::standard::{Message, Standard};
 
@@ -26,6 +29,7 @@ pub struct Way {
 enum Kind {
     Http(Box<Client>),
     Tables(Box<Front>),
+    Files(Box<Folder>),
 }
 
 impl Way {
@@ -33,9 +37,11 @@ impl Way {
     /// asks for nothing that is not there.
     pub fn new(settings: Settings, standard: Arc<Standard>, clock: Clock) -> Result<Self, Error> {
         let down = Down::new(&settings, &standard);
-        let kind = match standard.settings().tables {
-            Some(_) => Kind::Tables(Box::new(Front::new(settings, standard)?)),
-            None => Kind::Http(Box::new(Client::new(settings, standard, clock)?)),
+        let said = standard.settings();
+        let kind = match (&said.tables, &said.files) {
+            (Some(_), _) => Kind::Tables(Box::new(Front::new(settings, standard)?)),
+            (None, Some(_)) => Kind::Files(Box::new(Folder::new(settings, standard, clock)?)),
+            (None, None) => Kind::Http(Box::new(Client::new(settings, standard, clock)?)),
         };
         Ok(Self { kind, down })
     }
@@ -45,6 +51,7 @@ impl Way {
         match &self.kind {
             Kind::Http(client) => client.reload(),
             Kind::Tables(front) => front.reload(),
+            Kind::Files(folder) => folder.reload(),
         }
     }
 
@@ -53,6 +60,8 @@ impl Way {
         match &self.kind {
             Kind::Http(client) => client.in_flight(),
             Kind::Tables(front) => front.in_flight(),
+            // One file after the other: their order is that of the batches.
+            Kind::Files(_) => 1,
         }
     }
 
@@ -61,6 +70,7 @@ impl Way {
         match &self.kind {
             Kind::Http(client) => client.standard(),
             Kind::Tables(front) => front.standard(),
+            Kind::Files(folder) => folder.standard(),
         }
     }
 
@@ -68,7 +78,7 @@ impl Way {
     pub fn is_clock_off(&self, reply: &Reply) -> bool {
         match &self.kind {
             Kind::Http(client) => client.is_clock_off(reply),
-            Kind::Tables(_) => false,
+            Kind::Tables(_) | Kind::Files(_) => false,
         }
     }
 
@@ -76,14 +86,14 @@ impl Way {
     pub fn asks_by_rows(&self) -> bool {
         match &self.kind {
             Kind::Http(_) => false,
-            Kind::Tables(_) => true,
+            Kind::Tables(_) | Kind::Files(_) => true,
         }
     }
 
     /// The datasets whose rows have their parents in this one, and are held while those fail.
     pub fn children_of(&self, dataset: &str) -> Vec<String> {
         match &self.kind {
-            Kind::Http(_) => Vec::new(),
+            Kind::Http(_) | Kind::Files(_) => Vec::new(),
             Kind::Tables(front) => front.children_of(dataset),
         }
     }
@@ -112,6 +122,7 @@ impl Way {
         match &self.kind {
             Kind::Http(client) => Box::pin(client.place(permit, placement)).await,
             Kind::Tables(front) => Box::pin(front.place(permit, &placement)).await,
+            Kind::Files(folder) => Box::pin(folder.place(permit, &placement)).await,
         }
     }
 
@@ -124,7 +135,23 @@ impl Way {
     ) -> Option<(Reply, Transcript)> {
         match &self.kind {
             Kind::Http(client) => Some(Box::pin(client.show(permit, placement)).await),
-            Kind::Tables(_) => None,
+            Kind::Tables(_) | Kind::Files(_) => None,
+        }
+    }
+
+    /// What a front table, named as the catalogue names it, lacks of these columns and of the
+    /// standard's own; without a table whether the database answers. Nothing lacks over HTTP.
+    /// Cancel-safe: it only reads.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub async fn lacks(
+        &self,
+        asked: Option<(&str, &[String])>,
+    ) -> Result<Option<Lack>, sql::Error> {
+        match &self.kind {
+            Kind::Http(_) | Kind::Files(_) => Ok(None),
+            Kind::Tables(front) => Box::pin(front.lacks(asked)).await,
         }
     }
 
@@ -144,6 +171,37 @@ impl Way {
             Kind::Tables(front) => {
                 Box::pin(front.collect(operation, message, batch, about, cursor)).await
             }
+            Kind::Files(folder) => Box::pin(folder.collect(operation, batch, about)).await,
+        }
+    }
+
+    /// How many files lie unfetched, as of the last look; `None` where nothing is placed as files.
+    pub fn unfetched(&self) -> Option<Unfetched> {
+        self.folder().map(Folder::unfetched)
+    }
+
+    /// Files with verdicts that came back and are whole; the error is a stable word. Cancel-safe: it
+    /// writes our own notes alone.
+    pub async fn returned(&self) -> Result<Vec<Returned>, &'static str> {
+        match self.folder() {
+            Some(folder) => Box::pin(folder.returned()).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// A file that came back is done with: taken, or set aside. The error is a stable word; the file
+    /// is then told no more until it changes.
+    pub async fn put_away(&self, returned: Returned, is_taken: bool) -> Result<(), &'static str> {
+        match self.folder() {
+            Some(folder) => Box::pin(folder.put_away(returned, is_taken)).await,
+            None => Ok(()),
+        }
+    }
+
+    fn folder(&self) -> Option<&Folder> {
+        match &self.kind {
+            Kind::Files(folder) => Some(folder),
+            Kind::Http(_) | Kind::Tables(_) => None,
         }
     }
 }

@@ -266,7 +266,7 @@ impl Directory {
             .map_err(|error| vec![format!("standard.toml: {}", error.message())])?;
         let content_type = document.http.media.unwrap_or_else(|| "application/xml".to_owned());
         // Rows for a table are written down as JSON.
-        let is_json = content_type.contains("json") || content_type == "tables";
+        let is_json = ["json", "tables", "csv", "xlsx"].iter().any(|it| content_type.contains(it));
         let media = if is_json { Media::Json } else { Media::Xml };
         let mut reader = Reader { files, media, problems: Vec::new() };
         let mut common = document.reply;

@@ -62,6 +62,14 @@ pub enum Error {
         /// Why, without anything it held.
         reason: String,
     },
+    /// A file that was fetched, or what is laid down about it.
+    #[error("files: {operation}: {reason}")]
+    Fetch {
+        /// What failed.
+        operation: &'static str,
+        /// Why, without anything it held.
+        reason: String,
+    },
     /// The platform gives no token or secret, without which no test can be tried.
     #[error("no token from the platform: {problem}")]
     Admission {

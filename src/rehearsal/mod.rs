@@ -16,7 +16,7 @@
 //!   hour are instants in the database, compared with the injected clock when somebody asks.
 //! * Everything random is a function of [`Settings::seed`] and a count, so a run can be repeated.
 //! * A standard of tables is played by [`Front`]: a PostgreSQL of its own, and a judge who looks at
-//!   its tables.
+//!   its tables; a standard of files by [`Fetcher`], who fetches them and lays verdicts down.
 //! * What it keeps is in one SQLite file whose tables people compare with the city's: [`store`].
 
 mod access;
@@ -28,6 +28,7 @@ mod desk;
 mod directory;
 mod error;
 mod faults;
+mod fetcher;
 mod folder;
 mod front;
 mod json;
@@ -45,6 +46,7 @@ mod tree;
 
 pub use error::Error;
 pub use faults::{Fault, Faults, Play};
+pub use fetcher::{Cells, Fetched, Fetcher, FetcherSettings};
 pub use front::{Account, ColumnRule, Front, FrontSettings, Listen, Parent, Parts, Table};
 pub use platform::{Platform, Settings};
 pub use rows::{IdentityRule, RowRules};

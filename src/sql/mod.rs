@@ -15,4 +15,6 @@ pub use mysql::{
     MySql, SORT_BYTES, connect_mysql_read_only, connect_mysql_read_write, mysql_bytes, mysql_text,
     parse_mysql_url,
 };
-pub use postgres::{Address, Postgres, Wire, connect_read_only, connect_read_write, parse_url};
+pub use postgres::{
+    Address, Postgres, Wire, connect_read_only, connect_read_write, parse_url, trusting,
+};

@@ -172,7 +172,11 @@ fn config(address: &Address) -> Result<Config, Error> {
     Ok(config)
 }
 
-pub(super) fn trusting(path: &std::path::Path) -> Result<rustls::ClientConfig, Error> {
+/// Connections by TLS that trust the certificates of this file alone.
+///
+/// # Errors
+/// The file cannot be read, or holds none.
+pub fn trusting(path: &std::path::Path) -> Result<rustls::ClientConfig, Error> {
     let refused =
         |reason: String| Error::Credential { what: format!("ca_file {}", path.display()), reason };
     let mut roots = rustls::RootCertStore::empty();

@@ -12,6 +12,7 @@ use super::scope::Scope;
 use super::value::{self, AnyWord, ContextWord, Piece, Source};
 use crate::catalogue::Value;
 use crate::checks;
+use crate::delivery::DigestSha256;
 use crate::wire::{Escape, HIDDEN, Leaf, Leaves, Payload, Segment};
 
 /// Where a message's values come from: a [`Scope`], or a made-up sample.
@@ -461,7 +462,14 @@ impl Scope<'_> {
             ContextWord::BatchRows => number(self.batch.rows),
             ContextWord::BatchAction => self.batch.action.map(|it| Value::code(it.as_str())),
             ContextWord::BatchLane => self.batch.lane.map(|it| Value::code(it.as_str())),
-            ContextWord::BatchDigest => self.batch.digest.map(|it| Value::text(&it.to_string())),
+            // A pass over the whole batch, made only for a message that says it.
+            ContextWord::BatchDigest => (!self.batch.encoded.is_empty())
+                .then(|| Value::text(&DigestSha256::of(self.batch.encoded).to_string())),
+            ContextWord::BatchOrdinal => {
+                let ordinal = self.batch.ordinal.and_then(|it| i64::try_from(it).ok());
+                ordinal.map(Value::Integer)
+            }
+            ContextWord::BatchPacked => self.batch.packed.map(Value::Time),
             ContextWord::DatasetId => self.dataset.map(Value::text),
             ContextWord::DatasetKey => self.dataset_key.map(Value::text),
             ContextWord::DatasetColumns => self.dataset_columns.map(Value::text),

@@ -128,6 +128,7 @@ pub fn digest(files: &Files) -> DigestSha256 {
 /// Whether a file belongs to what the standard says.
 pub(super) fn is_part(name: &str) -> bool {
     name == "standard.toml"
+        || name == super::folders::TEMPLATE
         || ["messages/", "replies/", "codes/"].iter().any(|folder| name.starts_with(folder))
 }
 

@@ -11,7 +11,7 @@ use super::problem::{Code, Problem, Problems};
 use super::settings::{self, OperationSettings, Settings};
 use super::tables::{CodeRow, Tables, tables};
 use super::value::{ContextWord, Source};
-use super::{Standard, cases, prove, reply};
+use super::{Standard, cases, folders, prove, reply};
 use crate::catalogue::Kind;
 use crate::delivery::{Evidence, StandardId};
 use crate::wire::{Compression, Media, Namespaces, Path};
@@ -37,6 +37,7 @@ fn compile(files: &Files) -> Result<Standard, Vec<Problem>> {
     }
     let parts = Parts::new(&tables, &mut list);
     check_settings(&tables.settings, &mut list);
+    folders::check_settings(&tables.settings, &tables, &mut list);
     check_signed_fields(&tables, &parts, &mut list);
     check_codes(&tables.codes, &mut list);
     check_use(&tables, &mut list);
@@ -53,6 +54,7 @@ fn compile(files: &Files) -> Result<Standard, Vec<Problem>> {
         .iter()
         .map(|written| compile_operation(written, &tables, &parts, &mut list))
         .collect();
+    folders::check_operations(&tables.settings, &operations, &mut list);
     let settings = &tables.settings;
     let standard = Standard {
         id: StandardId::from(format!("{}/{}", settings.id, settings.version)),

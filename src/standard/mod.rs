@@ -6,12 +6,14 @@
 //! written is told to integrators in `config/standards/README.md`; a test holds that page to what
 //! is accepted here.
 
+mod answer;
 mod attempt;
 mod build;
 mod cases;
 mod check;
 mod condition;
 mod files;
+mod folders;
 mod inspect;
 mod load;
 mod message;
@@ -26,16 +28,19 @@ mod sample;
 mod scope;
 pub mod settings;
 mod tables;
+mod take;
 mod template;
 #[cfg(test)]
 mod tests;
 mod value;
 mod vocabulary;
 
+pub use answer::{Answer, Says};
 pub use attempt::{AttemptFacts, Covered, TEMPLATE_WORDS, covered, fill_template, word};
 pub use build::Parameter;
 pub use cases::{CaseSaid, Opening};
 pub use files::{Files, FilesError, MAX_FILE_BYTES, MAX_FILES, digest, files};
+pub use folders::TEMPLATE;
 pub use inspect::{Asked, SuppliedField};
 pub use load::load;
 pub use message::{FIELD_TYPES, PLACES};
@@ -52,6 +57,7 @@ pub use tables::{
     BASES, CODE_COLUMNS, CodeRow, FieldRow, MAX_ROWS, MESSAGE_COLUMNS, REPLY_COLUMNS, ReplyRow,
     Tables, tables,
 };
+pub use take::{Outside, Said, read_time};
 pub use value::{VALUE_FORMS, value_words};
 
 use crate::catalogue::Kind;

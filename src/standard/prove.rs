@@ -61,6 +61,7 @@ pub(super) fn sample_rows(standard: &Standard, operation: &Operation) -> Result<
         .map(|column| Item {
             id: column.name.clone(),
             code: column.name.clone(),
+            title: column.name.clone(),
             ..Item::default()
         })
         .collect();

@@ -34,14 +34,17 @@ pub struct Reading {
 /// What the province says of one row.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RowJudgement {
-    /// The row's key text, see [`key_text`](crate::row::key_text()).
+    /// The row's key text, see [`key_text`](crate::row::key_text()); empty where the row is told
+    /// apart by its number.
     pub key: String,
     /// The verdict; `None` when the row is not judged yet, or when its code is in no list (which
     /// is drift and judges nothing).
     pub verdict: Option<Verdict>,
-    /// How the name of the batch begins that sent the row, in hexadecimal, where the answer tells
-    /// it: an answer about rows of any batch does.
+    /// How the name of the batch begins that sent the row, in hexadecimal, or the name of the file
+    /// that carried it, where the answer tells it: an answer about rows of any batch does.
     pub batch: Option<String>,
+    /// The row's place in its batch, from 1, where the answer tells it.
+    pub number: Option<u32>,
 }
 
 /// One element of an inventory: a dataset, a row or an object.

@@ -37,6 +37,8 @@ meanings! {
     RowKey = "row.key",
     RowVerdict = "row.verdict",
     RowReason = "row.reason",
+    RowNumber = "row.number",
+    RowBatch = "row.batch",
     InventoryKey = "inventory.key",
     InventoryUpperId = "inventory.upper_id",
     InventoryDigest = "inventory.digest",
@@ -64,7 +66,11 @@ impl Meaning {
     /// It speaks of one element of a list.
     fn list(self) -> Option<List> {
         match self {
-            Self::RowKey | Self::RowVerdict | Self::RowReason => Some(List::Rows),
+            Self::RowKey
+            | Self::RowVerdict
+            | Self::RowReason
+            | Self::RowNumber
+            | Self::RowBatch => Some(List::Rows),
             Self::InventoryKey
             | Self::InventoryUpperId
             | Self::InventoryDigest
@@ -391,7 +397,13 @@ impl Reply {
     }
 
     fn judgement(&self, element: &Node, reading: &mut Reading) {
-        let Some((_, key)) = self.below(element, Meaning::RowKey) else { return };
+        let text = |meaning| self.below(element, meaning).map(|(_, text)| text);
+        let number = text(Meaning::RowNumber).and_then(|text| text.trim().parse().ok());
+        let key = text(Meaning::RowKey);
+        if key.is_none() && number.is_none() {
+            return;
+        }
+        let (key, batch) = (key.unwrap_or_default(), text(Meaning::RowBatch));
         let reason = self.below(element, Meaning::RowReason).map(|(_, text)| text);
         let word = self
             .below(element, Meaning::RowVerdict)
@@ -401,7 +413,7 @@ impl Reply {
             Some("failed") => Some(Verdict::Failed { reason: reason.unwrap_or_default() }),
             _ => None,
         };
-        reading.verdicts.push(RowJudgement { key, verdict, batch: None });
+        reading.verdicts.push(RowJudgement { key, verdict, batch, number });
     }
 
     fn held(&self, element: &Node, reading: &mut Reading) {

@@ -7,7 +7,7 @@ use crate::catalogue::Item;
 use crate::delivery::Action;
 use crate::row::{Column, ColumnType};
 use crate::wire::{
-    ColumnFormat, KeyPlace, Media, NullForm, PlanProblem, RowColumn, RowPlan, RowSpec,
+    ColumnFormat, KeyPlace, Media, NullForm, PlanProblem, RowColumn, RowPlan, RowReader, RowSpec,
 };
 
 /// A dataset's columns as its rows have them, and the catalogue's items that name them above.
@@ -40,6 +40,29 @@ impl Standard {
             problems.iter().map(|problem| lack("rows", &named(problem), LackRule::Format)).collect()
         })
     }
+
+    /// The reader by which rows of this dataset that came in under an operation are understood: the
+    /// inverse of [`Standard::row_plan`].
+    ///
+    /// # Errors
+    /// The standard carries no rows this way, or its patterns do not fit the dataset's columns.
+    pub fn row_reader(
+        &self,
+        action: Action,
+        layout: RowLayout<'_>,
+    ) -> Result<RowReader, Vec<Lack>> {
+        let settings = self.settings().rows.as_ref();
+        let style = match (settings, action) {
+            (Some(rows), Action::Upsert) => Some((rows, &rows.upsert)),
+            (Some(rows), Action::Delete) => rows.delete.as_ref().map(|style| (rows, style)),
+            (None, _) => None,
+        };
+        let Some((rows, style)) = style else {
+            return Err(vec![lack("rows", "", LackRule::Operation)]);
+        };
+        RowReader::compile(&spec(rows, style, layout, self.media()))
+            .map_err(|problem| vec![lack("rows", &named(&problem), LackRule::Format)])
+    }
 }
 
 /// The style of a row as wire's, `None` where the file says something impossible.
@@ -55,7 +78,11 @@ pub(super) fn spec(
         if style.only_key && !layout.key.contains(&at) {
             return None;
         }
-        let name = if style.column == "item.id" { &item.id } else { &item.code };
+        let name = match style.column.as_str() {
+            "item.id" => &item.id,
+            "item.title" => &item.title,
+            _ => &item.code,
+        };
         Some(RowColumn {
             index: at,
             name: format!("{}{name}", style.prefix),

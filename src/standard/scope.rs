@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::catalogue::{Kind, Object};
-use crate::delivery::{Action, DigestSha256, Lane};
+use crate::delivery::{Action, Lane};
 
 /// Everything a message may take its values from. What is not there is absent.
 #[derive(Clone, Debug, Default)]
@@ -42,10 +44,12 @@ pub struct BatchScope<'a> {
     pub action: Option<Action>,
     /// Its lane.
     pub lane: Option<Lane>,
+    /// The ledger's ordinal of it: no two batches have the same.
+    pub ordinal: Option<u64>,
+    /// When it was packed.
+    pub packed: Option<Timestamp>,
     /// The rows as the row plan wrote them.
     pub encoded: &'a [u8],
-    /// SHA-256 of [`BatchScope::encoded`].
-    pub digest: Option<DigestSha256>,
 }
 
 /// What `page.…` stands for.

@@ -106,6 +106,8 @@ pub struct Tables {
     pub replies: BTreeMap<String, Vec<ReplyRow>>,
     /// As [`Tables::messages`], of `codes/`.
     pub codes: BTreeMap<String, Vec<CodeRow>>,
+    /// The workbook that a batch's rows are filled into; empty where there is none.
+    pub template: Vec<u8>,
 }
 
 /// Reads the tables of a directory, as far as they can be read, and every problem met.
@@ -120,6 +122,9 @@ pub fn tables(files: &Files) -> (Tables, Vec<Problem>) {
             "",
             "a standard's directory has this file".to_owned(),
         ),
+    }
+    if let Some(bytes) = files.get(super::folders::TEMPLATE) {
+        tables.template.clone_from(bytes);
     }
     for (name, bytes) in files {
         if name.starts_with('/') || name.split('/').any(|part| part == "..") {

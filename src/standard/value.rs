@@ -87,6 +87,8 @@ closed! {
         BatchAction = "batch.action", Code;
         BatchLane = "batch.lane", Code;
         BatchDigest = "batch.digest", Text;
+        BatchOrdinal = "batch.ordinal", Integer;
+        BatchPacked = "batch.packed", Time;
         DatasetId = "dataset.id", Text;
         DatasetKey = "dataset.key", Text;
         DatasetColumns = "dataset.columns", Text;

@@ -2,6 +2,9 @@
 
 use std::io::{Read, Write};
 
+/// 1.68 million rows of XML a second against 1.08 at level 3, and no larger (CRATES §3, row d).
+const ZSTD_LEVEL: i32 = 1;
+
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Compression {
@@ -77,7 +80,9 @@ impl Compression {
                     .and_then(|()| encoder.finish())
                     .expect("writing to memory does not fail")
             }
-            Self::Zstd => zstd::bulk::compress(bytes, 3).expect("writing to memory does not fail"),
+            Self::Zstd => {
+                zstd::bulk::compress(bytes, ZSTD_LEVEL).expect("writing to memory does not fail")
+            }
         }
     }
 

@@ -16,6 +16,7 @@ mod json;
 mod namespaces;
 mod path;
 mod payload;
+mod raw;
 mod redact;
 mod rows;
 mod shape;
@@ -29,10 +30,11 @@ pub use escape::Escape;
 pub use namespaces::{NamespaceError, Namespaces};
 pub use path::{Path, PathError, Step};
 pub use payload::{FillError, HIDDEN, Payload, PayloadError, Segment};
+pub use raw::enclosed;
 pub use redact::redacted;
 pub use rows::{
-    ColumnFormat, KeyPlace, NullForm, PlanProblem, Reason, RowColumn, RowPlan, RowSpec, RowStyle,
-    Unencodable,
+    ColumnFormat, KeyPlace, Misshapen, NullForm, PlanProblem, Reason, RowColumn, RowPlan,
+    RowReader, RowSpec, RowStyle, Unencodable,
 };
 pub use shape::{Field, Leaf, Leaves, Role, Shape, ShapeProblem, Unwritable, UnwritableReason};
 

@@ -28,6 +28,25 @@ pub enum Segment {
     },
 }
 
+impl Segment {
+    /// What stands before it in the durable form: its kind and its length.
+    fn head(&self) -> [u8; 9] {
+        let kind = match self {
+            Self::Bytes(_) => 0xFF,
+            Self::Slot { escape, .. } => escape.mark(),
+        };
+        let [a, b, c, d, e, f, g, h] = number(self.content().len());
+        [kind, a, b, c, d, e, f, g, h]
+    }
+
+    fn content(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Slot { name, .. } => name.as_bytes(),
+        }
+    }
+}
+
 impl std::fmt::Debug for Segment {
     /// No content: a payload holds rows.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -111,7 +130,11 @@ impl Payload {
     /// SHA-256 over the durable form: it covers the segments and the names of the slots, not what
     /// an attempt fills in.
     pub fn digest(&self) -> DigestSha256 {
-        DigestSha256::of(&self.to_bytes())
+        let heads: Vec<[u8; 9]> = self.segments.iter().map(Segment::head).collect();
+        let segments = heads.iter().zip(&self.segments);
+        let parts = segments.flat_map(|(head, segment)| [head.as_slice(), segment.content()]);
+        let count = number(self.segments.len());
+        DigestSha256::of_parts([MAGIC.as_slice(), &count].into_iter().chain(parts))
     }
 
     /// The bytes to send, each slot filled with what `value` returns for its name.
@@ -141,15 +164,10 @@ impl Payload {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.len() + 16 + 32 * self.segments.len());
         out.extend_from_slice(MAGIC);
-        put_number(&mut out, self.segments.len());
+        out.extend_from_slice(&number(self.segments.len()));
         for segment in &self.segments {
-            let (kind, bytes) = match segment {
-                Segment::Bytes(bytes) => (0xFF, bytes.as_slice()),
-                Segment::Slot { name, escape } => (escape.mark(), name.as_bytes()),
-            };
-            out.push(kind);
-            put_number(&mut out, bytes.len());
-            out.extend_from_slice(bytes);
+            out.extend_from_slice(&segment.head());
+            out.extend_from_slice(segment.content());
         }
         out
     }
@@ -195,8 +213,8 @@ impl Payload {
     }
 }
 
-fn put_number(out: &mut Vec<u8>, number: usize) {
-    out.extend_from_slice(&u64::try_from(number).unwrap_or(u64::MAX).to_be_bytes());
+fn number(number: usize) -> [u8; 8] {
+    u64::try_from(number).unwrap_or(u64::MAX).to_be_bytes()
 }
 
 fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], PayloadError> {

@@ -146,7 +146,7 @@ fn the_demonstration_ends_with_its_sums() {
 }
 
 /// What the daemon keeps of its own, without the pages of its program: those of an unoptimised one
-/// are three times as many. The whole of a release build, below 64 MiB, is `tests/bench/memory`'s.
+/// are three times as many. The whole of a release build, below 64 MiB, is `tests/benches/memory`'s.
 #[test]
 fn what_the_daemon_keeps_in_memory_stays_bounded() {
     run(async {

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use cascaded::config::{Configuration, Problem};
+use cascaded::rehearsal::certificates::Certificates;
 
 use crate::tidy::{read, root};
 
@@ -48,9 +49,12 @@ fn furnish(base: &Path) {
         write(&format!("run/credentials/cascaded.service/{name}"), "secret");
     }
     write("run/credentials/cascaded.service/ledger.key", &"5a".repeat(32));
+    write("run/credentials/cascaded.service/ledger-2025.key", &"a5".repeat(32));
     for name in ["province-ca.pem", "client.pem", "city-ca.pem"] {
         write(&format!("etc/cascaded/{name}"), "");
     }
+    let authority = Certificates::generate().unwrap().authority;
+    write("etc/cascaded/log-ca.pem", &authority);
     write("run/credentials/cascaded.service/notify.url", "https://hook.example/key");
     write("etc/cascaded/codes/divisions.csv", "code,title,from,until\n515102,示例市临江区,,\n");
     write("srv/exchange/county.sqlite", "");

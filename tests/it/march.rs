@@ -300,7 +300,7 @@ pub(crate) async fn asked(ledger: &Ledger) -> u64 {
         beside: None,
         scopes: None,
     };
-    let answer = ledger.cut_over_asked(asked, "a test".to_owned()).await.unwrap();
+    let answer = ledger.cut_over_asked(asked, "a test".to_owned(), None).await.unwrap();
     let CutOverAsked::Made(number) = answer else { panic!("it is known or busy") };
     number
 }

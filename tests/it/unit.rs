@@ -23,7 +23,7 @@ enum Without {
 use Without::{Function, Wall};
 
 /// Directive, the version that introduced it (systemd's NEWS and manual), what is lost without it.
-const DIRECTIVES: [(&str, u32, Without); 61] = [
+const DIRECTIVES: [(&str, u32, Without); 60] = [
     ("After", 1, Function),
     ("AmbientCapabilities", 229, Wall),
     ("CapabilityBoundingSet", 1, Wall),
@@ -48,7 +48,6 @@ const DIRECTIVES: [(&str, u32, Without); 61] = [
     ("PrivateIPC", 248, Wall),
     ("PrivateMounts", 239, Wall),
     ("PrivateTmp", 1, Wall),
-    ("PrivateUsers", 232, Wall),
     ("ProtectClock", 245, Wall),
     ("ProtectControlGroups", 232, Wall),
     ("ProtectHome", 214, Wall),

@@ -328,8 +328,11 @@ fn operators_are_refused_what_writes_until_they_say_live() {
     drop(service);
     let ledger = rusqlite::Connection::open(city.path().join("ledger/ledger.sqlite")).unwrap();
     let acts: Vec<(String, Option<i64>)> = {
-        let mut statement =
-            ledger.prepare("SELECT detail, uid FROM act WHERE name = 'mode' ORDER BY id").unwrap();
+        let mut statement = ledger
+            .prepare(
+                "SELECT detail, uid FROM act WHERE name = 'mode' AND about IS NULL ORDER BY id",
+            )
+            .unwrap();
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         rows.map(Result::unwrap).collect()
     };

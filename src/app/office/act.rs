@@ -9,13 +9,12 @@ use super::list::{job, no_such_job, number};
 use super::paging::{cursor, limit};
 use super::{Office, failed, failure, told};
 use crate::cascade::{Comparison, Mismatch, ObjectMismatch};
-use crate::control::Peer;
 use crate::control::protocol::{
     Difference, Failure, Job, LedgerReport, Listing, Mend, MendAct, Reconcile, Reconciled,
     RejectExport, Request, ScoreRequest, ShadowAct,
 };
 use crate::delivery::DigestSha256;
-use crate::ledger::{self, Actor};
+use crate::ledger;
 
 /// The most differences that are kept for paging.
 const MOST_DIFFERENCES: usize = 20_000;
@@ -32,7 +31,7 @@ pub(super) struct Compared {
 }
 
 /// Why an act was done and on what, without content.
-fn detail(request: &Request) -> String {
+pub(super) fn detail(request: &Request) -> String {
     match request {
         Request::RejectsShow(it) => format!("reject {}: {}", it.reject, it.reason),
         Request::RejectsExport(it) => exported(it),
@@ -79,6 +78,7 @@ fn detail(request: &Request) -> String {
         Request::Mend(it) => mended(it),
         Request::Mode(it) => it.mode.as_str().to_owned(),
         Request::Takeover(it) => it.detail(),
+        Request::Oversight(it) => it.detail(),
         Request::Score(_)
         | Request::Status {}
         | Request::Datasets(_)
@@ -139,15 +139,6 @@ pub(super) fn first(mut failures: Vec<Failure>) -> Failure {
 }
 
 impl Office {
-    /// Records an act before it is done: what cannot be recorded is not done.
-    pub(super) async fn record(&self, request: &Request, peer: Peer) -> Result<(), Failure> {
-        let (name, detail) = (request.name(), detail(request));
-        let (uid, gid, pid) = (peer.uid, peer.gid, peer.pid);
-        tracing::info!(act = name, uid, gid, pid, "an operator acts");
-        let actor = Actor { uid: Some(uid), gid: Some(gid), pid };
-        self.crew.ledger.act_recorded(actor, name.to_owned(), detail).await.map_err(told)
-    }
-
     pub(super) async fn backup(&self, directory: &str) -> Result<LedgerReport, Failure> {
         let begun = self.now();
         let path = PathBuf::from(directory);

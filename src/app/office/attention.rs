@@ -3,20 +3,23 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::look::{DatasetLook, Look};
+use super::look::{ChannelLook, DatasetLook, Look};
 use crate::checks::Warning;
 use crate::control::protocol::{Attention, Trouble, Urgency};
 use crate::delivery::{LinkState, RejectKind};
 use crate::indicator::freshness::State;
 use crate::ledger::{Flow, Scope};
+use crate::province::FULL;
 
 /// The most that are listed.
 const MOST: usize = 200;
+/// For how long a county's last turning away is told.
+const COUNTY_TROUBLE: SignedDuration = SignedDuration::from_mins(10);
 
 /// How bad, the worst first. Everything before [`Trouble::Refused`] asks for an act.
-const ORDER: [Trouble; 15] = [
+const ORDER: [Trouble; 16] = [
     Trouble::Full,
     Trouble::Overdue,
     Trouble::Unreachable,
@@ -27,6 +30,7 @@ const ORDER: [Trouble; 15] = [
     Trouble::Unapproved,
     Trouble::Plain,
     Trouble::TakingOver,
+    Trouble::County,
     Trouble::RejectedLocal,
     Trouble::RejectedAbove,
     Trouble::Mismatched,
@@ -141,10 +145,26 @@ impl Look {
         for channel in self.channels.iter().filter(|it| it.is_plain) {
             list.push(about(Trouble::Plain, channel.id.as_str(), 1, None));
         }
+        for channel in &self.channels {
+            list.extend(self.about_files(channel));
+        }
         for it in &self.takeovers {
             let mut open = about(Trouble::TakingOver, &it.asked.channel, 1, Some(it.since));
             open.detail = format!("{} {}", it.phase.as_str(), it.asked.kinds.join(" "));
             list.push(open);
+        }
+        for it in &self.counties {
+            // What was long ago is over: a county that is right again is no trouble.
+            let is_now = |at: &Option<Timestamp>| {
+                at.is_some_and(|at| self.at.duration_since(at) < COUNTY_TROUBLE)
+            };
+            let kinds = [("refused", it.refused, it.refused_at), ("busy", it.busy, it.busy_at)];
+            for (word, count, at) in kinds.iter().filter(|(_, _, at)| is_now(at)) {
+                let mut county = about(Trouble::County, &it.county, *count, *at);
+                county.title = format!("{} {}", it.title, it.region);
+                (*word).clone_into(&mut county.detail);
+                list.push(county);
+            }
         }
         for hold in &self.holds {
             let subject = match &hold.scope {
@@ -183,6 +203,22 @@ impl Look {
             late.state.as_str().clone_into(&mut waiting.detail);
             list.push(waiting);
         }
+    }
+
+    /// Files that nobody fetches: as many as may lie there, or one for too long.
+    fn about_files(&self, channel: &ChannelLook) -> Option<Attention> {
+        let (lying, patience) = channel.unfetched.filter(|(it, _)| it.files > 0)?;
+        let lay = lying.oldest.map(|oldest| self.at.duration_since(oldest));
+        let is_late = lay.is_some_and(|lay| lay.unsigned_abs() > patience);
+        let (trouble, detail) = match (lying.is_full, is_late) {
+            (true, _) => (Trouble::Full, FULL),
+            (false, true) => (Trouble::Late, "unfetched"),
+            (false, false) => return None,
+        };
+        let count = u64::from(lying.files);
+        let mut told = about(trouble, channel.id.as_str(), count, lying.oldest);
+        detail.clone_into(&mut told.detail);
+        Some(told)
     }
 
     /// Objects that should be above and were not accepted yet: there is something to send.

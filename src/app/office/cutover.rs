@@ -27,10 +27,17 @@ struct Wanted {
     /// Beside the standard in force, for so many seconds; or its further channel is given up.
     beside: Option<u64>,
     dry_run: bool,
+    /// The same key never makes a second job.
+    key: Option<String>,
 }
 
 impl Office {
-    pub(super) async fn activate(&self, asked: &Activate, peer: Peer) -> Result<CutOver, Failure> {
+    pub(super) async fn activate(
+        &self,
+        asked: &Activate,
+        peer: Peer,
+        key: Option<String>,
+    ) -> Result<CutOver, Failure> {
         let to = self.candidate(&asked.standard).await?;
         let channel = self.meant(asked.channel.as_deref(), &[&to])?;
         let (at, dry_run) = (asked.at, asked.dry_run);
@@ -57,7 +64,7 @@ impl Office {
             return Err(failure("E-STANDARD-IN-FORCE", what, Some("see `cascaded status`")));
         }
         let scopes = Self::forward(&channel, &to, &reaches)?;
-        let wanted = Wanted { channel, from, to, back: false, scopes, at, beside, dry_run };
+        let wanted = Wanted { channel, from, to, back: false, scopes, at, beside, dry_run, key };
         self.turn(wanted, peer).await
     }
 
@@ -97,7 +104,7 @@ impl Office {
             scopes: None,
         };
         if !dry_run {
-            self.ask_for(asked, &mut report, peer).await?;
+            self.ask_for((asked, None), &mut report, peer).await?;
         }
         Ok(report)
     }
@@ -118,8 +125,17 @@ impl Office {
         {
             let (from, to) = (Arc::clone(&ahead.standard), Arc::clone(&channel.standard));
             let scopes = Some(scopes);
-            let wanted =
-                Wanted { channel, from, to, back: true, scopes, at, beside: None, dry_run };
+            let wanted = Wanted {
+                channel,
+                from,
+                to,
+                back: true,
+                scopes,
+                at,
+                beside: None,
+                dry_run,
+                key: None,
+            };
             return self.turn(wanted, peer).await;
         }
         let before = self.crew.ledger.standard_before(channel.id.clone()).await.map_err(told)?;
@@ -133,13 +149,22 @@ impl Office {
             let what = format!("{} is in force on {} already", to.id(), channel.id);
             return Err(failure("E-STANDARD-IN-FORCE", what, Some("see `cascaded status`")));
         }
-        let wanted =
-            Wanted { channel, from, to, back: true, scopes: None, at, beside: None, dry_run };
+        let wanted = Wanted {
+            channel,
+            from,
+            to,
+            back: true,
+            scopes: None,
+            at,
+            beside: None,
+            dry_run,
+            key: None,
+        };
         self.turn(wanted, peer).await
     }
 
     async fn turn(&self, wanted: Wanted, peer: Peer) -> Result<CutOver, Failure> {
-        let Wanted { channel, from, to, back, scopes, at, beside, dry_run } = wanted;
+        let Wanted { channel, from, to, back, scopes, at, beside, dry_run, key } = wanted;
         self.reachable(&channel, &to)?;
         if let Some(scopes) = &scopes {
             self.separable(&channel, (&from, &to), scopes).await?;
@@ -165,19 +190,20 @@ impl Office {
             beside,
             scopes,
         };
-        self.ask_for(asked, &mut report, peer).await?;
+        self.ask_for((asked, key), &mut report, peer).await?;
         Ok(report)
     }
 
     /// The durable job.
     async fn ask_for(
         &self,
-        asked: ledger::CutOver,
+        (asked, key): (ledger::CutOver, Option<String>),
         report: &mut CutOver,
         peer: Peer,
     ) -> Result<(), Failure> {
         let channel = asked.channel.clone();
-        let answer = self.crew.ledger.cut_over_asked(asked, asker(peer)).await.map_err(told)?;
+        let answer =
+            self.crew.ledger.cut_over_asked(asked, asker(peer), key).await.map_err(told)?;
         match answer {
             CutOverAsked::Made(number) => report.job = Some(job_name(number)),
             CutOverAsked::Known(number) => {

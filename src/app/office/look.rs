@@ -24,13 +24,18 @@ use crate::delivery::{
 };
 use crate::indicator::freshness::{self, Clocks, Freshness, Promise, State};
 use crate::indicator::terms::{Change, List};
+use crate::intake;
 use crate::ledger::spool::{Owner as SpoolOwner, Usage};
 use crate::ledger::{
     self, Counts, Drift, Flow, FlowState, Hold, Late, LateLinks, LinkCount, OpenTakeover,
     ScopedUse, Spoken, Watched,
 };
 use crate::probe;
-use crate::telemetry::metrics::{self, ChannelSnapshot, DatasetSnapshot, Snapshot};
+use crate::province::Unfetched;
+use crate::telemetry::metrics::{self, ChannelSnapshot, CountySnapshot, DatasetSnapshot, Snapshot};
+
+/// A placed file is told when nobody has fetched it for so long, where the standard does not say.
+const FETCHED_WITHIN: Duration = Duration::from_hours(24);
 
 /// A configured channel, and what the ledger says of it.
 #[derive(Debug)]
@@ -52,6 +57,9 @@ pub(super) struct ChannelLook {
     pub(super) ahead: Vec<ScopeUse>,
     /// What is said on it leaves this machine in clear.
     pub(super) is_plain: bool,
+    /// On a channel of files: those that nobody has fetched yet, and for how long one may lie there
+    /// before it is told.
+    pub(super) unfetched: Option<(Unfetched, Duration)>,
 }
 
 /// A dataset on a channel, as configured and as it stands.
@@ -101,6 +109,8 @@ pub(super) struct Look {
     pub(super) unapproved: Arc<[Change]>,
     /// Takeovers that are not over.
     pub(super) takeovers: Vec<OpenTakeover>,
+    /// The counties that are taken in.
+    pub(super) counties: Vec<intake::Standing>,
     ledger_bytes: u64,
     disk_free_bytes: u64,
 }
@@ -118,6 +128,16 @@ impl Office {
         self.crew.supervisor.pool().run(measure).await
     }
 
+    /// How counties stand; of a store that cannot be read nothing is known.
+    async fn counties(&self, works: &Works) -> Vec<intake::Standing> {
+        let Some(desk) = works.desk() else { return Vec::new() };
+        let found = self.crew.supervisor.pool().run(move || desk.standing()).await;
+        found.unwrap_or_else(|error| {
+            tracing::warn!(code = error.code(), "counties cannot be looked at");
+            Vec::new()
+        })
+    }
+
     /// Looks into the ledger for what these works are about.
     pub(super) async fn look_at(&self, works: &Works) -> Result<Look, ledger::Error> {
         let (ledger, at) = (&self.crew.ledger, self.now());
@@ -129,10 +149,47 @@ impl Office {
         let mut batches = ledger.open_batches().await?;
         batches.retain(|(channel, ..)| is_here(channel));
         let titles = ledger.titles().await?;
+        let channels = self.channel_looks(works, &titles).await?;
+        let (ledger_bytes, disk_free_bytes) = self.measured().await;
+        let (held, counts) = (self.current.held(), ledger.whole_counts().await?);
+        let datasets = dataset_looks((works, held), &flows, &counts, &titles, at);
+        Ok(Look {
+            at,
+            datasets,
+            channels,
+            flows,
+            links: ledger.link_counts().await?,
+            batches,
+            holds: ledger.holds().await?,
+            drift: ledger.drift().await?,
+            rejects: ledger.rejects_by_rule().await?,
+            late: ledger.late_batches(at).await?,
+            late_links: self.late_links(works, at).await?,
+            spool: self.crew.files.spool.usage(),
+            room: self.crew.files.spool.room(SpoolOwner::BACKFILL),
+            mode: ledger.mode(),
+            mode_since: ledger.mode_since(),
+            watched: ledger.watched().await?,
+            interfaces: self.board.all(),
+            unapproved: self.current.held().unapproved(),
+            takeovers: ledger.open_takeovers().await?,
+            counties: self.counties(works).await,
+            ledger_bytes,
+            disk_free_bytes,
+        })
+    }
+
+    /// Every channel of these works.
+    async fn channel_looks(
+        &self,
+        works: &Works,
+        titles: &BTreeMap<ObjectKey, String>,
+    ) -> Result<Vec<ChannelLook>, ledger::Error> {
+        let ledger = &self.crew.ledger;
         let in_force = ledger.standards_in_force().await?;
         let scoped = ledger.scoped_uses().await?;
         let ahead = |it: &ScopedUse| ScopeUse {
-            scope: scope_shown(&titles, &it.scope),
+            scope: scope_shown(titles, &it.scope),
             standard: it.standard.to_string(),
             since: it.since,
         };
@@ -156,39 +213,10 @@ impl Office {
                 spoken: channel.spoken(),
                 ahead: scoped.iter().filter(|it| it.channel == channel.id).map(ahead).collect(),
                 is_plain: works.is_plain(&channel.id),
+                unfetched: unfetched(channel),
             });
         }
-        let (ledger_bytes, disk_free_bytes) = self.measured().await;
-        let spool = &self.crew.files.spool;
-        Ok(Look {
-            at,
-            datasets: dataset_looks(
-                (works, self.current.held()),
-                &flows,
-                &ledger.whole_counts().await?,
-                &titles,
-                at,
-            ),
-            channels,
-            flows,
-            links: ledger.link_counts().await?,
-            batches,
-            holds: ledger.holds().await?,
-            drift: ledger.drift().await?,
-            rejects: ledger.rejects_by_rule().await?,
-            late: ledger.late_batches(at).await?,
-            late_links: self.late_links(works, at).await?,
-            spool: spool.usage(),
-            room: spool.room(SpoolOwner::BACKFILL),
-            mode: ledger.mode(),
-            mode_since: ledger.mode_since(),
-            watched: ledger.watched().await?,
-            interfaces: self.board.all(),
-            unapproved: self.current.held().unapproved(),
-            takeovers: ledger.open_takeovers().await?,
-            ledger_bytes,
-            disk_free_bytes,
-        })
+        Ok(channels)
     }
 
     /// Objects that stand in a waiting state for longer than its deadline.
@@ -216,6 +244,12 @@ impl Office {
         }
         Ok(late)
     }
+}
+
+/// The files of ours that nobody has fetched from a channel, and when one is told.
+fn unfetched(channel: &cascade::Channel) -> Option<(Unfetched, Duration)> {
+    let patience = channel.standard.deadlines().receipt.unwrap_or(FETCHED_WITHIN);
+    Some((channel.client().unfetched()?, patience))
 }
 
 fn dataset_looks(
@@ -393,6 +427,15 @@ impl Look {
             points_at_risk: Vec::new(),
             extraction_paused: self.paused().is_some(),
             watching: self.watching_snapshot(),
+            counties: (self.counties.iter())
+                .map(|it| CountySnapshot {
+                    county: it.county.clone(),
+                    waiting: it.rows_waiting,
+                    last_batch: it.last_batch,
+                    refused: it.refused,
+                    busy: it.busy,
+                })
+                .collect(),
         }
     }
 

@@ -10,7 +10,9 @@
 
 mod act;
 mod ahead;
+mod approvals;
 mod attention;
+mod audit;
 mod bulletin;
 mod changeover;
 mod cutover;
@@ -25,6 +27,7 @@ mod original;
 mod page;
 mod paging;
 mod resync;
+mod roles;
 mod scopes;
 mod score;
 mod shadow;
@@ -54,7 +57,10 @@ use jiff::Timestamp;
 use crate::app::{Current, Live, Works};
 use crate::cascade::{self, Crew};
 use crate::control::page::Page;
-use crate::control::protocol::{Failure, Reloaded, Request, Response, Summary};
+use crate::control::people::{People, Person};
+use crate::control::protocol::{
+    Access, Failure, OversightAnswer, Reloaded, Request, Response, Summary,
+};
 use crate::control::webhook::Standing;
 use crate::control::{Handler, Health, Peer};
 use crate::delivery::Mode;
@@ -63,6 +69,7 @@ use crate::probe::Board;
 use crate::supervisor::Signal;
 use crate::telemetry::metrics::Metrics;
 
+use self::approvals::ByTwo;
 use self::page::Certificates;
 
 /// How long the office's own look, and a stage that works, may be silent before the process is
@@ -127,6 +134,8 @@ pub struct Office {
     complete: AtomicBool,
     last: ArcSwapOption<Known>,
     compared: Mutex<Option<act::Compared>>,
+    people: People,
+    refusals: Mutex<roles::Refusals>,
 }
 
 /// What the last look said, for whoever must not wait.
@@ -163,7 +172,15 @@ impl Office {
             complete: AtomicBool::new(false),
             last: ArcSwapOption::empty(),
             compared: Mutex::default(),
+            people: People::default(),
+            refusals: Mutex::default(),
         }
+    }
+
+    /// The same with other users and groups than the machine's.
+    #[must_use]
+    pub fn with_people(self, people: People) -> Self {
+        Self { people, ..self }
     }
 
     /// The configuration and the channels as they are now.
@@ -228,10 +245,44 @@ impl Office {
     }
 
     async fn answer(&self, request: Request, peer: Peer) -> Result<Response, Failure> {
+        let access = request.access();
+        let person = self.person(peer).await;
+        self.admit(&request, access, &person).await?;
         self.refuse_watching(&request)?;
-        if request.is_act() {
-            self.record(&request, peer).await?;
+        if !access.is_act() {
+            return self.perform(request, &person).await;
         }
+        let (name, number) = (request.name(), self.record(&request, &person).await?);
+        let answered = self.act(request, access, &person).await;
+        self.record_outcome(number, (name, &person), &answered).await;
+        answered
+    }
+
+    /// Does what was admitted and recorded, or has another person approve of it first.
+    async fn act(
+        &self,
+        request: Request,
+        access: Access,
+        person: &Person,
+    ) -> Result<Response, Failure> {
+        let Access::Guarded(guard) = access else { return self.perform(request, person).await };
+        if !self.works().configuration.control.two_people.contains(&guard) {
+            return self.perform(request, person).await;
+        }
+        let number = match Box::pin(self.by_two(guard, &request, person)).await? {
+            ByTwo::Waits(it) => return Ok(Response::Oversight(OversightAnswer::Pending(it))),
+            ByTwo::Approved(number) => number,
+        };
+        let answered = self.perform(request, person).await;
+        if let Ok(Response::Originals(page)) = &answered {
+            self.crew.ledger.approval_paged(number, page.next.clone()).await.map_err(told)?;
+        }
+        answered
+    }
+
+    /// Does what was admitted and recorded.
+    async fn perform(&self, request: Request, person: &Person) -> Result<Response, Failure> {
+        let peer = person.peer;
         Ok(match request {
             Request::Status {} => Response::Status(Box::new(self.status().await.map_err(told)?)),
             Request::Datasets(query) => Response::Datasets(self.datasets(&query).await?),
@@ -264,7 +315,9 @@ impl Office {
                 Response::ShadowOnce(Box::new(self.shadow_once(&it).await?))
             }
             Request::StandardDrift {} => Response::Drift(self.drift().await?),
-            Request::StandardActivate(it) => Response::CutOver(self.activate(&it, peer).await?),
+            Request::StandardActivate(it) => {
+                Response::CutOver(self.activate(&it, peer, None).await?)
+            }
             Request::StandardRollback(it) => Response::CutOver(self.roll_back(&it, peer).await?),
             Request::Reconcile(it) => Response::Reconciled(self.reconcile(&it).await?),
             Request::Bulletin(it) => Response::Bulletin(self.bulletin(&it).await?),
@@ -275,6 +328,7 @@ impl Office {
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
             Request::Score(it) => Response::Score(self.score(&it).await?),
             Request::Takeover(it) => Response::Takeover(self.takeover(it, peer).await?),
+            Request::Oversight(it) => Response::Oversight(self.oversight(&it, person).await?),
             Request::Mode(it) => Response::Reloaded(self.change_mode(it.mode).await?),
             Request::Reload {} => Response::Reloaded(self.lent.reload().await.map_err(act::first)?),
         })

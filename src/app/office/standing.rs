@@ -39,7 +39,8 @@ fn event(trouble: Trouble) -> Option<&'static str> {
         | Trouble::Unusual
         | Trouble::Unapproved
         | Trouble::Plain
-        | Trouble::TakingOver => None,
+        | Trouble::TakingOver
+        | Trouble::County => None,
     }
 }
 

@@ -28,9 +28,7 @@ use super::Error;
 use super::carrier::{Carrier, Files, Mount};
 use super::parcel::Parcel;
 use crate::checks;
-use crate::delivery::{
-    Action, BatchId, BatchOrigin, DigestSha256, Evidence, Lane, RejectKind, Subject,
-};
+use crate::delivery::{Action, BatchId, BatchOrigin, Evidence, Lane, RejectKind, Subject};
 use crate::ledger::manifest::{ManifestRow, Original};
 use crate::ledger::seal::Purpose;
 use crate::ledger::sent::{Known, Place};
@@ -293,6 +291,11 @@ impl Cutter<'_> {
         };
         let rows = u32::try_from(cut.ends.len()).unwrap_or(u32::MAX);
         let columns = self.mount.columns(cut.action);
+        let ordinal = match cut.ordinal {
+            Some(ordinal) => ordinal,
+            // A tree of halves down to single rows has this many knots.
+            None => self.ledger.next_ordinals(u64::from(rows) * 2)?,
+        };
         let scope = Scope {
             object: Some(&self.mount.object),
             upper_id: self.mount.upper_id.as_deref(),
@@ -305,8 +308,9 @@ impl Cutter<'_> {
                 rows: Some(rows),
                 action: Some(cut.action),
                 lane: Some(self.lane),
+                ordinal: Some(ordinal),
+                packed: Some(self.now),
                 encoded: cut.encoded,
-                digest: Some(DigestSha256::of(cut.encoded)),
             },
             ..Scope::default()
         };
@@ -314,11 +318,6 @@ impl Cutter<'_> {
         let digest = message.payload.digest();
         let payload_bytes = u64::try_from(message.payload.len()).unwrap_or(u64::MAX);
         let parcel = Parcel::of_rows(message, cut.encoded, cut.ends);
-        let ordinal = match cut.ordinal {
-            Some(ordinal) => ordinal,
-            // A tree of halves down to single rows has this many knots.
-            None => self.ledger.next_ordinals(u64::from(rows) * 2)?,
-        };
         let identity = self.ledger.identity();
         let id = BatchId::of(BatchOrigin {
             installation: &identity.installation,

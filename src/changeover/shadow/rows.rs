@@ -14,7 +14,7 @@ use crate::cascade::{Carrier, Crew, Error};
 use crate::catalogue::{Kind, Object, ObjectKey};
 use crate::changeover::rows::plan;
 use crate::checks;
-use crate::delivery::{Action, DigestSha256, Lane, Outcome, Verdict};
+use crate::delivery::{Action, Lane, Outcome, Verdict};
 use crate::ledger::ShadowRows;
 use crate::province::Placement;
 use crate::row::{Keyer, Page, key_text};
@@ -155,8 +155,9 @@ impl Trial {
                 rows: Some(written.rows),
                 action: Some(Action::Upsert),
                 lane: Some(Lane::Live),
+                ordinal: None,
+                packed: None,
                 encoded: &written.encoded,
-                digest: Some(DigestSha256::of(&written.encoded)),
             },
             ..Scope::default()
         };

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::county;
 use super::dataset::Dataset;
 use super::error::Error;
 use super::feed;
@@ -53,6 +54,10 @@ pub enum PartSettings {
     Sheet(SheetSettings),
     /// A table or query.
     Sql(TableSettings),
+    /// What a county registered with this instance, by the id of its source; comes with
+    /// `[[intake.county]]`.
+    #[serde(skip)]
+    County(String),
 }
 
 /// `kind = "sheet"`.
@@ -117,7 +122,7 @@ impl CatalogueSettings {
         for part in &mut self.parts {
             match part {
                 PartSettings::Sheet(sheet) => sheet.file = base.join(&sheet.file),
-                PartSettings::Sql(_) => {}
+                PartSettings::Sql(_) | PartSettings::County(_) => {}
             }
         }
     }
@@ -131,6 +136,7 @@ impl CatalogueSettings {
         for (index, part) in self.parts.iter().enumerate() {
             let place = place(index);
             let columns = match part {
+                PartSettings::County(_) => continue,
                 PartSettings::Sheet(sheet) => &sheet.columns,
                 PartSettings::Sql(table) => {
                     if let Err(found) = Dataset::compile(&table.dataset(&place), sources) {
@@ -171,6 +177,17 @@ pub async fn read_catalogue(
                 (rows, &it.region)
             }
             PartSettings::Sql(it) => (table(it, &place, sources, &mut problems).await?, &it.region),
+            PartSettings::County(id) => {
+                for (settings, _) in sources {
+                    let SourceSettings::County(it) = settings else { continue };
+                    if it.id == *id {
+                        let mut rows = county::objects(it, pool).await?;
+                        county::share_categories(&parts, &mut rows);
+                        parts.push((it.region.clone(), rows));
+                    }
+                }
+                continue;
+            }
         };
         parts.push((region.clone().unwrap_or_else(|| settings.region.clone()), rows));
     }

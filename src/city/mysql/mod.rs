@@ -12,10 +12,12 @@
 //! Tested against MariaDB 10.11. MySQL 8 has every statement of these in its manual; a server of its
 //! own for the tests is not among Debian's packages.
 
+mod examine;
 mod lane;
 mod plan;
 mod stream;
 
+pub(super) use self::examine::examine;
 use self::plan::Plan;
 pub(super) use self::stream::Cursor;
 use super::dataset::{Dataset, Origin};

@@ -9,6 +9,7 @@
 //! of theirs has them is for a rehearsal on site to show.
 
 pub(super) mod copy;
+mod examine;
 mod numeric;
 mod paged;
 mod plan;
@@ -17,6 +18,7 @@ use std::fmt;
 
 use tokio_postgres::SimpleQueryMessage;
 
+pub(super) use self::examine::examine;
 use self::plan::Plan;
 use super::dataset::Dataset;
 use super::error::Error;

@@ -185,7 +185,9 @@ fn command(it: &Attention) -> String {
             format!("cascaded rejects list --dataset {}", it.subject)
         }
         Trouble::Refused => format!("cascaded links --kind {} --state refused", it.subject),
-        Trouble::Drift | Trouble::Held | Trouble::Late => "cascaded status".to_owned(),
+        Trouble::Drift | Trouble::Held | Trouble::Late | Trouble::County => {
+            "cascaded status".to_owned()
+        }
         Trouble::Full | Trouble::Silent | Trouble::Plain => "cascaded doctor".to_owned(),
         Trouble::TakingOver => "cascaded takeover show".to_owned(),
         Trouble::Unapproved => "cascaded bulletin monthly".to_owned(),

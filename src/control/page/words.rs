@@ -142,6 +142,7 @@ messages! {
     TroubleUnusual, "整体异常", "unusual as a whole";
     TroubleUnapproved, "口径放宽未经批准", "less promised, not approved";
     TroubleTakingOver, "接管未结束，该类别暂不登记", "takeover open, nothing of its kinds is registered";
+    TroubleCounty, "区县被拒或超配额", "county turned away or over its quota";
     TroublePlain, "明文 HTTP 传输", "plain HTTP on the line";
     ReasonUnreached, "省平台没有应答", "the platform does not answer";
     ReasonHeld, "通道停用，等人处理", "a channel is held";
@@ -170,6 +171,7 @@ impl Word {
             Trouble::Unapproved => Self::TroubleUnapproved,
             Trouble::Plain => Self::TroublePlain,
             Trouble::TakingOver => Self::TroubleTakingOver,
+            Trouble::County => Self::TroubleCounty,
         }
     }
 

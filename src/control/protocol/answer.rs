@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::Request;
 use super::{
     Attention, BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, MendReport,
-    Mending, Reloaded, ScopeUse, ScoreAnswer, SupplyReport, TakeoverAnswer, Validity, WatchedRows,
-    Watching,
+    Mending, OversightAnswer, Reloaded, ScopeUse, ScoreAnswer, SupplyReport, TakeoverAnswer,
+    Validity, WatchedRows, Watching,
 };
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
@@ -77,6 +77,8 @@ pub enum Response {
     Score(ScoreAnswer),
     /// To [`Request::Takeover`].
     Takeover(TakeoverAnswer),
+    /// To [`Request::Oversight`].
+    Oversight(OversightAnswer),
     /// To [`Request::Reload`] and [`Request::Mode`].
     Reloaded(Reloaded),
     /// To anything.

@@ -68,11 +68,13 @@ pub enum Trouble {
     Plain,
     /// A takeover is open: nothing of its kinds is registered meanwhile.
     TakingOver,
+    /// A county that cascades into this instance is turned away: not believed, or over its quota.
+    County,
 }
 
 impl Trouble {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Overdue,
         Self::RejectedLocal,
         Self::RejectedAbove,
@@ -88,5 +90,6 @@ impl Trouble {
         Self::Unapproved,
         Self::Plain,
         Self::TakingOver,
+        Self::County,
     ];
 }

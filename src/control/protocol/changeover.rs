@@ -147,7 +147,7 @@ pub struct ShadowOnce {
 }
 
 /// A candidate to put in force.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Activate {
     /// `id/version`.

@@ -5,6 +5,7 @@
 //! row or a key in clear, with one exception that is asked for by name and recorded: a reject
 //! that is shown or exported with its original.
 
+mod access;
 mod answer;
 mod attention;
 mod bulletin;
@@ -12,10 +13,12 @@ mod changeover;
 mod inbox;
 mod mending;
 mod mode;
+mod oversight;
 mod score;
 mod takeover;
 mod validity;
 
+pub use access::{Access, Guard, Role};
 pub use answer::{
     Accepted, Batch, Channel, Dataset, Difference, Entries, Failure, Grace, Job, LedgerReport,
     Link, Mismatches, Reconciled, Reject, RejectOriginal, Response, Rows, RuleCount, Standard,
@@ -34,6 +37,10 @@ pub use inbox::{InboxEntry, InboxQuery, InboxTable};
 
 pub use mending::{Mend, MendAct, MendImport, MendReport, Mending, MendingQuery};
 pub use mode::{ModeChange, Reloaded, WatchedKind, WatchedRows, Watching};
+pub use oversight::{
+    ActShown, ActsProven, ActsQuery, ApprovalShown, KeyShown, OversightAnswer, OversightRequest,
+    PersonShown,
+};
 pub use score::{
     ActionLine, BodyLine, Both, Bring, Brought, BroughtKind, By, CalibratedLine, CalibrationSheet,
     ClassLine, ClockLine, Closed, ComparedLine, CountLine, DayLine, DaySheet, DaysQuery, DoubtLine,
@@ -163,6 +170,8 @@ pub enum Request {
     Takeover(TakeoverRequest),
     /// Something about scores.
     Score(ScoreRequest),
+    /// Something about oversight.
+    Oversight(OversightRequest),
 }
 
 impl Request {
@@ -205,48 +214,7 @@ impl Request {
             Self::Mode(_) => "mode",
             Self::Takeover(it) => it.name(),
             Self::Score(it) => it.name(),
-        }
-    }
-
-    /// Changes something or shows content: belongs into the record of acts.
-    pub fn is_act(&self) -> bool {
-        match self {
-            Self::RejectsShow(_)
-            | Self::RejectsExport(_)
-            | Self::RejectsReplay(_)
-            | Self::JobsCancel(_)
-            | Self::StandardShadowOnce(_)
-            | Self::LedgerBackup(_)
-            | Self::MendImport(_)
-            | Self::Mend(_)
-            | Self::Mode(_)
-            | Self::Reload {} => true,
-            Self::Resync(it) => !it.dry_run,
-            Self::Reconcile(it) => it.repair,
-            Self::StandardSupply(it) => !it.dry_run,
-            Self::StandardShadow(it) => it.act != ShadowAct::Report {},
-            Self::StandardActivate(it) => !it.dry_run,
-            Self::StandardRollback(it) => !it.dry_run,
-            Self::Score(it) => it.is_act(),
-            Self::Takeover(it) => it.is_act(),
-            Self::Status {}
-            | Self::Datasets(_)
-            | Self::Links(_)
-            | Self::Batches(_)
-            | Self::InboxList(_)
-            | Self::InboxShow(_)
-            | Self::RejectsList(_)
-            | Self::JobsList(_)
-            | Self::JobsShow(_)
-            | Self::StandardList {}
-            | Self::StandardShow(_)
-            | Self::StandardDiff(_)
-            | Self::StandardCheck(_)
-            | Self::StandardWanted(_)
-            | Self::StandardDrift {}
-            | Self::Bulletin(_)
-            | Self::Mendings(_)
-            | Self::LedgerVerify {} => false,
+            Self::Oversight(it) => it.name(),
         }
     }
 }

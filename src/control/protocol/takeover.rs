@@ -27,16 +27,6 @@ pub enum TakeoverRequest {
 }
 
 impl TakeoverRequest {
-    /// Changes something: belongs into the record of acts.
-    pub fn is_act(&self) -> bool {
-        match self {
-            Self::Begin(_) | Self::Bring(_) | Self::Decide(_) | Self::Accept(_) | Self::Drop(_) => {
-                true
-            }
-            Self::Show(_) | Self::Lines(_) => false,
-        }
-    }
-
     /// Its name, as logs and metrics say it.
     pub fn name(&self) -> &'static str {
         match self {

@@ -175,6 +175,11 @@ impl Memory {
         any
     }
 
+    /// Whether every entry has a mark.
+    pub(super) fn is_marked(&self) -> bool {
+        self.slots.values().all(|slot| slot.marks() != 0)
+    }
+
     pub(super) fn unmark_all(&mut self) {
         self.slots.values_mut().for_each(Slot::unmark);
     }

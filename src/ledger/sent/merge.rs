@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::memory::Slot;
 use super::record::Record;
-use super::run::{Cursor, Originals, Run, Writer};
+use super::run::{Cursor, Originals, Run, Writer, length};
 use crate::ledger::disk::Error;
 use crate::ledger::manifest::{ManifestRow, encode_original};
 use crate::ledger::seal::Sealer;
@@ -173,7 +173,9 @@ impl Merge {
     }
 
     fn write(&self, originals: &[Option<Zeroizing<Vec<u8>>>]) -> Result<Run, Error> {
-        let mut writer = Writer::begin(&self.folder, &self.name, &self.sealer)?;
+        let rows =
+            length(self.incoming.len()) + self.inputs.iter().map(|run| run.rows()).sum::<u64>();
+        let mut writer = Writer::begin(&self.folder, &self.name, &self.sealer, rows)?;
         let mut heads = Heads::begin(&self.inputs, KeyDigest([0; 12]))?;
         let mut readers: Vec<Originals> = self.inputs.iter().map(Originals::new).collect();
         let mut found = Vec::new();

@@ -28,6 +28,7 @@
 //! ones. A run that is named and missing, cut or altered fails [`Index::open`] or the read that
 //! meets it; it is rebuilt by reconciling, never read as empty. A pass does not survive a restart.
 
+mod filter;
 mod memory;
 mod merge;
 mod pass;
@@ -174,6 +175,29 @@ pub(super) fn prove(folder: &Path, name: &str, sealer: &Arc<Sealer>) -> Result<u
         }
     }
     Ok(run.run_bytes() + run.keys_bytes())
+}
+
+/// The key under which a run lies; nothing where it is gone.
+pub(super) fn key_id(
+    folder: &Path,
+    name: &str,
+    sealer: &Arc<Sealer>,
+) -> Result<Option<[u8; 4]>, Error> {
+    if !folder.join(format!("{name}{RUN_SUFFIX}")).exists() {
+        return Ok(None);
+    }
+    Run::open(folder, name, sealer)?.key_id().map(Some)
+}
+
+/// Writes a run again under the key in use; false where it lies under that, or is gone.
+pub(super) fn reseal(folder: &Path, name: &str, sealer: &Arc<Sealer>) -> Result<bool, Error> {
+    match key_id(folder, name, sealer)? {
+        Some(id) if id != sealer.key_id() => {
+            Run::open(folder, name, sealer)?.rewrite(folder)?;
+            Ok(true)
+        }
+        Some(_) | None => Ok(false),
+    }
 }
 
 impl Index {
@@ -323,7 +347,7 @@ impl Index {
                     return Ok(newest(&group, None));
                 }
                 for cursor in &mut cursors {
-                    if let Some((_, record)) = cursor.find(*key)? {
+                    if let Some((_, record)) = cursor.lookup(*key)? {
                         return Ok(held(&record));
                     }
                 }
@@ -342,7 +366,7 @@ impl Index {
                     return Ok(true);
                 }
                 for cursor in &mut cursors {
-                    if cursor.find(*key)?.is_some() {
+                    if cursor.lookup(*key)?.is_some() {
                         return Ok(true);
                     }
                 }
@@ -370,7 +394,7 @@ impl Index {
                 continue;
             }
             for (cursor, reader) in cursors.iter_mut().zip(&mut readers) {
-                let Some((_, record)) = cursor.find(*key)? else { continue };
+                let Some((_, record)) = cursor.lookup(*key)? else { continue };
                 if let Some((place, pointer)) = out.last_mut().zip(record.pointer) {
                     *place = Some(reader.original(pointer)?);
                 }

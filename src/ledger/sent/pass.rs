@@ -81,7 +81,7 @@ impl Index {
             let mut met = memory.mark(*key, SEEN);
             let mut in_run = false;
             for (cursor, level) in cursors.iter_mut().zip(levels.iter_mut()) {
-                let Some((row, record)) = cursor.find(*key)? else { continue };
+                let Some((row, record)) = cursor.lookup(*key)? else { continue };
                 if !in_run {
                     below = super::held(&record);
                     in_run = true;
@@ -113,6 +113,9 @@ impl Index {
     pub fn unseen(&self, range: KeyRange, limit: usize) -> Result<Vec<(KeyDigest, Known)>, Error> {
         let Some(pass) = &self.pass else { return Err(Error::Pass("no pass is under way")) };
         let mut out = Vec::new();
+        if self.memory.is_marked() && self.levels.iter().all(|level| !level.marks.contains(&0)) {
+            return Ok(out);
+        }
         self.walk(range, View::Newest, |key, known, marks| {
             if let Some(known) = known.filter(|known| !known.deleting)
                 && marks == 0

@@ -6,7 +6,7 @@ use super::opening::category;
 use super::*;
 use crate::delivery::{BatchState, LinkState};
 use crate::ledger::spool::file_name;
-use crate::ledger::{Actor, Ended, Error, LinkFilter, restore, verify_folder};
+use crate::ledger::{Ended, Error, LinkFilter, NewAct, restore, verify_folder};
 
 /// Two spooled batches, the first sent and without an answer.
 fn filled(bench: &Bench, ledger: &Ledger) -> Vec<NewBatch> {
@@ -181,7 +181,8 @@ fn a_bent_count_is_found() {
         let bench = Bench::new();
         let ledger = bench.open();
         filled(&bench, &ledger);
-        bench.run(ledger.act_recorded(Actor::default(), "reload".into(), "x".into())).unwrap();
+        let act = NewAct { name: "reload".into(), detail: "x".into(), ..NewAct::default() };
+        bench.run(ledger.act_recorded(act)).unwrap();
         drop(ledger);
         assert_eq!(problems(&bench, bench.path()), "");
         let connection = rusqlite::Connection::open(bench.path().join("ledger.sqlite")).unwrap();

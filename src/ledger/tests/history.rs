@@ -6,7 +6,8 @@ use super::*;
 use crate::delivery::{LinkState, RejectKind};
 use crate::fact::{JobAct, Kind};
 use crate::ledger::{
-    Actor, CutOver, CutOverAsked, Ended, Judged, MOST_DRIFT, PassKind, Progress, Resync, RuleCount,
+    Actor, CutOver, CutOverAsked, Ended, Judged, MOST_DRIFT, NewAct, PassKind, Progress, Resync,
+    RuleCount,
 };
 
 fn kinds(bench: &Bench, ledger: &Ledger) -> Vec<Kind> {
@@ -108,7 +109,7 @@ fn what_is_sent_again_is_told_unless_it_is_another_message() {
         scopes: None,
     };
     let CutOverAsked::Made(cut_over) =
-        bench.run(ledger.cut_over_asked(asked, "uid:0".to_owned())).unwrap()
+        bench.run(ledger.cut_over_asked(asked, "uid:0".to_owned(), None)).unwrap()
     else {
         panic!("not made")
     };
@@ -254,8 +255,9 @@ fn acts_and_opened_originals_leave_a_trace() {
     let bench = Bench::new();
     let ledger = bench.open();
     let actor = Actor { uid: Some(0), gid: Some(0), pid: Some(7) };
-    let acted = ledger.act_recorded(actor, "rejects_show".to_owned(), "1".to_owned());
-    bench.run(acted).unwrap();
+    let name = "rejects_show".to_owned();
+    let acted = NewAct { actor, name, detail: "1".to_owned(), ..NewAct::default() };
+    bench.run(ledger.act_recorded(acted)).unwrap();
     let seen =
         Observation { rejects: vec![reject(5, 1, RejectKind::Local)], ..observation("houses") };
     bench.run(ledger.observed(seen)).unwrap();

@@ -1,5 +1,6 @@
 //! A ledger in a folder of its own, opened and closed at will, and what the tests put into it.
 
+mod acts;
 mod answers;
 mod backup;
 mod history;
@@ -7,6 +8,7 @@ mod mending;
 mod mode;
 mod model;
 mod opening;
+mod reseal;
 mod retention;
 mod shadow;
 

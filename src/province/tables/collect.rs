@@ -48,7 +48,12 @@ impl Front {
             }
             let verdict = Some(Verdict::Failed { reason: text(row, 1).unwrap_or_default() });
             let batch = load::origin(&own);
-            outcomes.verdicts.push(RowJudgement { key: key_of_cells(&cells), verdict, batch });
+            outcomes.verdicts.push(RowJudgement {
+                key: key_of_cells(&cells),
+                verdict,
+                batch,
+                number: None,
+            });
             outcomes.next = Some(own);
         }
         if rows.len() < PAGE_ROWS {
@@ -90,7 +95,7 @@ impl Front {
                     Some(Verdict::Failed { reason: reason.to_owned() })
                 }
             };
-            outcomes.verdicts.push(RowJudgement { key, verdict, batch: None });
+            outcomes.verdicts.push(RowJudgement { key, verdict, batch: None, number: None });
         }
         if missing > 0 && missing == until - from {
             let arrived = self.arrived(&mut session, load).await?;

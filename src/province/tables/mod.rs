@@ -16,6 +16,7 @@
 mod ask;
 mod collect;
 mod down;
+mod examine;
 mod load;
 mod maria;
 mod statement;
@@ -33,6 +34,7 @@ use tokio_postgres::types::ToSql;
 use self::ask::Session;
 pub(super) use self::down::Down;
 pub use self::down::{DownPage, DownRow, Start};
+pub use self::examine::Lack;
 use self::load::Load;
 use self::statement::Table;
 use super::client::{Placement, Reply};
@@ -42,7 +44,7 @@ use super::settings::Settings;
 use crate::delivery::{DigestSha256, Outcome, Permit, Receipt};
 use crate::sql::{self, Address, Postgres};
 use crate::standard::settings::TableSettings;
-use crate::standard::{Drift, Message, RowJudgement, Standard};
+use crate::standard::{Drift, Message, Parameter, RowJudgement, Standard};
 use crate::wire::Payload;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -65,6 +67,8 @@ pub struct About<'a> {
     pub operation: &'a str,
     /// As it was stored.
     pub payload: &'a Payload,
+    /// What was built beside it.
+    pub parameters: &'a [Parameter],
 }
 
 /// The client of a channel of tables.
@@ -127,7 +131,11 @@ impl Front {
     /// Writes a batch, once. Not cancel-safe: dropped, nobody knows whether it stands.
     pub(super) async fn place(&self, _permit: &Permit, placement: &Placement<'_>) -> Reply {
         let sent = placement.payload.fixed().map(|bytes| DigestSha256::of(&bytes));
-        let about = About { operation: placement.operation, payload: placement.payload };
+        let about = About {
+            operation: placement.operation,
+            payload: placement.payload,
+            parameters: placement.parameters,
+        };
         let load = match Load::read(about.payload, placement.batch, &self.tables) {
             Ok(load) => load,
             Err(_unreadable) => return replied(Err(Stop::Unreadable), None),

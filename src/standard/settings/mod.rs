@@ -1,11 +1,13 @@
 //! `standard.toml` as written: identity, transport, signing, operations, reply classes, limits.
 
+mod folders;
 mod lines;
 mod read;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use folders::{CSV, FileSettings, SheetSettings, TEXT_ENCODINGS, XLSX};
 pub(super) use lines::place;
 pub(super) use read::read;
 
@@ -39,6 +41,8 @@ pub const KEYS: &[(&str, &[&str])] = &[
             "rows",
             "tables",
             "inbox",
+            "files",
+            "sheet",
         ],
     ),
     ("namespaces", &["*"]),
@@ -145,6 +149,8 @@ pub const KEYS: &[(&str, &[&str])] = &[
             "granted",
         ],
     ),
+    ("files", &["waiting", "done", "receipt", "result", "quiet"]),
+    ("sheet", &["name", "above", "number", "encoding"]),
 ];
 
 const ROW_KEYS: &[&str] = &["style", "tag", "column", "prefix", "null", "key", "only"];
@@ -240,6 +246,10 @@ pub struct Settings {
     pub tables: Option<TableSettings>,
     /// `[[inbox]]`: down-link tables (下行库表), in the file's order.
     pub inbox: Vec<InboxSettings>,
+    /// `[files]`: files in a folder instead of HTTP.
+    pub files: Option<FileSettings>,
+    /// `[sheet]`: how rows stand in a table.
+    pub sheet: Option<SheetSettings>,
     /// Every key of the file and its value as text, so that two versions can be compared whatever
     /// their keys are: `limits.rows`, `operation.entry.register.path`.
     pub written: BTreeMap<String, String>,
@@ -439,7 +449,7 @@ pub struct RowStyle {
     pub style: String,
     /// The element around a row; empty in JSON.
     pub tag: String,
-    /// Which word names a column: `item.code` or `item.id`.
+    /// Which word names a column: one of [`COLUMN_WORDS`].
     pub column: String,
     /// What stands before a column's name, for example the prefix of a namespace.
     pub prefix: String,
@@ -552,8 +562,15 @@ pub const OWNERS: &[&str] = &["organisation", "entry", "resource"];
 pub const CORRECTIONS: &[&str] = &["tombstone-then-new"];
 
 /// Values of `[http] media`.
-pub const MEDIA: &[&str] =
-    &["application/xml", "text/xml", "application/soap+xml", "application/json", "tables"];
+pub const MEDIA: &[&str] = &[
+    "application/xml",
+    "text/xml",
+    "application/soap+xml",
+    "application/json",
+    "tables",
+    CSV,
+    XLSX,
+];
 /// Values of `method`.
 pub const METHODS: &[&str] = &["POST", "PUT", "GET", "DELETE", "PATCH"];
 /// Values of `body`.
@@ -568,5 +585,7 @@ pub const ENCODINGS: &[&str] = &["base64", "hex", "hex-upper"];
 pub const CIPHERS: &[&str] = &["sm4-cbc", "sm4-ecb"];
 /// Values of `[auth] decrypt`.
 pub const SECRET_CIPHERS: &[&str] = &["aes-128-ecb-sha1prng"];
+/// Values of a row's `column`.
+pub const COLUMN_WORDS: &[&str] = &["item.code", "item.id", "item.title"];
 /// Values of a row's `style`.
 pub const STYLES: &[&str] = &["elements", "attributes", "object", "array"];

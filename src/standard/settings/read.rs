@@ -8,10 +8,10 @@ use toml::{Table, Value};
 
 use super::super::problem::{Code, Problem, Problems};
 use super::{
-    ALGORITHMS, AUTH_KINDS, Auth, BODIES, CIPHERS, CORRECTIONS, CaseSettings, Class, Classes,
-    Deadlines, ENCODINGS, Encrypt, FILE, Http, InboxSettings, KEYS, Limits, MEDIA, METHODS, OWNERS,
-    OperationSettings, PageSettings, Replies, RowSettings, RowStyle, SECRET_CIPHERS, STYLES,
-    Settings, Sign, TableSettings,
+    ALGORITHMS, AUTH_KINDS, Auth, BODIES, CIPHERS, COLUMN_WORDS, CORRECTIONS, CaseSettings, Class,
+    Classes, Deadlines, ENCODINGS, Encrypt, FILE, Http, InboxSettings, KEYS, Limits, MEDIA,
+    METHODS, OWNERS, OperationSettings, PageSettings, Replies, RowSettings, RowStyle,
+    SECRET_CIPHERS, STYLES, Settings, Sign, TableSettings, folders,
 };
 use crate::delivery::Evidence;
 
@@ -64,6 +64,8 @@ pub(in super::super) fn read(bytes: &[u8], list: &mut Vec<Problem>) -> Settings 
     settings.rows = top.sub("rows", rows);
     settings.tables = top.sub("tables", tables);
     settings.inbox = top.subs("inbox", inbox);
+    settings.files = top.sub("files", folders::files);
+    settings.sheet = top.sub("sheet", folders::sheet);
     flatten("", &table, &mut settings.written);
     if settings.evidence.is_none() && !table.contains_key("evidence") {
         problems.add(Code::Key, None, "evidence", "is required".to_owned());
@@ -104,7 +106,7 @@ fn plain(value: &Value) -> String {
 }
 
 /// One table of the file, being read.
-struct Section<'a, 'p, 'l> {
+pub(super) struct Section<'a, 'p, 'l> {
     table: &'a Table,
     /// Its name in [`KEYS`].
     name: String,
@@ -140,7 +142,7 @@ impl<'a, 'p, 'l> Section<'a, 'p, 'l> {
         self.problems.add(Code::Key, None, &path, what.to_owned());
     }
 
-    fn text(&mut self, key: &str) -> String {
+    pub(super) fn text(&mut self, key: &str) -> String {
         match self.table.get(key) {
             None => String::new(),
             Some(Value::String(text)) => text.clone(),
@@ -165,7 +167,7 @@ impl<'a, 'p, 'l> Section<'a, 'p, 'l> {
         text
     }
 
-    fn one_of(&mut self, key: &str, known: &[&str], otherwise: &str) -> String {
+    pub(super) fn one_of(&mut self, key: &str, known: &[&str], otherwise: &str) -> String {
         let text = self.text_or(key, otherwise);
         if !known.contains(&text.as_str()) {
             let path = self.path(key);
@@ -189,7 +191,7 @@ impl<'a, 'p, 'l> Section<'a, 'p, 'l> {
     }
 
     /// A text, or a list of texts.
-    fn texts(&mut self, key: &str) -> Vec<String> {
+    pub(super) fn texts(&mut self, key: &str) -> Vec<String> {
         match self.table.get(key) {
             None => Vec::new(),
             Some(Value::String(text)) => vec![text.clone()],
@@ -228,7 +230,7 @@ impl<'a, 'p, 'l> Section<'a, 'p, 'l> {
         }
     }
 
-    fn duration(&mut self, key: &str) -> Option<Duration> {
+    pub(super) fn duration(&mut self, key: &str) -> Option<Duration> {
         let text = self.text(key);
         if text.is_empty() {
             return None;
@@ -244,7 +246,7 @@ impl<'a, 'p, 'l> Section<'a, 'p, 'l> {
         parsed
     }
 
-    fn number(&mut self, key: &str) -> Option<u32> {
+    pub(super) fn number(&mut self, key: &str) -> Option<u32> {
         let number = self.table.get(key)?.as_integer().and_then(|n| u32::try_from(n).ok());
         let number = number.filter(|n| *n > 0);
         if number.is_none() {
@@ -491,7 +493,7 @@ fn rows(it: &mut Section<'_, '_, '_>) -> RowSettings {
     let style = |it: &mut Section<'_, '_, '_>| RowStyle {
         style: it.one_of("style", STYLES, ""),
         tag: it.text("tag"),
-        column: it.one_of("column", &["item.code", "item.id"], "item.code"),
+        column: it.one_of("column", COLUMN_WORDS, "item.code"),
         prefix: it.text("prefix"),
         null: it.one_of("null", &["omit", "empty", "nil"], "omit"),
         key: it.text("key"),

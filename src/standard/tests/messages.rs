@@ -343,7 +343,6 @@ fn a_batch_names_itself_in_a_slot_and_carries_its_rows() {
         rows: Some(1),
         action: Some(Action::Upsert),
         encoded: &rows,
-        digest: Some(digest),
         ..BatchScope::default()
     };
     let scope = Scope { upper_id: Some("P-RES"), dataset: Some("d"), batch, ..Scope::default() };

@@ -156,7 +156,7 @@ fn an_unknown_field_or_verdict_code_is_drift() {
     let reading = standard.read_reply("rows.verdict", &OK, Some(&document));
     assert_eq!(
         reading.verdicts,
-        [RowJudgement { key: "a".to_owned(), verdict: None, batch: None }]
+        [RowJudgement { key: "a".to_owned(), verdict: None, batch: None, number: None }]
     );
     assert_eq!(
         reading.drift,

@@ -29,6 +29,7 @@ pub(super) struct Families {
     pub(super) answer_seconds: HistogramVec,
     pub(super) failures: IntCounterVec,
     pub(super) notifications: IntCounterVec,
+    pub(super) forwards: IntCounterVec,
     pub(super) probes: IntCounterVec,
     // States.
     pub(super) dataset_confirmed: Gauges,
@@ -69,6 +70,10 @@ pub(super) struct Families {
     pub(super) watch_mode: Gauges,
     pub(super) watch_objects: Gauges,
     pub(super) watch_rows: Gauges,
+    pub(super) county_waiting: Gauges,
+    pub(super) county_batch: Gauges,
+    pub(super) county_refused: Gauges,
+    pub(super) county_busy: Gauges,
     pub(super) build_info: Gauges,
 }
 
@@ -129,6 +134,11 @@ impl Families {
             notifications: new.counter(
                 "cascade_notifications_total",
                 "Messages to the address of [notify], by whether they were taken.",
+                &["outcome"],
+            ),
+            forwards: new.counter(
+                "cascade_audit_forwards_total",
+                "Lots of acts to the receiver of [audit.syslog], by whether they were taken.",
                 &["outcome"],
             ),
             probes: new.counter(
@@ -331,6 +341,28 @@ impl Families {
                 "cascade_watch_rows",
                 "Rows that a daemon that watches would send or delete above.",
                 &["channel"],
+            ),
+            county_waiting: new.gauge(
+                "cascade_county_waiting_rows",
+                "Rows that a county sent and that were not read on yet.",
+                &["county"],
+            ),
+            county_batch: new.gauge(
+                "cascade_county_batch_timestamp_seconds",
+                "When a county last sent a batch of rows, since the configuration was put to work.",
+                &["county"],
+            ),
+            county_refused: new.gauge(
+                "cascade_county_refused_requests",
+                "Requests in a county's name that were not believed, since the configuration was \
+                 put to work.",
+                &["county"],
+            ),
+            county_busy: new.gauge(
+                "cascade_county_busy_requests",
+                "Requests of a county that were told to come later, since the configuration was put \
+                 to work.",
+                &["county"],
             ),
             build_info: new.gauge(
                 "cascade_build_info",

@@ -17,8 +17,8 @@ mod named;
 mod snapshot;
 
 pub use snapshot::{
-    CertificateHolder, ChannelSnapshot, DatasetSnapshot, Drift, ForecastSnapshot, Snapshot,
-    WatchSnapshot,
+    CertificateHolder, ChannelSnapshot, CountySnapshot, DatasetSnapshot, Drift, ForecastSnapshot,
+    Snapshot, WatchSnapshot,
 };
 
 use std::cmp::Reverse;
@@ -136,6 +136,7 @@ impl Metrics {
             .for_each(|code| self.families.failures.with_label_values(&[*code]).inc_by(0));
         for outcome in [NOTIFIED, NOT_NOTIFIED] {
             self.families.notifications.with_label_values(&[outcome]).inc_by(0);
+            self.families.forwards.with_label_values(&[outcome]).inc_by(0);
         }
         for outcome in [ANSWERED, SILENT] {
             self.families.probes.with_label_values(&[outcome]).inc_by(0);
@@ -285,6 +286,12 @@ impl Metrics {
         self.families.notifications.with_label_values(&[outcome]).inc();
     }
 
+    /// A lot of acts went to their receiver, who took it or not.
+    pub fn forwarded(&self, taken: bool) {
+        let outcome = if taken { NOTIFIED } else { NOT_NOTIFIED };
+        self.families.forwards.with_label_values(&[outcome]).inc();
+    }
+
     /// An interface was asked, and answered or not.
     pub fn probed(&self, answered: bool) {
         let outcome = if answered { ANSWERED } else { SILENT };
@@ -342,6 +349,25 @@ impl Metrics {
             .extraction_paused
             .show(one(vec![], f64::from(u8::from(now.extraction_paused))));
         self.show_watching(now.watching.as_ref());
+        self.show_counties(&now.counties);
+    }
+
+    fn show_counties(&self, counties: &[CountySnapshot]) {
+        let [mut waiting, mut batch, mut refused, mut busy] =
+            [Fold::Sum, Fold::Max, Fold::Sum, Fold::Sum].map(Values::new);
+        for it in counties {
+            let label = || vec![it.county.clone()];
+            waiting.add(label(), approximate(it.waiting));
+            refused.add(label(), approximate(it.refused));
+            busy.add(label(), approximate(it.busy));
+            if let Some(at) = it.last_batch {
+                batch.add(label(), seconds(at));
+            }
+        }
+        self.families.county_waiting.show_only(waiting);
+        self.families.county_batch.show_only(batch);
+        self.families.county_refused.show_only(refused);
+        self.families.county_busy.show_only(busy);
     }
 
     fn show_watching(&self, watching: Option<&WatchSnapshot>) {

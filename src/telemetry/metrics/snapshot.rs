@@ -44,6 +44,23 @@ pub struct Snapshot {
     pub extraction_paused: bool,
     /// What would be done, while the daemon only watches.
     pub watching: Option<WatchSnapshot>,
+    /// The counties that are taken in: configured ones, which bounds the labels.
+    pub counties: Vec<CountySnapshot>,
+}
+
+/// A county that cascades into this instance.
+#[derive(Clone, Debug, Default)]
+pub struct CountySnapshot {
+    /// Its id in the configuration.
+    pub county: String,
+    /// Rows that were taken and not read on.
+    pub waiting: u64,
+    /// When it last sent a batch of rows, since the works began.
+    pub last_batch: Option<Timestamp>,
+    /// Requests that were not believed, since the works began.
+    pub refused: u64,
+    /// Requests that were told to come later, since the works began.
+    pub busy: u64,
 }
 
 /// What a daemon that watches would do, by channel.

@@ -90,6 +90,13 @@ fn every_family_has_help_and_a_type_as_soon_as_anything_is_configured() {
             objects: vec![("upper".into(), 3)],
             rows: vec![("upper".into(), 7)],
         }),
+        counties: vec![CountySnapshot {
+            county: "tongjiang".to_owned(),
+            waiting: 3,
+            last_batch: Some(Timestamp::from_second(300).unwrap()),
+            refused: 1,
+            busy: 2,
+        }],
         ..Snapshot::default()
     });
     let page = metrics.render();

@@ -3,6 +3,9 @@
 
 mod compile;
 mod pattern;
+mod read;
+
+pub use read::{Misshapen, RowReader};
 
 use std::collections::BTreeMap;
 

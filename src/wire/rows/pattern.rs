@@ -141,6 +141,43 @@ impl Pattern {
     }
 }
 
+impl Pattern {
+    /// The canonical text of what [`Pattern::append`] wrote, as far as the pattern shows it: parts of
+    /// a moment that it leaves out are the first (`01`, `00`), a year of two digits is this century's.
+    /// `None` where the text is not written so. Literals are compared as this pattern escaped them.
+    pub(super) fn read(&self, text: &str) -> Option<String> {
+        let mut moment = *b"2000-01-01T00:00:00";
+        let mut fraction = "";
+        let mut rest = text;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(literal) => {
+                    rest = rest.strip_prefix(std::str::from_utf8(literal).ok()?)?;
+                }
+                Piece::Slice { start, end } => {
+                    let (part, after) = rest.split_at_checked(end - start)?;
+                    moment.get_mut(*start..*end)?.copy_from_slice(part.as_bytes());
+                    rest = after;
+                }
+                Piece::Fraction(digits) => {
+                    let all =
+                        rest.len() - rest.trim_start_matches(|it: char| it.is_ascii_digit()).len();
+                    let (part, after) = rest.split_at_checked(digits.unwrap_or(all))?;
+                    (fraction, rest) = (part, after);
+                }
+            }
+        }
+        let length = if self.kind == ColumnType::Date { 10 } else { moment.len() };
+        let mut canonical = std::str::from_utf8(moment.get(..length)?).ok()?.to_owned();
+        let fraction = fraction.trim_end_matches('0');
+        if !fraction.is_empty() {
+            canonical.push('.');
+            canonical.push_str(fraction);
+        }
+        (rest.is_empty() && is_canonical(canonical.as_bytes(), self.kind)).then_some(canonical)
+    }
+}
+
 /// Where the canonical text has digits (`0`) and which marks stand between them.
 const CANONICAL: &[u8] = b"0000-00-00T00:00:00";
 
@@ -197,6 +234,23 @@ mod tests {
             assert_eq!(written(pattern, ColumnType::Time, time).as_deref(), Some(expected));
         }
         assert_eq!(written("%Y%m%d", ColumnType::Date, "2020-03-01").as_deref(), Some("20200301"));
+    }
+
+    #[test]
+    fn what_a_pattern_wrote_it_reads_back() {
+        let back = |pattern: &str, kind, text: &str| {
+            Pattern::compile(pattern, kind, Escape::None).unwrap().read(text)
+        };
+        let time = |pattern: &str, text: &str| back(pattern, ColumnType::Time, text);
+        let known = Some("2020-03-01T08:30:05".to_owned());
+        assert_eq!(time("%Y-%m-%d %H:%M:%S", "2020-03-01 08:30:05"), known);
+        assert_eq!(time("%F %T", "2020-03-01 08:30:05"), known);
+        assert_eq!(time("%Y%m%d%H%M%S%3f", "20200301083005250").unwrap(), "2020-03-01T08:30:05.25");
+        assert_eq!(time("%d/%m/%y 100%%", "01/03/20 100%").unwrap(), "2020-03-01T00:00:00");
+        assert_eq!(back("%Y%m%d", ColumnType::Date, "20200301").unwrap(), "2020-03-01");
+        for wrong in ["2020-03-01", "2020-03-01 08:30:05x", "2020-03-01 08:30:0二", ""] {
+            assert_eq!(time("%Y-%m-%d %H:%M:%S", wrong), None, "{wrong}");
+        }
     }
 
     #[test]

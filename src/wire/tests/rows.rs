@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::{
-    ColumnFormat, KeyPlace, Limits, Media, Namespaces, NullForm, Path, PlanProblem, Reason,
-    RowColumn, RowPlan, RowSpec, RowStyle, Unencodable, read,
+    ColumnFormat, Form, KeyPlace, Limits, Media, Misshapen, Namespaces, NullForm, Path,
+    PlanProblem, Reason, RowColumn, RowPlan, RowReader, RowSpec, RowStyle, Unencodable, read,
 };
 use crate::row::{ColumnType, Page};
 
@@ -242,4 +242,67 @@ proptest! {
             Err(_) => prop_assert!(out.is_empty()),
         }
     }
+}
+
+/// What is written in each style is read back the same, cell by cell.
+#[test]
+fn every_style_of_rows_is_read_back_as_it_was_written() {
+    let array = RowStyle::JsonArray;
+    let styles = [
+        (elements(), NullForm::Omit, Some(KeyPlace::Attribute("k".to_owned()))),
+        (elements(), NullForm::Nil, Some(KeyPlace::Element("k".to_owned()))),
+        (attributes(), NullForm::Omit, Some(KeyPlace::Attribute("k".to_owned()))),
+        (RowStyle::JsonObject, NullForm::Nil, Some(KeyPlace::Element("k".to_owned()))),
+        (RowStyle::JsonObject, NullForm::Omit, None),
+        (array.clone(), NullForm::Nil, Some(KeyPlace::Element("k".to_owned()))),
+        (array, NullForm::Nil, None),
+    ];
+    let sample = page(&[
+        &[Some("a<&\" 长"), Some("-12.30"), Some("2020-03-01T08:30:00"), Some("none")],
+        &[None, None, None, None],
+        &[Some(""), Some("0"), None, Some("none")],
+    ]);
+    for (style, null, key) in styles {
+        let spec = RowSpec { key: key.clone(), ..spec(style.clone(), null) };
+        let is_json = style.media() == Media::Json;
+        let text = written(&spec, &sample);
+        let (head, tail) = match is_json {
+            true => ("[".to_owned(), "]"),
+            false => {
+                ("<L xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">".to_owned(), "</L>")
+            }
+        };
+        let text = format!("{head}{text}{tail}");
+        let document = read(style.media(), text.as_bytes(), &Limits::default()).unwrap();
+        let nodes = match is_json {
+            true => &document.top().children,
+            false => &document.top().children[0].children,
+        };
+        let reader = RowReader::compile(&spec).unwrap();
+        let mut back = Page::new(4);
+        for node in nodes.iter().filter(|node| node.form != Form::Attribute) {
+            let said = reader.read(node, &mut back).unwrap();
+            assert_eq!(said, key.as_ref().map(|_| "k|1".to_owned()));
+        }
+        let cells = |page: &Page| -> Vec<Vec<Option<String>>> {
+            let text = |cell: crate::row::Cell<'_>| cell.text().map(str::to_owned);
+            page.rows().map(|row| row.cells().map(text).collect()).collect()
+        };
+        assert_eq!(cells(&back), cells(&sample), "{style:?}");
+    }
+}
+
+#[test]
+fn a_row_of_another_shape_is_told_and_appends_nothing() {
+    let row = |text: &str, spec: &RowSpec| {
+        let document = read(Media::Json, text.as_bytes(), &Limits::default()).unwrap();
+        let mut page = Page::new(4);
+        let told = RowReader::compile(spec).unwrap().read(document.top(), &mut page);
+        (told, page.len())
+    };
+    let object = spec(RowStyle::JsonObject, NullForm::Omit);
+    let array = spec(RowStyle::JsonArray, NullForm::Nil);
+    assert_eq!(row("[]", &object), (Err(Misshapen::Style), 0));
+    assert_eq!(row(r#"["a"]"#, &array), (Err(Misshapen::Cells), 0));
+    assert_eq!(row(r#"{"E":"1"}"#, &object), (Err(Misshapen::Column("E".to_owned())), 0));
 }

@@ -104,6 +104,10 @@ fn no_content_and_no_key_is_said_or_stored_in_clear() {
             &["standard", "show", STANDARD],
             &["ledger", "verify"],
             &["rejects", "show", "999999", "--reason", "x"],
+            &["audit", "list", "--limit", "1000"],
+            &["audit", "export"],
+            &["audit", "verify"],
+            &["approvals", "list", "--all"],
         ] {
             for more in [&[][..], &["--json"]] {
                 let answer = service.asked(Speech::Chinese, &[words, more].concat());

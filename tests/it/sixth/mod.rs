@@ -35,7 +35,7 @@ pub(crate) fn standard() -> PathBuf {
 }
 
 /// What the province handed out; the key is that of the example of GB/T 32918.5, annex A.2.
-fn credentials() -> [(&'static str, String); 4] {
+pub(crate) fn credentials() -> [(&'static str, String); 4] {
     let scalar = "3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8";
     let pairs = scalar.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
     let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();

@@ -23,7 +23,7 @@ const GROUPS: [&[&str]; 7] = [
     // `crash`: the named points at which a test build ends itself.
     &["crash", "telemetry", "supervisor"],
     &["sql", "ledger", "city", "province"],
-    &["cascade", "changeover", "bulletin", "control", "probe"],
+    &["cascade", "changeover", "bulletin", "control", "probe", "intake"],
     &["rehearsal"],
     &["config", "app", "demo", "cli"],
 ];
@@ -46,6 +46,7 @@ const NEVER: [(&str, &[&str]); 3] = [
             "bulletin",
             "control",
             "probe",
+            "intake",
         ],
     ),
 ];

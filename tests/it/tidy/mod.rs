@@ -2,6 +2,7 @@
 //! and a product that knows no standard.
 
 mod commands;
+mod findings;
 mod layers;
 mod source;
 mod words;

@@ -1,5 +1,6 @@
 //! The office against a real ledger: its state is built by its events, then asked about.
 
+mod approvals;
 mod batches;
 mod behind;
 mod calibrated;
@@ -8,6 +9,7 @@ mod days;
 mod liveness;
 mod page;
 mod plain;
+mod roles;
 mod score;
 mod tasks;
 mod terms;

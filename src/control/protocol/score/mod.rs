@@ -116,22 +116,6 @@ impl ScoreRequest {
             Self::Days(_) => "score_days",
         }
     }
-
-    /// Changes something.
-    pub fn is_act(&self) -> bool {
-        match self {
-            Self::Bring(_) => true,
-            Self::Show(_)
-            | Self::Rank(_)
-            | Self::Recover(_)
-            | Self::Forecast(_)
-            | Self::Doubts(_)
-            | Self::Calibrate(_)
-            | Self::Verify {}
-            | Self::Evidence(_)
-            | Self::Days(_) => false,
-        }
-    }
 }
 
 /// What is answered about scores.

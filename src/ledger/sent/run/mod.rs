@@ -2,17 +2,22 @@
 //!
 //! `NAME.run` is pages of 128 records (4 KiB), then per page its first key and an 8-byte tag, then
 //! a trailer whose tag vouches for the index and the counts under the run's name. Index and
-//! trailer are read at open (20 bytes in memory per 128 rows), pages on demand, each verified.
+//! trailer are read at open (20 bytes in memory per 128 rows), pages on demand, each verified when
+//! this process reads it first. A [`Filter`] in memory says which keys are surely not there.
 //! `NAME.keys` is sealed blocks, in the order of the records, each sealed for its place. Both
 //! files stream in one direction when they are written and when they are merged.
+
+mod reseal;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
+use super::filter::Filter;
 use super::record::{Pointer, RECORD, Record};
 use crate::ledger::disk::{self, Draft, Error};
 use crate::ledger::manifest::{
@@ -28,6 +33,8 @@ const INDEX_ENTRY: usize = 20;
 /// Records in a page: 4 KiB.
 const PAGE_ROWS: u64 = 128;
 const PAGE_ROWS_USIZE: usize = 128;
+/// A run of so few records is looked into without a filter.
+const FILTERED_ROWS: u64 = 4 * PAGE_ROWS;
 /// A block of originals is closed at this many rows or bytes.
 const BLOCK_ROWS: u8 = 128;
 const BLOCK_BYTES: usize = 16 << 10;
@@ -45,6 +52,10 @@ pub(super) struct Run {
     tombstones: u64,
     keys_bytes: u64,
     index: Vec<(KeyDigest, [u8; 8])>,
+    /// A bit for each page that was verified.
+    verified: Vec<AtomicU64>,
+    /// Made while the run was written, or by reading it once.
+    filter: OnceLock<Filter>,
     file: File,
     keys: File,
     voucher: Voucher,
@@ -84,7 +95,7 @@ impl Run {
         read_at(&file, &shown, &mut index, records.unwrap_or_default())?;
         let voucher = voucher(sealer, name)?;
         let vouched = trailer.get(..TRAILER - tag.len()).unwrap_or_default();
-        if voucher.tag(&[&index, vouched]) != tag {
+        if voucher.vouched(&[&index, vouched], &tag).is_none() {
             return Err(damaged("its index does not verify"));
         }
         let index = index
@@ -93,8 +104,21 @@ impl Run {
                 Some((KeyDigest(take_array(&mut entry)?), take_array(&mut entry)?))
             })
             .collect();
-        let (name, sealer) = (name.to_owned(), Arc::clone(sealer));
-        Ok(Self { name, rows, tombstones, keys_bytes, index, file, keys, voucher, sealer })
+        let mut verified = Vec::new();
+        verified.resize_with(index_words(pages), AtomicU64::default);
+        Ok(Self {
+            name: name.to_owned(),
+            rows,
+            tombstones,
+            keys_bytes,
+            index,
+            verified,
+            filter: OnceLock::new(),
+            file,
+            keys,
+            voucher,
+            sealer: Arc::clone(sealer),
+        })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -128,16 +152,69 @@ impl Run {
         let rows = self.rows.saturating_sub(first).min(PAGE_ROWS);
         into.resize(usize::try_from(rows).unwrap_or_default() * RECORD, 0);
         read_at(&self.file, &shown(), into, first * length(RECORD))?;
-        if self.voucher.tag(&[&length(number).to_be_bytes(), into]) != *tag {
+        let word = self.verified.get(number / 64);
+        let bit = 1_u64 << (number % 64);
+        if word.is_some_and(|word| word.load(Ordering::Relaxed) & bit != 0) {
+            return Ok(());
+        }
+        if self.voucher.vouched(&[&length(number).to_be_bytes(), into], tag).is_none() {
             return Err(Error::damaged(&shown(), "a page does not verify"));
         }
+        if let Some(word) = word {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
         Ok(())
+    }
+
+    /// Whether the run can hold `key` at all. The first question to a run that this process did not
+    /// write reads it once.
+    fn may_hold(&self, key: KeyDigest) -> Result<bool, Error> {
+        if self.rows <= FILTERED_ROWS {
+            return Ok(true);
+        }
+        let filter = match self.filter.get() {
+            Some(filter) => filter,
+            None => {
+                let made = self.make_filter()?;
+                self.filter.get_or_init(|| made)
+            }
+        };
+        Ok(filter.may_hold(key))
+    }
+
+    fn make_filter(&self) -> Result<Filter, Error> {
+        let mut filter = Filter::with_room_for(self.rows);
+        let mut page = Vec::new();
+        for number in 0..self.index.len() {
+            self.page(number, &mut page)?;
+            page.chunks_exact(RECORD)
+                .filter_map(Record::decode)
+                .for_each(|record| filter.insert(record.key));
+        }
+        Ok(filter)
+    }
+
+    /// A sealed block as it lies there.
+    fn block(&self, block: u64, shown: &str) -> Result<Vec<u8>, Error> {
+        let mut head = [0; 4];
+        read_at(&self.keys, shown, &mut head, block)?;
+        let size = u64::from(u32::from_be_bytes(head));
+        if size > length(BLOCK_LIMIT) || block + 4 + size > self.keys_bytes {
+            return Err(Error::damaged(shown, "a block is longer than it can be"));
+        }
+        let mut sealed = vec![0; usize::try_from(size).unwrap_or_default()];
+        read_at(&self.keys, shown, &mut sealed, block + 4)?;
+        Ok(sealed)
     }
 
     /// The page that would hold `key`.
     fn page_of(&self, key: KeyDigest) -> usize {
         self.index.partition_point(|(first, _)| *first <= key).saturating_sub(1)
     }
+}
+
+fn index_words(pages: u64) -> usize {
+    usize::try_from(pages.div_ceil(64)).unwrap_or_default()
 }
 
 fn parse_trailer(mut bytes: &[u8]) -> Option<(u32, [u64; 3], [u8; 16])> {
@@ -207,9 +284,7 @@ impl Cursor {
         Ok(self.record(place).map(|record| (row, record)))
     }
 
-    /// The record of `key` and its row number. [`Cursor::next`] goes on at the first key not
-    /// below `key`.
-    pub(super) fn find(&mut self, key: KeyDigest) -> Result<Option<(u64, Record)>, Error> {
+    fn find(&mut self, key: KeyDigest) -> Result<Option<(u64, Record)>, Error> {
         self.seek(key)?;
         let found = self.next()?;
         Ok(match found {
@@ -220,6 +295,11 @@ impl Cursor {
             }
             None => None,
         })
+    }
+
+    /// The record of `key` and its row number; cheap where the run does not hold it.
+    pub(super) fn lookup(&mut self, key: KeyDigest) -> Result<Option<(u64, Record)>, Error> {
+        if self.run.may_hold(key)? { self.find(key) } else { Ok(None) }
     }
 
     /// Goes to the first key not below `key`.
@@ -285,14 +365,7 @@ impl Originals {
         if block.saturating_add(4) > self.run.keys_bytes {
             return Err(self.damaged("a record points past its end"));
         }
-        let mut head = [0; 4];
-        read_at(&self.run.keys, &shown, &mut head, block)?;
-        let size = u64::from(u32::from_be_bytes(head));
-        if size > length(BLOCK_LIMIT) || block + 4 + size > self.run.keys_bytes {
-            return Err(self.damaged("a block is longer than it can be"));
-        }
-        let mut sealed = vec![0; usize::try_from(size).unwrap_or_default()];
-        read_at(&self.run.keys, &shown, &mut sealed, block + 4)?;
+        let sealed = self.run.block(block, &shown)?;
         self.plain = self
             .run
             .sealer
@@ -330,6 +403,7 @@ pub(super) struct Writer {
     page: Vec<u8>,
     first: Option<KeyDigest>,
     index: Vec<u8>,
+    filter: Filter,
     pages: u64,
     rows: u64,
     tombstones: u64,
@@ -339,8 +413,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Begins both files.
-    pub(super) fn begin(folder: &Path, name: &str, sealer: &Arc<Sealer>) -> Result<Self, Error> {
+    /// Begins both files, for at most so many records.
+    pub(super) fn begin(
+        folder: &Path,
+        name: &str,
+        sealer: &Arc<Sealer>,
+        rows_at_most: u64,
+    ) -> Result<Self, Error> {
         disk::check_name(name)?;
         if folder.join(format!("{name}{RUN_SUFFIX}")).exists() {
             return Err(Error::Exists { file: format!("{name}{RUN_SUFFIX}") });
@@ -355,6 +434,7 @@ impl Writer {
             page: Vec::with_capacity(PAGE_ROWS_USIZE * RECORD),
             first: None,
             index: Vec::new(),
+            filter: Filter::with_room_for(rows_at_most),
             pages: 0,
             rows: 0,
             tombstones: 0,
@@ -369,6 +449,7 @@ impl Writer {
         let pointer = original.map(|bytes| self.push_original(bytes)).transpose()?;
         self.tombstones += u64::from(pointer.is_none());
         self.first.get_or_insert(record.key);
+        self.filter.insert(record.key);
         Record { pointer, ..record }.encode(&mut self.page);
         self.rows += 1;
         if self.page.len() == PAGE_ROWS_USIZE * RECORD {
@@ -456,7 +537,8 @@ impl Writer {
         self.keys.publish()?;
         self.run.publish()?;
         disk::sync_folder(&self.folder)?;
-        Run::open(&self.folder, &self.name, &self.sealer)
+        let run = Run::open(&self.folder, &self.name, &self.sealer)?;
+        Ok(Run { filter: OnceLock::from(self.filter), ..run })
     }
 }
 

@@ -1,0 +1,128 @@
+//! How fast rows go from a table to a receipt, beside the bare reading of the same table.
+//!
+//! `tests/bench` builds and runs this. One run alternates the bare driver and the whole program,
+//! so that what else the machine does disturbs both alike; figures are medians, and what is
+//! compared is their ratio. Nothing fails by being slow.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on ends")]
+#![expect(clippy::indexing_slicing, reason = "arrays of this benchmark, of known lengths")]
+#![expect(clippy::string_slice, reason = "texts of this benchmark, in ASCII")]
+#![expect(clippy::disallowed_methods, reason = "what is measured is this machine's own time")]
+
+mod city;
+mod copy;
+mod sink;
+mod table;
+
+#[path = "../../it/support/postgres.rs"]
+#[expect(dead_code, reason = "the tests' server can do more")]
+mod postgres;
+
+use std::path::Path;
+use std::time::Duration;
+
+use cascaded::sql::{Address, connect_read_write};
+
+use city::{City, Compression};
+
+/// What the command line asks for.
+struct Asked {
+    rows: u64,
+    rounds: usize,
+    json: Option<String>,
+}
+
+fn asked() -> Asked {
+    let mut asked = Asked { rows: 2_000_000, rounds: 5, json: None };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().unwrap_or_else(|| panic!("{word} needs a value"));
+        match word.as_str() {
+            "--rows" => asked.rows = value().parse().unwrap(),
+            "--rounds" => asked.rounds = value().parse().unwrap(),
+            "--quick" => asked.rows = 200_000,
+            "--json" => asked.json = Some(value()),
+            _ => panic!("unknown option {word}"),
+        }
+    }
+    asked
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().collect();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    if let [_, word, folder, samples] = words.as_slice()
+        && word == "sink"
+    {
+        runtime.block_on(sink::run(Path::new(folder), Path::new(samples)));
+        return;
+    }
+    runtime.block_on(compare(asked()));
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn per_second(rows: u64, time: Duration) -> f64 {
+    // Far below 2^52.
+    f64::from(u32::try_from(rows).unwrap()) / time.as_secs_f64()
+}
+
+async fn compare(asked: Asked) {
+    let server = postgres::Server::start();
+    let address = Address {
+        url: server.url(),
+        password_file: None,
+        ca_file: None,
+        statement_timeout: Duration::from_secs(3600),
+        zone: "Asia/Shanghai".to_owned(),
+    };
+    let mut session = connect_read_write(&address).await.unwrap();
+    let made = table::make(&session.client, asked.rows);
+    session.wire.drive(made).await.unwrap();
+    let columns: Vec<&str> = table::COLUMNS.iter().map(|(name, _)| *name).collect();
+    let columns = columns.join(", ");
+    let mut figures = serde_json::Map::new();
+    for (compression, key) in [(Compression::None, "copy"), (Compression::Zstd, "copy_zstd")] {
+        let mut ratios = Vec::new();
+        let (mut bare, mut whole, mut core, mut memory) = (vec![], vec![], vec![], vec![]);
+        for _ in 0..asked.rounds {
+            session.wire.drive(table::show(&session.client, asked.rows)).await.unwrap();
+            let (rows, time) = copy::walk(&mut session, &columns).await;
+            assert_eq!(rows, asked.rows);
+            let read = per_second(rows, time);
+            session.wire.drive(table::show(&session.client, 0)).await.unwrap();
+            let city = City::start(&server.url(), compression).await;
+            session.wire.drive(table::show(&session.client, asked.rows)).await.unwrap();
+            let run = city.carry(asked.rows).await;
+            let carried = per_second(asked.rows, run.time);
+            println!(
+                "{key}: read {read:.0} rows/s, carried {carried:.0} rows/s, ratio {:.3}, \
+                 {:.0} rows per core second, {} MiB at most",
+                carried / read,
+                per_second(asked.rows, run.cpu),
+                run.peak_kib / 1024,
+            );
+            ratios.push(carried / read);
+            bare.push(read);
+            whole.push(carried);
+            core.push(per_second(asked.rows, run.cpu));
+            memory.push(f64::from(u32::try_from(run.peak_kib).unwrap()) / 1024.0);
+        }
+        let figure = serde_json::json!({
+            "rows": asked.rows, "rounds": asked.rounds,
+            "ratio": median(ratios), "read_rows_per_s": median(bare),
+            "rows_per_s": median(whole), "rows_per_core_s": median(core),
+            "rss_mib": median(memory),
+        });
+        println!("{key}: {figure}");
+        figures.insert(key.to_owned(), figure);
+    }
+    if let Some(file) = asked.json {
+        std::fs::write(file, serde_json::to_string_pretty(&figures).unwrap()).unwrap();
+    }
+}
