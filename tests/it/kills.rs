@@ -35,6 +35,9 @@ use crate::support::town::{Dice, open, small_batches, unannounced};
 /// How long one life may take to come to its moment; most need a fraction of a second.
 const LIFE: Duration = Duration::from_secs(8);
 
+/// Lives that aim at what chance has left out, for each that does not.
+const FURTHER: u64 = 2;
+
 /// What is looked at for a life's end.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Moment {
@@ -117,17 +120,34 @@ impl Growing {
     }
 
     /// The city as it is in the life `life` of `lives`: more rows and files, some rows changed and
-    /// some gone, each at most once and none of a repeated key.
+    /// some gone, each at most once and none of a repeated key. A tenth is kept for the lives beyond,
+    /// of which there are at most [`FURTHER`] times as many: they have something to do as well.
     fn go_on(&mut self, life: u64, lives: u64) {
-        let until = (self.rows * (life + 1)).div_ceil(lives).min(self.rows);
+        let share = |all: u64| {
+            let kept = all / 10;
+            let beyond = (life + 1).saturating_sub(lives);
+            let first = ((all - kept) * (life + 1).min(lives)).div_ceil(lives);
+            first + (kept * beyond).div_ceil(FURTHER * lives).min(kept)
+        };
+        self.come(share(self.rows), share(self.days.len() as u64), lives);
+        assert!(self.there <= self.rows);
+    }
+
+    /// All that has not come yet.
+    fn complete(&mut self) {
+        self.come(self.rows, self.days.len() as u64, 1);
+    }
+
+    /// Rows and files come until there are so many.
+    fn come(&mut self, until: u64, files: u64, lives: u64) {
         let (from, slice) = (self.there, self.rows.div_ceil(lives).max(1));
         let mut sql = format!(
             "INSERT INTO division SELECT id, pid, deep, name, pinyin_prefix, pinyin, ext_id, \
              ext_name FROM arriving WHERE n > {from} AND n <= {until} ORDER BY n;\n"
         );
         // Of the slice before the last one: rows on its pages do not mix with those that come.
-        if life >= 3 && until > from {
-            let (old, young) = (from - 3 * slice.min(from / 3), from - 2 * slice.min(from / 3));
+        if from >= 3 * slice && until > from {
+            let (old, young) = (from - 3 * slice, until - 3 * slice);
             let of =
                 format!("(SELECT ext_id FROM single WHERE n > {old} AND n <= {young} AND n % 17");
             sql.push_str(&format!(
@@ -137,8 +157,7 @@ impl Growing {
         }
         self.server.sql(&sql);
         self.there = until;
-        let files = (self.days.len() as u64 * (life + 1)).div_ceil(lives);
-        let files = usize::try_from(files).unwrap().min(self.days.len());
+        let files = usize::try_from(files).unwrap();
         for (name, content) in self.days.get(self.dropped..files).unwrap() {
             // It appears whole: a file that is written meanwhile would be read twice.
             let begun = self.city.path().join(name);
@@ -269,8 +288,8 @@ async fn killed_over(growing: &mut Growing, kills: u64, what: &str) {
     let mut moments: BTreeMap<&str, u64> = BTreeMap::new();
     let bytes = 20_000 + growing.rows / kills * 120;
     let points = ended_at_every_point(growing, &line, &mut allowed, kills);
-    // A stage that chance has left out is aimed at in further lives, up to as many again.
-    for life in 0..2 * kills {
+    // A stage that chance has left out is aimed at in further lives.
+    for life in 0..(1 + FURTHER) * kills {
         let wanting = hits.iter().find(|(_, hits)| **hits == 0).map(|(stage, _)| *stage);
         if life >= kills && wanting.is_none() {
             break;
@@ -303,6 +322,7 @@ async fn killed_over(growing: &mut Growing, kills: u64, what: &str) {
         assert!(early.is_empty(), "life {life}, {moment:?}: {early:?}\n{}", line.errors());
     }
     drop(line);
+    growing.complete();
     let kills: u64 = moments.values().sum();
     println!("{what}: {kills} kills at {moments:?}; in the middle of {hits:?}");
     everything_is_there(growing, &allowed, what).await;
