@@ -34,7 +34,8 @@ pub(super) fn lines(
         return Err(Wrong::File(format!("larger than {} MiB", MAX_FILE_BYTES >> 20)));
     }
     measure(&file)?;
-    let unreadable = |error| Wrong::File(format!("it cannot be read as a workbook: {error}"));
+    // What the reader says may hold a cell.
+    let unreadable = |_content| Wrong::File("it cannot be read as a workbook".to_owned());
     let mut book: Xlsx<_> = Xlsx::new(BufReader::new(&file)).map_err(unreadable)?;
     let name = choose(&book, sheet)?;
     let mut cells = book.worksheet_cells_reader(&name).map_err(unreadable)?;
