@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::catalogue::CatalogueSettings;
 use super::county;
 use super::dataset::Dataset;
-use super::settings::{CsvFolderSettings, DatasetSettings, Problem, SourceSettings, TextEncoding};
+use super::settings::{DatasetSettings, FolderSettings, Problem, SourceSettings, TextEncoding};
 use crate::sql;
 
 /// The datasets without a mistake of their own, and all problems at once. A dataset's rules are
@@ -36,7 +36,7 @@ pub fn check(
                 let files = [&it.password_file, &it.ca_file];
                 server(&it.id, sql::parse_mysql_url(&it.url), files, &mut problems);
             }
-            SourceSettings::CsvFolder(it) => folder(it, datasets, &mut problems),
+            SourceSettings::Folder(it) => folder(it, datasets, &mut problems),
             SourceSettings::County(_) => {}
         }
     }
@@ -116,7 +116,7 @@ fn exposed(path: &Path) -> Option<String> {
     open.then(|| format!("others can read {}: its mode must be 0600 or 0400", path.display()))
 }
 
-fn folder(it: &CsvFolderSettings, datasets: &[DatasetSettings], problems: &mut Vec<Problem>) {
+fn folder(it: &FolderSettings, datasets: &[DatasetSettings], problems: &mut Vec<Problem>) {
     let place = |field: &str| format!("source.{}.{field}", it.id);
     if !it.path.is_dir() {
         let message = format!("no such folder: {}", it.path.display());

@@ -24,6 +24,10 @@ pub enum Origin {
         pattern: String,
         /// As the dataset says; otherwise the source's.
         encoding: Option<TextEncoding>,
+        /// Of a workbook; otherwise the first that people see.
+        sheet: Option<String>,
+        /// Number of the row that names the columns, from 1.
+        head_row: u32,
     },
 }
 
@@ -164,7 +168,11 @@ impl Check<'_> {
             self.report("source", message);
             return None;
         };
-        let folder = matches!(source, SourceSettings::CsvFolder(_));
+        let folder = matches!(source, SourceSettings::Folder(_));
+        if !folder && (it.sheet.is_some() || it.head_row.is_some()) {
+            let field = if it.sheet.is_some() { "sheet" } else { "head_row" };
+            self.report(field, "only files have sheets and heads");
+        }
         match (folder, &it.table, &it.query, &it.files) {
             (false, Some(table), None, None) => Some(Origin::Table(table.clone())),
             (false, None, Some(query), None) => {
@@ -172,7 +180,12 @@ impl Check<'_> {
                 Some(Origin::Query(query.to_owned()))
             }
             (true, None, None, Some(pattern)) => {
-                Some(Origin::Files { pattern: pattern.clone(), encoding: it.encoding })
+                let head_row = it.head_row.unwrap_or(1);
+                if head_row == 0 {
+                    self.report("head_row", "rows are counted from 1");
+                }
+                let (encoding, sheet) = (it.encoding, it.sheet.clone());
+                Some(Origin::Files { pattern: pattern.clone(), encoding, sheet, head_row })
             }
             (true, ..) => {
                 self.report(
@@ -189,7 +202,7 @@ impl Check<'_> {
     }
 
     fn fields(&mut self, source: Option<&SourceSettings>) -> Vec<Field> {
-        let folder = matches!(source, Some(SourceSettings::CsvFolder(_)));
+        let folder = matches!(source, Some(SourceSettings::Folder(_)));
         let columns = &self.settings.columns;
         if columns.is_empty() {
             self.report("columns", "a dataset needs columns");
@@ -254,7 +267,7 @@ impl Check<'_> {
     }
 
     fn change(&mut self, source: Option<&SourceSettings>, fields: &[Field]) -> Option<Change> {
-        let folder = matches!(source, Some(SourceSettings::CsvFolder(_)));
+        let folder = matches!(source, Some(SourceSettings::Folder(_)));
         match &self.settings.change {
             ChangeSettings::Full {} => Some(Change::Full),
             ChangeSettings::Files {} if folder || source.is_none() => Some(Change::Files),

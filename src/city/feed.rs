@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::PAGE_BYTES;
 use super::error::{Error, in_time};
 use super::source::{Pool, Position};
 use crate::row::Page;
@@ -118,12 +119,61 @@ impl Desk {
         }
     }
 
+    /// As [`Desk::serve`], for a reader that hands rows out from within its own loops.
+    pub(crate) fn pump(&mut self) -> Pump<'_> {
+        Pump { desk: self, order: None }
+    }
+
     fn refuse(&mut self, error: Error) {
         if let Some(Order { page, .. }) = self.orders.blocking_recv() {
             let delivery = Delivery { page, more: Err(error), position: None };
             // A cursor that is gone needs no answer.
             self.deliveries.blocking_send(delivery).ok();
         }
+    }
+}
+
+/// Pages that a reader fills as it comes by. What is full goes out before the next row.
+pub(crate) struct Pump<'d> {
+    desk: &'d mut Desk,
+    order: Option<Order>,
+}
+
+impl Pump<'_> {
+    /// The page for the next row, once somebody asks for one; `position` is what was complete
+    /// before this row. `None`: the cursor is gone.
+    pub(crate) fn page(&mut self, position: Option<&Position>) -> Option<&mut Page> {
+        let is_full =
+            |it: &mut Order| it.page.len() >= it.max_rows || it.page.text_bytes() >= PAGE_BYTES;
+        if let Some(full) = self.order.take_if(is_full) {
+            self.deliver(full.page, true, position)?;
+        }
+        if self.order.is_none() {
+            let mut order = self.desk.orders.blocking_recv()?;
+            order.page.clear();
+            self.order = Some(order);
+        }
+        self.order.as_mut().map(|order| &mut order.page)
+    }
+
+    /// Hands out what is under way, and then that there is no more, until the cursor is dropped.
+    pub(crate) fn finish(mut self, position: Option<&Position>) {
+        while let Some(mut order) = self.order.take().or_else(|| {
+            let mut order = self.desk.orders.blocking_recv()?;
+            order.page.clear();
+            Some(order)
+        }) {
+            let page = std::mem::take(&mut order.page);
+            let more = !page.is_empty();
+            if self.deliver(page, more, position).is_none() {
+                return;
+            }
+        }
+    }
+
+    fn deliver(&self, page: Page, more: bool, position: Option<&Position>) -> Option<()> {
+        let delivery = Delivery { page, more: Ok(more), position: position.cloned() };
+        self.desk.deliveries.blocking_send(delivery).ok()
     }
 }
 

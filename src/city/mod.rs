@@ -1,17 +1,17 @@
 //! The city's side: datasets as streams of pages, and the catalogue as objects.
 //!
 //! `source` has the contract that every source keeps and one suite of tests for all of them;
-//! `sqlite`, `postgres`, `mysql`, `csv_folder` and `county` are the sources. ODBC and others are further
+//! `sqlite`, `postgres`, `mysql`, `folder` and `county` are the sources. ODBC and others are further
 //! variants of [`SourceSettings`] with a `probe` and a `scan`; nothing else knows them.
 
 mod catalogue;
 mod check;
 mod county;
-mod csv_folder;
 mod dataset;
 mod error;
 mod examine;
 mod feed;
+mod folder;
 mod mysql;
 mod postgres;
 mod query;
@@ -29,7 +29,7 @@ pub use dataset::{Change, Dataset, Field, Origin};
 pub use error::Error;
 pub use examine::{IndexSeen, TableSeen};
 pub use settings::{
-    ChangeSettings, ColumnKind, ColumnSettings, CsvFolderSettings, DatasetSettings, From,
+    ChangeSettings, ColumnKind, ColumnSettings, DatasetSettings, FolderSettings, From,
     MySqlSettings, PostgresSettings, Problem, Protocol, SourceSettings, SqliteSettings,
     TextEncoding, parse_duration,
 };

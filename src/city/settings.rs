@@ -49,7 +49,8 @@ pub enum SourceSettings {
     #[serde(rename = "mysql")]
     MySql(MySqlSettings),
     /// A folder of CSV files.
-    CsvFolder(CsvFolderSettings),
+    #[serde(alias = "csv-folder")]
+    Folder(FolderSettings),
     /// What a county cascades into this instance; comes with `[[intake.county]]`.
     #[serde(skip)]
     County(CountySettings),
@@ -140,18 +141,18 @@ pub enum TextEncoding {
     Gb18030,
 }
 
-/// `kind = "csv-folder"`.
+/// `kind = "folder"`: tables as files. `csv-folder` means the same.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CsvFolderSettings {
+pub struct FolderSettings {
     /// What datasets call this source.
     pub id: String,
     /// The folder.
     pub path: PathBuf,
-    /// Default `utf-8`; a dataset may say otherwise.
+    /// Of comma-separated values. Default `utf-8`; a dataset may say otherwise.
     #[serde(default)]
     pub encoding: TextEncoding,
-    /// One ASCII character. Default `,`.
+    /// Between values: one ASCII character. Default `,`.
     #[serde(default = "comma")]
     pub delimiter: char,
     /// Longest wait for one page. Default 60 s.
@@ -185,6 +186,12 @@ pub struct DatasetSettings {
     /// Encoding of the files where it differs from the source's.
     #[serde(default)]
     pub encoding: Option<TextEncoding>,
+    /// The sheet of the files that are workbooks. Default the first that people see.
+    #[serde(default)]
+    pub sheet: Option<String>,
+    /// Number of the row that names the files' columns; what stands above is passed over. Default 1.
+    #[serde(default)]
+    pub head_row: Option<u32>,
     /// The columns that are read, in the order in which they are sent.
     pub columns: Vec<ColumnSettings>,
     /// Names of the columns that identify a row.
@@ -309,7 +316,7 @@ impl SourceSettings {
             Self::Sqlite(it) => &it.id,
             Self::Postgres(it) => &it.id,
             Self::MySql(it) => &it.id,
-            Self::CsvFolder(it) => &it.id,
+            Self::Folder(it) => &it.id,
             Self::County(it) => &it.id,
         }
     }
@@ -319,7 +326,7 @@ impl SourceSettings {
         match self {
             Self::Postgres(it) => it.password_file.as_deref(),
             Self::MySql(it) => it.password_file.as_deref(),
-            Self::Sqlite(_) | Self::CsvFolder(_) | Self::County(_) => None,
+            Self::Sqlite(_) | Self::Folder(_) | Self::County(_) => None,
         }
     }
 
@@ -327,7 +334,7 @@ impl SourceSettings {
     pub fn resolve(&mut self, base: &Path) {
         match self {
             Self::Sqlite(it) => it.path = base.join(&it.path),
-            Self::CsvFolder(it) => it.path = base.join(&it.path),
+            Self::Folder(it) => it.path = base.join(&it.path),
             Self::County(_) => {}
             Self::Postgres(it) => {
                 it.password_file = it.password_file.take().map(|path| base.join(path));

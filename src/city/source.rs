@@ -20,11 +20,11 @@ use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::county;
-use super::csv_folder;
 use super::dataset::Dataset;
 use super::error::Error;
 use super::examine::TableSeen;
 use super::feed::Feed;
+use super::folder;
 use super::mysql;
 use super::postgres;
 use super::settings::{From, Problem, SourceSettings};
@@ -110,7 +110,7 @@ impl Source {
             SourceSettings::Sqlite(it) => sqlite::probe(it, &*self.pool, dataset).await,
             SourceSettings::Postgres(it) => postgres::probe(it, dataset).await,
             SourceSettings::MySql(it) => mysql::probe(it, dataset).await,
-            SourceSettings::CsvFolder(it) => csv_folder::probe(it, &*self.pool, dataset).await,
+            SourceSettings::Folder(it) => folder::probe(it, &*self.pool, dataset).await,
             SourceSettings::County(_) => Ok(county::probe(dataset)),
         }
     }
@@ -121,9 +121,9 @@ impl Source {
         match &*self.settings {
             SourceSettings::Postgres(it) => postgres::examine(it, dataset).await,
             SourceSettings::MySql(it) => mysql::examine(it, dataset).await,
-            SourceSettings::Sqlite(_)
-            | SourceSettings::CsvFolder(_)
-            | SourceSettings::County(_) => None,
+            SourceSettings::Sqlite(_) | SourceSettings::Folder(_) | SourceSettings::County(_) => {
+                None
+            }
         }
     }
 
@@ -131,9 +131,7 @@ impl Source {
     pub async fn scan(&self, dataset: &Dataset, scan: Scan) -> Result<Cursor, Error> {
         let inner = match &*self.settings {
             SourceSettings::Sqlite(it) => Inner::Fed(sqlite::scan(it, &*self.pool, dataset, scan)),
-            SourceSettings::CsvFolder(it) => {
-                Inner::Fed(csv_folder::scan(it, &*self.pool, dataset, scan))
-            }
+            SourceSettings::Folder(it) => Inner::Fed(folder::scan(it, &*self.pool, dataset, scan)),
             SourceSettings::County(it) => Inner::Fed(county::scan(it, &*self.pool, dataset, scan)),
             SourceSettings::Postgres(it) => {
                 Inner::Postgres(Box::new(postgres::scan(it, dataset, scan).await?))

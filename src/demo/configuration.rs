@@ -22,7 +22,7 @@ id = "city"
 path = "city.sqlite"
 
 [[source]]
-kind = "csv-folder"
+kind = "folder"
 id = "files"
 path = "files"
 

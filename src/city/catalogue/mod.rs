@@ -225,6 +225,8 @@ impl TableSettings {
             query: self.query.clone(),
             files: None,
             encoding: None,
+            sheet: None,
+            head_row: None,
             columns: names.iter().map(column).collect(),
             key: names.first().map(|name| (*name).clone()).into_iter().collect(),
             change: ChangeSettings::Full {},

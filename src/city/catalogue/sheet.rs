@@ -7,7 +7,7 @@ use std::path::Path;
 use calamine::{Data, Range, Reader, Xlsx};
 
 use super::{Cells, SheetSettings};
-use crate::city::csv_folder::decode;
+use crate::city::folder::decode;
 use crate::city::settings::{Problem, TextEncoding};
 
 /// A larger file is no catalogue.

@@ -30,6 +30,8 @@ pub(crate) enum World {
     Postgres(Server, &'static str),
     Sqlite(Connection, tempfile::TempDir),
     Csv(tempfile::TempDir),
+    /// A folder with a workbook.
+    Book(tempfile::TempDir),
     Maria(Database),
 }
 
@@ -48,7 +50,7 @@ impl World {
                 let path = folder.path().join("city.sqlite");
                 format!("id = 's'\nkind = 'sqlite'\npath = '{}'\n{more}", path.display())
             }
-            Self::Csv(folder) => folder_settings(folder.path(), more),
+            Self::Csv(folder) | Self::Book(folder) => folder_settings(folder.path(), more),
             Self::Maria(city) => {
                 format!("id = 'm'\nkind = 'mysql'\nurl = '{}'\n{more}", city.url())
             }
@@ -63,7 +65,11 @@ impl World {
 
     /// The dataset over table `t`.
     pub(crate) fn dataset(&self, columns: &Columns, change: &str) -> Dataset {
-        let from = if matches!(self, Self::Csv(_)) { "files = 't.csv'" } else { "table = 't'" };
+        let from = match self {
+            Self::Csv(_) => "files = 't.csv'",
+            Self::Book(_) => "files = 't.xlsx'",
+            Self::Postgres(..) | Self::Sqlite(..) | Self::Maria(_) => "table = 't'",
+        };
         self.dataset_from(from, columns, change)
     }
 
@@ -85,13 +91,18 @@ impl World {
         dataset(&self.settings(""), &text)
     }
 
+    /// Files have no statements, no order but their own and no empty text.
+    pub(crate) fn is_folder(&self) -> bool {
+        matches!(self, Self::Csv(_) | Self::Book(_))
+    }
+
     /// Runs statements; a folder has none.
     pub(crate) fn sql(&self, text: &str) {
         match self {
             Self::Postgres(server, _) => server.sql(text),
             Self::Sqlite(connection, _) => connection.execute_batch(text).unwrap(),
             Self::Maria(city) => city.sql(text),
-            Self::Csv(_) => panic!("a folder has no statements"),
+            Self::Csv(_) | Self::Book(_) => panic!("a folder has no statements"),
         }
     }
 
@@ -105,6 +116,9 @@ impl World {
                 writer.write_record(cells).unwrap();
             }
             return write(folder.path(), "t.csv", &writer.into_inner().unwrap(), 1);
+        }
+        if let Self::Book(folder) = self {
+            return write(folder.path(), "t.xlsx", &workbook(columns, rows), 1);
         }
         let types: Vec<String> =
             columns.iter().map(|(name, holds)| format!("{name} {}", self.of(*holds))).collect();
@@ -164,7 +178,7 @@ impl World {
                 "id = 'm'\nkind = 'mysql'\nurl = 'mysql://root@127.0.0.1:{port}/{}'",
                 city.name()
             ),
-            Self::Sqlite(..) | Self::Csv(_) => return None,
+            Self::Sqlite(..) | Self::Csv(_) | Self::Book(_) => return None,
         })
     }
 
@@ -172,7 +186,7 @@ impl World {
         match self {
             Self::Postgres(server, _) => Some(server.socket()),
             Self::Maria(city) => Some(city.socket()),
-            Self::Sqlite(..) | Self::Csv(_) => None,
+            Self::Sqlite(..) | Self::Csv(_) | Self::Book(_) => None,
         }
     }
 
@@ -184,7 +198,7 @@ impl World {
                 connection.busy_timeout(std::time::Duration::ZERO).unwrap();
                 return connection.execute_batch(&rename).is_ok();
             }
-            Self::Csv(_) => return false,
+            Self::Csv(_) | Self::Book(_) => return false,
             Self::Postgres(server, _) => {
                 let mut command = Command::new("psql");
                 command.args(["-q", "-X", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"]);
@@ -202,6 +216,20 @@ impl World {
         };
         command.stderr(Stdio::null()).stdin(Stdio::null()).status().unwrap().success()
     }
+}
+
+/// The rows as texts: what a workbook makes of numbers and days is shown by a test of its own.
+fn workbook(columns: &Columns, rows: &[Row]) -> Vec<u8> {
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let page = book.add_worksheet();
+    let heads: Row = columns.iter().map(|(name, _)| Some((*name).to_owned())).collect();
+    for (row, at) in std::iter::once(&heads).chain(rows).zip(0..) {
+        for (cell, column) in row.iter().zip(0..) {
+            let Some(text) = cell else { continue };
+            page.write_string(at, column, text).unwrap();
+        }
+    }
+    book.save_to_buffer().unwrap()
 }
 
 /// A line to a server's socket that breaks after so many bytes of what the server says.
