@@ -175,6 +175,7 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
             };
             (Request::Reconcile(request), it.format.json)
         }
+        Command::Ferry(it) => it.request(),
         Command::Ledger(it) => return ledger(it),
         Command::Standard(Standard::Diff { .. } | Standard::Check(_) | Standard::Supply(_))
         | Command::Demo(_)

@@ -99,6 +99,13 @@ macro_rules! carried {
 carried!(Carried);
 carried!(CarriedAnswer);
 
+impl CarriedAnswer {
+    /// The request did not come: the same again.
+    pub(super) fn later() -> Self {
+        Self { status: 503, headers: Vec::new(), retry_after: Some(1), body: Vec::new() }
+    }
+}
+
 /// The ferry of a channel's address, and what stands for the platform's; `None` for another address.
 pub(super) fn of(settings: &Settings, clock: &Clock) -> Result<Option<(Arc<Ferry>, Url)>, Error> {
     let wrong = |setting, reason| Err(Error::Setting { setting, reason });

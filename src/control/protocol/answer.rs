@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-#[cfg(doc)]
 use super::Request;
+#[cfg(doc)]
+use super::ferry::FerryAnswer;
 use super::{
     Attention, BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, MendReport,
     Mending, OversightAnswer, Reloaded, ScopeUse, ScoreAnswer, SupplyReport, TakeoverAnswer,
@@ -75,6 +76,8 @@ pub enum Response {
     Ledger(LedgerReport),
     /// To [`Request::Score`].
     Score(ScoreAnswer),
+    /// To [`Request::Ferry`].
+    Ferry(FerryAnswer),
     /// To [`Request::Takeover`].
     Takeover(TakeoverAnswer),
     /// To [`Request::Oversight`].

@@ -33,9 +33,10 @@ use zeroize::Zeroizing;
 pub use self::error::Error;
 use self::files::{place, read, sync};
 use self::frame::{Flaw, Head, Keys, SUFFIX};
-use self::store::{Admitted, Came, Store};
+use self::store::{Admitted, Came, Reseal, Store};
 use self::words::Kind;
 pub use self::words::{Address, FerrySettings, FerryStanding, Gap, Known, Side};
+use super::carry::CarriedAnswer;
 use super::error::Error as Unopened;
 use crate::clock::Clock;
 use crate::supervisor::Pool;
@@ -252,7 +253,7 @@ impl Ferry {
     /// The journal cannot be written: it is acted on again, and the answer is the same.
     pub fn acted(&self, it: &Address, answer: &[u8]) -> Result<(), Error> {
         let now = self.clock.now();
-        let plain = [format!("{} {}\n", it.incarnation, it.number).as_bytes(), answer].concat();
+        let plain = answering(it, answer);
         let seal = |address: &Address| self.seal(address, &plain);
         let seal = self.settings.returns.then_some(seal);
         self.with("note what was acted on", |store| store.acted(it, now, seal))?;
@@ -447,13 +448,20 @@ impl Ferry {
         Ok(found)
     }
 
-    /// Passes over numbers that are missed; how many.
+    /// Passes over numbers that are missed; how many. Above, whoever sent them is told to send what
+    /// was in them again, under numbers of their own.
     ///
     /// # Errors
     /// The journal cannot be written.
     pub fn skip(&self, from: u64, to: u64) -> Result<u64, Error> {
         let now = self.clock.now();
-        self.with("pass over numbers", |store| store.skip(from, to, now))
+        let later = CarriedAnswer::later().to_bytes();
+        let seal = |missed: &Address, own: &Address| self.seal(own, &answering(missed, &later));
+        let answers = self.side == Side::Above && self.settings.returns;
+        let seal: Option<Reseal<'_>> = answers.then_some(&seal);
+        let passed = self.with("pass over numbers", |store| store.skip((from, to), now, seal))?;
+        self.put_or_tell();
+        Ok(passed)
     }
 
     /// Listens to another incarnation of the other side; false where none of this name was seen.
@@ -476,6 +484,11 @@ impl Ferry {
             store.begin(&origin, now)
         })
     }
+}
+
+/// An answer, and before it what it answers.
+fn answering(to: &Address, answer: &[u8]) -> Vec<u8> {
+    [format!("{} {}\n", to.incarnation, to.number).as_bytes(), answer].concat()
 }
 
 /// What an answer answers, and what it says.

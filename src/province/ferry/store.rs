@@ -24,6 +24,9 @@ const MOST_ASIDE: u32 = 10_000;
 
 type Result<T> = std::result::Result<T, sql::Error>;
 
+/// Makes an answer to something missed under a number of ours.
+pub(super) type Reseal<'a> = &'a dyn Fn(&Address, &Address) -> Option<Vec<u8>>;
+
 /// See the module.
 pub(super) struct Store(Connection);
 
@@ -245,8 +248,14 @@ impl Store {
         Ok(())
     }
 
-    /// Passes over what is missed; how many numbers.
-    pub(super) fn skip(&mut self, from: u64, to: u64, now: Timestamp) -> Result<u64> {
+    /// Passes over what is missed; how many numbers. `seal` makes an answer to one of them under a
+    /// number of ours.
+    pub(super) fn skip(
+        &mut self,
+        (from, to): (u64, u64),
+        now: Timestamp,
+        seal: Option<Reseal<'_>>,
+    ) -> Result<u64> {
         let Some((peer, _)) = self.peer()? else { return Ok(0) };
         let gaps = self.gaps(&peer)?;
         self.write(|it| {
@@ -259,6 +268,11 @@ impl Store {
                         params![peer, signed(number), now.as_microsecond()],
                     )?;
                     passed += 1;
+                    let missed = Address { incarnation: peer.clone(), number };
+                    if let Some(seal) = seal {
+                        let about = ("answer", "", Some(&missed));
+                        sent(it, about, now, |own| seal(&missed, own))?;
+                    }
                 }
             }
             advance(it, &peer)?;

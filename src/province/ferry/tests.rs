@@ -265,6 +265,12 @@ fn what_never_comes_is_passed_over_and_is_not_acted_on_when_it_comes_after_all()
     assert_eq!(above.skip(3, 9).unwrap(), 0, "only what is missed");
     assert_eq!(above.skip(2, 2).unwrap(), 1);
     assert_eq!(act(&above), ["c", "d"]);
+    // Whoever sent it is told so, and sends what was in it again.
+    for _ in 0..4 {
+        place.carry("above", "below", 0);
+    }
+    let later = answer(&below, "b").unwrap();
+    assert!(later.starts_with("{\"status\":503,"), "{later}");
     fs::rename(place.at("late"), place.at("above/in").join(&late)).unwrap();
     assert_eq!(act(&above), Vec::<String>::new());
     assert_eq!(above.standing().unwrap().aside_last.unwrap().1, "passed-over");
