@@ -86,6 +86,7 @@ pub(super) fn dispatch(
         | Command::Jobs(_)
         | Command::Standard(_)
         | Command::Reconcile(_)
+        | Command::Ferry(_)
         | Command::Ledger(_) => {
             let Some((request, json)) = request(&arguments.command)? else { return Ok(()) };
             let response = ask(&arguments.socket, console.view.language, request)?;

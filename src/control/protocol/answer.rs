@@ -3,13 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Request;
 #[cfg(doc)]
-use super::ferry::FerryAnswer;
+use super::Request;
 use super::{
-    Attention, BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, MendReport,
-    Mending, OversightAnswer, Reloaded, ScopeUse, ScoreAnswer, SupplyReport, TakeoverAnswer,
-    Validity, WatchedRows, Watching,
+    Attention, BulletinFiles, CutOver, DriftLine, FerryAnswer, InboxEntry, InboxTable, Listing,
+    MendReport, Mending, OversightAnswer, Reloaded, ScopeUse, ScoreAnswer, SupplyReport,
+    TakeoverAnswer, Validity, WatchedRows, Watching,
 };
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
