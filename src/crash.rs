@@ -56,6 +56,11 @@ pub const OVERSIGHT_POINTS: [&str; 6] = [
 pub const INTAKE_POINTS: [&str; 3] =
     ["intake-object-kept", "intake-batch-read", "intake-batch-kept"];
 
+/// The points of a ferry: what is sent has a number, lies there, and is taken in, acted on and
+/// answered on the other side.
+pub const FERRY_POINTS: [&str; 5] =
+    ["ferry-numbered", "ferry-put", "ferry-taken", "ferry-acted", "ferry-answered"];
+
 /// Every protection that can be taken away; the suite proves of each that it goes red without it.
 pub const SWITCHES: [&str; 16] = [
     // The attempt is committed when the answer is there.

@@ -17,7 +17,7 @@ use crate::config::Configuration;
 use crate::delivery::{Lane, LinkState};
 use crate::intake::{Above, Desk, DeskParts, Listener, Settings, TakenDataset};
 use crate::ledger::seal::{Purpose, Sealer};
-use crate::ledger::{self, LaneProgress};
+use crate::ledger::{self, LaneProgress, Ledger};
 use crate::supervisor::{Signal, StopPolicy, Supervisor, sleep};
 use crate::telemetry::logs::Chain;
 
@@ -38,10 +38,11 @@ impl Intake {
     /// Opens the stores; `None` where the configuration takes no county in. Reads files.
     pub(super) fn open(
         configuration: &Configuration,
-        sealer: &Arc<Sealer>,
+        (ledger, sealer): (&Ledger, &Arc<Sealer>),
         clock: &Clock,
     ) -> anyhow::Result<Option<Self>> {
-        let Some(settings) = configuration.intake.clone() else { return Ok(None) };
+        let Some(mut settings) = configuration.intake.clone() else { return Ok(None) };
+        settings.counties.iter_mut().for_each(|it| super::ferry::rooted(&mut it.ferry, ledger));
         let standard = configuration.standards.get(&settings.standard);
         let standard = Arc::clone(standard.context("intake: no such standard")?);
         let folder = settings.folder.clone();
@@ -75,6 +76,7 @@ impl Intake {
     pub(super) fn start(&self, crew: &Crew, channels: &[Arc<Channel>], catalogue: Signal) {
         let supervisor = &crew.supervisor;
         let above = above(crew, channels);
+        self.ferry(crew, &above);
         let (own, under) = (self.clone(), supervisor.clone());
         supervisor.spawn("intake", StopPolicy::Drain, async move {
             own.serve(&under, above).await;

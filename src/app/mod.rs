@@ -18,6 +18,7 @@ mod doctor;
 mod doors;
 mod errand;
 mod exempt;
+mod ferry;
 mod foreman;
 mod intake;
 mod judge;

@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 
 use super::declare::{Declarations, Held};
+use super::ferry;
 use super::intake::Intake;
 use super::pool::CityPool;
 use crate::cascade::{
@@ -24,7 +25,7 @@ use crate::city::{Source, SourceSettings};
 use crate::clock::Clock;
 use crate::config::{self, Configuration};
 use crate::delivery::{ChannelId, Mode};
-use crate::ledger::Flow;
+use crate::ledger::{Flow, Ledger};
 use crate::province::{self, Way};
 use crate::standard::Standard;
 use crate::supervisor::{Retired, Signal, StopPolicy};
@@ -68,13 +69,16 @@ struct Clients {
 }
 
 impl Clients {
-    fn of(channel: &config::Channel, clock: &Clock) -> anyhow::Result<Self> {
+    fn of(channel: &config::Channel, ledger: &Ledger, clock: &Clock) -> anyhow::Result<Self> {
         let way = |settings: &province::Settings, standard: &Arc<Standard>| {
             if settings.is_plain() {
                 let channel = &channel.settings.id;
                 tracing::warn!(channel, "plain http: everybody on the way reads what is said");
             }
-            Way::new(settings.clone(), Arc::clone(standard), clock.clone())
+            let mut settings = settings.clone();
+            let standard = ferry::spoken(settings.ferry.as_ref(), standard);
+            ferry::rooted(&mut settings.ferry, ledger);
+            Way::new(settings, standard, clock.clone())
         };
         let of = || format!("channel {}", channel.settings.id);
         let own = way(&channel.settings.province, &channel.standard).with_context(of)?;
@@ -104,7 +108,11 @@ impl Plan {
             reconcile: Some(configuration.pace.reconcile),
         };
         let city_pool = CityPool::shared(supervisor.clone());
-        let intake = Intake::open(&configuration, &process.files.sealer, supervisor.clock())?;
+        let intake = Intake::open(
+            &configuration,
+            (&process.ledger, &process.files.sealer),
+            supervisor.clock(),
+        )?;
         let stocked = |it: &SourceSettings| match &intake {
             Some(intake) => intake.stocked(it),
             None => it.clone(),
@@ -117,7 +125,7 @@ impl Plan {
             .collect();
         let mut clients = Vec::new();
         for it in &configuration.channels {
-            clients.push(Clients::of(it, supervisor.clock())?);
+            clients.push(Clients::of(it, &process.ledger, supervisor.clock())?);
         }
         let crew = Crew { supervisor, pace, ..process.clone() };
         Ok(Self { configuration, clients, sources, crew, intake })
@@ -136,7 +144,7 @@ impl Plan {
         let mut channels = Vec::new();
         for (it, clients) in configuration.channels.iter().zip(clients) {
             let id = ChannelId::from(it.settings.id.as_str());
-            let standard = Arc::clone(&it.standard);
+            let standard = ferry::spoken(it.settings.province.ferry.as_ref(), &it.standard);
             let mut carriers = Vec::new();
             for (parts, source) in carried(&configuration, it, &id, &sources)? {
                 let carrier = match known.get(&parts.flow) {
@@ -150,7 +158,7 @@ impl Plan {
             let ahead = it.ahead.as_ref().zip(ahead).map(|(ahead, client)| AheadParts {
                 reaches: ahead.reaches.clone(),
                 datasets: it.rows_ahead(&configuration.datasets).map(|it| it.id.clone()).collect(),
-                standard: Arc::clone(&ahead.voice.standard),
+                standard: ferry::spoken(ahead.voice.province.ferry.as_ref(), &ahead.voice.standard),
                 client,
             });
             let parts = ChannelParts { id, kinds, standard, client, carriers, ahead, former };
@@ -286,6 +294,7 @@ impl Works {
             }
             self.begin(name("settle"), |crew| Settle::new(crew, shared()));
             self.begin(name("reconcile"), |crew| Reconcile::new(crew, shared()));
+            ferry::carry(&self.crew, channel);
             if channel.client().has_down() {
                 self.begin(name("receive"), |crew| Receive::new(crew, shared()));
             }

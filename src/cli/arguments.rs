@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 
+pub use super::ferry::Ferry;
 pub use super::generate::{Generate, Generated};
 pub use super::mend::{Mend, MendFilter, MendWhich};
 pub(super) use super::moment::since;
@@ -101,6 +102,9 @@ pub enum Command {
     /// Adopts what another tool registered above (接管).
     #[command(subcommand)]
     Takeover(Takeover),
+    /// What crosses a gap as files (网闸摆渡).
+    #[command(subcommand)]
+    Ferry(Ferry),
     /// What the province found and wants mended (整改).
     #[command(subcommand)]
     Mend(Mend),

@@ -86,6 +86,7 @@ pub(super) fn dispatch(
         | Command::Jobs(_)
         | Command::Standard(_)
         | Command::Reconcile(_)
+        | Command::Ferry(_)
         | Command::Ledger(_) => {
             let Some((request, json)) = request(&arguments.command)? else { return Ok(()) };
             let response = ask(&arguments.socket, console.view.language, request)?;
@@ -175,6 +176,7 @@ fn request(command: &Command) -> Result<Option<(Request, bool)>, Trouble> {
             };
             (Request::Reconcile(request), it.format.json)
         }
+        Command::Ferry(it) => it.request(),
         Command::Ledger(it) => return ledger(it),
         Command::Standard(Standard::Diff { .. } | Standard::Check(_) | Standard::Supply(_))
         | Command::Demo(_)

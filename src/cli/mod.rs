@@ -17,6 +17,7 @@ mod demonstration;
 mod dispatch;
 mod doctor;
 mod evidence;
+mod ferry;
 mod generate;
 mod judge;
 mod live;

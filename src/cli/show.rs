@@ -108,6 +108,7 @@ impl View {
             Response::Mended(it) => self.mended(*it),
             Response::Ledger(it) => self.ledger(it),
             Response::Score(it) => super::show_score::answer(self, it),
+            Response::Ferry(it) => self.ferries(it),
             Response::Takeover(it) => self.takeover(it),
             Response::Oversight(it) => self.oversight(it),
             Response::Reloaded(it) => self.reloaded(it),

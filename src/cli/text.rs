@@ -82,6 +82,18 @@ messages! {
         "  {} {}: {} here, {} would be registered ({} of them held above), {} modified, {} withdrawn, {} lack what is required; {} above, {} of them not here";
     WatchedRows, "  数据行：已看 {} 个数据集，将发送 {}，将删除 {}，不合规则 {}；省端 {}",
         "  rows: {} datasets looked at, {} would be sent, {} deleted, {} break a rule; {} above";
+    FerryName, "摆渡", "ferry";
+    FerrySide, "方向", "side";
+    FerryBelow, "内侧", "below";
+    FerryAbove, "外侧", "above";
+    FerrySent, "已发", "sent";
+    FerryUnanswered, "未答", "unanswered";
+    FerryActed, "已办至", "acted on";
+    FerryCame, "已到", "came";
+    FerryMissed, "缺号", "missed";
+    FerryAside, "搁置", "set aside";
+    FerryOffered, "{}：对端以新身份 {} 发来，核实后用 `cascaded ferry accept` 认可",
+        "{}: the other side speaks as {} now; once that is right, `cascaded ferry accept`";
     TakeoverHead, "接管 {}   通道 {}   {}   {}", "takeover {}   channel {}   {}   {}";
     TakeoverCounts, "上级已有 {}：已对上 {}，按名称待确认 {}，不能确定 {}，争一个对象 {}，重复登记 {}，本市没有 {}；本市有而上级没有 {}；已接管 {}，未接管 {}",
         "{} above: {} matched, {} proposed by title, {} ambiguous, {} rivals of one object, {} duplicates, {} missing here; {} missing above; {} adopted, {} not";

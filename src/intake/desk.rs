@@ -18,7 +18,7 @@ use crate::checks::Rules;
 use crate::city::{self, Shelf, ShelfObject, ShelfRow};
 use crate::clock::Clock;
 use crate::ledger::seal::Sealer;
-use crate::province::Credentials;
+use crate::province::{Credentials, Ferry, Side};
 use crate::standard::settings::Class;
 use crate::standard::{Operation, Outside, Said, Says, Standard};
 use crate::wire::{Document, Node};
@@ -129,6 +129,8 @@ pub(super) struct County {
     pub(super) store: Store,
     /// By the county's own name.
     pub(super) datasets: BTreeMap<String, TakenDataset>,
+    /// What it comes by, where no line leads to it.
+    pub(super) ferry: Option<Arc<Ferry>>,
     nonces: Mutex<Nonces>,
     /// Its own places: requests beyond them are told to come later.
     pub(super) places: Arc<Semaphore>,
@@ -188,8 +190,13 @@ impl Desk {
                 read.map_err(|source| Error::Credentials { county: county.id.clone(), source })?;
             let own = datasets.iter().filter(|it| it.county == county.id);
             let (at_once, now) = (county.in_flight.get(), clock.now());
+            let ferry = county.ferry.clone();
+            let ferry = ferry.map(|it| Ferry::new(it, Side::Above, clock.clone())).transpose();
+            let of = |source| Error::Ferry { county: county.id.clone(), source };
+            let ferry = ferry.map_err(of)?.map(Arc::new);
             counties.push(Arc::new(County {
                 credentials,
+                ferry,
                 store: Store::open(&path, &county.id, Arc::clone(&sealer))?,
                 datasets: own.map(|it| (it.table.clone(), it.clone())).collect(),
                 nonces: Mutex::default(),
@@ -209,6 +216,10 @@ impl Desk {
         // Names of files are durable, too.
         std::fs::File::open(folder).and_then(|it| it.sync_all()).map_err(failed)?;
         Ok(Self { standard, counties, keep: settings.keep, clock, strangers: AtomicU64::new(0) })
+    }
+
+    pub(super) fn counties(&self) -> impl Iterator<Item = &Arc<County>> {
+        self.counties.iter()
     }
 
     /// What a county sent, for the city's source; `None` for a county that is not configured.
@@ -284,10 +295,12 @@ impl Desk {
     pub(super) fn claimed(&self, headers: &BTreeMap<String, String>) -> Option<Arc<County>> {
         let all = self.counties.iter().map(|county| &county.credentials);
         let found = gate::claimed(&self.standard, headers, all);
+        // Who comes by a ferry comes by nothing else.
+        let found = found.and_then(|at| self.counties.get(at)).filter(|it| it.ferry.is_none());
         if found.is_none() {
             self.strangers.fetch_add(1, Ordering::Relaxed);
         }
-        Some(Arc::clone(self.counties.get(found?)?))
+        found.map(Arc::clone)
     }
 
     /// Whether one more request of a county may be looked at now.
@@ -317,6 +330,28 @@ impl Desk {
         county: &County,
         request: &Request,
     ) -> Result<Option<(&Operation, Ruling)>, Error> {
+        let now = self.clock.now();
+        let mut nonces = county.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ruled(county, request, (now, &mut nonces))
+    }
+
+    /// As [`Desk::rule`], of a request that a ferry brought: it is judged by the time it was made at,
+    /// and its number in the ferry, which is acted on once, stands for the one that it shows.
+    pub(super) fn rule_carried(
+        &self,
+        county: &County,
+        request: &Request,
+        made: Timestamp,
+    ) -> Result<Option<(&Operation, Ruling)>, Error> {
+        self.ruled(county, request, (made, &mut Nonces::default()))
+    }
+
+    fn ruled(
+        &self,
+        county: &County,
+        request: &Request,
+        (shown_at, nonces): (Timestamp, &mut Nonces),
+    ) -> Result<Option<(&Operation, Ruling)>, Error> {
         let path = unescaped(&request.path, false);
         let candidates = self.standard.addressed(&request.method, &path);
         let Some((first, _)) = candidates.first() else { return Ok(None) };
@@ -335,11 +370,9 @@ impl Desk {
             return Ok(None);
         };
         let now = self.clock.now();
-        let case = Case { standard: &self.standard, operation, request, said, document, now };
-        let believed = {
-            let mut nonces = county.nonces.lock().unwrap_or_else(PoisonError::into_inner);
-            gate::verify(&case, &county.credentials, &mut nonces)
-        };
+        let standard = &self.standard;
+        let case = Case { standard, operation, request, said, document, now: shown_at };
+        let believed = gate::verify(&case, &county.credentials, nonces);
         if let Err(doubt) = believed {
             county.refused.fetch_add(1, Ordering::Relaxed);
             county.refused_us.store(now.as_microsecond(), Ordering::Relaxed);

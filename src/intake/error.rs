@@ -54,6 +54,15 @@ pub enum Error {
         #[source]
         source: province::Error,
     },
+    /// The ferry of a county.
+    #[error("county {county}: its ferry cannot be used")]
+    Ferry {
+        /// The county's id.
+        county: String,
+        /// Why.
+        #[source]
+        source: province::Error,
+    },
     /// The certificate, its key, or the authority of the counties' certificates.
     #[error("intake: cannot {action}")]
     Certificates {
@@ -82,6 +91,7 @@ impl Error {
             Self::Seal { .. } | Self::Unreadable { .. } => "intake-unreadable",
             Self::Folder { .. } => "intake-folder",
             Self::Credentials { .. } => "intake-credentials",
+            Self::Ferry { .. } => "intake-ferry",
             Self::Certificates { .. } => "intake-certificates",
             Self::Listen { .. } => "intake-listen",
         }

@@ -27,14 +27,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::Error;
+use super::answer::{spoken, tell};
 use super::desk::{County, Desk, Ruling};
 use super::request::{Request, pairs, unescaped};
 use super::settings::{Problem, Settings};
 use crate::catalogue::{Kind, ObjectKey};
+use crate::clock::Clock;
 use crate::delivery::LinkState;
-use crate::province::Credentials;
+use crate::province::{Credentials, Ferry, Side};
+use crate::standard::Operation;
 use crate::standard::settings::Class;
-use crate::standard::{Operation, Says};
 use crate::supervisor::Pool;
 
 /// Connections at once; further ones wait in the kernel's queue.
@@ -216,6 +218,11 @@ pub fn examine(settings: &Settings) -> Vec<Problem> {
             let error = Error::Credentials { county: county.id.clone(), source };
             add(&format!("county.{}.credentials", county.id), &error);
         }
+        let ferry = county.ferry.clone();
+        if let Some(Err(source)) = ferry.map(|it| Ferry::new(it, Side::Above, Clock::system())) {
+            let error = Error::Ferry { county: county.id.clone(), source };
+            add(&format!("county.{}.ferry", county.id), &error);
+        }
     }
     found
 }
@@ -320,28 +327,8 @@ async fn ruled(shared: &Shared, county: Arc<County>, request: Request) -> Respon
     written(desk, operation, &ruling)
 }
 
-/// What became above of an object, as far as it is proven: published and refused are said, and all
-/// between is only that it was taken here.
-fn tell(says: &mut Says, state: LinkState) {
-    let word = match state {
-        LinkState::Published => "published",
-        LinkState::InReview => "in_review",
-        LinkState::Refused => "refused",
-        LinkState::Unmapped
-        | LinkState::Queued
-        | LinkState::Sent
-        | LinkState::Accepted
-        | LinkState::Exists
-        | LinkState::Unknown
-        | LinkState::Stale
-        | LinkState::Orphan
-        | LinkState::Withdrawn => return,
-    };
-    says.values.insert("state", word.to_owned());
-}
-
 fn written(desk: &Desk, operation: &Operation, ruling: &Ruling) -> Response<Body> {
-    let answer = desk.standard().answer(operation, ruling.class, &ruling.says);
+    let answer = spoken(desk, operation, ruling);
     let mut response = Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         // A text that no header can carry is left out.
@@ -349,12 +336,8 @@ fn written(desk: &Desk, operation: &Operation, ruling: &Ruling) -> Response<Body
             response = response.header(name.as_str(), value);
         }
     }
-    if let Some(after) = ruling.after {
-        response = response.header(header::RETRY_AFTER, after.as_secs().max(1));
-    }
-    if !answer.body.is_empty() {
-        let media = &desk.standard().settings().http.media;
-        response = response.header(header::CONTENT_TYPE, format!("{media}; charset=utf-8"));
+    if let Some(after) = answer.retry_after {
+        response = response.header(header::RETRY_AFTER, after);
     }
     response
         .header(header::CACHE_CONTROL, "no-store")

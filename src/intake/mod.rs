@@ -16,10 +16,13 @@
 //! * Rows are judged by the city's own rules at once, and the county is told what *we* found. What
 //!   the province makes of them later is in our lists under the county's name; it is never told
 //!   below as more than it is.
+//! * A county that no line leads to has a ferry: the same requests come as sealed files.
 //! * The stand-in of `rehearsal` is another code on purpose: the two judge each other.
 
+mod answer;
 mod desk;
 mod error;
+mod ferry;
 mod gate;
 mod listener;
 mod objects;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use crate::city::parse_duration;
+use crate::province::FerrySettings;
 use crate::standard::Standard;
 
 /// The most counties of one instance: each has files, places and series of its own.
@@ -52,6 +53,9 @@ pub struct CountySettings {
     pub title: String,
     /// Files that hold the standard's `credential.NAME`s, by name. Nobody else can read them.
     pub credentials: BTreeMap<String, PathBuf>,
+    /// The ferry that its requests come by, where no line leads to it. Default: it comes by HTTPS.
+    #[serde(default)]
+    pub ferry: Option<FerrySettings>,
     /// Credit codes (统一社会信用代码) of the organisations it may register. Default any.
     #[serde(default)]
     pub organisations: BTreeSet<String>,
@@ -92,6 +96,10 @@ impl Settings {
         }
         for county in &mut self.counties {
             county.credentials.values_mut().for_each(|path| *path = base.join(&*path));
+            if let Some(ferry) = &mut county.ferry {
+                ferry.key_file = base.join(&ferry.key_file);
+                ferry.folder = base.join(&ferry.folder);
+            }
         }
     }
 
@@ -117,6 +125,10 @@ impl Settings {
                 add(&place("region"), "a code of an administrative division".to_owned());
             }
             let earlier = || self.counties.iter().take(at);
+            let ferry = |it: &CountySettings| it.ferry.as_ref().map(|it| it.name.clone());
+            if ferry(county).is_some() && earlier().any(|it| ferry(it) == ferry(county)) {
+                add(&place("ferry"), "another county's ferry has this name".to_owned());
+            }
             if earlier().any(|it| it.id == county.id) {
                 add(&place("id"), "this id appears twice".to_owned());
             }

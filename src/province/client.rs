@@ -10,8 +10,10 @@ use reqwest::Url;
 use tokio::sync::Semaphore;
 
 use super::address;
+use super::carry;
 use super::credentials::Credentials;
 use super::error::{Error, Failure};
+use super::ferry::Ferry;
 use super::needs;
 use super::request::Moment;
 use super::seal::Sealer;
@@ -142,14 +144,24 @@ pub struct Client {
     pub(super) token: Mutex<Option<Token>>,
     /// One fetches a token; the others wait for it.
     pub(super) fetching: Semaphore,
+    /// Carries what is said, where nobody can speak across.
+    ferry: Option<Arc<Ferry>>,
 }
 
 impl Client {
     /// Opens nothing yet: reads certificates, keys and credentials, and checks that the standard
     /// asks for nothing that is not there.
     pub fn new(settings: Settings, standard: Arc<Standard>, clock: Clock) -> Result<Self, Error> {
-        let base = address::checked(&settings)?;
+        let (ferry, base) = match carry::of(&settings, &clock)? {
+            Some((ferry, base)) => (Some(ferry), base),
+            None => (None, address::checked(&settings)?),
+        };
         let said = standard.settings();
+        let is_fetched = said.auth.as_ref().is_some_and(|it| it.kind != "basic");
+        if ferry.is_some() && is_fetched {
+            let what = "a token, which no ferry can fetch".to_owned();
+            return Err(Error::Unsupported { what });
+        }
         let reply_bytes = settings.max_reply_bytes.or(said.limits.reply).unwrap_or(REPLY_BYTES);
         let bounds = Bounds {
             timeout: settings.timeout.or(said.http.timeout).unwrap_or(TIMEOUT),
@@ -167,6 +179,7 @@ impl Client {
             permits: Semaphore::new(permits),
             token: Mutex::new(None),
             fetching: Semaphore::new(1),
+            ferry,
             settings,
             standard,
         })
@@ -175,6 +188,9 @@ impl Client {
     /// Reads certificates, keys and credentials again; on an error the old ones stay.
     pub fn reload(&self) -> Result<(), Error> {
         let open = Self::read_files(&self.settings, &self.standard, self.bounds)?;
+        if let Some(ferry) = &self.ferry {
+            ferry.reload()?;
+        }
         self.open.store(Arc::new(open));
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(())
@@ -188,6 +204,11 @@ impl Client {
         let sealer = encrypt.map(|encrypt| Sealer::open(encrypt, &credentials)).transpose()?;
         let transport = Transport::new(settings, bounds)?;
         Ok(Open { transport, credentials, signers, sealer })
+    }
+
+    /// What carries it, where nobody can speak across.
+    pub fn ferry(&self) -> Option<&Arc<Ferry>> {
+        self.ferry.as_ref()
     }
 
     /// How many requests may be under way at once.
@@ -222,6 +243,9 @@ impl Client {
             let failure = Failure::NotSent { code: "channel-closed" };
             return Reply::failed(&failure, None);
         };
+        if let Some(ferry) = &self.ferry {
+            return Box::pin(self.ferried(ferry, operation, &placement)).await;
+        }
         let (reply, used) = self.once(operation, &placement).await;
         let is_turned_away =
             matches!(reply.reading.outcome, Outcome::Auth { .. }) && reply.status.is_some();
@@ -242,6 +266,9 @@ impl Client {
             let code = "not-a-question";
             let outcome = Outcome::Unlisted { code: code.to_owned() };
             return Reply::without_answer(outcome, code, None);
+        }
+        if let (Some(ferry), Some(known)) = (&self.ferry, known) {
+            return Box::pin(self.ferried_question(ferry, (known, message), batch)).await;
         }
         let (payload, parameters) = (&message.payload, message.parameters.as_slice());
         self.exchanged(Placement { operation, payload, parameters, batch, attempt: 0 }).await

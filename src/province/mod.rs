@@ -10,16 +10,20 @@
 //! is placed in tables is collected from the same rows, what is placed as a file from files that come
 //! back.
 //!
+//! Where nobody can speak across a gap, a [`Ferry`] carries requests and answers as sealed files.
+//!
 //! What went wrong on the way is sorted into two: certainly not taken
 //! ([`Outcome::Retry`](crate::delivery::Outcome)), or maybe
 //! ([`Outcome::Unknown`](crate::delivery::Outcome)): ask before sending again.
 
 mod address;
+mod carry;
 mod certificates;
 mod client;
 mod credentials;
 mod error;
 mod examine;
+mod ferry;
 mod folder;
 mod needs;
 mod request;
@@ -34,11 +38,16 @@ mod transcript;
 mod transport;
 mod way;
 
+pub use carry::{Carried, CarriedAnswer, LOOK_EVERY};
 pub use certificates::{Certificate, Holder, certificates};
 pub use client::{Client, Placement, Reply};
 pub use credentials::Credentials;
 pub use error::Error;
 pub use examine::{Door, Flaw, Hindrance, Line, OwnFlaw, line, own};
+pub use ferry::{
+    Address as FerryAddress, Error as FerryError, Ferry, FerrySettings, FerryStanding, Gap, Known,
+    Side,
+};
 pub use folder::{FULL, Returned, ReturnedRow, Unfetched};
 pub use settings::{InboxAddress, ParentSettings, Settings, SignerSettings};
 pub use tables::{About, DownPage, DownRow, Lack, PARENT_FAILED, Start};

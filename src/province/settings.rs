@@ -9,6 +9,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer};
 
+use super::ferry::FerrySettings;
+
 /// The way to a provincial platform.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,6 +75,9 @@ pub struct Settings {
     /// Where the province's down-link tables are, for a standard that has some.
     #[serde(default)]
     pub inbox: Option<InboxAddress>,
+    /// The ferry that carries what is said, where `url` is the folder of one.
+    #[serde(default)]
+    pub ferry: Option<FerrySettings>,
 }
 
 /// `[channel.province.inbox]`: the database of down-link tables.
@@ -181,6 +186,7 @@ impl Settings {
             results_folder: None,
             parents: Vec::new(),
             inbox: None,
+            ferry: None,
         }
     }
 }
@@ -227,6 +233,9 @@ impl Settings {
         ];
         for file in files {
             *file = file.take().map(|path| base.join(path));
+        }
+        if let Some(ferry) = &mut self.ferry {
+            ferry.key_file = base.join(&ferry.key_file);
         }
         if let Some(inbox) = &mut self.inbox {
             for file in [&mut inbox.password_file, &mut inbox.ca_file] {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::client::{Client, Placement, Reply};
 use super::error::Error;
+use super::ferry::Ferry;
 use super::folder::{Folder, Returned, Unfetched};
 use super::settings::Settings;
 use super::tables::{About, Down, DownPage, Front, Lack, Start};
@@ -134,6 +135,8 @@ impl Way {
         placement: Placement<'_>,
     ) -> Option<(Reply, Transcript)> {
         match &self.kind {
+            // What is carried is answered hours later, if at all.
+            Kind::Http(client) if client.ferry().is_some() => None,
             Kind::Http(client) => Some(Box::pin(client.show(permit, placement)).await),
             Kind::Tables(_) | Kind::Files(_) => None,
         }
@@ -172,6 +175,14 @@ impl Way {
                 Box::pin(front.collect(operation, message, batch, about, cursor)).await
             }
             Kind::Files(folder) => Box::pin(folder.collect(operation, batch, about)).await,
+        }
+    }
+
+    /// What carries it, where nobody can speak across.
+    pub fn ferry(&self) -> Option<&Arc<Ferry>> {
+        match &self.kind {
+            Kind::Http(client) => client.ferry(),
+            Kind::Tables(_) | Kind::Files(_) => None,
         }
     }
 

@@ -141,6 +141,15 @@ impl Standard {
         self.operations.iter().find(|operation| operation.name == name)
     }
 
+    /// The same where nothing ever comes back: what is sent is placed, and only our own journal is
+    /// asked about it.
+    pub fn one_way(&self) -> Self {
+        let mut other = self.clone();
+        other.operations.retain(|it| !it.is_question() || it.name == "batch.receipt");
+        other.operations.iter_mut().for_each(|it| it.evidence = crate::delivery::Evidence::Placed);
+        other
+    }
+
     /// Builds the message of an operation. Every lack at once; a lack is a local rejection.
     pub fn build(&self, operation: &str, scope: &Scope<'_>) -> Result<Message, Vec<Lack>> {
         let operation = self.operation(operation).ok_or_else(|| vec![gap(operation)])?;

@@ -21,6 +21,7 @@ mod durability;
 mod example;
 mod families;
 mod faults;
+mod ferry;
 mod inbox;
 mod intake;
 mod kills;

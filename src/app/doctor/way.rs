@@ -53,7 +53,8 @@ impl Spoken<'_> {
             }
         };
         let said = self.standard.settings();
-        let is_http = said.tables.is_none() && said.files.is_none();
+        let is_http =
+            said.tables.is_none() && said.files.is_none() && self.settings.ferry.is_none();
         let is_addressed = !found.iter().any(|it| it.code == Some(Code::Address.entry().word));
         let mut is_open = true;
         if is_http && is_addressed {

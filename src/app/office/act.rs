@@ -77,6 +77,7 @@ pub(super) fn detail(request: &Request) -> String {
         Request::MendImport(it) => format!("{} faults onto {}", it.faults.len(), it.list),
         Request::Mend(it) => mended(it),
         Request::Mode(it) => it.mode.as_str().to_owned(),
+        Request::Ferry(it) => it.detail(),
         Request::Takeover(it) => it.detail(),
         Request::Oversight(it) => it.detail(),
         Request::Score(_)

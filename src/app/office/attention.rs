@@ -166,6 +166,7 @@ impl Look {
                 list.push(county);
             }
         }
+        self.about_ferries(list);
         for hold in &self.holds {
             let subject = match &hold.scope {
                 Scope::Channel => hold.channel.to_string(),
@@ -202,6 +203,27 @@ impl Look {
             waiting.title = late.channel.to_string();
             late.state.as_str().clone_into(&mut waiting.detail);
             list.push(waiting);
+        }
+    }
+
+    /// What a gap lost or lets nobody answer, and another side that nobody has accepted.
+    fn about_ferries(&self, list: &mut Vec<Attention>) {
+        for it in &self.ferries {
+            let mut push = |detail: &str, count: usize, since| {
+                let count = u64::try_from(count).unwrap_or(u64::MAX);
+                let mut told = about(Trouble::Late, &it.name, count, since);
+                detail.clone_into(&mut told.detail);
+                list.push(told);
+            };
+            if !it.gaps.is_empty() {
+                push("ferry-gap", it.gaps.len(), it.gap_since);
+            } else if it.is_late {
+                let waiting = usize::try_from(it.unanswered).unwrap_or(usize::MAX);
+                push("ferry-unanswered", waiting, it.unanswered_since);
+            }
+            if !it.offered.is_empty() {
+                push("ferry-offered", it.offered.len(), None);
+            }
         }
     }
 

@@ -31,8 +31,10 @@ use crate::ledger::{
     ScopedUse, Spoken, Watched,
 };
 use crate::probe;
-use crate::province::Unfetched;
-use crate::telemetry::metrics::{self, ChannelSnapshot, CountySnapshot, DatasetSnapshot, Snapshot};
+use crate::province::{Ferry, FerryStanding, Unfetched};
+use crate::telemetry::metrics::{
+    self, ChannelSnapshot, CountySnapshot, DatasetSnapshot, FerrySnapshot, Snapshot,
+};
 
 /// A placed file is told when nobody has fetched it for so long, where the standard does not say.
 const FETCHED_WITHIN: Duration = Duration::from_hours(24);
@@ -111,6 +113,8 @@ pub(super) struct Look {
     pub(super) takeovers: Vec<OpenTakeover>,
     /// The counties that are taken in.
     pub(super) counties: Vec<intake::Standing>,
+    /// Every ferry.
+    pub(super) ferries: Vec<FerryStanding>,
     ledger_bytes: u64,
     disk_free_bytes: u64,
 }
@@ -136,6 +140,18 @@ impl Office {
             tracing::warn!(code = error.code(), "counties cannot be looked at");
             Vec::new()
         })
+    }
+
+    /// How ferries stand; of a journal that cannot be read nothing is known.
+    async fn ferries(&self, works: &Works) -> Vec<FerryStanding> {
+        let mut found = Vec::new();
+        for ferry in works.ferries() {
+            match ferry.run(Ferry::standing).await {
+                Ok(standing) => found.push(standing),
+                Err(error) => tracing::warn!(code = error.code(), "a ferry cannot be looked at"),
+            }
+        }
+        found
     }
 
     /// Looks into the ledger for what these works are about.
@@ -174,6 +190,7 @@ impl Office {
             unapproved: self.current.held().unapproved(),
             takeovers: ledger.open_takeovers().await?,
             counties: self.counties(works).await,
+            ferries: self.ferries(works).await,
             ledger_bytes,
             disk_free_bytes,
         })
@@ -243,6 +260,18 @@ impl Office {
             late.extend(self.crew.ledger.late_links(id, patience, at).await?);
         }
         Ok(late)
+    }
+}
+
+fn ferry_snapshot(it: &FerryStanding) -> FerrySnapshot {
+    let missing = it.gaps.iter().map(|gap| gap.to.saturating_sub(gap.from) + 1).sum();
+    let FerryStanding { name, waiting, unanswered, aside, .. } = it;
+    FerrySnapshot {
+        ferry: name.clone(),
+        missing,
+        waiting: *waiting,
+        unanswered: *unanswered,
+        aside: *aside,
     }
 }
 
@@ -436,6 +465,7 @@ impl Look {
                     busy: it.busy,
                 })
                 .collect(),
+            ferries: self.ferries.iter().map(ferry_snapshot).collect(),
         }
     }
 

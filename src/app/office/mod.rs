@@ -18,6 +18,7 @@ mod changeover;
 mod cutover;
 mod days;
 mod evidence;
+mod ferry;
 mod inbox;
 mod list;
 mod look;
@@ -327,6 +328,7 @@ impl Office {
             Request::LedgerBackup(it) => Response::Ledger(self.backup(&it.directory).await?),
             Request::LedgerVerify {} => Response::Ledger(self.verify().await?),
             Request::Score(it) => Response::Score(self.score(&it).await?),
+            Request::Ferry(it) => Response::Ferry(self.ferry(it).await?),
             Request::Takeover(it) => Response::Takeover(self.takeover(it, peer).await?),
             Request::Oversight(it) => Response::Oversight(self.oversight(&it, person).await?),
             Request::Mode(it) => Response::Reloaded(self.change_mode(it.mode).await?),

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{OversightRequest, Request, ScoreRequest, ShadowAct, TakeoverRequest};
+use super::{FerryRequest, OversightRequest, Request, ScoreRequest, ShadowAct, TakeoverRequest};
 
 /// What somebody may be on the control socket.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -160,6 +160,8 @@ impl Request {
             Self::StandardActivate(_) => Access::Look,
             // The way back has to be quick, and leads only to what was in force before.
             Self::StandardRollback(it) => Access::act_if(!it.dry_run),
+            Self::Ferry(FerryRequest::List {}) => Access::Look,
+            Self::Ferry(_) => Access::Act,
             Self::Takeover(it) => it.access(),
             Self::Score(it) => it.access(),
             Self::Oversight(it) => it.access(),

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[cfg(doc)]
 use super::Request;
 use super::{
-    Attention, BulletinFiles, CutOver, DriftLine, InboxEntry, InboxTable, Listing, MendReport,
-    Mending, OversightAnswer, Reloaded, ScopeUse, ScoreAnswer, SupplyReport, TakeoverAnswer,
-    Validity, WatchedRows, Watching,
+    Attention, BulletinFiles, CutOver, DriftLine, FerryAnswer, InboxEntry, InboxTable, Listing,
+    MendReport, Mending, OversightAnswer, Reloaded, ScopeUse, ScoreAnswer, SupplyReport,
+    TakeoverAnswer, Validity, WatchedRows, Watching,
 };
 use crate::changeover::shadow::{Once, ShadowReport};
 use crate::changeover::{Checked, RowsChecked, Wanted, difference};
@@ -75,6 +75,8 @@ pub enum Response {
     Ledger(LedgerReport),
     /// To [`Request::Score`].
     Score(ScoreAnswer),
+    /// To [`Request::Ferry`].
+    Ferry(FerryAnswer),
     /// To [`Request::Takeover`].
     Takeover(TakeoverAnswer),
     /// To [`Request::Oversight`].

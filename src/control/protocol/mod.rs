@@ -10,6 +10,7 @@ mod answer;
 mod attention;
 mod bulletin;
 mod changeover;
+mod ferry;
 mod inbox;
 mod mending;
 mod mode;
@@ -33,6 +34,7 @@ pub use changeover::{
     StandardPair, Supply, SupplyReport, Trial, WantedQuery,
 };
 
+pub use ferry::{FerryAnswer, FerryNumbers, FerryRequest, FerryShown, FerryWord};
 pub use inbox::{InboxEntry, InboxQuery, InboxTable};
 
 pub use mending::{Mend, MendAct, MendImport, MendReport, Mending, MendingQuery};
@@ -166,6 +168,8 @@ pub enum Request {
     Reload {},
     /// Begins to carry, or only to watch.
     Mode(ModeChange),
+    /// Something about ferries.
+    Ferry(FerryRequest),
     /// Something about takeovers.
     Takeover(TakeoverRequest),
     /// Something about scores.
@@ -212,6 +216,7 @@ impl Request {
             Self::LedgerVerify {} => "ledger_verify",
             Self::Reload {} => "reload",
             Self::Mode(_) => "mode",
+            Self::Ferry(it) => it.name(),
             Self::Takeover(it) => it.name(),
             Self::Score(it) => it.name(),
             Self::Oversight(it) => it.name(),

@@ -70,6 +70,10 @@ pub(super) struct Families {
     pub(super) watch_mode: Gauges,
     pub(super) watch_objects: Gauges,
     pub(super) watch_rows: Gauges,
+    pub(super) ferry_missing: Gauges,
+    pub(super) ferry_waiting: Gauges,
+    pub(super) ferry_unanswered: Gauges,
+    pub(super) ferry_aside: Gauges,
     pub(super) county_waiting: Gauges,
     pub(super) county_batch: Gauges,
     pub(super) county_refused: Gauges,
@@ -341,6 +345,26 @@ impl Families {
                 "cascade_watch_rows",
                 "Rows that a daemon that watches would send or delete above.",
                 &["channel"],
+            ),
+            ferry_missing: new.gauge(
+                "cascade_ferry_missing_numbers",
+                "Numbers that are missed before one that came over a ferry.",
+                &["ferry"],
+            ),
+            ferry_waiting: new.gauge(
+                "cascade_ferry_waiting_files",
+                "Files that came over a ferry and wait for one before them.",
+                &["ferry"],
+            ),
+            ferry_unanswered: new.gauge(
+                "cascade_ferry_unanswered_requests",
+                "Requests that were put down for a ferry and have no answer yet.",
+                &["ferry"],
+            ),
+            ferry_aside: new.gauge(
+                "cascade_ferry_aside_files",
+                "Files of a ferry that were set aside.",
+                &["ferry"],
             ),
             county_waiting: new.gauge(
                 "cascade_county_waiting_rows",

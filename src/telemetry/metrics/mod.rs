@@ -17,8 +17,8 @@ mod named;
 mod snapshot;
 
 pub use snapshot::{
-    CertificateHolder, ChannelSnapshot, CountySnapshot, DatasetSnapshot, Drift, ForecastSnapshot,
-    Snapshot, WatchSnapshot,
+    CertificateHolder, ChannelSnapshot, CountySnapshot, DatasetSnapshot, Drift, FerrySnapshot,
+    ForecastSnapshot, Snapshot, WatchSnapshot,
 };
 
 use std::cmp::Reverse;
@@ -350,6 +350,23 @@ impl Metrics {
             .show(one(vec![], f64::from(u8::from(now.extraction_paused))));
         self.show_watching(now.watching.as_ref());
         self.show_counties(&now.counties);
+        self.show_ferries(&now.ferries);
+    }
+
+    fn show_ferries(&self, ferries: &[FerrySnapshot]) {
+        let [mut missing, mut waiting, mut unanswered, mut aside] =
+            [Fold::Sum, Fold::Sum, Fold::Sum, Fold::Sum].map(Values::new);
+        for it in ferries {
+            let label = || vec![it.ferry.clone()];
+            missing.add(label(), approximate(it.missing));
+            waiting.add(label(), approximate(it.waiting));
+            unanswered.add(label(), approximate(it.unanswered));
+            aside.add(label(), approximate(it.aside));
+        }
+        self.families.ferry_missing.show_only(missing);
+        self.families.ferry_waiting.show_only(waiting);
+        self.families.ferry_unanswered.show_only(unanswered);
+        self.families.ferry_aside.show_only(aside);
     }
 
     fn show_counties(&self, counties: &[CountySnapshot]) {

@@ -46,6 +46,23 @@ pub struct Snapshot {
     pub watching: Option<WatchSnapshot>,
     /// The counties that are taken in: configured ones, which bounds the labels.
     pub counties: Vec<CountySnapshot>,
+    /// The ferries: configured ones, which bounds the labels.
+    pub ferries: Vec<FerrySnapshot>,
+}
+
+/// One side of a ferry.
+#[derive(Clone, Debug, Default)]
+pub struct FerrySnapshot {
+    /// What both sides call it.
+    pub ferry: String,
+    /// Numbers that are missed.
+    pub missing: u64,
+    /// Files that came and wait.
+    pub waiting: u64,
+    /// Requests of ours without an answer.
+    pub unanswered: u64,
+    /// Files that were set aside.
+    pub aside: u64,
 }
 
 /// A county that cascades into this instance.

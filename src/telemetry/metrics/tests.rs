@@ -90,6 +90,11 @@ fn every_family_has_help_and_a_type_as_soon_as_anything_is_configured() {
             objects: vec![("upper".into(), 3)],
             rows: vec![("upper".into(), 7)],
         }),
+        ferries: vec![FerrySnapshot {
+            ferry: "gap".to_owned(),
+            missing: 1,
+            ..FerrySnapshot::default()
+        }],
         counties: vec![CountySnapshot {
             county: "tongjiang".to_owned(),
             waiting: 3,
