@@ -328,13 +328,14 @@ impl Index {
         if self.memory.is_settled(batch) == Some(true) {
             return Err(Error::Batch { batch, problem: "has settled and abandons no rows" });
         }
-        let gone = self.memory.forget(&[batch].into());
-        if let Some(pass) = &mut self.pass {
-            gone.iter()
-                .filter(|(_, slot)| slot.marks() & SEEN != 0)
-                .for_each(|(key, _)| pass.met(*key));
-        }
-        Ok(gone.len())
+        let (mut count, pass) = (0, &mut self.pass);
+        self.memory.forget(&[batch].into(), |key, slot| {
+            count += 1;
+            if let Some(pass) = pass.as_mut().filter(|_| slot.marks() & SEEN != 0) {
+                pass.met(key);
+            }
+        });
+        Ok(count)
     }
 
     /// What is known of each key, sent or not; fastest when the keys are sorted.
@@ -474,7 +475,7 @@ impl Index {
             None => Ok((Vec::new(), Vec::new())),
         };
         self.merging = false;
-        self.memory.forget(&batches);
+        self.memory.forget(&batches, |_, _| {});
         self.levels.drain(..replaced.len().min(self.levels.len()));
         let mut result = Ok(());
         let marks = match carried {
