@@ -431,13 +431,13 @@ impl Index {
         if incoming.len() < at_least.clamp(1, MERGE_ROWS / 2) {
             return Ok(None);
         }
-        // Each run is more than twice the newer ones together, so a row is rewritten about as
+        // Each run has more rows than the newer ones together, so a row is rewritten at most as
         // often as the rows double.
         let mut rows = run::length(incoming.len());
         let mut taken = 0;
         for Level { run, .. } in &self.levels {
             let too_many = self.levels.len() - taken + 1 > RUN_LIMIT;
-            if run.rows() > rows.saturating_mul(2) && !too_many {
+            if run.rows() > rows && !too_many {
                 break;
             }
             rows += run.rows();
