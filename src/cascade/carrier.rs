@@ -15,6 +15,7 @@ use crate::ledger::spool::{self, Spool};
 use crate::ledger::{self, Flow, Ledger, Owner, RuleCount, SpooledFate};
 use crate::row::Column;
 use crate::standard::{RowLayout, Standard};
+use crate::supervisor::Signal;
 use crate::wire::RowPlan;
 
 use super::Error;
@@ -24,6 +25,8 @@ use super::lane::Readers;
 const MEMORY_ROWS: usize = 200_000;
 /// Settled rows that make a merge worth its writing while rows are flowing.
 pub(super) const MERGE_ROWS: usize = 20_000;
+/// Settled rows that are merged at once: about as many as one merge takes.
+pub(super) const FULL_MERGE_ROWS: usize = 60_000;
 
 /// A dataset on a channel.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub struct Carrier {
     pub(super) deletion_percent: u8,
     /// Shared with the carrier that this one replaced.
     index: Arc<Mutex<Index>>,
+    /// Rows left memory for a run: there is room for others.
+    pub(super) merged: Signal,
     /// How often each rule ran since the start.
     tally: Mutex<Tally>,
     /// What is watched of it as a whole.
@@ -104,6 +109,7 @@ impl Carrier {
             rules,
             deletion_percent,
             index,
+            merged: Signal::default(),
             tally: Mutex::default(),
             watch,
             unusual: Mutex::default(),

@@ -103,8 +103,8 @@ pub struct Crew {
 /// Rows of all datasets of a channel that may be under way or unmerged: about 62 bytes each.
 const BACKLOG_ROWS: usize = 100_000;
 
-/// Places for readings of the city: each holds a page or two in memory and a session at a source,
-/// so their number is bounded, whatever the number of datasets.
+/// Places for readings of the city: each holds two pages in memory, one of them being packed, and a
+/// session at a source, so their number is bounded, whatever the number of datasets.
 #[derive(Clone, Debug)]
 pub struct Readers {
     pub(super) live: Arc<Semaphore>,
@@ -171,6 +171,16 @@ impl Crew {
         rows: usize,
     ) -> Result<bool, Error> {
         Ok(self.heart.outside(cursor.next(page, rows)).await?)
+    }
+
+    /// The next page; `None` at the end.
+    pub(super) async fn next_page(
+        &self,
+        cursor: &mut Cursor,
+        rows: usize,
+    ) -> Result<Option<Page>, Error> {
+        let mut page = Page::default();
+        Ok(self.read(cursor, &mut page, rows).await?.then_some(page))
     }
 
     /// Runs blocking work on the pool.

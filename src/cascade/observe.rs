@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use jiff::Timestamp;
 
 use super::carrier::{Carrier, Mount};
@@ -17,7 +18,7 @@ use super::channel::Channel;
 use super::cutting::{Cutting, Recorder};
 use super::lane::Crew;
 use super::pack::{self, Packed, Reading};
-use super::stage::{Progress as Step, Stage};
+use super::stage::{Progress as Step, Stage, unread};
 use super::whole::{GONE_ROWS, Whole, gone_rows};
 use super::{Error, spool_owner};
 use crate::city::{Change, Cursor, Position, Scan};
@@ -29,8 +30,12 @@ use crate::ledger::{self, LaneProgress, Pass, PassKind, Progress};
 use crate::row::{KeyDigest, Page};
 use crate::supervisor::{Heart, Signal};
 
-/// Rows read at once: what they need on their way stands in memory several times over.
-pub(super) const PAGE_ROWS: usize = 1_000;
+/// Rows read at once, a batch of most standards: what they need on their way stands in memory
+/// several times over, and so does the page that is read while this one is packed. The suite, whose
+/// tables are small, reads more pages of them.
+pub(super) const PAGE_ROWS: usize = if cfg!(feature = "sabotage") { 1_000 } else { 5_000 };
+/// The fewest, however little may still be under way.
+const FEWEST_PAGE_ROWS: usize = 1_000;
 /// Spool room that must be there before a page is read.
 const PAGE_ROOM_BYTES: u64 = 16 << 20;
 /// Rows that may be pended beyond one page before reading pauses.
@@ -74,29 +79,6 @@ impl Stage for Observe {
         self.failures = self.failures.saturating_add(1);
         Some(unread(&self.crew, &self.carrier, error, self.failures).await)
     }
-}
-
-/// Tells that a dataset cannot be read, and how long its stage waits.
-pub(super) async fn unread(
-    crew: &Crew,
-    carrier: &Carrier,
-    error: &Error,
-    failures: u32,
-) -> Duration {
-    let flow = carrier.flow.clone();
-    tracing::warn!(
-        channel = %flow.channel, dataset = flow.dataset, code = error.code(),
-        error = %crate::telemetry::logs::Chain(error), "dataset cannot be read",
-    );
-    crew.events.failed("observe", error.code());
-    // A failed pass is begun again from the start.
-    carrier.index().end_pass();
-    let owner = carrier.owner.clone();
-    let told = crew.ledger.trouble_met(flow, owner, error.code().to_owned()).await;
-    drop(told.inspect_err(|error| {
-        tracing::error!(code = error.code(), "the ledger does not take a dataset's trouble");
-    }));
-    ledger::pause_before_retry(failures, 0).min(Duration::from_mins(5))
 }
 
 impl Observe {
@@ -192,7 +174,7 @@ impl Observe {
         drop(place);
         if finished {
             self.finish_lane(Lane::Backfill, begun).await?;
-        } else if !self.may_read(Lane::Backfill).await {
+        } else if self.room(Lane::Backfill, 0).await.is_none() {
             self.pause().await;
         }
         Ok(true)
@@ -242,8 +224,13 @@ impl Observe {
         let moves = scan != Scan::MissingTime;
         let begun = self.crew.now();
         let mut cursor = self.crew.scan(&self.carrier, scan).await?;
-        while self.may_read(lane).await {
-            let Some(page) = self.next(&mut cursor).await? else {
+        let mut ahead = None;
+        while let Some(rows) = self.room(lane, 0).await {
+            let next = match ahead.take() {
+                Some(next) => next,
+                None => self.crew.next_page(&mut cursor, rows).await?,
+            };
+            let Some(page) = next else {
                 // The last group of rows is complete only now.
                 self.looked(lane, cursor.position().filter(|_| moves), begun).await?;
                 return Ok(true);
@@ -259,7 +246,8 @@ impl Observe {
             if crate::crash::sabotaged("progress-first") && lane == Lane::Backfill {
                 self.finish_lane(lane, begun).await?;
             }
-            self.take(mount, page, (Reading::Lane(lane), begun), progress).await?;
+            let reading = (Reading::Lane(lane), begun);
+            ahead = self.take_and_read(mount, page, reading, progress, &mut cursor).await?;
             if lane == Lane::Backfill && self.crew.now() >= self.next_poll {
                 return Ok(false);
             }
@@ -339,21 +327,30 @@ impl Observe {
             self.whole = Some(Whole::begun(begun, watching));
         }
         let mut cursor = self.crew.scan(&self.carrier, scan).await?;
+        let mut ahead = None;
         loop {
-            while !self.may_read(Lane::Backfill).await {
+            let rows = loop {
+                if let Some(rows) = self.room(Lane::Backfill, 0).await {
+                    break rows;
+                }
                 if self.pause().await {
                     return Ok(());
                 }
-            }
+            };
             if !self.crew.ledger.pass_is_open(pass.number).await? {
                 self.carrier.index().end_pass();
                 return Ok(());
             }
-            let Some(page) = self.next(&mut cursor).await? else { break };
+            let next = match ahead.take() {
+                Some(next) => next,
+                None => self.crew.next_page(&mut cursor, rows).await?,
+            };
+            let Some(page) = next else { break };
             let rows_seen = u64::try_from(page.len()).unwrap_or(u64::MAX);
             let number = pass.number;
             let progress = Progress::Pass { number, rows_seen, rows_gone: 0, finished: false };
-            self.take(mount, page, (Reading::Pass(pass.kind), begun), progress).await?;
+            let reading = (Reading::Pass(pass.kind), begun);
+            ahead = self.take_and_read(mount, page, reading, progress, &mut cursor).await?;
             let has_live = !matches!(self.carrier.dataset.change, Change::Full);
             if has_live && self.crew.now() >= self.next_poll {
                 self.poll(mount).await?;
@@ -462,8 +459,9 @@ impl Observe {
         Ok(true)
     }
 
-    /// Spool and memory have room for another page, and nobody waits for us to end.
-    async fn may_read(&self, lane: Lane) -> bool {
+    /// How many rows the next page may have, beside so many in hand; `None` where spool or memory
+    /// have no room for one, or somebody waits for us to end.
+    async fn room(&self, lane: Lane, in_hand: usize) -> Option<usize> {
         let stopping = self.crew.supervisor.stop_signal().is_raised();
         let (carrier, channel) = (Arc::clone(&self.carrier), Arc::clone(&self.channel));
         let (room, own, all) = self
@@ -476,30 +474,69 @@ impl Observe {
             })
             .await;
         // The backlog of all datasets shares one budget; a live lane always has its own share.
-        let most = self.crew.readers.backlog_rows.load(Ordering::Relaxed);
-        let within = all < most
-            || crate::crash::sabotaged("endless-backlog")
-            || lane == Lane::Live && own < LIVE_ROWS;
-        !stopping
-            && within
-            && room >= PAGE_ROOM_ROWS
-            && self.crew.has_room(&self.carrier, lane, PAGE_ROOM_BYTES)
+        let most = match self.crew.readers.backlog_rows.load(Ordering::Relaxed) {
+            _ if crate::crash::sabotaged("endless-backlog") => usize::MAX,
+            most => most,
+        };
+        let left = most.saturating_sub(all + in_hand);
+        let own_share = lane == Lane::Live && own + in_hand < LIVE_ROWS;
+        (!stopping
+            && (left > 0 || own_share)
+            && room >= PAGE_ROOM_ROWS + in_hand
+            && self.crew.has_room(&self.carrier, lane, PAGE_ROOM_BYTES))
+        .then(|| left.clamp(FEWEST_PAGE_ROWS, PAGE_ROWS))
     }
 
     /// Waits for room; true when the daemon stops.
     async fn pause(&self) -> bool {
+        // What has settled makes room once it is merged.
+        self.channel.settle.raise();
         let mut stop = self.crew.supervisor.stop_signal();
-        let raised = self.signal.raised();
+        let (raised, merged) = (self.signal.raised(), self.carrier.merged.raised());
         let until = self.crew.after(Duration::from_secs(1));
         let wait = async {
             tokio::select! {
                 () = raised => {}
+                () = merged => {}
                 () = crate::supervisor::sleep_until(self.crew.clock(), until) => {}
                 () = stop.raised() => {}
             }
         };
         self.crew.heart.outside(wait).await;
         stop.is_raised()
+    }
+
+    /// Takes a page while the one after it is read, where there is room for both: whatever is read
+    /// goes no further before this page stands in the ledger. `None`: nothing was read.
+    async fn take_and_read(
+        &mut self,
+        mount: &Arc<Mount>,
+        page: Page,
+        reading: (Reading, Timestamp),
+        progress: Progress,
+        cursor: &mut Cursor,
+    ) -> Result<Option<Option<Page>>, Error> {
+        let Some(rows) = self.room(reading.0.lane(), page.len()).await else {
+            self.take(mount, page, reading, progress).await?;
+            return Ok(None);
+        };
+        let heart = self.crew.heart.clone();
+        let taken = std::pin::pin!(self.take(mount, page, reading, progress));
+        let read = std::pin::pin!(async {
+            let mut next = Page::default();
+            Ok::<_, Error>(cursor.next(&mut next, rows).await?.then_some(next))
+        });
+        let next = match select(taken, read).await {
+            Either::Left((taken, read)) => {
+                taken?;
+                heart.outside(read).await
+            }
+            Either::Right((next, taken)) => {
+                taken.await?;
+                next
+            }
+        };
+        Ok(Some(next?))
     }
 
     /// One page: named, sorted, packed, recorded.
@@ -548,11 +585,6 @@ impl Observe {
     /// For a reading that began then.
     fn recorder(&self, as_of: Timestamp) -> Recorder<'_> {
         Recorder { crew: &self.crew, channel: &self.channel, carrier: &self.carrier, as_of }
-    }
-
-    async fn next(&self, cursor: &mut Cursor) -> Result<Option<Page>, Error> {
-        let mut page = Page::default();
-        Ok(self.crew.read(cursor, &mut page, PAGE_ROWS).await?.then_some(page))
     }
 
     fn cutting(&self, mount: &Arc<Mount>, lane: Lane) -> Cutting {

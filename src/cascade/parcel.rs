@@ -79,10 +79,13 @@ impl Parcel {
 
     /// The durable form.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let payload = self.message.payload.to_bytes();
-        let mut out = Vec::with_capacity(payload.len() + 64 + self.rows.ends.len() * 4);
+        // A batch is large: it is copied once.
+        let payload = &self.message.payload;
+        let length = payload.stored_len();
+        let mut out = Vec::with_capacity(length + 1_024 + self.rows.ends.len() * 4);
         out.push(FORMAT);
-        put(&mut out, &payload);
+        number(&mut out, length);
+        payload.store(&mut out);
         number(&mut out, self.message.parameters.len());
         for parameter in &self.message.parameters {
             let place = PLACES.iter().position(|place| *place == parameter.place).unwrap_or(0);

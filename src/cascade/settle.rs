@@ -443,9 +443,9 @@ async fn merge(crew: &Crew, carrier: &Arc<Carrier>) -> Result<bool, Error> {
         return Err(error.into());
     }
     crate::crash::point("run-named");
-    let (carrier, files) = (Arc::clone(carrier), crew.files.clone());
+    let (index, files) = (Arc::clone(carrier), crew.files.clone());
     crew.block(move || -> Result<(), Error> {
-        let result = carrier.index().install(merged);
+        let result = index.index().install(merged);
         sent::delete_runs(&files.runs, &retired)?;
         for batch in batches {
             drop(files.spool.remove(&batch.to_string()));
@@ -453,6 +453,7 @@ async fn merge(crew: &Crew, carrier: &Arc<Carrier>) -> Result<bool, Error> {
         Ok(result?)
     })
     .await?;
+    carrier.merged.raise();
     Ok(true)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Crew, Error};
+use super::{Carrier, Crew, Error};
 use crate::delivery::ChannelId;
 use crate::ledger;
 use crate::supervisor::{Heart, Signal, Stop, Supervisor, TaskError, sleep_until};
@@ -89,4 +89,27 @@ pub(super) fn report(
     }
     tracing::warn!(%channel, stage, code = error.code(), error = %chain, "stage waits");
     Some(ledger::pause_before_retry(failures, 0).min(Duration::from_mins(1)))
+}
+
+/// Tells that a dataset cannot be read, and how long its stage waits.
+pub(super) async fn unread(
+    crew: &Crew,
+    carrier: &Carrier,
+    error: &Error,
+    failures: u32,
+) -> Duration {
+    let flow = carrier.flow.clone();
+    tracing::warn!(
+        channel = %flow.channel, dataset = flow.dataset, code = error.code(),
+        error = %crate::telemetry::logs::Chain(error), "dataset cannot be read",
+    );
+    crew.events.failed("observe", error.code());
+    // A failed pass is begun again from the start.
+    carrier.index().end_pass();
+    let owner = carrier.owner.clone();
+    let told = crew.ledger.trouble_met(flow, owner, error.code().to_owned()).await;
+    drop(told.inspect_err(|error| {
+        tracing::error!(code = error.code(), "the ledger does not take a dataset's trouble");
+    }));
+    ledger::pause_before_retry(failures, 0).min(Duration::from_mins(5))
 }

@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 
+use super::carrier::FULL_MERGE_ROWS;
 use super::channel::Channel;
 use super::disposition::{Disposition, disposition};
 use super::lane::{Crew, Sent};
@@ -505,10 +506,11 @@ pub(super) async fn after(
 ) -> Result<(), Error> {
     let now = crew.ledger.batch(batch.id).await?;
     let state = now.batch.state;
+    let mut worth_a_merge = false;
     if let Subject::Rows { dataset, .. } = &batch.subject
         && let Some(carrier) = channel.carriers.get(dataset)
     {
-        follow(crew, carrier, &now, halves).await?;
+        worth_a_merge = follow(crew, carrier, &now, halves).await? >= FULL_MERGE_ROWS;
     }
     if let Subject::Object { kind, .. } = &batch.subject {
         // Children wait for this object's upper id, datasets for their mount.
@@ -538,19 +540,19 @@ pub(super) async fn after(
         BatchState::Queued | BatchState::InFlight => {}
     }
     channel.submit.raise();
-    if state == BatchState::Settled && batch.lane == Lane::Live {
+    if state == BatchState::Settled && (batch.lane == Lane::Live || worth_a_merge) {
         channel.settle.raise();
     }
     Ok(())
 }
 
-/// The index learns a row batch's fate.
-pub(super) async fn follow(
+/// The index learns a row batch's fate; how many settled rows it then holds beside its runs.
+async fn follow(
     crew: &Crew,
     carrier: &Arc<Carrier>,
     now: &Waiting,
     halves: Vec<Half>,
-) -> Result<(), Error> {
+) -> Result<usize, Error> {
     let failed = match now.batch.state {
         BatchState::Settled => crew.ledger.failed_keys(now.batch.id).await?,
         BatchState::Queued
@@ -562,7 +564,7 @@ pub(super) async fn follow(
         | BatchState::Superseded => Vec::new(),
     };
     let (carrier, ordinal, state) = (Arc::clone(carrier), now.batch.ordinal, now.batch.state);
-    crew.block(move || -> Result<(), Error> {
+    crew.block(move || -> Result<usize, Error> {
         let mut index = carrier.index();
         for half in halves {
             index.restore(half.ordinal, half.action, &half.rows)?;
@@ -578,7 +580,7 @@ pub(super) async fn follow(
             BatchState::Queued | BatchState::InFlight | BatchState::Unknown | BatchState::Taken => {
             }
         }
-        Ok(())
+        Ok(index.sizes().settled_rows)
     })
     .await
 }

@@ -35,5 +35,5 @@ pub use settings::{
 };
 pub use source::{Cursor, Pool, Position, Scan, Source};
 
-/// About how much text a page gets before it is given out, whatever its rows: 8 MiB.
-pub const PAGE_BYTES: usize = 8 << 20;
+/// About how much text a page gets before it is given out, whatever its rows: 4 MiB.
+pub const PAGE_BYTES: usize = 4 << 20;

@@ -24,7 +24,8 @@ use zeroize::Zeroizing;
 
 const VERSION: u8 = 1;
 const SALT: usize = 16;
-const HEAD: usize = 1 + 4 + SALT;
+/// What stands before the ciphertext.
+pub(crate) const HEAD: usize = 1 + 4 + SALT;
 const TAG: usize = 16;
 /// A key file is 32 bytes or 64 digits and a line end; anything longer is another file.
 const KEY_FILE_LIMIT: u64 = 256;
@@ -218,6 +219,18 @@ impl Sealer {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (head, body) = sealed.split_at_checked(HEAD).ok_or(Error::Damaged)?;
+        self.open_body(purpose, context, head, Zeroizing::new(body.to_vec()))
+    }
+
+    /// As [`Sealer::open`], of what was read in two pieces, the first [`HEAD`] bytes long: the second
+    /// is opened where it lies.
+    pub(crate) fn open_body(
+        &self,
+        purpose: Purpose,
+        context: &[u8],
+        head: &[u8],
+        mut body: Zeroizing<Vec<u8>>,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (version, rest) = head.split_first().ok_or(Error::Damaged)?;
         if *version != VERSION {
             return Err(Error::Format { found: *version });
@@ -225,7 +238,6 @@ impl Sealer {
         let (id, salt) = rest.split_at_checked(self.id.len()).ok_or(Error::Damaged)?;
         let root = self.root_of(id).ok_or(Error::OtherKey)?;
         let (key, nonce) = message_key(root, purpose, salt)?;
-        let mut body = Zeroizing::new(body.to_vec());
         if crate::crash::sabotaged("unsealed") {
             let plain = body.len().saturating_sub(OVERHEAD - HEAD);
             body.truncate(plain);

@@ -36,7 +36,7 @@ use zeroize::Zeroizing;
 
 use super::disk::{self, Draft, Error};
 use super::manifest::{self, ManifestRow, take_array};
-use super::seal::{OVERHEAD, Purpose, Sealer, Voucher, key_id_of};
+use super::seal::{self, OVERHEAD, Purpose, Sealer, Voucher, key_id_of};
 use super::shares::Held;
 pub use super::shares::{Limits, Owner};
 
@@ -393,10 +393,15 @@ impl Spool {
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let shown = format!("{name}{SUFFIX}");
         within(part, usize::try_from(bytes).unwrap_or(usize::MAX), PAYLOAD_LIMIT_BYTES * 2)?;
-        let mut sealed = vec![0; usize::try_from(bytes).unwrap_or_default()];
-        file.read_exact_at(&mut sealed, start).map_err(|error| Error::io("read", &shown, error))?;
+        let bytes = usize::try_from(bytes).unwrap_or_default();
+        let (mut head, body) = ([0; seal::HEAD], bytes.saturating_sub(seal::HEAD));
+        let mut body = Zeroizing::new(vec![0; body]);
+        let head = head.get_mut(..bytes.min(seal::HEAD)).unwrap_or_default();
+        file.read_exact_at(head, start)
+            .and_then(|()| file.read_exact_at(&mut body, start.saturating_add(length(head.len()))))
+            .map_err(|error| Error::io("read", &shown, error))?;
         self.sealer
-            .open(purpose, name.as_bytes(), &sealed)
+            .open_body(purpose, name.as_bytes(), head, body)
             .map_err(|error| Error::seal(&shown, error))
     }
 

@@ -17,7 +17,7 @@
 
 mod digest;
 
-pub use digest::{KeyDigest, Keyer, RowHash};
+pub use digest::{DigestHasher, DigestMap, DigestSet, KeyDigest, Keyer, RowHash};
 
 /// What a column holds. It decides how a source renders it and which checks make sense.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -162,14 +162,26 @@ impl Payload {
     /// The durable form: a version, the number of segments, then kind, length and bytes of each
     /// (numbers big-endian, 64 bits).
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.len() + 16 + 32 * self.segments.len());
+        let mut out = Vec::with_capacity(self.stored_len());
+        self.store(&mut out);
+        out
+    }
+
+    /// Bytes of the durable form.
+    pub(crate) fn stored_len(&self) -> usize {
+        let segments =
+            self.segments.iter().map(|segment| segment.head().len() + segment.content().len());
+        MAGIC.len() + 8 + segments.sum::<usize>()
+    }
+
+    /// Appends the durable form.
+    pub(crate) fn store(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&number(self.segments.len()));
         for segment in &self.segments {
             out.extend_from_slice(&segment.head());
             out.extend_from_slice(segment.content());
         }
-        out
     }
 
     /// The inverse of [`Payload::to_bytes`].

@@ -11,7 +11,7 @@ use super::super::carrier::Carrier;
 use crate::delivery::Lane;
 use crate::ledger::sent::{Known, Mark, Place};
 use crate::ledger::{Ledger, PassKind};
-use crate::row::{Cell, KeyDigest, Page, RowHash, key_text};
+use crate::row::{Cell, DigestMap, KeyDigest, Page, RowHash, key_text};
 
 /// The reading a page comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -122,11 +122,10 @@ pub(in crate::cascade) fn sort(
     repeats: HashSet<(KeyDigest, RowHash)>,
     reading: Reading,
 ) -> Result<Sorted, Error> {
-    let mut order: Vec<usize> = (0..named.rows.len()).collect();
-    order.retain(|at| named.rows.get(*at).is_some_and(|row| !row.keyless));
-    order.sort_by_key(|at| (named.rows.get(*at).map(|row| row.key), *at));
-    let keys: Vec<KeyDigest> =
-        order.iter().filter_map(|at| named.rows.get(*at)).map(|row| row.key).collect();
+    let rows = named.rows.iter().enumerate().filter(|(_, row)| !row.keyless);
+    let mut order: Vec<(KeyDigest, usize)> = rows.map(|(at, row)| (row.key, at)).collect();
+    order.sort_unstable();
+    let keys: Vec<KeyDigest> = order.iter().map(|(key, _)| *key).collect();
     let known: Vec<(Mark, Option<Known>)> = {
         let mut index = carrier.index();
         match reading {
@@ -136,20 +135,22 @@ pub(in crate::cascade) fn sort(
             }
         }
     };
-    let rejected: HashMap<KeyDigest, Vec<RowHash>> =
-        rejected.iter().fold(HashMap::new(), |mut map, (key, row)| {
+    let rejected: DigestMap<Vec<RowHash>> =
+        rejected.iter().fold(DigestMap::default(), |mut map, (key, row)| {
             map.entry(*key).or_default().push(*row);
             map
         });
-    let mut marks = HashMap::with_capacity(order.len());
-    for (at, mark) in order.into_iter().zip(known) {
-        marks.insert(at, mark);
+    let mut marks = vec![None; named.rows.len()];
+    for ((_, at), mark) in order.into_iter().zip(known) {
+        if let Some(place) = marks.get_mut(at) {
+            *place = Some(mark);
+        }
     }
     let sorted = Sorted::default();
-    let mut sorter = Sorter { reading, rejected, repeats, sorted, met: HashMap::new() };
-    for (at, row) in named.rows.iter().enumerate() {
-        match marks.get(&at) {
-            Some((mark, known)) => sorter.take(at, row, *mark, *known),
+    let mut sorter = Sorter { reading, rejected, repeats, sorted, met: DigestMap::default() };
+    for ((at, row), mark) in named.rows.iter().enumerate().zip(marks) {
+        match mark {
+            Some((mark, known)) => sorter.take(at, row, mark, known),
             None => sorter.keyless(at, row),
         }
     }
@@ -158,11 +159,11 @@ pub(in crate::cascade) fn sort(
 
 struct Sorter {
     reading: Reading,
-    rejected: HashMap<KeyDigest, Vec<RowHash>>,
+    rejected: DigestMap<Vec<RowHash>>,
     repeats: HashSet<(KeyDigest, RowHash)>,
     sorted: Sorted,
     /// Each key's row on this page that stands: the newest, or the first where none is newer.
-    met: HashMap<KeyDigest, Met>,
+    met: DigestMap<Met>,
 }
 
 /// A row of the page that stands for its key.

@@ -5,6 +5,7 @@
 //! time; only the settled rows' own originals are in memory.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use super::memory::Slot;
 use super::record::Record;
 use super::run::{Cursor, Originals, Run, Writer, length};
 use crate::ledger::disk::Error;
-use crate::ledger::manifest::{ManifestRow, encode_original};
+use crate::ledger::manifest::{ManifestRow, Original, encode_original};
 use crate::ledger::seal::Sealer;
 use crate::row::KeyDigest;
 
@@ -60,6 +61,30 @@ impl Heads {
             }
         }
         Ok(())
+    }
+}
+
+/// The stored forms of the originals that enter a run, one behind the other.
+struct Kept {
+    bytes: Zeroizing<Vec<u8>>,
+    spans: Vec<Option<Range<usize>>>,
+}
+
+impl Kept {
+    fn of(rows: usize) -> Self {
+        Self { bytes: Zeroizing::default(), spans: vec![None; rows] }
+    }
+
+    fn keep(&mut self, at: usize, original: &Original) {
+        let start = self.bytes.len();
+        encode_original(original, &mut self.bytes);
+        if let Some(span) = self.spans.get_mut(at) {
+            *span = Some(start..self.bytes.len());
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        self.spans.iter().map(|span| span.as_ref().and_then(|span| self.bytes.get(span.clone())))
     }
 }
 
@@ -146,8 +171,7 @@ impl Merge {
         self,
         mut manifest: impl FnMut(u64) -> Result<Vec<ManifestRow>, E>,
     ) -> Result<Merged, E> {
-        let mut originals: Vec<Option<Zeroizing<Vec<u8>>>> = Vec::new();
-        originals.resize_with(self.incoming.len(), || None);
+        let mut originals = Kept::of(self.incoming.len());
         for batch in &self.batches {
             for row in manifest(*batch)? {
                 let at = self.incoming.binary_search_by_key(&row.key, |incoming| incoming.key);
@@ -156,10 +180,8 @@ impl Merge {
                     .incoming
                     .get(at)
                     .is_some_and(|incoming| incoming.batch == *batch && !incoming.slot.deleted());
-                if let Some(place) = originals.get_mut(at).filter(|_| wanted) {
-                    let mut bytes = Zeroizing::default();
-                    encode_original(&row.original, &mut bytes);
-                    *place = Some(bytes);
+                if wanted {
+                    originals.keep(at, &row.original);
                 }
             }
         }
@@ -172,14 +194,14 @@ impl Merge {
         })
     }
 
-    fn write(&self, originals: &[Option<Zeroizing<Vec<u8>>>]) -> Result<Run, Error> {
+    fn write(&self, originals: &Kept) -> Result<Run, Error> {
         let rows =
             length(self.incoming.len()) + self.inputs.iter().map(|run| run.rows()).sum::<u64>();
         let mut writer = Writer::begin(&self.folder, &self.name, &self.sealer, rows)?;
         let mut heads = Heads::begin(&self.inputs, KeyDigest([0; 12]))?;
         let mut readers: Vec<Originals> = self.inputs.iter().map(Originals::new).collect();
         let mut found = Vec::new();
-        let mut incoming = self.incoming.iter().zip(originals).peekable();
+        let mut incoming = self.incoming.iter().zip(originals.all()).peekable();
         // Below the oldest run there is nothing that a tombstone could hide.
         let keep_tombstones = !self.remaining.is_empty();
         loop {

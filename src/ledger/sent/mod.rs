@@ -328,13 +328,14 @@ impl Index {
         if self.memory.is_settled(batch) == Some(true) {
             return Err(Error::Batch { batch, problem: "has settled and abandons no rows" });
         }
-        let gone = self.memory.forget(&[batch].into());
-        if let Some(pass) = &mut self.pass {
-            gone.iter()
-                .filter(|(_, slot)| slot.marks() & SEEN != 0)
-                .for_each(|(key, _)| pass.met(*key));
-        }
-        Ok(gone.len())
+        let (mut count, pass) = (0, &mut self.pass);
+        self.memory.forget(&[batch].into(), |key, slot| {
+            count += 1;
+            if let Some(pass) = pass.as_mut().filter(|_| slot.marks() & SEEN != 0) {
+                pass.met(key);
+            }
+        });
+        Ok(count)
     }
 
     /// What is known of each key, sent or not; fastest when the keys are sorted.
@@ -430,13 +431,13 @@ impl Index {
         if incoming.len() < at_least.clamp(1, MERGE_ROWS / 2) {
             return Ok(None);
         }
-        // Each run is more than twice the newer ones together, so a row is rewritten about as
+        // Each run has more rows than the newer ones together, so a row is rewritten at most as
         // often as the rows double.
         let mut rows = run::length(incoming.len());
         let mut taken = 0;
         for Level { run, .. } in &self.levels {
             let too_many = self.levels.len() - taken + 1 > RUN_LIMIT;
-            if run.rows() > rows.saturating_mul(2) && !too_many {
+            if run.rows() > rows && !too_many {
                 break;
             }
             rows += run.rows();
@@ -474,7 +475,7 @@ impl Index {
             None => Ok((Vec::new(), Vec::new())),
         };
         self.merging = false;
-        self.memory.forget(&batches);
+        self.memory.forget(&batches, |_, _| {});
         self.levels.drain(..replaced.len().min(self.levels.len()));
         let mut result = Ok(());
         let marks = match carried {

@@ -11,7 +11,7 @@ use super::memory::SEEN;
 use super::merge::Heads;
 use super::run::Run;
 use super::{Error, Index, KeyRange, Known, View};
-use crate::row::KeyDigest;
+use crate::row::{DigestSet, KeyDigest};
 
 /// The most new keys that a pass remembers.
 const MET_LIMIT: usize = 1 << 18;
@@ -29,7 +29,7 @@ pub enum Mark {
 
 #[derive(Debug, Default)]
 pub(super) struct Pass {
-    met: BTreeSet<KeyDigest>,
+    met: DigestSet,
 }
 
 impl Pass {
