@@ -132,7 +132,7 @@ pub struct Gap {
 }
 
 /// A number, and what came under it.
-pub type Numbered = (Address, Zeroizing<Vec<u8>>);
+pub(super) type Numbered = (Address, Zeroizing<Vec<u8>>);
 
 /// What was last sent about something.
 pub struct Known {
