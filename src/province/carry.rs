@@ -156,7 +156,8 @@ impl Client {
         batch: &str,
     ) -> Reply {
         let is_fate = operation.name == "batch.receipt";
-        if !is_fate && !(ferry.returns() && is_carried(&operation.name)) {
+        let is_asked = ferry.returns() && is_carried(&operation.name);
+        if !is_fate && !is_asked {
             let outcome = Outcome::Unknown { code: UNASKED.to_owned() };
             return Reply::answered(outcome, UNASKED, None);
         }
@@ -308,10 +309,10 @@ fn awaited(ferry: &Ferry, sent: Option<DigestSha256>) -> Reply {
 async fn looked(ferry: &Arc<Ferry>, subject: String) -> Result<Option<Known>, &'static str> {
     let looked = ferry.run(move |it| {
         // A folder that is away keeps nothing from what the journal knows.
-        let looked = it.look();
-        it.known(&subject).map_err(|error| (error, looked.err()))
+        drop(it.look());
+        it.known(&subject).map_err(|error| error.code())
     });
-    looked.await.map_err(|(error, _)| error.code())
+    looked.await
 }
 
 /// Questions that are worth a file: what stands above is told page by page, and a page that is

@@ -34,8 +34,8 @@ pub use self::error::Error;
 use self::files::{place, read, sync};
 use self::frame::{Flaw, Head, Keys, SUFFIX};
 use self::store::{Admitted, Came, Reseal, Store};
-use self::words::Kind;
 pub use self::words::{Address, FerrySettings, FerryStanding, Gap, Known, Side};
+use self::words::{Kind, Numbered};
 use super::carry::CarriedAnswer;
 use super::error::Error as Unopened;
 use crate::clock::Clock;
@@ -239,7 +239,7 @@ impl Ferry {
     ///
     /// # Errors
     /// The journal, or what came, cannot be read.
-    pub fn next(&self) -> Result<Option<(Address, Zeroizing<Vec<u8>>)>, Error> {
+    pub fn next(&self) -> Result<Option<Numbered>, Error> {
         let Some((address, file)) = self.with("look for what came", |store| store.next())? else {
             return Ok(None);
         };

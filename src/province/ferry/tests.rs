@@ -181,7 +181,7 @@ fn what_is_not_ours_or_not_whole_is_never_acted_on() {
     come("carried.tmp", &bytes);
     come(&name, &bytes[..bytes.len() / 2]);
     assert_eq!(act(&above), Vec::<String>::new());
-    assert_eq!(place.lying("above/in"), [name.clone()]);
+    assert_eq!(place.lying("above/in"), std::slice::from_ref(&name));
     assert_eq!(place.lying("above/in/aside"), ["1.ferry", "2.ferry", "3.ferry"]);
     let standing = above.standing().unwrap();
     assert_eq!(standing.aside, 3);

@@ -131,6 +131,9 @@ pub struct Gap {
     pub to: u64,
 }
 
+/// A number, and what came under it.
+pub(super) type Numbered = (Address, Zeroizing<Vec<u8>>);
+
 /// What was last sent about something.
 pub struct Known {
     /// Its number.

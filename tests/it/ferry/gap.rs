@@ -84,8 +84,9 @@ impl Gap {
                 let path = from.join("out").join(&name);
                 let bytes = fs::read(&path).unwrap();
                 fs::remove_file(path).unwrap();
-                if memory.lose[way] > 0 {
-                    memory.lose[way] -= 1;
+                let lose = memory.lose.get_mut(way).unwrap();
+                if *lose > 0 {
+                    *lose -= 1;
                     memory.lost += 1;
                     continue;
                 }
@@ -110,7 +111,8 @@ impl Gap {
 
 impl Memory {
     fn take(&mut self, faults: &[Fault], to: &Path, bytes: Vec<u8>) {
-        let fault = faults[self.carried % faults.len()];
+        let fault = *faults.iter().cycle().nth(self.carried).unwrap();
+        let half = bytes.get(..bytes.len() / 2).unwrap().to_vec();
         self.carried += 1;
         self.all.push(bytes.clone());
         let now = self.looks;
@@ -125,12 +127,12 @@ impl Memory {
             }
             Fault::Late => at(90, to, &bytes),
             Fault::Half => {
-                at(0, to, &bytes[..bytes.len() / 2]);
+                at(0, to, &half);
                 at(60, to, &bytes);
             }
             Fault::Renamed => {
                 let other = to.with_extension("carried");
-                at(0, &other, &bytes[..bytes.len() / 2]);
+                at(0, &other, &half);
                 at(30, to, &bytes);
             }
         }
