@@ -517,12 +517,12 @@ impl Observe {
         cursor: &mut Cursor,
     ) -> Result<Option<Option<Page>>, Error> {
         let Some(rows) = self.room(reading.0.lane(), page.len()).await else {
-            self.take(mount, page, reading, progress).await?;
+            Box::pin(self.take(mount, page, reading, progress)).await?;
             return Ok(None);
         };
         let heart = self.crew.heart.clone();
-        let taken = std::pin::pin!(self.take(mount, page, reading, progress));
-        let read = std::pin::pin!(async {
+        let taken = Box::pin(self.take(mount, page, reading, progress));
+        let read = Box::pin(async {
             let mut next = Page::default();
             Ok::<_, Error>(cursor.next(&mut next, rows).await?.then_some(next))
         });
