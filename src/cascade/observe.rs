@@ -19,7 +19,7 @@ use super::cutting::{Cutting, Recorder};
 use super::lane::Crew;
 use super::pack::{self, Packed, Reading};
 use super::stage::{Progress as Step, Stage, unread};
-use super::whole::{GONE_ROWS, Whole, gone_rows};
+use super::whole::{FEW_ROWS, GONE_ROWS, Whole, gone_rows};
 use super::{Error, spool_owner};
 use crate::city::{Change, Cursor, Position, Scan};
 use crate::delivery::{Action, Lane};
@@ -30,9 +30,8 @@ use crate::ledger::{self, LaneProgress, Pass, PassKind, Progress};
 use crate::row::{KeyDigest, Page};
 use crate::supervisor::{Heart, Signal};
 
-/// Rows read at once, a batch of most standards: what they need on their way stands in memory
-/// several times over, and so does the page that is read while this one is packed. The suite, whose
-/// tables are small, reads more pages of them.
+/// Rows read at once, a batch of most standards: what they need on their way stands in memory several
+/// times over, and a page read ahead beside it. The suite's tables are small: it reads more pages.
 pub(super) const PAGE_ROWS: usize = if cfg!(feature = "sabotage") { 1_000 } else { 5_000 };
 /// The fewest, however little may still be under way.
 const FEWEST_PAGE_ROWS: usize = 1_000;
@@ -42,8 +41,6 @@ const PAGE_ROOM_BYTES: u64 = 16 << 20;
 const PAGE_ROOM_ROWS: usize = 2 * PAGE_ROWS;
 /// Of the rows that may be under way, what a live lane may always use.
 const LIVE_ROWS: usize = 10_000;
-/// Below so many rows a deletion never needs an approval by its share.
-pub(super) const FEW_ROWS: u64 = 20;
 /// How long a stage waits for what others must do first.
 pub(super) const WAIT: Duration = Duration::from_secs(10);
 
@@ -487,9 +484,8 @@ impl Observe {
         .then(|| left.clamp(FEWEST_PAGE_ROWS, PAGE_ROWS))
     }
 
-    /// Waits for room; true when the daemon stops.
+    /// Waits for room, which a merge of what has settled makes; true when the daemon stops.
     async fn pause(&self) -> bool {
-        // What has settled makes room once it is merged.
         self.channel.settle.raise();
         let mut stop = self.crew.supervisor.stop_signal();
         let (raised, merged) = (self.signal.raised(), self.carrier.merged.raised());
@@ -516,13 +512,17 @@ impl Observe {
         progress: Progress,
         cursor: &mut Cursor,
     ) -> Result<Option<Option<Page>>, Error> {
-        let Some(rows) = self.room(reading.0.lane(), page.len()).await else {
-            self.take(mount, page, reading, progress).await?;
+        // What a lane that yields to the live one read would be read again.
+        let yields =
+            reading.0 == Reading::Lane(Lane::Backfill) && self.crew.now() >= self.next_poll;
+        let rows = self.room(reading.0.lane(), page.len()).await.filter(|_| !yields);
+        let Some(rows) = rows else {
+            Box::pin(self.take(mount, page, reading, progress)).await?;
             return Ok(None);
         };
         let heart = self.crew.heart.clone();
-        let taken = std::pin::pin!(self.take(mount, page, reading, progress));
-        let read = std::pin::pin!(async {
+        let taken = Box::pin(self.take(mount, page, reading, progress));
+        let read = Box::pin(async {
             let mut next = Page::default();
             Ok::<_, Error>(cursor.next(&mut next, rows).await?.then_some(next))
         });

@@ -16,6 +16,8 @@ use crate::ledger::manifest::Original;
 use crate::ledger::sent::{KeyRange, Known};
 use crate::row::{KeyDigest, RowHash};
 
+/// Below so many rows a deletion never needs an approval by its share.
+pub(super) const FEW_ROWS: u64 = 20;
 /// Deletions looked for at once.
 pub(super) const GONE_ROWS: usize = 5_000;
 /// The most rejected versions that are remembered; past it no reject is over by being absent.

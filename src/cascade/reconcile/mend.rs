@@ -7,7 +7,7 @@ use super::super::carrier::{Carrier, Mount};
 use super::super::channel::Channel;
 use super::super::cutting::{Cutting, Recorder};
 use super::super::lane::Crew;
-use super::super::observe::FEW_ROWS;
+use super::super::whole::FEW_ROWS;
 use super::sides::Joined;
 use crate::delivery::{Action, Lane};
 use crate::ledger::manifest::{ManifestRow, Original};
