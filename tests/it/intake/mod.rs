@@ -4,4 +4,4 @@
 mod bounds;
 mod cascade;
 mod kit;
-mod place;
+pub(crate) mod place;
