@@ -13,7 +13,7 @@ use super::errand::{Errand, IDLE, PAUSE};
 use super::works::Current;
 use crate::cascade::Crew;
 use crate::catalogue::Kind;
-use crate::ledger::{OpenTakeover, TakeoverPhase};
+use crate::ledger::{OpenTakeover, TakeoverLine, TakeoverPhase};
 use crate::takeover::{Fate, Registration, compare};
 
 /// Lines written in one transaction.
@@ -119,9 +119,9 @@ impl Task {
                     Some(((of.kind.clone(), of.upper_id.clone()), it.said.clone()?))
                 })
                 .collect();
-            let above: Vec<Registration> = lines.into_iter().map(|it| it.registration).collect();
+            let above: Vec<Registration> = lines.iter().map(|it| it.registration.clone()).collect();
             let report = compare(&above, &here, &said);
-            let found: Vec<(Registration, Fate)> = above.into_iter().zip(report.fates).collect();
+            let found: Vec<(TakeoverLine, Fate)> = lines.into_iter().zip(report.fates).collect();
             (found, u64::try_from(report.missing_above.len()).unwrap_or(u64::MAX))
         };
         let (found, missing) = self.crew.supervisor.pool().run(work).await;

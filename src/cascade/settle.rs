@@ -1,7 +1,7 @@
 //! Settle: what happens after sending. Lost answers are asked for, verdicts are collected, reviews
 //! are followed, and what is confirmed leaves the spool for the sorted runs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::{Carrier, Error, above, inquire};
 use crate::delivery::{Batch, LinkState, Mode, Outcome, RejectKind, StandardId, Subject, Verdict};
 use crate::ledger::manifest::ManifestRow;
 use crate::ledger::sent;
-use crate::ledger::{Ended, Finding, Flow, Judged, LinkFilter, NewReject, PassKind, Waiting};
+use crate::ledger::{Ended, Finding, Flow, Judged, Link, LinkFilter, NewReject, PassKind, Waiting};
 use crate::province::PARENT_FAILED;
 use crate::standard::{PageScope, RowJudgement, Scope};
 use crate::supervisor::{Heart, Signal};
@@ -33,6 +33,8 @@ const KEEP: Duration = Duration::from_hours(400 * 24);
 const RETIRE_EVERY: Duration = Duration::from_mins(10);
 /// Rows of each kind let go of at once.
 const RETIRE_ROWS: u32 = 500;
+/// Objects under review asked about in one step: verdicts and lost answers go on between.
+const STEP_REVIEWS: usize = 50;
 /// Leftover files removed in one step.
 const LEFTOVERS: u32 = 200;
 
@@ -47,6 +49,9 @@ pub struct Settle {
     /// When files that came back are looked for next.
     pub(super) next_return: Timestamp,
     next_review: Timestamp,
+    review_every: Duration,
+    /// What is still to be asked about of this look: operation and link.
+    reviews: VecDeque<(String, Link)>,
     next_beat: BTreeMap<StandardId, Timestamp>,
     next_retirement: Timestamp,
     revoked: super::revoked::Sweep,
@@ -105,6 +110,8 @@ impl Settle {
             channel,
             next_return: Timestamp::MIN,
             next_review: Timestamp::MIN,
+            review_every: Duration::ZERO,
+            reviews: VecDeque::new(),
             next_beat: BTreeMap::new(),
             next_retirement: Timestamp::MIN,
             revoked: super::revoked::Sweep::default(),
@@ -300,10 +307,25 @@ impl Settle {
 
     /// Objects that people review: the province is asked now and then where they stand.
     async fn follow_reviews(&mut self) -> Result<bool, Error> {
-        if self.crew.now() < self.next_review {
-            return Ok(false);
+        if self.reviews.is_empty() {
+            if self.crew.now() < self.next_review {
+                return Ok(false);
+            }
+            self.plan_reviews().await?;
         }
-        let mut asked = false;
+        let mut is_another = false;
+        for _ in 0..STEP_REVIEWS {
+            let Some((operation, link)) = self.reviews.pop_front() else { break };
+            is_another |= self.review(&link, &operation).await?;
+        }
+        if self.reviews.is_empty() {
+            self.next_review = self.crew.after(self.review_every);
+        }
+        Ok(is_another || !self.reviews.is_empty())
+    }
+
+    /// Everything that is under review now, and how long after it is looked again.
+    async fn plan_reviews(&mut self) -> Result<(), Error> {
         let mut every = self.crew.pace.idle.max(self.crew.pace.ask);
         for kind in self.channel.kinds.clone() {
             let operation = format!("{kind}.state");
@@ -312,17 +334,16 @@ impl Settle {
             every = own.min(self.crew.pace.ask);
             let filter = LinkFilter { kind: Some(kind), state: None };
             let links = self.crew.ledger.links(self.channel.id.clone(), filter).await?;
-            for link in links {
-                if matches!(link.state, LinkState::Accepted | LinkState::InReview) {
-                    asked |= self.review(&link, &operation).await?;
-                }
-            }
+            let under_review =
+                |link: &Link| matches!(link.state, LinkState::Accepted | LinkState::InReview);
+            let links = links.into_iter().filter(under_review);
+            self.reviews.extend(links.map(|link| (operation.clone(), link)));
         }
-        self.next_review = self.crew.after(every);
-        Ok(asked)
+        self.review_every = every;
+        Ok(())
     }
 
-    async fn review(&self, link: &crate::ledger::Link, operation: &str) -> Result<bool, Error> {
+    async fn review(&self, link: &Link, operation: &str) -> Result<bool, Error> {
         let voice = self.channel.of_link(link);
         if voice.standard.operation(operation).is_none_or(|known| known.every.is_none()) {
             return Ok(false);

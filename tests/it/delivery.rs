@@ -1,7 +1,8 @@
 //! The whole daemon on a made city: what reaches the province is what the city has, minus what the
 //! generator spoiled.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use cascaded::catalogue::Kind;
 use cascaded::clock::Clock;
@@ -162,6 +163,47 @@ fn what_the_daemon_keeps_in_memory_stays_bounded() {
         );
         assert!(own < 40 << 10, "{own} kB");
         service.stop();
+        city.close().await;
+    });
+}
+
+/// Of many entries that people above review, each is asked about; the verdicts of rows do not wait
+/// for the last of them.
+#[test]
+fn verdicts_do_not_wait_until_every_review_was_asked_about() {
+    run(async {
+        let clock = Clock::system();
+        let scale = Scale { datasets: 4, rows: 60, entries: 500 };
+        let city = TestCity::demo(scale, &clock, |plan| {
+            plan.review = Duration::from_hours(1);
+        })
+        .await;
+        std::fs::create_dir_all(city.path().join("files")).unwrap();
+        let text = std::fs::read_to_string(city.configuration_file()).unwrap();
+        let text = text.replace("\ncycle = ", "\npoll = \"1s\"\ncycle = ");
+        std::fs::write(city.configuration_file(), text).unwrap();
+        let daemon = TestDaemon::start(city.configuration(), &clock).await;
+        daemon.settled().await;
+        for round in 0..6 {
+            crate::support::town::go_on(&city, 3, &format!("{round}"));
+            daemon.looked_again().await;
+        }
+        let deliveries = city.platform.deliveries().unwrap();
+        let (mut reviews, mut most, mut sent) = (0_u32, 0, BTreeMap::new());
+        for it in &deliveries {
+            match it.operation.as_str() {
+                "entry.state" => reviews += 1,
+                "rows.upsert" => drop(sent.insert(it.batch_id.clone(), reviews)),
+                "rows.verdict" => {
+                    let since = sent.remove(&it.batch_id).map_or(0, |then| reviews - then);
+                    most = most.max(since);
+                }
+                _ => {}
+            }
+        }
+        assert!(reviews > 1_000, "every entry is under review: {reviews}");
+        assert!(most < 200, "{most} reviews were asked about before a verdict");
+        daemon.stop().await;
         city.close().await;
     });
 }

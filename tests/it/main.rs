@@ -32,6 +32,7 @@ mod march_clock;
 mod march_kills;
 mod march_scope;
 mod mending;
+mod month;
 mod notify;
 mod oversight;
 mod package;

@@ -12,7 +12,7 @@ use cascaded::clock::Clock;
 use cascaded::delivery::{LinkState, Mode};
 use cascaded::demo::{Scale, standards_folder};
 use cascaded::ledger::{LinkFilter, Watched, WatchedObjects};
-use cascaded::rehearsal::{Front, FrontSettings, Table as FrontTable};
+use cascaded::rehearsal::{Front, FrontSettings, Platform, Table as FrontTable};
 use cascaded::supervisor::Supervisor;
 
 use crate::support::daemon::{PACE, TestCity, TestDaemon, assert_content, run};
@@ -30,13 +30,13 @@ fn without_a_word(city: &TestCity) {
 
 /// Requests that leave something at the platform, by method and path; what only asks, and what
 /// gets a token, is known by its path.
-fn writing(city: &TestCity) -> BTreeMap<String, u64> {
+pub(crate) fn writing(platform: &Platform) -> BTreeMap<String, u64> {
     let asks = |path: &str| {
         ["/inventory/", "/token", "/receipt", "/state", "/verdict"]
             .iter()
             .any(|it| path.contains(it))
     };
-    city.platform.requests().into_iter().filter(|(path, _)| !asks(path)).collect()
+    platform.requests().into_iter().filter(|(path, _)| !asks(path)).collect()
 }
 
 /// Waits until everything was looked at since the look before.
@@ -107,7 +107,7 @@ fn a_fresh_installation_says_what_it_would_do_and_sends_nothing_that_writes() {
         assert_eq!(daemon.ledger().mode(), Mode::Watch);
         let again = watched(&daemon, &seen).await;
         assert_eq!(of_entries(&again), entries);
-        assert_eq!(writing(&city), BTreeMap::new(), "{:?}", city.platform.requests());
+        assert_eq!(writing(&city.platform), BTreeMap::new(), "{:?}", city.platform.requests());
         assert!(city.platform.requests().keys().any(|it| it.contains("/inventory/")));
         assert_eq!(city.platform.objects().unwrap().len(), 0);
         // And then everything flows, once.
@@ -115,7 +115,7 @@ fn a_fresh_installation_says_what_it_would_do_and_sends_nothing_that_writes() {
         let sight = daemon.settled().await;
         assert_eq!(sight.rows.confirmed, due);
         assert_eq!(sight.entries_accepted, made.entries - made.entry_defects.len() as u64);
-        assert_ne!(writing(&city), BTreeMap::new());
+        assert_ne!(writing(&city.platform), BTreeMap::new());
         for carrier in daemon.channel("province").carriers() {
             let dataset = carrier.flow().dataset.as_str();
             let expected = sound_rows(&city, dataset).await;
@@ -141,7 +141,7 @@ fn a_city_that_carried_can_be_told_to_watch_and_what_differs_waits_above_the_lin
         };
         let held = link().await;
         mode(&daemon, Mode::Watch).await;
-        let before = writing(&city);
+        let before = writing(&city.platform);
         let database = town::open(&city.path().join("city.sqlite"));
         write_rows(&city, &database, TABLES[0], 7, "改");
         let gone = sound_rows(&city, TABLES[1].0).await.into_keys().next().unwrap();
@@ -171,7 +171,7 @@ fn a_city_that_carried_can_be_told_to_watch_and_what_differs_waits_above_the_lin
         // What our own rules turned away is not tried again as it is.
         assert_eq!((entries.held, entries.would_register), (Some(held), 0));
         assert_eq!((entries.adoptable, entries.extra), (Some(0), Some(0)));
-        assert_eq!(writing(&city), before, "nothing that writes since it watches");
+        assert_eq!(writing(&city.platform), before, "nothing that writes since it watches");
         mode(&daemon, Mode::Live).await;
         daemon.compared().await;
         for (dataset, ..) in TABLES {
@@ -257,7 +257,7 @@ fn front_tables_get_no_statement_that_writes_until_the_daemon_is_live() {
         daemon.wake();
         let statements = front.statements().await.unwrap();
         assert_eq!(changing(&statements), Vec::<&String>::new());
-        assert_eq!(writing(&city), BTreeMap::new());
+        assert_eq!(writing(&city.platform), BTreeMap::new());
         assert_eq!(front.number("SELECT count(*) FROM people").await.unwrap(), 0);
         mode(&daemon, Mode::Live).await;
         daemon.settled().await;
@@ -315,12 +315,12 @@ fn operators_are_refused_what_writes_until_they_say_live() {
     }
     assert!(service.asked(Speech::Chinese, &["status"]).out.contains("只看不发"));
     assert!(service.asked(Speech::Chinese, &["datasets"]).out.contains("将发送"));
-    assert_eq!(writing(&city), BTreeMap::new());
+    assert_eq!(writing(&city.platform), BTreeMap::new());
     let said = service.asked(Speech::English, &["live"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     let status = service.settled();
     assert_eq!(status.watching, None);
-    assert_ne!(writing(&city), BTreeMap::new());
+    assert_ne!(writing(&city.platform), BTreeMap::new());
     // Both words are acts, with who said them.
     let said = service.asked(Speech::English, &["watch"]);
     assert_eq!(said.code, Some(0), "{said:?}");

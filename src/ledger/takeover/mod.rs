@@ -273,21 +273,26 @@ impl Ledger {
         .await
     }
 
-    /// What a comparison came to; the report waits for people.
+    /// What a comparison of these lines came to; the report waits for people. Where a line was
+    /// brought or spoken of meanwhile it came to nothing: they are to be matched anew.
     pub async fn takeover_matched(
         &self,
         number: u64,
-        found: Vec<(Registration, Fate)>,
+        found: Vec<(TakeoverLine, Fate)>,
         missing_above: u64,
     ) -> Result<()> {
         self.write("record what matches", move |transaction, _now| {
             let is_open = open(transaction)?
                 .into_iter()
                 .any(|it| it.number == number && it.phase == TakeoverPhase::Matching);
-            if !is_open {
+            let is_still = || -> Result<bool> {
+                let now = lines(transaction, number, None, u32::MAX)?;
+                Ok(now.iter().eq(found.iter().map(|(line, _)| line)))
+            };
+            if !is_open || !is_still()? {
                 return Ok(());
             }
-            for (it, fate) in &found {
+            for (TakeoverLine { registration: it, .. }, fate) in &found {
                 let how = match fate {
                     Fate::Matched(_, how) => Some(how.as_str()),
                     Fate::Proposed(_)

@@ -11,6 +11,7 @@ mod opening;
 mod reseal;
 mod retention;
 mod shadow;
+mod takeover;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -81,11 +81,22 @@ impl Middle {
         let folder = tempfile::tempdir().unwrap();
         write_catalogue(folder.path(), &[]);
         drop(Connection::open(folder.path().join("city.sqlite")).unwrap());
+        Self::around(folder, &[], counties, (clock, more), change).await
+    }
+
+    /// A city that stands in `folder` already, catalogue and tables, and takes counties in.
+    pub(crate) async fn around(
+        folder: tempfile::TempDir,
+        tables: &[Table],
+        counties: &[Name],
+        (clock, more): (&Clock, &str),
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let certificates = Certificates::generate().unwrap();
         let at = |name: &str| folder.path().join("taking").join(name);
         secret(&at("server.pem"), &certificates.server.certificate);
         secret(&at("server.key"), &certificates.server.key);
-        let mut text = settings(CITY, &[]);
+        let mut text = settings(CITY, tables);
         text.push_str(&format!(
             "\n[intake]\nlisten = \"127.0.0.1:0\"\nstandard = \"{}\"\n\
              certificate_file = \"taking/server.pem\"\nkey_file = \"taking/server.key\"\n",

@@ -67,9 +67,11 @@ impl Said {
     }
 }
 
-/// The program with an environment that says nothing about languages, services or logs.
-fn program() -> Command {
-    let mut command = Command::new(PROGRAM);
+/// The program with an environment that says nothing about languages, services or logs: as it was
+/// built for these tests, or the one that `CASCADED_BINARY` names.
+pub(crate) fn program() -> Command {
+    let other = std::env::var_os("CASCADED_BINARY");
+    let mut command = Command::new(other.unwrap_or_else(|| PROGRAM.into()));
     for name in ["LC_ALL", "LC_MESSAGES", "RUST_LOG", "NOTIFY_SOCKET", "WATCHDOG_USEC"] {
         command.env_remove(name);
     }

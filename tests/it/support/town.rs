@@ -79,6 +79,11 @@ impl Dice {
         Self(seed)
     }
 
+    /// Others, as many as one likes, that the same seed repeats.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self(self.below(u64::MAX))
+    }
+
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
