@@ -31,8 +31,8 @@ use crate::row::{KeyDigest, Page};
 use crate::supervisor::{Heart, Signal};
 
 /// Rows read at once, a batch of most standards: what they need on their way stands in memory several
-/// times over, and a page read ahead beside it. The suite's tables are small: it reads more pages.
-pub(super) const PAGE_ROWS: usize = if cfg!(feature = "sabotage") { 1_000 } else { 5_000 };
+/// times over, and a page read ahead beside it.
+pub(super) const PAGE_ROWS: usize = 5_000;
 /// The fewest, however little may still be under way.
 const FEWEST_PAGE_ROWS: usize = 1_000;
 /// Spool room that must be there before a page is read.

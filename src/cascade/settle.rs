@@ -318,6 +318,10 @@ impl Settle {
             let Some((operation, link)) = self.reviews.pop_front() else { break };
             is_another |= self.review(&link, &operation).await?;
         }
+        if is_another {
+            // Once for all of them: it looks through every link.
+            self.channel.register.raise();
+        }
         if self.reviews.is_empty() {
             self.next_review = self.crew.after(self.review_every);
         }
@@ -367,9 +371,7 @@ impl Settle {
             return Ok(false);
         }
         let (channel, asked) = (self.channel.id.clone(), link.clone());
-        let seen = self.crew.ledger.object_state_seen(channel, asked, state, reading.code).await?;
-        self.channel.register.raise();
-        Ok(seen)
+        Ok(self.crew.ledger.object_state_seen(channel, asked, state, reading.code).await?)
     }
 
     /// Tells the province that we are there, as often as each standard spoken asks for it; who only

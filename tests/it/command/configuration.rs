@@ -68,14 +68,14 @@ fn spoilt(city: &TestCity) -> std::path::PathBuf {
     // Sources: one twice, one whose file is missing.
     plant(
         &mut text,
-        "[[source]]\nkind = \"csv-folder\"",
+        "[[source]]\nkind = \"folder\"",
         "[[source]]\nkind = \"sqlite\"\n\
-         id = \"gone\"\npath = \"gone.sqlite\"\n\n[[source]]\nkind = \"csv-folder\"",
+         id = \"gone\"\npath = \"gone.sqlite\"\n\n[[source]]\nkind = \"folder\"",
     );
     plant(
         &mut text,
         "[catalogue]",
-        "[[source]]\nkind = \"csv-folder\"\nid = \"files\"\n\
+        "[[source]]\nkind = \"folder\"\nid = \"files\"\n\
          path = \"files\"\n\n[catalogue]",
     );
     // Datasets: a column that the source lacks, a zone that is none, a key that is no column.

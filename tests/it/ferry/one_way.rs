@@ -99,8 +99,13 @@ fn operators_see_a_ferry_and_put_its_files_down_again() {
     run(async {
         let clock = Clock::system();
         let (city, _tables) = city(&clock).await;
+        let text = fs::read_to_string(city.configuration_file()).unwrap();
+        let socket = city.path().join(cascaded::demo::SOCKET);
+        let control = format!("{text}\n[control]\nsocket = {{ path = {socket:?} }}\n");
+        fs::write(city.configuration_file(), control).unwrap();
         let mut service = Service::start(&city, &[]);
-        service.settled();
+        // What nothing comes back about is due and waits no more.
+        service.has_settled(40);
         let listed: FerryAnswer = service.json(&["ferry", "list"]);
         let [one] = listed.ferries.as_slice() else { panic!("{listed:?}") };
         assert_eq!((one.name.as_str(), one.side.as_str(), one.returns), ("gap", "below", false));

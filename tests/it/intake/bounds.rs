@@ -56,26 +56,26 @@ fn a_county_with_a_wrong_secret_is_not_let_in_and_another_is() {
 fn a_county_over_its_quota_waits_and_its_neighbour_does_not() {
     run(async {
         let clock = Clock::system();
-        let few = "rows_held = 1500\nrequests_per_second = 50";
+        let few = "rows_held = 6000\nrequests_per_second = 50";
         let middle = Middle::new(&[TONGJIANG, NANJIANG], &clock, few, |_| {}).await;
         let (city, address) = middle.start().await;
-        let flood = County::new(&middle, TONGJIANG, 5_000, address);
+        let flood = County::new(&middle, TONGJIANG, 12_000, address);
         let calm = County::new(&middle, NANJIANG, 30, address);
         let flooding = flood.start().await;
         let standing = |name: &str| {
             let all = city.app.works().counties().unwrap();
             all.into_iter().find(|it| it.county == name).unwrap()
         };
-        let is_full = || async { standing("tongjiang").rows_held >= 1_000 };
+        let is_full = || async { standing("tongjiang").rows_held >= 5_000 };
         city.wait_until("the flood has what it may", is_full).await;
         let calming = calm.start().await;
         calming.settled().await;
         arrived(&middle, &city, &calm).await;
-        assert!(standing("tongjiang").rows_held <= 1_500, "{:?}", standing("tongjiang"));
-        assert!(middle.above(TONGJIANG).len() <= 1_500);
+        assert!(standing("tongjiang").rows_held <= 6_000, "{:?}", standing("tongjiang"));
+        assert!(middle.above(TONGJIANG).len() <= 6_000);
         flooding.stop().await;
         city.stop().await;
-        middle.edit("rows_held = 1500", "rows_held = 100000");
+        middle.edit("rows_held = 6000", "rows_held = 100000");
         let (city, _) = middle.start().await;
         let flooding = flood.start().await;
         arrived(&middle, &city, &flood).await;

@@ -5,7 +5,8 @@
 //!
 //! A day is a round of work, not a date: the real program has the machine's clock. `SEED=` repeats
 //! the choices; `CASCADED_BINARY=` has another build of the program do it, the packaged one for
-//! instance (`tests/packages`), and `CASCADED_MONTH_ENTRIES=` makes the catalogue smaller.
+//! instance (`tests/packages`), and `CASCADED_MONTH_ENTRIES=10000` makes the catalogue that of a whole
+//! city, which takes minutes.
 
 mod keeper;
 mod outcome;

@@ -220,7 +220,7 @@ impl Month {
         let county = usize::try_from(day).unwrap() % self.place.counties.len();
         if day <= KILLED_DAYS {
             self.city.kill(1);
-            self.counties.get(county).unwrap().kill(u64::from(day % 2 == 0));
+            self.counties.get(county).unwrap().kill(u64::from(day.is_multiple_of(2)));
         }
         let fresh = self.rows_come(day);
         for county in &self.place.counties {
@@ -229,7 +229,7 @@ impl Month {
             county.write(number % 20..number % 20 + 2, &note);
             county.write(1_000 + number..1_001 + number, &note);
         }
-        self.files(day % 3 == 0);
+        self.files(day.is_multiple_of(3));
         if day <= REGISTERED_AFTER {
             self.registered(day);
         }
@@ -286,7 +286,7 @@ impl Month {
             let sql = format!("UPDATE {table} SET name = ?1 WHERE id = ?2");
             write.execute(&sql, changed).unwrap();
             // A portal has no word for what is gone.
-            if table != "sheet" && day % 2 == 0 {
+            if table != "sheet" && day.is_multiple_of(2) {
                 let gone = params![format!("r{:05}", 120 + day)];
                 write.execute(&format!("DELETE FROM {table} WHERE id = ?1"), gone).unwrap();
             }

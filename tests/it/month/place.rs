@@ -1,4 +1,4 @@
-//! The city of the month: ten thousand entries, three in ten of them registered above by tools that
+//! The city of the month: entries by the thousand, three in ten of them registered above by tools that
 //! were there before; five counties below; four channels that prove differently much.
 //!
 //! Whatever the program reads lies in temporary folders, so that a packaged one can be run where the
@@ -52,10 +52,10 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// Ten thousand, or as many as `CASCADED_MONTH_ENTRIES` says: a thousand at least.
+    /// Two thousand, or as many as `CASCADED_MONTH_ENTRIES` says: a thousand at least.
     pub(super) fn from_environment() -> Self {
         let said = std::env::var("CASCADED_MONTH_ENTRIES").ok();
-        let entries: u64 = said.and_then(|text| text.parse().ok()).unwrap_or(10_000);
+        let entries: u64 = said.and_then(|text| text.parse().ok()).unwrap_or(2_000);
         assert!(entries >= 1_000, "too few for every kind");
         let coded = entries * 26 / 100;
         let (titled, shared_title) = (entries * 35 / 1_000, entries / 1_000);

@@ -147,7 +147,8 @@ impl Service {
             assert!(ended.is_none(), "ended while waiting for: {what}\n{}", self.log());
             std::thread::sleep(LOOK_EVERY);
         }
-        panic!("never: {what}\n{:#?}\n{}", self.status(), self.log());
+        let said = self.asked(Speech::English, &["status"]);
+        panic!("never: {what}\n{said:#?}\n{}", self.log());
     }
 
     /// Waits until all that is due is confirmed or rejected, and everything was read once.
