@@ -340,24 +340,34 @@ fn ended_at_every_point(
     kills: u64,
 ) -> u64 {
     let points = cascaded::crash::POINTS.len() as u64;
-    for (life, point) in (0..).zip(cascaded::crash::POINTS) {
+    let (mut life, mut reached) = (0, 0);
+    while let Some(point) = cascaded::crash::POINTS.get(reached) {
         growing.go_on(life, points + kills);
         growing.rename_an_entry(life);
+        life += 1;
         // One answer is lost and one batch refused, so that every stage has work.
         let faults = growing.city.platform.faults();
         faults.clear();
         faults.play(Play::next("rows.upsert", 1, Fault::LoseAnswer));
         faults.play(Play::next("rows.upsert", 1, Fault::Refuse { code: "3001".to_owned() }));
         line.start(&[("CASCADED_CRASH_AT", &format!("{point}:1"))], None);
-        assert_eq!(line.aborted(), End::Aborted, "{point}\n{}", line.errors());
-        let (_, open) = growing.autopsy();
+        let end = line.aborted();
+        let (hit, open) = growing.autopsy();
+        if end == End::Aborted {
+            reached += 1;
+        } else {
+            // All that had come was in one batch: the answer that was lost was its own, and no
+            // batch was left to be refused. More comes in the next life.
+            let at_rest = !hit.contains(&"waiting to be sent");
+            assert!(at_rest && life < 2 * points, "{point}: {end:?}, {hit:?}\n{}", line.errors());
+        }
         open.into_iter().for_each(|batch| *allowed.entry(batch).or_default() += 1);
         let early = unannounced(&growing.city);
         assert!(early.is_empty(), "{point}: {early:?}");
     }
     growing.city.platform.faults().clear();
     println!("one life ended at each of {points} named points");
-    points
+    life
 }
 
 /// Named points need a build of their own.
@@ -484,7 +494,7 @@ fn generated_tables_survive_kills_at_random_moments() {
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .unwrap();
     run(async {
-        let mut growing = Growing::new(&file, generated_days(9), 100).await;
+        let mut growing = Growing::new(&file, generated_days(9), 25).await;
         killed_over(&mut growing, kills(20), "generated tables").await;
         growing.city.close().await;
     });
