@@ -30,8 +30,7 @@ use crate::ledger::{self, LaneProgress, Pass, PassKind, Progress};
 use crate::row::{KeyDigest, Page};
 use crate::supervisor::{Heart, Signal};
 
-/// Rows read at once, a batch of most standards: what they need on their way stands in memory several
-/// times over, and a page read ahead beside it.
+/// Rows read at once, a batch of most standards; in memory several times over, and one page ahead.
 pub(super) const PAGE_ROWS: usize = 5_000;
 /// The fewest, however little may still be under way.
 const FEWEST_PAGE_ROWS: usize = 1_000;
@@ -97,11 +96,12 @@ impl Observe {
         let mount = Arc::new(mount);
         if let Change::TimeColumn { .. } | Change::Files = self.carrier.dataset.change {
             self.begin_lanes().await?;
-            if self.crew.now() >= self.next_poll {
+            let is_due = self.crew.now() >= self.next_poll;
+            if is_due {
                 self.poll(&mount).await?;
-                return Ok(Step::Did);
             }
-            if self.backfill(&mount).await? {
+            // However long that took: between two looks at the present the past has its turn.
+            if self.backfill(&mount).await? || is_due {
                 return Ok(Step::Did);
             }
         }
@@ -245,7 +245,7 @@ impl Observe {
             }
             let reading = (Reading::Lane(lane), begun);
             ahead = self.take_and_read(mount, page, reading, progress, &mut cursor).await?;
-            if lane == Lane::Backfill && self.crew.now() >= self.next_poll {
+            if lane == Lane::Backfill && moves && self.crew.now() >= self.next_poll {
                 return Ok(false);
             }
         }
