@@ -26,19 +26,21 @@ impl Standard {
     /// The plan by which rows are written for an operation on this dataset. Lacks are the
     /// dataset's: its rows cannot be sent until they are repaired.
     pub fn row_plan(&self, action: Action, layout: RowLayout<'_>) -> Result<RowPlan, Vec<Lack>> {
-        let settings = self.settings().rows.as_ref();
-        let style = match (settings, action) {
-            (Some(rows), Action::Upsert) => Some((rows, &rows.upsert)),
-            (Some(rows), Action::Delete) => rows.delete.as_ref().map(|style| (rows, style)),
-            (None, _) => None,
-        };
-        let Some((rows, style)) = style else {
-            return Err(vec![lack("rows", "", LackRule::Operation)]);
-        };
+        let (rows, style) = self.row_style(action)?;
         let spec = spec(rows, style, layout, self.media());
         RowPlan::compile(&spec, self.namespaces()).map_err(|problems| {
             problems.iter().map(|problem| lack("rows", &named(problem), LackRule::Format)).collect()
         })
+    }
+
+    /// How rows are written for an operation; the lack is the standard's, which carries none so.
+    fn row_style(&self, action: Action) -> Result<(&RowSettings, &RowStyle), Vec<Lack>> {
+        let rows = self.settings().rows.as_ref();
+        let found = rows.and_then(|rows| match action {
+            Action::Upsert => Some((rows, &rows.upsert)),
+            Action::Delete => rows.delete.as_ref().map(|style| (rows, style)),
+        });
+        found.ok_or_else(|| vec![lack("rows", "", LackRule::Operation)])
     }
 
     /// The reader by which rows of this dataset that came in under an operation are understood: the
@@ -51,15 +53,7 @@ impl Standard {
         action: Action,
         layout: RowLayout<'_>,
     ) -> Result<RowReader, Vec<Lack>> {
-        let settings = self.settings().rows.as_ref();
-        let style = match (settings, action) {
-            (Some(rows), Action::Upsert) => Some((rows, &rows.upsert)),
-            (Some(rows), Action::Delete) => rows.delete.as_ref().map(|style| (rows, style)),
-            (None, _) => None,
-        };
-        let Some((rows, style)) = style else {
-            return Err(vec![lack("rows", "", LackRule::Operation)]);
-        };
+        let (rows, style) = self.row_style(action)?;
         RowReader::compile(&spec(rows, style, layout, self.media()))
             .map_err(|problem| vec![lack("rows", &named(&problem), LackRule::Format)])
     }
