@@ -18,7 +18,7 @@ use super::channel::Channel;
 use super::cutting::{Cutting, Recorder};
 use super::lane::Crew;
 use super::pack::{self, Packed, Reading};
-use super::stage::{Progress as Step, Stage, unread};
+use super::stage::{Progress as Step, Stage, WAIT, unread};
 use super::whole::{FEW_ROWS, GONE_ROWS, Whole, gone_rows};
 use super::{Error, spool_owner};
 use crate::city::{Change, Cursor, Position, Scan};
@@ -40,8 +40,6 @@ const PAGE_ROOM_BYTES: u64 = 16 << 20;
 const PAGE_ROOM_ROWS: usize = 2 * PAGE_ROWS;
 /// Of the rows that may be under way, what a live lane may always use.
 const LIVE_ROWS: usize = 10_000;
-/// How long a stage waits for what others must do first.
-pub(super) const WAIT: Duration = Duration::from_secs(10);
 
 /// The stage of one dataset on one channel.
 #[derive(Debug)]
@@ -245,8 +243,12 @@ impl Observe {
             }
             let reading = (Reading::Lane(lane), begun);
             ahead = self.take_and_read(mount, page, reading, progress, &mut cursor).await?;
-            if lane == Lane::Backfill && moves && self.crew.now() >= self.next_poll {
-                return Ok(false);
+            if lane == Lane::Backfill && self.crew.now() >= self.next_poll {
+                if moves {
+                    return Ok(false);
+                }
+                // Broken off, this one would begin anew.
+                Box::pin(self.poll(mount)).await?;
             }
         }
         Ok(false)
@@ -476,9 +478,8 @@ impl Observe {
             most => most,
         };
         let left = most.saturating_sub(all + in_hand);
-        let own_share = lane == Lane::Live && own + in_hand < LIVE_ROWS;
         (!stopping
-            && (left > 0 || own_share)
+            && (left > 0 || lane == Lane::Live && own + in_hand < LIVE_ROWS)
             && room >= PAGE_ROOM_ROWS + in_hand
             && self.crew.has_room(&self.carrier, lane, PAGE_ROOM_BYTES))
         .then(|| left.clamp(FEWEST_PAGE_ROWS, PAGE_ROWS))
@@ -515,8 +516,7 @@ impl Observe {
         // What a lane that yields to the live one read would be read again.
         let yields =
             reading.0 == Reading::Lane(Lane::Backfill) && self.crew.now() >= self.next_poll;
-        let rows = self.room(reading.0.lane(), page.len()).await.filter(|_| !yields);
-        let Some(rows) = rows else {
+        let Some(rows) = self.room(reading.0.lane(), page.len()).await.filter(|_| !yields) else {
             Box::pin(self.take(mount, page, reading, progress)).await?;
             return Ok(None);
         };

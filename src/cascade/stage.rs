@@ -91,6 +91,9 @@ pub(super) fn report(
     Some(ledger::pause_before_retry(failures, 0).min(Duration::from_mins(1)))
 }
 
+/// How long a stage waits for what others must do first.
+pub(super) const WAIT: Duration = Duration::from_secs(10);
+
 /// Tells that a dataset cannot be read, and how long its stage waits.
 pub(super) async fn unread(
     crew: &Crew,

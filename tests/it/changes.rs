@@ -1,6 +1,7 @@
 //! What changes in the city, changes above, and nothing else is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use cascaded::catalogue::{Kind, ObjectKey};
 use cascaded::clock::Clock;
@@ -236,7 +237,7 @@ fn a_row_that_the_province_judges_wrong_is_rejected_with_its_sealed_original() {
         let scene = Scene::new(
             |city| city.execute_batch(lengthen).unwrap(),
             |settings| {
-                settings.verdict = std::time::Duration::from_millis(200);
+                settings.verdict = Duration::from_millis(200);
                 let rules = settings.rules.entry("people".to_owned()).or_default();
                 rules.longest.insert("name".to_owned(), 8);
                 rules.fail_keys.insert("p00021".to_owned());
@@ -530,6 +531,48 @@ fn what_becomes_of_two_versions_of_a_key_does_not_depend_on_pages() {
             let mut keys: Vec<_> = open.map(|it| it.key).collect();
             keys.sort();
             assert_eq!(keys, broken, "{look}: the newest is rejected, whatever the page");
+        }
+        daemon.stop().await;
+        city.close().await;
+    });
+}
+
+/// On a slow machine a look at the present is due again after every page of the past.
+#[test]
+fn rows_without_a_time_arrive_however_often_the_present_is_looked_at() {
+    const MANY: u32 = 12_000;
+    run(async {
+        let clock = Clock::manual("2026-03-01T01:00:00Z".parse().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        // Nothing reads the whole: only its lanes can find a row.
+        let from = "source = \"city\"\ntable = \"visits\"\npoll = \"1s\"\n\
+             change = { kind = \"time-column\", column = \"changed\", overlap = \"1h\" }";
+        let datasets = [Table { from: from.to_owned(), ..visits("1s") }];
+        let tables = write_city(folder.path(), MANY, local(&clock));
+        tables.execute_batch("UPDATE visits SET changed = NULL").unwrap();
+        write_catalogue(folder.path(), &datasets);
+        let city = TestCity::with(folder, &settings(CITY, &datasets), &clock, |_| {}).await;
+        let daemon = TestDaemon::start(city.configuration(), &clock).await;
+        let ticks = async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(1));
+            loop {
+                ticks.tick().await;
+                clock.advance(Duration::from_secs(1));
+            }
+        };
+        let above = |rows: u32| {
+            let platform = &city.platform;
+            move || async move { platform.count("visits").unwrap() == u64::from(rows) }
+        };
+        let arrivals = async {
+            daemon.wait_until("what has no time is above", above(MANY)).await;
+            let now = local(&clock).strftime("%Y-%m-%d %H:%M:%S").to_string();
+            tables.execute("INSERT INTO visits VALUES ('new', '新', ?)", [now]).unwrap();
+            daemon.wait_until("what is new is above", above(MANY + 1)).await;
+        };
+        tokio::select! {
+            () = ticks => {}
+            () = arrivals => {}
         }
         daemon.stop().await;
         city.close().await;
