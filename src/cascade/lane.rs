@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Error;
 use super::carrier::{Carrier, Files};
 use super::channel::Channel;
+use super::pack::NamedPage;
 use crate::catalogue::{Kind, ObjectKey};
 use crate::city::{Cursor, Scan};
 use crate::clock::Clock;
@@ -181,6 +182,12 @@ impl Crew {
     ) -> Result<Option<Page>, Error> {
         let mut page = Page::default();
         Ok(self.read(cursor, &mut page, rows).await?.then_some(page))
+    }
+
+    /// Names every row of a page.
+    pub(super) async fn named(&self, carrier: &Arc<Carrier>, page: Page) -> NamedPage {
+        let (carrier, ledger) = (Arc::clone(carrier), self.ledger.clone());
+        self.block(move || super::pack::name(&carrier, &ledger, page)).await
     }
 
     /// Runs blocking work on the pool.

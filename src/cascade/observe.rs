@@ -17,7 +17,7 @@ use super::carrier::{Carrier, Mount};
 use super::channel::Channel;
 use super::cutting::{Cutting, Recorder};
 use super::lane::Crew;
-use super::pack::{self, Packed, Reading};
+use super::pack::{self, NamedPage, Packed, Reading};
 use super::stage::{Progress as Step, Stage, WAIT, unread};
 use super::whole::{FEW_ROWS, GONE_ROWS, Whole, gone_rows};
 use super::{Error, spool_owner};
@@ -221,11 +221,7 @@ impl Observe {
         let mut cursor = self.crew.scan(&self.carrier, scan).await?;
         let mut ahead = None;
         while let Some(rows) = self.room(lane, 0).await {
-            let next = match ahead.take() {
-                Some(next) => next,
-                None => self.crew.next_page(&mut cursor, rows).await?,
-            };
-            let Some(page) = next else {
+            let Some(page) = self.next(&mut ahead, &mut cursor, rows).await? else {
                 // The last group of rows is complete only now.
                 self.looked(lane, cursor.position().filter(|_| moves), begun).await?;
                 return Ok(true);
@@ -340,12 +336,8 @@ impl Observe {
                 self.carrier.index().end_pass();
                 return Ok(());
             }
-            let next = match ahead.take() {
-                Some(next) => next,
-                None => self.crew.next_page(&mut cursor, rows).await?,
-            };
-            let Some(page) = next else { break };
-            let rows_seen = u64::try_from(page.len()).unwrap_or(u64::MAX);
+            let Some(page) = self.next(&mut ahead, &mut cursor, rows).await? else { break };
+            let rows_seen = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
             let number = pass.number;
             let progress = Progress::Pass { number, rows_seen, rows_gone: 0, finished: false };
             let reading = (Reading::Pass(pass.kind), begun);
@@ -508,48 +500,62 @@ impl Observe {
     async fn take_and_read(
         &mut self,
         mount: &Arc<Mount>,
-        page: Page,
+        page: NamedPage,
         reading: (Reading, Timestamp),
         progress: Progress,
         cursor: &mut Cursor,
-    ) -> Result<Option<Option<Page>>, Error> {
+    ) -> Result<Option<Option<NamedPage>>, Error> {
         // What a lane that yields to the live one read would be read again.
         let yields =
             reading.0 == Reading::Lane(Lane::Backfill) && self.crew.now() >= self.next_poll;
-        let Some(rows) = self.room(reading.0.lane(), page.len()).await.filter(|_| !yields) else {
+        let Some(rows) = self.room(reading.0.lane(), page.rows.len()).await.filter(|_| !yields)
+        else {
             Box::pin(self.take(mount, page, reading, progress)).await?;
             return Ok(None);
         };
-        let heart = self.crew.heart.clone();
+        let (crew, carrier) = (self.crew.clone(), Arc::clone(&self.carrier));
+        let heart = crew.heart.clone();
         let taken = Box::pin(self.take(mount, page, reading, progress));
         let read = Box::pin(async {
             let mut next = Page::default();
-            Ok::<_, Error>(cursor.next(&mut next, rows).await?.then_some(next))
+            let is_read = cursor.next(&mut next, rows).await?;
+            Ok::<_, Error>(if is_read { Some(crew.named(&carrier, next).await) } else { None })
         });
-        let next = match select(taken, read).await {
+        match select(taken, read).await {
             Either::Left((taken, read)) => {
                 taken?;
-                heart.outside(read).await
+                heart.outside(read).await.map(Some)
             }
             Either::Right((next, taken)) => {
                 taken.await?;
-                next
+                next.map(Some)
             }
-        };
-        Ok(Some(next?))
+        }
     }
 
-    /// One page: named, sorted, packed, recorded.
+    /// The page read ahead, else the next, its rows named; `None` at the end.
+    async fn next(
+        &self,
+        ahead: &mut Option<Option<NamedPage>>,
+        cursor: &mut Cursor,
+        rows: usize,
+    ) -> Result<Option<NamedPage>, Error> {
+        if let Some(next) = ahead.take() {
+            return Ok(next);
+        }
+        let Some(page) = self.crew.next_page(cursor, rows).await? else { return Ok(None) };
+        Ok(Some(self.crew.named(&self.carrier, page).await))
+    }
+
+    /// One page: sorted, packed, recorded.
     async fn take(
         &mut self,
         mount: &Arc<Mount>,
-        page: Page,
+        named: NamedPage,
         (reading, begun): (Reading, Timestamp),
         progress: Progress,
     ) -> Result<(), Error> {
-        let rows = u64::try_from(page.len()).unwrap_or(u64::MAX);
-        let (carrier, names) = (Arc::clone(&self.carrier), self.crew.ledger.clone());
-        let named = self.crew.block(move || pack::name(&carrier, &names, page)).await;
+        let rows = u64::try_from(named.rows.len()).unwrap_or(u64::MAX);
         let keys = named.rows.iter().map(|row| row.key).collect();
         let flow = self.carrier.flow.clone();
         let rejected = self.crew.ledger.known_rejects(flow.clone(), keys).await?;

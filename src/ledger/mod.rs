@@ -72,6 +72,7 @@ mod takeover;
 mod unique;
 mod verdicts;
 mod watched;
+mod wiped;
 
 #[cfg(test)]
 mod tests;
@@ -118,6 +119,7 @@ pub use takeover::{OpenTakeover, TAKEOVER, Takeover, TakeoverAsked, TakeoverLine
 pub use unique::UniqueValue;
 pub use verdicts::Judged;
 pub use watched::{Watched, WatchedObjects, WatchedRows};
+pub use wiped::Wiped;
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};

@@ -22,6 +22,8 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use aws_lc_rs::{error::Unspecified, hmac, rand};
 use zeroize::Zeroizing;
 
+use super::wiped::Wiped;
+
 const VERSION: u8 = 1;
 const SALT: usize = 16;
 /// What stands before the ciphertext.
@@ -212,14 +214,9 @@ impl Sealer {
     }
 
     /// Opens what [`Sealer::seal`] made with the same purpose and context.
-    pub fn open(
-        &self,
-        purpose: Purpose,
-        context: &[u8],
-        sealed: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+    pub fn open(&self, purpose: Purpose, context: &[u8], sealed: &[u8]) -> Result<Wiped, Error> {
         let (head, body) = sealed.split_at_checked(HEAD).ok_or(Error::Damaged)?;
-        self.open_body(purpose, context, head, Zeroizing::new(body.to_vec()))
+        self.open_body(purpose, context, head, Wiped::new(body.to_vec()))
     }
 
     /// As [`Sealer::open`], of what was read in two pieces, the first [`HEAD`] bytes long: the second
@@ -229,8 +226,8 @@ impl Sealer {
         purpose: Purpose,
         context: &[u8],
         head: &[u8],
-        mut body: Zeroizing<Vec<u8>>,
-    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        mut body: Wiped,
+    ) -> Result<Wiped, Error> {
         let (version, rest) = head.split_first().ok_or(Error::Damaged)?;
         if *version != VERSION {
             return Err(Error::Format { found: *version });

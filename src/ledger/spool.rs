@@ -32,13 +32,12 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use zeroize::Zeroizing;
-
 use super::disk::{self, Draft, Error};
 use super::manifest::{self, ManifestRow, take_array};
 use super::seal::{self, OVERHEAD, Purpose, Sealer, Voucher, key_id_of};
 use super::shares::Held;
 pub use super::shares::{Limits, Owner};
+use super::wiped::Wiped;
 
 const MAGIC: [u8; 8] = *b"CASSPOOL";
 const FORMAT: u32 = 1;
@@ -167,7 +166,7 @@ impl Spool {
     ) -> Result<u64, Error> {
         disk::check_name(name)?;
         within("payload", payload.len(), PAYLOAD_LIMIT_BYTES)?;
-        let manifest = Zeroizing::new(manifest::encode(rows));
+        let manifest = Wiped::new(manifest::encode(rows));
         within("manifest", manifest.len(), MANIFEST_LIMIT_BYTES)?;
         let bytes = length(HEAD + payload.len() + manifest.len() + 2 * OVERHEAD);
         self.reserve(name, owner, bytes)?;
@@ -184,7 +183,7 @@ impl Spool {
     }
 
     /// The payload as it was given to [`Spool::write`].
-    pub fn read_payload(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    pub fn read_payload(&self, name: &str) -> Result<Wiped, Error> {
         let (file, head) = self.head(name)?;
         if head.flags & PAYLOAD_DROPPED != 0 {
             return Err(Error::Missing { file: format!("{name}{SUFFIX}, payload") });
@@ -372,12 +371,7 @@ impl Spool {
         Ok((file, head))
     }
 
-    fn manifest_bytes(
-        &self,
-        name: &str,
-        file: &File,
-        head: &Head,
-    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+    fn manifest_bytes(&self, name: &str, file: &File, head: &Head) -> Result<Wiped, Error> {
         let start = length(HEAD).saturating_add(head.payload);
         self.part(name, file, "manifest", Purpose::Manifest, start, head.manifest)
     }
@@ -390,12 +384,12 @@ impl Spool {
         purpose: Purpose,
         start: u64,
         bytes: u64,
-    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+    ) -> Result<Wiped, Error> {
         let shown = format!("{name}{SUFFIX}");
         within(part, usize::try_from(bytes).unwrap_or(usize::MAX), PAYLOAD_LIMIT_BYTES * 2)?;
         let bytes = usize::try_from(bytes).unwrap_or_default();
         let (mut head, body) = ([0; seal::HEAD], bytes.saturating_sub(seal::HEAD));
-        let mut body = Zeroizing::new(vec![0; body]);
+        let mut body = Wiped::new(vec![0; body]);
         let head = head.get_mut(..bytes.min(seal::HEAD)).unwrap_or_default();
         file.read_exact_at(head, start)
             .and_then(|()| file.read_exact_at(&mut body, start.saturating_add(length(head.len()))))

@@ -205,8 +205,7 @@ impl WatchRows {
         found: &mut Found,
     ) -> Result<(Whole, Keys), Error> {
         let rows = u64::try_from(page.len()).unwrap_or(u64::MAX);
-        let (carrier, names) = (Arc::clone(&self.carrier), self.crew.ledger.clone());
-        let named = self.crew.block(move || pack::name(&carrier, &names, page)).await;
+        let named = self.crew.named(&self.carrier, page).await;
         let digests = named.rows.iter().map(|row| row.key).collect();
         let flow = self.carrier.flow.clone();
         let rejected = self.crew.ledger.known_rejects(flow.clone(), digests).await?;

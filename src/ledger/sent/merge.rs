@@ -9,14 +9,13 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
 use super::memory::Slot;
 use super::record::Record;
 use super::run::{Cursor, Originals, Run, Writer, length};
 use crate::ledger::disk::Error;
 use crate::ledger::manifest::{ManifestRow, Original, encode_original};
 use crate::ledger::seal::Sealer;
+use crate::ledger::wiped::Wiped;
 use crate::row::KeyDigest;
 
 /// The heads of several runs, newest first.
@@ -66,13 +65,13 @@ impl Heads {
 
 /// The stored forms of the originals that enter a run, one behind the other.
 struct Kept {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Wiped,
     spans: Vec<Option<Range<usize>>>,
 }
 
 impl Kept {
     fn of(rows: usize) -> Self {
-        Self { bytes: Zeroizing::default(), spans: vec![None; rows] }
+        Self { bytes: Wiped::default(), spans: vec![None; rows] }
     }
 
     fn keep(&mut self, at: usize, original: &Original) {

@@ -15,8 +15,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use zeroize::Zeroizing;
-
 use super::filter::Filter;
 use super::record::{Pointer, RECORD, Record};
 use crate::ledger::disk::{self, Draft, Error};
@@ -24,6 +22,7 @@ use crate::ledger::manifest::{
     Original, decode_original, put_number, take_array, take_number, take_slice,
 };
 use crate::ledger::seal::{Purpose, Sealer, Voucher};
+use crate::ledger::wiped::Wiped;
 use crate::row::KeyDigest;
 
 const MAGIC: [u8; 8] = *b"CASSENTR";
@@ -328,13 +327,13 @@ impl Cursor {
 pub(super) struct Originals {
     run: Arc<Run>,
     block: Option<u64>,
-    plain: Zeroizing<Vec<u8>>,
+    plain: Wiped,
     spans: Vec<(usize, usize)>,
 }
 
 impl Originals {
     pub(super) fn new(run: &Arc<Run>) -> Self {
-        let plain = Zeroizing::default();
+        let plain = Wiped::default();
         Self { run: Arc::clone(run), block: None, plain, spans: Vec::new() }
     }
 
@@ -407,7 +406,7 @@ pub(super) struct Writer {
     pages: u64,
     rows: u64,
     tombstones: u64,
-    block: Zeroizing<Vec<u8>>,
+    block: Wiped,
     block_rows: u8,
     keys_bytes: u64,
 }
@@ -438,7 +437,7 @@ impl Writer {
             pages: 0,
             rows: 0,
             tombstones: 0,
-            block: Zeroizing::default(),
+            block: Wiped::default(),
             block_rows: 0,
             keys_bytes: 0,
         })
