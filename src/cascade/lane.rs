@@ -14,10 +14,11 @@ use super::carrier::{Carrier, Files};
 use super::channel::Channel;
 use super::pack::NamedPage;
 use crate::catalogue::{Kind, ObjectKey};
-use crate::city::{Cursor, Scan};
+use crate::city::{Cursor, Position, Scan};
 use crate::clock::Clock;
 use crate::delivery::{BatchId, ChannelId, DigestSha256, Lane, Permit, RejectKind, Subject};
-use crate::ledger::{Flow, Ledger, NewSaid};
+use crate::ledger::seal::Purpose;
+use crate::ledger::{self, Flow, LaneProgress, Ledger, NewSaid};
 use crate::province::{About, Placement, Reply};
 use crate::row::Page;
 use crate::standard::{Drift, Message, Scope};
@@ -182,6 +183,31 @@ impl Crew {
     ) -> Result<Option<Page>, Error> {
         let mut page = Page::default();
         Ok(self.read(cursor, &mut page, rows).await?.then_some(page))
+    }
+
+    /// Where a lane stands, as it was sealed.
+    pub(super) fn position(
+        &self,
+        carrier: &Carrier,
+        progress: &LaneProgress,
+    ) -> Result<Option<Position>, Error> {
+        let Some(sealed) = &progress.position else { return Ok(None) };
+        let context = carrier.flow.dataset.as_bytes();
+        let open = self.files.sealer.open(Purpose::Ledger, context, sealed)?;
+        serde_json::from_slice(&open)
+            .map_err(|_malformed| ledger::Error::Unreadable { what: "position" }.into())
+    }
+
+    /// Seals a lane's position: it holds a key.
+    pub(super) fn seal(
+        &self,
+        carrier: &Carrier,
+        position: Option<&Position>,
+    ) -> Result<Vec<u8>, Error> {
+        let plain = serde_json::to_vec(&position)
+            .map_err(|_unserializable| ledger::Error::Unreadable { what: "position" })?;
+        let context = carrier.flow.dataset.as_bytes();
+        Ok(self.files.sealer.seal(Purpose::Ledger, context, &plain)?)
     }
 
     /// Names every row of a page.

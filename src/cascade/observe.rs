@@ -24,7 +24,6 @@ use super::{Error, spool_owner};
 use crate::city::{Change, Cursor, Position, Scan};
 use crate::delivery::{Action, Lane};
 use crate::ledger::manifest::Original;
-use crate::ledger::seal::Purpose;
 use crate::ledger::sent::{KeyRange, Known};
 use crate::ledger::{self, LaneProgress, Pass, PassKind, Progress};
 use crate::row::{KeyDigest, Page};
@@ -163,7 +162,7 @@ impl Observe {
         let mut finished = progress.position.is_some()
             || self.read_lane(mount, Lane::Backfill, Scan::MissingTime).await?;
         if finished {
-            let after = self.position(&progress)?;
+            let after = self.crew.position(&self.carrier, &progress)?;
             finished = self.read_lane(mount, Lane::Backfill, Scan::Since { after, until }).await?;
         }
         drop(place);
@@ -182,7 +181,7 @@ impl Observe {
             Change::TimeColumn { overlap, .. } => overlap,
             Change::Files | Change::Full => Duration::ZERO,
         };
-        let position = match self.position(progress)? {
+        let position = match self.crew.position(&self.carrier, progress)? {
             Some(position) => Some(position),
             None => progress
                 .from_at
@@ -191,21 +190,6 @@ impl Observe {
         };
         let back = |it: Position| if overlap.is_zero() { it } else { it.back(overlap) };
         Ok(position.map(back))
-    }
-
-    fn position(&self, progress: &LaneProgress) -> Result<Option<Position>, Error> {
-        let Some(sealed) = &progress.position else { return Ok(None) };
-        let context = self.carrier.flow.dataset.as_bytes();
-        let open = self.crew.files.sealer.open(Purpose::Ledger, context, sealed)?;
-        serde_json::from_slice(&open)
-            .map_err(|_malformed| ledger::Error::Unreadable { what: "position" }.into())
-    }
-
-    fn seal(&self, position: Option<&Position>) -> Result<Vec<u8>, Error> {
-        let plain = serde_json::to_vec(&position)
-            .map_err(|_unserializable| ledger::Error::Unreadable { what: "position" })?;
-        let context = self.carrier.flow.dataset.as_bytes();
-        Ok(self.crew.files.sealer.seal(Purpose::Ledger, context, &plain)?)
     }
 
     /// Reads a lane page by page. The backfill lane pauses when the live lane's time has come;
@@ -229,7 +213,7 @@ impl Observe {
             let progress = match cursor.position().filter(|_| moves) {
                 Some(position) => Progress::Lane {
                     until_at: None,
-                    position: self.seal(Some(position))?,
+                    position: self.crew.seal(&self.carrier, Some(position))?,
                     complete: false,
                 },
                 None => Progress::Unmoved,
@@ -259,14 +243,18 @@ impl Observe {
     ) -> Result<(), Error> {
         let progress = match position {
             Some(_) => {
-                let position = self.seal(position)?;
+                let position = self.crew.seal(&self.carrier, position)?;
                 Progress::Lane { until_at: None, position, complete: false }
             }
             None => Progress::Unmoved,
         };
-        let observation = self.recorder(begun).observation(lane, Packed::default(), progress).0;
-        self.crew.ledger.observed(observation).await?;
-        Ok(())
+        self.moved(lane, begun, progress).await
+    }
+
+    /// Progress without rows.
+    async fn moved(&self, lane: Lane, begun: Timestamp, to: Progress) -> Result<(), Error> {
+        let observation = self.recorder(begun).observation(lane, Packed::default(), to).0;
+        Ok(self.crew.ledger.observed(observation).await?)
     }
 
     async fn finish_lane(&self, lane: Lane, begun: Timestamp) -> Result<(), Error> {
@@ -274,12 +262,10 @@ impl Observe {
         let progress = self.crew.ledger.lane_progress(flow.clone(), lane).await?;
         let position = match progress.and_then(|progress| progress.position) {
             Some(position) => position,
-            None => self.seal(None)?,
+            None => self.crew.seal(&self.carrier, None)?,
         };
         let progress = Progress::Lane { until_at: None, position, complete: true };
-        let observation = self.recorder(begun).observation(lane, Packed::default(), progress).0;
-        self.crew.ledger.observed(observation).await?;
-        Ok(())
+        self.moved(lane, begun, progress).await
     }
 
     /// Passes that are due by themselves: the first whole reading of a dataset without a time
@@ -353,10 +339,7 @@ impl Observe {
         self.carrier.index().end_pass();
         let progress =
             Progress::Pass { number: pass.number, rows_seen: 0, rows_gone: 0, finished: true };
-        let observation =
-            self.recorder(begun).observation(Lane::Backfill, Packed::default(), progress).0;
-        self.crew.ledger.observed(observation).await?;
-        Ok(())
+        self.moved(Lane::Backfill, begun, progress).await
     }
 
     /// What was not met is gone from the city, where every key could be read.
