@@ -95,7 +95,8 @@ pub(super) fn take(scene: &Scene<'_>) -> Result<Ruling, Error> {
     Ok(Ruling::accepted(super::queries::told(&stored)))
 }
 
-/// The dataset that a batch is of: its resource stands and carries it, and the city passes it on.
+/// The dataset that a batch is of: its resource stands and carries it, or is registered elsewhere, and
+/// the city passes it on.
 fn dataset<'s>(scene: &'s Scene<'_>) -> Result<Result<&'s TakenDataset, Ruling>, Error> {
     let named = ["link.upper_id", "upper.resource"].iter().find_map(|word| scene.said.get(word));
     let resource = match named {
@@ -120,7 +121,9 @@ fn dataset<'s>(scene: &'s Scene<'_>) -> Result<Result<&'s TakenDataset, Ruling>,
         return Ok(Err(Ruling::refused("batch names no dataset")));
     };
     let announces = |it: &StoredObject| it.words.of.get("resource.county_dataset") == Some(&table);
-    if !scene.county.store.standing(Some("resource"))?.iter().any(announces) {
+    if scene.county.settings.registers
+        && !scene.county.store.standing(Some("resource"))?.iter().any(announces)
+    {
         return Ok(Err(Ruling::refused("no resource announced this dataset")));
     }
     // The city can mend this, and the county cannot: it waits.

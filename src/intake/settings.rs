@@ -56,6 +56,10 @@ pub struct CountySettings {
     /// The ferry that its requests come by, where no line leads to it. Default: it comes by HTTPS.
     #[serde(default)]
     pub ferry: Option<FerrySettings>,
+    /// Whether it registers its catalogue with us. Where it does so elsewhere (`false`), its rows are
+    /// taken all the same, and resources of our own catalogue carry them. Default: yes.
+    #[serde(default = "yes")]
+    pub registers: bool,
     /// Credit codes (统一社会信用代码) of the organisations it may register. Default any.
     #[serde(default)]
     pub organisations: BTreeSet<String>,
@@ -198,6 +202,10 @@ fn wanted(standard: &Standard) -> BTreeSet<String> {
 
 fn keep() -> Duration {
     Duration::from_hours(400 * 24)
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn rows_waiting() -> u64 {
