@@ -5,6 +5,7 @@ pub(crate) mod gap;
 #[cfg(feature = "sabotage")]
 mod kills;
 mod one_way;
+mod restore;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
