@@ -11,7 +11,7 @@ use super::keeper::{Keeper, Program};
 use super::outcome::number;
 use super::place::{DATASETS, Place, Shares, entry};
 use crate::intake::place::FIVE;
-use crate::support::operator::{Said, Speech, command, wait_for};
+use crate::support::operator::{Said, Speech, command, get, wait_for};
 use crate::support::town::{Dice, open};
 use crate::watch::writing;
 
@@ -114,6 +114,13 @@ impl Month {
         said.json()
     }
 
+    /// Its metrics, where it answers.
+    fn metrics(&self) -> Option<String> {
+        let url = self.status()?.http?;
+        let address = url.trim_start_matches("http://").trim_end_matches("/metrics");
+        Some(get(address.parse().ok()?, "/metrics")?.1)
+    }
+
     /// A number that the ledger says.
     pub(super) fn counted(&self, sql: &str) -> u64 {
         let ledger = open(&self.place.city().path().join("ledger/ledger.sqlite"));
@@ -182,6 +189,21 @@ impl Month {
         assert_eq!((report.ambiguous, report.rivals), (shares.shared_title, 0), "{report:?}");
         assert_eq!(report.duplicates, shares.second, "{report:?}");
         assert_eq!(report.missing_here, shares.gone, "{report:?}");
+        self.wait("metrics tell it", || {
+            let metrics = self.metrics()?;
+            let told = |fate: &str, count: u64| {
+                let of =
+                    format!("cascade_takeover_objects{{channel=\"province\",fate=\"{fate}\"}}");
+                metrics.lines().any(|line| line == format!("{of} {count}"))
+            };
+            let all = told("matched", report.matched)
+                && told("proposed", report.proposed)
+                && told("ambiguous", report.ambiguous)
+                && told("duplicate", report.duplicates)
+                && told("missing_here", report.missing_here)
+                && told("missing_above", report.missing_above);
+            (report.missing_above > 0 && all).then_some(())
+        });
         self.refused(&["takeover", "accept"], "E-TAKEOVER-UNDECIDED");
         self.assert_nothing_written();
     }
