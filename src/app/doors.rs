@@ -1,6 +1,7 @@
 //! The doors of the daemon: the control socket, the HTTP listener, and what systemd is told.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use anyhow::Context as _;
 
 use super::approved::Approved;
 use super::bulletins::Schedule;
+use super::ferry::COPIES;
 use super::office::{Office, OfficeParts};
 use super::ownership::Owner;
 use super::recorder::Recorder;
@@ -162,5 +164,21 @@ pub fn restore(configuration: &Configuration, backup: &Path) -> anyhow::Result<(
     let owner = Owner::of(folder)?;
     let sealer = Arc::new(configuration.ledger.sealer()?);
     ledger::restore(backup, folder, &sealer, &Clock::system())?;
+    let (from, to) = (backup.join(COPIES), folder.join(COPIES));
+    if from.is_dir() {
+        copy_files(&from, &to).with_context(|| format!("copy {}", from.display()))?;
+    }
     owner.take(folder)
+}
+
+/// What lies in a folder, beside the restored ledger. A ferry takes it up where its own is gone.
+fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().mode(0o700).create(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        std::fs::copy(entry.path(), &to)?;
+        std::fs::File::open(&to)?.sync_all()?;
+    }
+    std::fs::File::open(to)?.sync_all()
 }

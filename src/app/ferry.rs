@@ -1,15 +1,19 @@
 //! The ferries of one configuration: who looks, and by what names operators know them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::intake::Intake;
 use super::works::Works;
 use crate::cascade::{Channel, Crew};
 use crate::ledger::Ledger;
-use crate::province::{Ferry, FerrySettings, LOOK_EVERY};
+use crate::province::{Ferry, FerryError, FerrySettings, LOOK_EVERY};
 use crate::standard::Standard;
 use crate::supervisor::{StopPolicy, sleep};
 use crate::telemetry::logs::Chain;
+
+/// The folder of journals in a backup, and in a ledger that was restored from one.
+pub(super) const COPIES: &str = "ferry";
 
 /// Gives a ferry the history of the ledger: a restored one sends under numbers of its own.
 pub(super) fn rooted(settings: &mut Option<FerrySettings>, ledger: &Ledger) {
@@ -18,6 +22,7 @@ pub(super) fn rooted(settings: &mut Option<FerrySettings>, ledger: &Ledger) {
         let installation: String =
             identity.installation.iter().map(|byte| format!("{byte:02x}")).collect();
         settings.origin = format!("{installation}-{}", identity.incarnation);
+        settings.restored = ledger.folder().join(COPIES);
     }
 }
 
@@ -52,6 +57,20 @@ impl Works {
         let desk = self.desk();
         let above = desk.iter().flat_map(|it| it.ferries()).map(|(_, ferry)| ferry);
         below.chain(above).map(Arc::clone).collect()
+    }
+
+    /// Copies the journal of every ferry into a backup. It may be younger than the ledger's copy: then
+    /// it knows more answers, and what it sent is over once the copy is restored.
+    ///
+    /// # Errors
+    /// A journal cannot be read, or a copy not be made.
+    pub async fn copy_ferries(&self, backup: &Path) -> Result<(), FerryError> {
+        let folder = backup.join(COPIES);
+        for ferry in self.ferries() {
+            let folder = folder.clone();
+            ferry.run(move |it| it.copy_into(&folder)).await?;
+        }
+        Ok(())
     }
 }
 

@@ -44,6 +44,7 @@ pub use doors::{restore, verify_offline};
 pub use foreman::{Foreman, Outcome};
 pub use judge::{Ahead, Asked, Judge, Live, NotJudged, Shown};
 pub use prove::{prove, with_the_world};
+pub use takeover::queried;
 pub use works::{Current, Works};
 
 use std::sync::Arc;

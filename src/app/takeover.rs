@@ -6,18 +6,27 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::errand::{Errand, IDLE, PAUSE};
+use super::pool::CityPool;
 use super::works::Current;
 use crate::cascade::Crew;
 use crate::catalogue::Kind;
+use crate::city::{self, Source};
+use crate::clock::Clock;
+use crate::config::Configuration;
 use crate::ledger::{OpenTakeover, TakeoverLine, TakeoverPhase};
-use crate::takeover::{Fate, Registration, compare};
+use crate::supervisor::Supervisor;
+use crate::takeover::{EXPORT_HEADS, Fate, Registration, compare};
 
 /// Lines written in one transaction.
 const AT_ONCE: usize = 500;
+/// Longest reading of a query.
+const READING: Duration = Duration::from_mins(10);
 
 /// See the module.
 pub(super) struct Task {
@@ -29,6 +38,29 @@ impl std::fmt::Debug for Task {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Task").finish_non_exhaustive()
     }
+}
+
+/// What a query over a configured source says that another tool registered: a table with heads.
+///
+/// # Errors
+/// There is no such source, it cannot be read, or the query lacks a column.
+pub async fn queried(
+    configuration: &Configuration,
+    source: &str,
+    query: &str,
+) -> anyhow::Result<Vec<Vec<String>>> {
+    let known = configuration.sources.iter().find(|it| it.id() == source);
+    let known = known.with_context(|| format!("no source `{source}` is configured"))?;
+    let pool = CityPool::shared(Supervisor::new(Clock::system(), 2));
+    let opened = [(known.clone(), Source::open(known.clone(), pool))];
+    let reading = city::read_query(source, query, &EXPORT_HEADS, &opened);
+    let read = tokio::time::timeout(READING, reading).await.context("the source is too slow")??;
+    let mut table = vec![EXPORT_HEADS.map(str::to_owned).to_vec()];
+    table.extend(read.map_err(|problems| {
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("{}", told.join("; "))
+    })?);
+    Ok(table)
 }
 
 impl Errand for Task {
@@ -48,7 +80,7 @@ impl Task {
         Self { crew, current }
     }
 
-    fn after(&self, wait: std::time::Duration) -> Timestamp {
+    fn after(&self, wait: Duration) -> Timestamp {
         self.crew.supervisor.clock().now().saturating_add(wait).unwrap_or(Timestamp::MAX)
     }
 

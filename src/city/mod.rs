@@ -22,6 +22,7 @@ mod value;
 
 pub use catalogue::{
     Catalogue, CatalogueSettings, PartSettings, SheetSettings, TableSettings, read_catalogue,
+    read_query,
 };
 pub use check::check;
 pub use county::{CountySettings, Shelf, ShelfObject, ShelfRow, TAKEN_AT};

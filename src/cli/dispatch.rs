@@ -50,7 +50,7 @@ pub(super) fn dispatch(
         Command::Score(Score::Evidence(it)) => appeal::evidence(it, &arguments.socket, console),
         Command::Score(it) => judge::score(it, &arguments.socket, console),
         Command::Bulletin(it) => bulletin::bulletin(it, &arguments.socket, console),
-        Command::Takeover(it) => takeover::takeover(&arguments.socket, it, console),
+        Command::Takeover(it) => takeover::takeover(arguments, it, local, console),
         Command::Mend(it) => mend::mend(&arguments.socket, it, console),
         Command::Audit(it) => audit::audit(&arguments.socket, it, console),
         Command::Approvals(it) => approvals::approvals(&arguments.socket, it, console),

@@ -50,6 +50,17 @@ impl Local for Assembly {
         Ok(runtime()?.block_on(looking))
     }
 
+    fn queried(
+        &self,
+        config: &Path,
+        source: &str,
+        query: &str,
+    ) -> Result<Vec<Vec<String>>, Trouble> {
+        let configuration = load(config)?;
+        let reading = crate::app::queried(&configuration, source, query);
+        runtime()?.block_on(reading).map_err(failed("E-TAKEOVER-QUERY"))
+    }
+
     fn ledger_verify(&self, config: &Path) -> Result<LedgerReport, Trouble> {
         let configuration = load(config)?;
         runtime()?.block_on(crate::app::verify_offline(&configuration)).map_err(failed("E-LEDGER"))

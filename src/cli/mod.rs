@@ -123,6 +123,13 @@ pub trait Local {
     fn check(&self, config: &Path) -> Result<(), Trouble>;
     /// `doctor`: what it found in the world; with a candidate, on the ways prepared for it.
     fn doctor(&self, config: &Path, candidate: Option<&str>) -> Result<Vec<Found>, Trouble>;
+    /// `takeover begin --query`: what a query over a configured source gives, with heads.
+    fn queried(
+        &self,
+        config: &Path,
+        source: &str,
+        query: &str,
+    ) -> Result<Vec<Vec<String>>, Trouble>;
     /// `ledger verify --offline`.
     fn ledger_verify(&self, config: &Path) -> Result<LedgerReport, Trouble>;
     /// `ledger restore`.

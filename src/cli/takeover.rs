@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::arguments::{Format, Page};
+use super::arguments::{Arguments, Format, Page};
 use super::client::ask;
 use super::mend::{grid, misunderstood};
 use super::show::View;
 use super::table::count;
 use super::text::Message;
-use super::{Console, Exit, Trouble};
+use super::{Console, Exit, Local, Trouble};
 use crate::changeover::sheet::{TakeoverRow, write_takeover};
 use crate::control::protocol::{
     Failure, Listing, MAX_PAGE, Paging, Request, Response, TakeoverAnswer, TakeoverBegin,
@@ -34,6 +34,13 @@ pub enum Takeover {
         /// Asks the province's inventory as well.
         #[arg(long)]
         inventory: bool,
+        /// A source of the configuration that `--query` is asked of, with the program's own rights
+        /// there: the vendor's tables.
+        #[arg(long, value_name = "NAME", requires = "query")]
+        source: Option<String>,
+        /// A file with one SELECT: columns `upper_id`, `kind`, `code`, `title`.
+        #[arg(long, value_name = "FILE", requires = "source")]
+        query: Option<PathBuf>,
         /// Only this kind (`entry`, …); may be repeated.
         #[arg(long)]
         kind: Vec<String>,
@@ -96,15 +103,20 @@ impl TakeoverChannel {
 
 /// Does what `takeover …` says.
 pub(super) fn takeover(
-    socket: &Path,
+    arguments: &Arguments,
     it: &Takeover,
+    local: &dyn Local,
     console: &mut Console<'_>,
 ) -> Result<(), Trouble> {
+    let socket = &arguments.socket;
     match it {
-        Takeover::Begin { file, inventory, kind, of } => {
+        Takeover::Begin { file, inventory, source, query, kind, of } => {
             // Read before anything is asked for: a table that is wrong opens nothing.
-            let tables: Vec<Vec<Registration>> =
+            let mut tables: Vec<Vec<Registration>> =
                 file.iter().map(|file| export(file)).collect::<Result<_, _>>()?;
+            if let (Some(source), Some(query)) = (source, query) {
+                tables.push(queried(&arguments.config, (source, query), local)?);
+            }
             let begin = TakeoverBegin {
                 channel: of.channel.clone(),
                 kinds: kind.clone(),
@@ -194,6 +206,18 @@ fn export(file: &Path) -> Result<Vec<Registration>, Trouble> {
     let rows = grid(file).map_err(|error| wrong(file, "E-TAKEOVER-FILE", error))?;
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     registrations(&name, &rows).map_err(|list| misread(file, "E-TAKEOVER-FILE", list))
+}
+
+/// What the city's own tables say of it: the command reads them, the daemon is told lines alone.
+fn queried(
+    config: &Path,
+    (source, file): (&str, &Path),
+    local: &dyn Local,
+) -> Result<Vec<Registration>, Trouble> {
+    let read = std::fs::read_to_string(file);
+    let query = read.map_err(|error| wrong(file, "E-TAKEOVER-QUERY", error.to_string()))?;
+    let rows = local.queried(config, source, query.trim().trim_end_matches(';'))?;
+    registrations(source, &rows).map_err(|list| misread(file, "E-TAKEOVER-QUERY", list))
 }
 
 /// In parts; the same again changes nothing, so that a command that was cut off is given again.

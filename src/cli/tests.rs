@@ -17,6 +17,10 @@ use crate::control::{Handler, Peer};
 struct Nothing;
 
 impl Local for Nothing {
+    fn queried(&self, _: &Path, _: &str, _: &str) -> Result<Vec<Vec<String>>, Trouble> {
+        Ok(Vec::new())
+    }
+
     fn demo(&self, _: &Demo, _: &mut Console<'_>) -> Result<(), Trouble> {
         Ok(())
     }

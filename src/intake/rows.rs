@@ -95,7 +95,8 @@ pub(super) fn take(scene: &Scene<'_>) -> Result<Ruling, Error> {
     Ok(Ruling::accepted(super::queries::told(&stored)))
 }
 
-/// The dataset that a batch is of: its resource stands and carries it, and the city passes it on.
+/// The dataset that a batch is of: its resource stands and carries it, or is registered elsewhere, and
+/// the city passes it on.
 fn dataset<'s>(scene: &'s Scene<'_>) -> Result<Result<&'s TakenDataset, Ruling>, Error> {
     let named = ["link.upper_id", "upper.resource"].iter().find_map(|word| scene.said.get(word));
     let resource = match named {
@@ -120,7 +121,9 @@ fn dataset<'s>(scene: &'s Scene<'_>) -> Result<Result<&'s TakenDataset, Ruling>,
         return Ok(Err(Ruling::refused("batch names no dataset")));
     };
     let announces = |it: &StoredObject| it.words.of.get("resource.county_dataset") == Some(&table);
-    if !scene.county.store.standing(Some("resource"))?.iter().any(announces) {
+    if scene.county.settings.registers
+        && !scene.county.store.standing(Some("resource"))?.iter().any(announces)
+    {
         return Ok(Err(Ruling::refused("no resource announced this dataset")));
     }
     // The city can mend this, and the county cannot: it waits.
@@ -217,7 +220,8 @@ fn over_quota(scene: &Scene<'_>, rows: u64) -> Result<Option<Ruling>, Error> {
     let (county, settings) = (scene.county, &scene.county.settings);
     let waiting = county.waiting.load(std::sync::atomic::Ordering::Relaxed);
     let held = county.store.held()?;
-    let is_over = waiting.saturating_add(rows) > settings.rows_waiting
+    // One batch passes whenever nothing waits: a quota below a batch is slow, not for ever.
+    let is_over = (waiting > 0 && waiting.saturating_add(rows) > settings.rows_waiting)
         || held.rows.saturating_add(rows) > settings.rows_held
         || held.bytes >= settings.bytes_held;
     Ok(is_over.then(|| Ruling::busy("county has as many rows here as it may", LATER)))

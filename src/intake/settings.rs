@@ -15,6 +15,9 @@ use crate::standard::Standard;
 /// The most counties of one instance: each has files, places and series of its own.
 const MOST_COUNTIES: usize = 64;
 
+/// Rows of a batch at most, where the standard says nothing.
+const BATCH_ROWS: u32 = 5_000;
+
 /// `[intake]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +59,10 @@ pub struct CountySettings {
     /// The ferry that its requests come by, where no line leads to it. Default: it comes by HTTPS.
     #[serde(default)]
     pub ferry: Option<FerrySettings>,
+    /// Whether it registers its catalogue with us. Where it does so elsewhere (`false`), its rows are
+    /// taken all the same, and resources of our own catalogue carry them. Default: yes.
+    #[serde(default = "yes")]
+    pub registers: bool,
     /// Credit codes (统一社会信用代码) of the organisations it may register. Default any.
     #[serde(default)]
     pub organisations: BTreeSet<String>,
@@ -142,7 +149,12 @@ impl Settings {
                 for message in unspoken(standard) {
                     add("standard", message);
                 }
+                let batch = standard.settings().limits.rows.unwrap_or(BATCH_ROWS);
                 for county in &self.counties {
+                    if county.rows_held < u64::from(batch) {
+                        let place = format!("county.{}.rows_held", county.id);
+                        add(&place, format!("at least {batch}: less than one batch lets none in"));
+                    }
                     for name in wanted(standard) {
                         if !county.credentials.contains_key(&name) {
                             let place = format!("county.{}.credentials", county.id);
@@ -198,6 +210,10 @@ fn wanted(standard: &Standard) -> BTreeSet<String> {
 
 fn keep() -> Duration {
     Duration::from_hours(400 * 24)
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn rows_waiting() -> u64 {

@@ -107,7 +107,10 @@ impl CarriedAnswer {
 }
 
 /// The ferry of a channel's address, and what stands for the platform's; `None` for another address.
-pub(super) fn of(settings: &Settings, clock: &Clock) -> Result<Option<(Arc<Ferry>, Url)>, Error> {
+///
+/// # Errors
+/// Its settings contradict each other, or its key cannot be used.
+pub fn ferry_of(settings: &Settings, clock: &Clock) -> Result<Option<(Arc<Ferry>, Url)>, Error> {
     let wrong = |setting, reason| Err(Error::Setting { setting, reason });
     match (settings.url.strip_prefix(SCHEME), &settings.ferry) {
         (None, None) => Ok(None),

@@ -152,7 +152,7 @@ impl Client {
     /// Opens nothing yet: reads certificates, keys and credentials, and checks that the standard
     /// asks for nothing that is not there.
     pub fn new(settings: Settings, standard: Arc<Standard>, clock: Clock) -> Result<Self, Error> {
-        let (ferry, base) = match carry::of(&settings, &clock)? {
+        let (ferry, base) = match carry::ferry_of(&settings, &clock)? {
             Some((ferry, base)) => (Some(ferry), base),
             None => (None, address::checked(&settings)?),
         };

@@ -38,7 +38,7 @@ mod transcript;
 mod transport;
 mod way;
 
-pub use carry::{Carried, CarriedAnswer, LOOK_EVERY};
+pub use carry::{Carried, CarriedAnswer, LOOK_EVERY, ferry_of};
 pub use certificates::{Certificate, Holder, certificates};
 pub use client::{Client, Placement, Reply};
 pub use credentials::Credentials;

@@ -25,6 +25,9 @@ const TITLE: &[&str] = &["名称", "目录名称", "title"];
 const VERDICT: &[&str] = &["处置", "是否采用", "verdict"];
 const OBJECT: &[&str] = &["采用本市标识", "object"];
 
+/// The heads of a table with everything.
+pub const EXPORT_HEADS: [&str; 4] = ["upper_id", "kind", "code", "title"];
+
 /// Kinds as people write them.
 const KINDS: [(&str, &str); 5] = [
     ("机构", "organisation"),

@@ -12,7 +12,7 @@ mod matching;
 #[cfg(test)]
 mod tests;
 
-pub use export::{Misread, decisions, registrations};
+pub use export::{EXPORT_HEADS, Misread, decisions, registrations};
 pub use matching::{Report, compare, normalised};
 
 use serde::{Deserialize, Serialize};

@@ -231,6 +231,69 @@ fn an_export_is_decided_in_a_sheet_and_what_stays_open_registers_nothing() {
     runtime.block_on(city.close());
 }
 
+/// The vendor's own tables say what it registered: a query over them is as good as an export.
+#[test]
+fn a_query_over_the_vendors_tables_says_what_it_registered() {
+    let runtime = runtime();
+    let city = runtime.block_on(taken_by_another_tool(&Clock::system()));
+    let before = held(&city);
+    let vendor = rusqlite::Connection::open(city.path().join("vendor.sqlite")).unwrap();
+    vendor.execute_batch("CREATE TABLE reg (no TEXT, dir TEXT, name TEXT)").unwrap();
+    let entries = before.iter().filter(|((kind, _), _)| kind == "entry");
+    let mut count = 0;
+    for ((_, id), upper) in entries {
+        let row = [upper.as_str(), id.as_str(), "名称"];
+        vendor.execute("INSERT INTO reg VALUES (?1, ?2, ?3)", row).unwrap();
+        count += 1;
+    }
+    let gone = "INSERT INTO reg VALUES ('UP-GONE', NULL, '早已撤销的目录')";
+    vendor.execute(gone, []).unwrap();
+    let file = city.configuration_file();
+    let text = std::fs::read_to_string(file).unwrap();
+    let source = "[[source]]\nkind = \"sqlite\"\nid = \"vendor\"\npath = \"vendor.sqlite\"\n";
+    std::fs::write(file, format!("{text}\n{source}")).unwrap();
+    let service = watching(&city, &[]);
+    let query = city.path().join("registered.sql");
+    let path = query.to_str().unwrap();
+    let config = file.to_str().unwrap();
+    let begin = |source: &str| {
+        ["--config", config, "takeover", "begin", "--kind", "entry", "--source", source]
+            .map(str::to_owned)
+    };
+    let with = |source: &str| {
+        let words = begin(source).into_iter();
+        words.chain(["--query".to_owned(), path.to_owned()]).collect::<Vec<_>>()
+    };
+    let refused_of = |source: &str, what: &str| {
+        let words = with(source);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let said = service.asked(Speech::English, &words);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.err.contains("E-TAKEOVER-QUERY") && said.err.contains(what), "{said:?}");
+    };
+    std::fs::write(&query, "SELECT no AS upper_id, dir AS code, name AS title FROM reg").unwrap();
+    refused_of("vendor", "kind");
+    refused_of("nobody", "nobody");
+    assert_eq!(open_takeovers(&service), 0, "a query that is wrong opens nothing");
+    let sql = "SELECT no AS upper_id, '' AS kind, dir AS code, name AS title\nFROM reg -- all\n;\n";
+    std::fs::write(&query, sql).unwrap();
+    let words = with("vendor");
+    done(&service, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    let found = in_phase(&service, "waiting");
+    assert_eq!((found.above, found.matched), (count + 1, count), "{found:?}");
+    assert_eq!((found.missing_here, found.open()), (1, 0), "{found:?}");
+    done(&service, &["takeover", "accept"]);
+    assert_eq!(in_phase(&service, "over").adopted, count);
+    let sql = "SELECT id, upper_id FROM link WHERE kind = 'entry' AND state = 'exists'";
+    let adopted = asked(&city, sql, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+    assert_eq!(adopted.len() as u64, count);
+    for (id, upper) in &adopted {
+        assert_eq!(before.get(&("entry".to_owned(), id.clone())), Some(upper));
+    }
+    drop(service);
+    runtime.block_on(city.close());
+}
+
 /// The sheet as a person gives it back, as CSV of the same columns.
 fn fill_in(sheet: &std::path::Path) -> String {
     use calamine::Reader as _;

@@ -337,6 +337,15 @@ codes! {
     InterfaceUnlisted "D-INTERFACE-UNLISTED" Bad
         ["no obligation names the interface's resource" "责任清单中没有该接口的资源"]
         ["it is watched and changes no score: name it in obligations.csv" "只监测、不计入得分：请在 obligations.csv 中写明"];
+    FerryFolder "D-FERRY-FOLDER" Bad
+        ["a ferry's folder lacks `in` or `out`" "摆渡文件夹缺少 `in` 或 `out`"]
+        ["make both, or mount the gap's shares there, owned by the user who runs the daemon" "建立两个目录或挂载网闸的共享目录，属主为运行守护进程的用户"];
+    FerryGap "D-FERRY-GAP" Bad
+        ["a number of a ferry is missed, and what came after it waits" "摆渡缺号，其后的文件都在等待"]
+        ["`cascaded ferry list` names it; put the file down `again` at the sender, or `skip` the number here" "`cascaded ferry list` 列出缺号；在发送一侧用 `again` 重放，或在此用 `skip` 跳过"];
+    FerrySilent "D-FERRY-SILENT" Bad
+        ["what a ferry carried away has had no answer for too long" "摆渡过去的请求久未答复"]
+        ["see whether the gap still empties `out` and fills `in`, then to the service on the other side" "查网闸是否仍在取走 `out`、填入 `in`，再查对侧的服务"];
     Candidate "D-CANDIDATE" Bad
         ["the candidate is not prepared" "候选标准尚未就绪"]
         ["`[channel.candidate]` names the way and the test platform; `standard check` names what is missing" "在 `[channel.candidate]` 写明地址与测试平台；`standard check` 逐项列出尚缺"];

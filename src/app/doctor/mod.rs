@@ -12,6 +12,7 @@ mod candidate;
 mod catalogue;
 mod code;
 mod database;
+mod ferry;
 mod finding;
 mod folder;
 mod front;
@@ -81,6 +82,7 @@ pub async fn doctor(
         };
         found.extend(spoken.examine(clock).await);
     }
+    found.extend(ferry::examine(configuration, clock));
     if let Some(Err(error)) = configuration.notify.as_ref().map(Sender::new) {
         found.push(Found::at(Code::Config, "notify", &Chain(&error).to_string()));
     }

@@ -148,7 +148,10 @@ impl Office {
             return Err(failure("E-BACKUP-PATH", "the folder is not absolute", next));
         }
         let sealer = Arc::clone(&self.crew.files.sealer);
-        let report = self.crew.ledger.backup(path, sealer).await.map_err(told)?;
+        let report = self.crew.ledger.backup(path.clone(), sealer).await.map_err(told)?;
+        if report.problems.is_empty() {
+            self.works().copy_ferries(&path).await.map_err(super::ferry::broken)?;
+        }
         Ok(self.reported(begun, report, Some(directory.to_owned())))
     }
 

@@ -62,7 +62,7 @@ fn some(done: u64) -> Result<u64, Failure> {
     Err(failure("E-FERRY-NOTHING", "there is nothing to do that to", Some(next)))
 }
 
-fn broken(error: FerryError) -> Failure {
+pub(super) fn broken(error: FerryError) -> Failure {
     let what = Chain(&error).to_string();
     failure("E-FERRY-FAILED", what, Some("see to its folders and the disk"))
 }

@@ -34,6 +34,7 @@ use crate::probe;
 use crate::province::{Ferry, FerryStanding, Unfetched};
 use crate::telemetry::metrics::{
     self, ChannelSnapshot, CountySnapshot, DatasetSnapshot, FerrySnapshot, Snapshot,
+    TakeoverSnapshot,
 };
 
 /// A placed file is told when nobody has fetched it for so long, where the standard does not say.
@@ -111,6 +112,7 @@ pub(super) struct Look {
     pub(super) unapproved: Arc<[Change]>,
     /// Takeovers that are not over.
     pub(super) takeovers: Vec<OpenTakeover>,
+    takeover_sums: Vec<TakeoverSnapshot>,
     /// The counties that are taken in.
     pub(super) counties: Vec<intake::Standing>,
     /// Every ferry.
@@ -167,6 +169,7 @@ impl Office {
         let titles = ledger.titles().await?;
         let channels = self.channel_looks(works, &titles).await?;
         let (ledger_bytes, disk_free_bytes) = self.measured().await;
+        let takeovers = ledger.open_takeovers().await?;
         let (held, counts) = (self.current.held(), ledger.whole_counts().await?);
         let datasets = dataset_looks((works, held), &flows, &counts, &titles, at);
         Ok(Look {
@@ -188,7 +191,8 @@ impl Office {
             watched: ledger.watched().await?,
             interfaces: self.board.all(),
             unapproved: self.current.held().unapproved(),
-            takeovers: ledger.open_takeovers().await?,
+            takeover_sums: self.takeover_sums(&takeovers).await?,
+            takeovers,
             counties: self.counties(works).await,
             ferries: self.ferries(works).await,
             ledger_bytes,
@@ -263,7 +267,7 @@ impl Office {
     }
 }
 
-fn ferry_snapshot(it: &FerryStanding) -> FerrySnapshot {
+fn ferry_snapshot(it: &FerryStanding, at: Timestamp) -> FerrySnapshot {
     let missing = it.gaps.iter().map(|gap| gap.to.saturating_sub(gap.from) + 1).sum();
     let FerryStanding { name, waiting, unanswered, aside, .. } = it;
     FerrySnapshot {
@@ -272,6 +276,10 @@ fn ferry_snapshot(it: &FerryStanding) -> FerrySnapshot {
         waiting: *waiting,
         unanswered: *unanswered,
         aside: *aside,
+        silent: it
+            .unanswered_since
+            .and_then(|since| Duration::try_from(at.duration_since(since)).ok())
+            .unwrap_or_default(),
     }
 }
 
@@ -465,7 +473,8 @@ impl Look {
                     busy: it.busy,
                 })
                 .collect(),
-            ferries: self.ferries.iter().map(ferry_snapshot).collect(),
+            ferries: self.ferries.iter().map(|it| ferry_snapshot(it, self.at)).collect(),
+            takeovers: self.takeover_sums.clone(),
         }
     }
 

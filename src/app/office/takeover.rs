@@ -9,7 +9,13 @@ use crate::control::protocol::{
     Failure, Listing, TakeoverAnswer, TakeoverBegin, TakeoverBring, TakeoverDecide, TakeoverLines,
     TakeoverReport, TakeoverRequest, TakeoverShown,
 };
-use crate::ledger::{JobState, OpenTakeover, Takeover, TakeoverAsked, TakeoverLine, TakeoverPhase};
+use crate::ledger::{
+    self, JobState, OpenTakeover, Takeover, TakeoverAsked, TakeoverLine, TakeoverPhase,
+};
+use crate::telemetry::metrics::TakeoverSnapshot;
+
+/// What becomes of what stands above.
+const FATES: [&str; 6] = ["matched", "proposed", "ambiguous", "rival", "duplicate", "missing_here"];
 
 impl Office {
     pub(super) async fn takeover(
@@ -230,6 +236,26 @@ impl Office {
             }
         }
         Ok(report)
+    }
+
+    /// The counts of takeovers that are not over, as metrics tell them.
+    pub(super) async fn takeover_sums(
+        &self,
+        open: &[OpenTakeover],
+    ) -> Result<Vec<TakeoverSnapshot>, ledger::Error> {
+        let mut sums = Vec::new();
+        for it in open {
+            let counts = self.crew.ledger.takeover_counts(it.number).await?;
+            let of = |fate: &str| {
+                let own = counts.iter().filter(|(of, ..)| of == fate);
+                own.map(|(.., count)| count).sum()
+            };
+            let mut objects = FATES.map(|fate| (fate, of(fate))).to_vec();
+            let last = self.crew.ledger.last_takeover(it.asked.channel.clone()).await?;
+            objects.push(("missing_above", last.map_or(0, |(.., missing)| missing)));
+            sums.push(TakeoverSnapshot { channel: it.asked.channel.as_str().into(), objects });
+        }
+        Ok(sums)
     }
 
     async fn takeover_lines(&self, it: &TakeoverLines) -> Result<TakeoverAnswer, Failure> {

@@ -284,6 +284,36 @@ async fn table(
     Ok(rows)
 }
 
+/// The columns of a query of a source, text by text, empty where there is none; as many rows as a
+/// table of the catalogue may have.
+///
+/// # Errors
+/// The source cannot be read.
+pub async fn read_query(
+    source: &str,
+    query: &str,
+    columns: &[&str],
+    sources: &[(SourceSettings, Source)],
+) -> Result<Result<Vec<Vec<String>>, Vec<Problem>>, Error> {
+    let it = TableSettings {
+        source: source.to_owned(),
+        table: None,
+        query: Some(query.to_owned()),
+        region: None,
+        columns: columns.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect(),
+    };
+    let mut problems = Vec::new();
+    let rows = table(&it, "query", sources, &mut problems).await?;
+    if !problems.is_empty() {
+        return Ok(Err(problems));
+    }
+    let cell = |row: &Cells, name: &str| row.of.get(name).map(|(text, _)| text.clone());
+    let row = |row: Cells| {
+        columns.iter().map(|name| cell(&row, name).unwrap_or_default()).collect::<Vec<_>>()
+    };
+    Ok(Ok(rows.into_iter().map(row).collect()))
+}
+
 /// A table of the catalogue is read up to this many rows.
 const MAX_ROWS: usize = 1_000_000;
 

@@ -1,6 +1,7 @@
 //! What keeps a ferry from carrying.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::sql;
 
@@ -29,6 +30,17 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Somebody else's journal lies in its folder.
+    #[error(
+        "ferry {ferry}: {path} is the journal of another installation or of the other side; give \
+         this one a folder of its own, or, where the other is gone, move `state` out of the way"
+    )]
+    Owned {
+        /// Its name.
+        ferry: String,
+        /// The journal.
+        path: PathBuf,
+    },
     /// Something cannot be sealed.
     #[error("ferry {ferry}: could not seal")]
     Seal {
@@ -51,6 +63,7 @@ impl Error {
         match self {
             Self::Store { .. } => "ferry-journal",
             Self::Folder { .. } => "ferry-folder",
+            Self::Owned { .. } => "ferry-owned",
             Self::Seal { .. } | Self::Unreadable { .. } => "ferry-sealed",
         }
     }

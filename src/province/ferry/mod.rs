@@ -21,7 +21,7 @@ mod words;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,6 +41,8 @@ use super::error::Error as Unopened;
 use crate::clock::Clock;
 use crate::supervisor::Pool;
 
+/// The journal, in the folder `state`.
+const JOURNAL: &str = "ferry.sqlite";
 /// Files looked at in one look.
 const MOST_FILES: usize = 10_000;
 /// A file that is not whole for so long will not be.
@@ -129,6 +131,11 @@ impl Ferry {
         self.pool.run(move || work(&own)).await
     }
 
+    /// The folders that the gap empties and fills.
+    pub fn ways(&self) -> [PathBuf; 2] {
+        ["out", "in"].map(|name| self.folder(name))
+    }
+
     fn folder(&self, name: &str) -> PathBuf {
         self.settings.folder.join(name)
     }
@@ -141,23 +148,61 @@ impl Ferry {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |source| Error::Store { ferry: self.settings.name.clone(), action, source };
         if memory.store.is_none() {
-            let folder = self.folder("state");
-            let made = fs::DirBuilder::new().mode(0o700).create(&folder);
-            if let Err(source) = made
-                && source.kind() != io::ErrorKind::AlreadyExists
-            {
-                return Err(self.io("make the journal's folder", source));
-            }
-            let path = folder.join("ferry.sqlite");
-            let now = self.clock.now();
-            let opened = Store::open(&path, &self.settings.origin, now).map_err(failed)?;
-            sync(&folder).map_err(|it| self.io("make the journal durable", it))?;
-            memory.store = Some(opened);
+            memory.store = Some(self.begun()?);
         }
         match memory.store.as_mut() {
             Some(store) => work(store).map_err(failed),
             None => Err(self.io("open the journal", io::ErrorKind::NotFound.into())),
         }
+    }
+
+    /// The journal, which is ours or made: from a restored backup where there is one.
+    fn begun(&self) -> Result<Store, Error> {
+        let folder = self.folder("state");
+        let made = fs::DirBuilder::new().mode(0o700).create(&folder);
+        if let Err(source) = made
+            && source.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(self.io("make the journal's folder", source));
+        }
+        let path = folder.join(JOURNAL);
+        let restored = self.settings.restored.join(self.copied());
+        if !path.exists() && restored.is_file() {
+            let part = folder.join(".restoring");
+            fs::copy(&restored, &part)
+                .and_then(|_| fs::File::open(&part)?.sync_all())
+                .and_then(|()| fs::rename(&part, &path))
+                .map_err(|it| self.io("restore the journal", it))?;
+        }
+        let (origin, side) = (self.settings.origin.as_str(), self.side.as_str());
+        let opened = Store::open(&path, (origin, side), self.clock.now());
+        let ferry = || self.settings.name.clone();
+        let failed = |source| Error::Store { ferry: ferry(), action: "open the journal", source };
+        let opened = opened.map_err(failed)?;
+        sync(&folder).map_err(|it| self.io("make the journal durable", it))?;
+        opened.ok_or_else(|| Error::Owned { ferry: ferry(), path })
+    }
+
+    /// What its journal is called in a backup.
+    fn copied(&self) -> String {
+        format!("{}.{}.sqlite", self.settings.name, self.side.as_str())
+    }
+
+    /// Copies its journal into a backup's folder, which is made.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or the copy not be made.
+    pub fn copy_into(&self, folder: &Path) -> Result<(), Error> {
+        let to = folder.join(self.copied());
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|it| self.io("make a backup's folder", it))?;
+        self.with("copy the journal", |store| store.copy(&to))?;
+        let durable = || {
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o600))?;
+            fs::File::open(&to)?.sync_all()?;
+            sync(folder)
+        };
+        durable().map_err(|it| self.io("make a copy of the journal durable", it))
     }
 
     fn io(&self, action: &'static str, source: io::Error) -> Error {
@@ -409,14 +454,32 @@ impl Ferry {
     /// # Errors
     /// The journal cannot be read.
     pub fn standing(&self) -> Result<FerryStanding, Error> {
-        let it = self.with("look at how it stands", |store| store.figures())?;
+        Ok(self.stands(self.with("look at how it stands", |store| store.figures())?))
+    }
+
+    /// How it stands as its journal says, which nobody need have open; `None` before the first start.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn looked_at(&self) -> Result<Option<FerryStanding>, Error> {
+        let path = self.folder("state").join(JOURNAL);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let figures = Store::look(&path).and_then(|store| store.figures());
+        let ferry = || self.settings.name.clone();
+        let failed = |source| Error::Store { ferry: ferry(), action: "read the journal", source };
+        Ok(Some(self.stands(figures.map_err(failed)?)))
+    }
+
+    fn stands(&self, it: store::Figures) -> FerryStanding {
         let late = |since: Option<Timestamp>| {
             since.is_some_and(|since| {
                 self.clock.now().duration_since(since).unsigned_abs() > self.settings.late
             })
         };
         let waits = Some(it.unanswered_since).filter(|_| self.settings.returns).flatten();
-        Ok(FerryStanding {
+        FerryStanding {
             name: self.settings.name.clone(),
             side: self.side.as_str().to_owned(),
             returns: self.settings.returns,
@@ -435,7 +498,7 @@ impl Ferry {
             offered: it.offered,
             aside: it.aside,
             aside_last: it.aside_last,
-        })
+        }
     }
 
     /// Puts files that were sent into the folder again, byte for byte; how many.

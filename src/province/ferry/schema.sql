@@ -11,6 +11,12 @@ CREATE TABLE IF NOT EXISTS own (
     last        INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
+-- Whose journal this is: an installation, and the side of the gap that it is on.
+CREATE TABLE IF NOT EXISTS owner (
+    place INTEGER PRIMARY KEY CHECK (place = 1),
+    name  TEXT NOT NULL
+) STRICT;
+
 -- What we sent.
 CREATE TABLE IF NOT EXISTS sent (
     place          INTEGER PRIMARY KEY,

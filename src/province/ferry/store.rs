@@ -80,10 +80,28 @@ pub(super) struct Figures {
 }
 
 impl Store {
-    pub(super) fn open(path: &Path, origin: &str, now: Timestamp) -> Result<Self> {
+    /// `None` where it is somebody else's. `origin` is an installation, `-`, and its incarnation.
+    pub(super) fn open(
+        path: &Path,
+        (origin, side): (&str, &str),
+        now: Timestamp,
+    ) -> Result<Option<Self>> {
         let connection = sql::open_read_write(path)?;
         connection.execute_batch(SCHEMA)?;
         let mut store = Self(connection);
+        let installation = origin.split('-').next().unwrap_or_default();
+        let own = format!("{installation} {side}");
+        let owner: String = store.write(|it| {
+            // One that was begun before owners were written down is that of its history.
+            let sql = "INSERT OR IGNORE INTO owner (place, name) VALUES (1, coalesce(
+                 (SELECT substr(origin, 1, instr(origin || '-', '-') - 1) || ' ' || ?2
+                  FROM own ORDER BY place DESC LIMIT 1), ?1))";
+            it.execute(sql, params![own, side])?;
+            Ok(it.query_row("SELECT name FROM owner", [], |row| row.get(0))?)
+        })?;
+        if owner != own {
+            return Ok(None);
+        }
         let known: Option<String> = store
             .0
             .query_row("SELECT origin FROM own ORDER BY place DESC LIMIT 1", [], |row| row.get(0))
@@ -91,7 +109,19 @@ impl Store {
         if known.is_none_or(|known| known != origin) {
             store.begin(origin, now)?;
         }
-        Ok(store)
+        Ok(Some(store))
+    }
+
+    /// What is there, for looking: nothing is made and nothing begun.
+    pub(super) fn look(path: &Path) -> Result<Self> {
+        Ok(Self(sql::open_read_only(path)?))
+    }
+
+    /// Copies everything into a file that is not there yet.
+    pub(super) fn copy(&self, to: &Path) -> Result<()> {
+        let to = to.to_string_lossy();
+        self.0.execute("VACUUM INTO ?1", [to.as_ref()])?;
+        Ok(())
     }
 
     fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {

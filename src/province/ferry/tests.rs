@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use rusqlite::Connection;
+
 use super::words::{keep, late};
 use super::*;
 
@@ -38,6 +40,7 @@ impl Place {
             late: late(),
             keep: keep(),
             origin: origin.to_owned(),
+            restored: self.at("restored"),
         };
         change(&mut settings);
         Ferry::new(settings, side, self.clock.clone()).unwrap()
@@ -85,6 +88,63 @@ fn answer(below: &Ferry, subject: &str) -> Option<String> {
     below.look().unwrap();
     let known = below.known(subject).unwrap().unwrap();
     known.answer.map(|it| String::from_utf8(it.to_vec()).unwrap())
+}
+
+/// Two ledgers, or both sides, in one folder would take each other's numbers and answers.
+#[test]
+fn a_journal_belongs_to_one_installation_and_one_side() {
+    let place = Place::new();
+    let below = place.open(Side::Below, "aa-1", |_| {});
+    send(&below, "a");
+    let at = place.at("below");
+    let other = place.open(Side::Below, "bb-1", |_| {});
+    let error = other.look().unwrap_err();
+    assert!(matches!(error, Error::Owned { .. }), "{error:?}");
+    assert_eq!(error.code(), "ferry-owned");
+    assert!(error.to_string().contains("move `state` out of the way"), "{error}");
+    let above = place.open(Side::Above, "aa-1", |it| it.folder = at.clone());
+    assert!(matches!(above.next(), Err(Error::Owned { .. })));
+    // A restored ledger is the same installation, and so is one from before owners were written.
+    drop(below);
+    let journal = Connection::open(at.join("state").join(JOURNAL)).unwrap();
+    journal.execute("DELETE FROM owner", []).unwrap();
+    drop(journal);
+    assert!(matches!(place.open(Side::Below, "bb-1", |_| {}).look(), Err(Error::Owned { .. })));
+    assert_eq!(send(&place.open(Side::Below, "aa-2", |_| {}), "b"), 1);
+    let looked = place.open(Side::Below, "", |_| {}).looked_at().unwrap().unwrap();
+    assert_eq!((looked.sent, looked.unanswered), (1, 1));
+}
+
+/// Whoever lost its disk misses only what came after the copy was made, and sends under a name of its
+/// own.
+#[test]
+fn a_restored_journal_knows_what_came_and_begins_anew() {
+    let place = Place::new();
+    let (below, above) = (place.open(Side::Below, "aa-1", |_| {}), "bb-1");
+    let above_now = place.open(Side::Above, above, |_| {});
+    for text in ["a", "b", "c"] {
+        send(&below, text);
+        place.carry("below", "above", 0);
+    }
+    assert_eq!(act(&above_now), ["a", "b", "c"]);
+    above_now.copy_into(&place.at("restored")).unwrap();
+    let before = above_now.standing().unwrap();
+    drop(above_now);
+    fs::remove_dir_all(place.at("above/state")).unwrap();
+    let again = place.open(Side::Above, "bb-2", |_| {});
+    let standing = again.standing().unwrap();
+    assert_eq!((standing.acted, standing.came, standing.gaps.len()), (3, 3, 0));
+    assert_eq!((standing.sent, standing.unput), (0, 0));
+    assert_ne!(standing.incarnation, before.incarnation);
+    // What came before the copy is not acted on again; what comes after it is.
+    below.again(2, 2).unwrap();
+    send(&below, "d");
+    place.carry("below", "above", 0);
+    place.carry("below", "above", 0);
+    assert_eq!(act(&again), ["d"]);
+    // One that is there is never replaced by a copy.
+    drop(again);
+    assert_eq!(place.open(Side::Above, "bb-2", |_| {}).standing().unwrap().acted, 4);
 }
 
 #[test]
@@ -206,7 +266,7 @@ fn a_number_with_other_bytes_is_set_aside() {
     let incarnation = below.standing().unwrap().incarnation;
     let copy = other.side(Side::Below);
     copy.standing().unwrap();
-    let journal = rusqlite::Connection::open(other.at("below/state/ferry.sqlite")).unwrap();
+    let journal = Connection::open(other.at("below/state/ferry.sqlite")).unwrap();
     journal.execute("UPDATE own SET incarnation = ?1", [&incarnation]).unwrap();
     assert_eq!(send(&copy, "b"), 1);
     let name = other.lying("below/out").remove(0);
@@ -240,12 +300,12 @@ fn a_restored_ledger_sends_under_numbers_of_its_own() {
     let below = place.side(Side::Below);
     send(&below, "a");
     let before = below.standing().unwrap();
-    let restored = place.open(Side::Below, "second", |_| {});
+    let restored = place.open(Side::Below, "first-2", |_| {});
     let after = restored.standing().unwrap();
     assert_ne!(before.incarnation, after.incarnation);
     assert_eq!((after.sent, after.unanswered), (0, 0));
     assert!(restored.known("a").unwrap().is_none());
-    let again = place.open(Side::Below, "second", |_| {});
+    let again = place.open(Side::Below, "first-2", |_| {});
     assert_eq!(again.standing().unwrap().incarnation, after.incarnation);
 }
 

@@ -33,6 +33,9 @@ pub struct FerrySettings {
     /// The history of our ledger: a restored one sends under numbers of its own.
     #[serde(skip)]
     pub origin: String,
+    /// The folder with the journals of a restored backup.
+    #[serde(skip)]
+    pub restored: PathBuf,
 }
 
 fn yes() -> bool {

@@ -74,6 +74,8 @@ pub(super) struct Families {
     pub(super) ferry_waiting: Gauges,
     pub(super) ferry_unanswered: Gauges,
     pub(super) ferry_aside: Gauges,
+    pub(super) ferry_silent: Gauges,
+    pub(super) takeover_objects: Gauges,
     pub(super) county_waiting: Gauges,
     pub(super) county_batch: Gauges,
     pub(super) county_refused: Gauges,
@@ -365,6 +367,16 @@ impl Families {
                 "cascade_ferry_aside_files",
                 "Files of a ferry that were set aside.",
                 &["ferry"],
+            ),
+            ferry_silent: new.gauge(
+                "cascade_ferry_unanswered_seconds",
+                "How long the oldest request that a ferry carries has had no answer; 0 without one.",
+                &["ferry"],
+            ),
+            takeover_objects: new.gauge(
+                "cascade_takeover_objects",
+                "Objects of a takeover that is not over, by what becomes of them.",
+                &["channel", "fate"],
             ),
             county_waiting: new.gauge(
                 "cascade_county_waiting_rows",

@@ -14,11 +14,12 @@
 mod families;
 mod gauges;
 mod named;
+mod parties;
 mod snapshot;
 
 pub use snapshot::{
     CertificateHolder, ChannelSnapshot, CountySnapshot, DatasetSnapshot, Drift, FerrySnapshot,
-    ForecastSnapshot, Snapshot, WatchSnapshot,
+    ForecastSnapshot, Snapshot, TakeoverSnapshot, WatchSnapshot,
 };
 
 use std::cmp::Reverse;
@@ -351,40 +352,7 @@ impl Metrics {
         self.show_watching(now.watching.as_ref());
         self.show_counties(&now.counties);
         self.show_ferries(&now.ferries);
-    }
-
-    fn show_ferries(&self, ferries: &[FerrySnapshot]) {
-        let [mut missing, mut waiting, mut unanswered, mut aside] =
-            [Fold::Sum, Fold::Sum, Fold::Sum, Fold::Sum].map(Values::new);
-        for it in ferries {
-            let label = || vec![it.ferry.clone()];
-            missing.add(label(), approximate(it.missing));
-            waiting.add(label(), approximate(it.waiting));
-            unanswered.add(label(), approximate(it.unanswered));
-            aside.add(label(), approximate(it.aside));
-        }
-        self.families.ferry_missing.show_only(missing);
-        self.families.ferry_waiting.show_only(waiting);
-        self.families.ferry_unanswered.show_only(unanswered);
-        self.families.ferry_aside.show_only(aside);
-    }
-
-    fn show_counties(&self, counties: &[CountySnapshot]) {
-        let [mut waiting, mut batch, mut refused, mut busy] =
-            [Fold::Sum, Fold::Max, Fold::Sum, Fold::Sum].map(Values::new);
-        for it in counties {
-            let label = || vec![it.county.clone()];
-            waiting.add(label(), approximate(it.waiting));
-            refused.add(label(), approximate(it.refused));
-            busy.add(label(), approximate(it.busy));
-            if let Some(at) = it.last_batch {
-                batch.add(label(), seconds(at));
-            }
-        }
-        self.families.county_waiting.show_only(waiting);
-        self.families.county_batch.show_only(batch);
-        self.families.county_refused.show_only(refused);
-        self.families.county_busy.show_only(busy);
+        self.show_takeovers(&now.takeovers);
     }
 
     fn show_watching(&self, watching: Option<&WatchSnapshot>) {

@@ -48,6 +48,8 @@ pub struct Snapshot {
     pub counties: Vec<CountySnapshot>,
     /// The ferries: configured ones, which bounds the labels.
     pub ferries: Vec<FerrySnapshot>,
+    /// Takeovers that are not over: one of a channel.
+    pub takeovers: Vec<TakeoverSnapshot>,
 }
 
 /// One side of a ferry.
@@ -63,6 +65,17 @@ pub struct FerrySnapshot {
     pub unanswered: u64,
     /// Files that were set aside.
     pub aside: u64,
+    /// How long the oldest of our requests has had no answer.
+    pub silent: Duration,
+}
+
+/// What a takeover found, and what is missing above.
+#[derive(Clone, Debug)]
+pub struct TakeoverSnapshot {
+    /// Its channel.
+    pub channel: ChannelId,
+    /// Objects by their fate, every fate once.
+    pub objects: Vec<(&'static str, u64)>,
 }
 
 /// A county that cascades into this instance.

@@ -95,6 +95,10 @@ fn every_family_has_help_and_a_type_as_soon_as_anything_is_configured() {
             missing: 1,
             ..FerrySnapshot::default()
         }],
+        takeovers: vec![TakeoverSnapshot {
+            channel: "upper".into(),
+            objects: vec![("matched", 4), ("duplicate", 0)],
+        }],
         counties: vec![CountySnapshot {
             county: "tongjiang".to_owned(),
             waiting: 3,

@@ -1,10 +1,11 @@
 //! Two instances and a gap between them: what the inner one has reaches the province through the
 //! outer one, once, whatever the gap does with files and whoever is killed when.
 
-mod gap;
+pub(crate) mod gap;
 #[cfg(feature = "sabotage")]
 mod kills;
 mod one_way;
+mod restore;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,7 +26,7 @@ struct Scene {
     gap: Gap,
 }
 
-pub(super) fn key(path: &std::path::Path) {
+pub(crate) fn key(path: &std::path::Path) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, "5e".repeat(32)).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();

@@ -1,6 +1,7 @@
 //! What a county may not do, what another does not suffer from it, and what a crash leaves.
 
 use cascaded::clock::Clock;
+use cascaded::config::Configuration;
 
 use super::cascade::arrived;
 use super::place::{County, Middle, NANJIANG, TONGJIANG};
@@ -83,6 +84,31 @@ fn a_county_over_its_quota_waits_and_its_neighbour_does_not() {
         flooding.stop().await;
         calming.stop().await;
         city.stop().await;
+        middle.city.close().await;
+    });
+}
+
+/// A quota below one batch lets one through whenever nothing waits; room for less than one is a mistake
+/// that shows before anything is started.
+#[test]
+fn a_quota_below_one_batch_is_slow_and_not_for_ever() {
+    run(async {
+        let clock = Clock::system();
+        let few = "rows_waiting = 10\nrequests_per_second = 50";
+        let middle = Middle::new(&[TONGJIANG], &clock, few, |_| {}).await;
+        let (city, address) = middle.start().await;
+        let county = County::new(&middle, TONGJIANG, 60, address);
+        let below = county.start().await;
+        below.settled().await;
+        arrived(&middle, &city, &county).await;
+        below.stop().await;
+        city.stop().await;
+        middle.edit("rows_waiting = 10", "rows_held = 4999");
+        let problems = Configuration::load(middle.city.configuration_file()).unwrap_err();
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let [only] = told.as_slice() else { panic!("{told:?}") };
+        assert!(only.contains("intake.county.tongjiang.rows_held"), "{only}");
+        assert!(only.contains("at least 5000"), "{only}");
         middle.city.close().await;
     });
 }

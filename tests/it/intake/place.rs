@@ -57,7 +57,7 @@ fn table() -> Table {
     }
 }
 
-fn secret(path: &Path, text: &str) {
+pub(crate) fn secret(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();

@@ -7,6 +7,7 @@ use cascaded::control::protocol::{self, ScoreSheet, Status};
 use cascaded::rehearsal::Fetcher;
 
 use super::Rows;
+use super::outer::FERRY;
 use super::people::Month;
 use super::place::{DATASETS, FAILING, entry};
 use crate::support::operator::get;
@@ -19,6 +20,7 @@ impl Month {
     /// Nobody is killed any more; everything goes to its end and is looked at.
     pub(super) fn ends(&mut self) -> String {
         self.city.spare();
+        self.outer.spare();
         let status = self.settles();
         self.nothing_is_registered_twice();
         self.every_row_is_above_once();
@@ -40,6 +42,7 @@ impl Month {
                 return status;
             }
             self.city.check();
+            self.outer.check();
             if looks == 2_399 {
                 panic!("it never settles: {:#?}\n{}", self.status(), self.city.log());
             }
@@ -60,6 +63,7 @@ impl Month {
                 .counties
                 .iter()
                 .all(|county| self.place.middle.above(county.name) == county.expected())
+            && self.place.outer.status().is_some_and(|it| it.summary.rows.queued == 0)
             && self.counted("SELECT count(*) FROM batch WHERE state IN ('queued', 'unknown')") == 0
     }
 
@@ -78,6 +82,7 @@ impl Month {
             "verdicts" => place.city().platform.content(table).unwrap(),
             "receipts" => place.receipts.content(table).unwrap(),
             "placed" => place.collector.content(table),
+            FERRY => place.outer.content(),
             _ => place.clerk.content(table),
         };
         content.into_iter().map(|(key, it)| (key, it.get("name").cloned().flatten())).collect()
@@ -123,17 +128,21 @@ impl Month {
     /// one.
     fn every_row_is_above_once(&self) {
         let place = &self.place;
-        for (platform, file) in
-            [(&place.city().platform, "province.sqlite"), (&place.receipts, "receipts.sqlite")]
-        {
+        let (city, outer) = (place.city(), &place.outer.city);
+        for (platform, file) in [
+            (&city.platform, city.path().join("province.sqlite")),
+            (&place.receipts, city.path().join("receipts.sqlite")),
+            (&outer.platform, outer.path().join("province.sqlite")),
+        ] {
             for (batch, payloads) in platform.payloads().unwrap() {
                 assert_eq!(payloads.len(), 1, "{batch} carried several payloads");
             }
             let twice = number(
-                &place.city().path().join(file),
+                &file,
                 "SELECT count(*) FROM (SELECT 1 FROM batch WHERE declared_digest IS NOT NULL
                  GROUP BY dataset, action, declared_digest HAVING count(*) > 1)",
             );
+            let file = file.display();
             assert_eq!(twice, 0, "{file}: the same rows under two names");
         }
         for fetcher in [&place.collector, &place.clerk] {
@@ -157,6 +166,7 @@ impl Month {
             ("receipts", "receipt"),
             ("placed", "placed"),
             ("sheet", "row-verdict"),
+            (FERRY, "receipt"),
         ] {
             let channel = status.channels.iter().find(|it| it.channel == name).unwrap();
             let rows = channel.rows;
@@ -180,7 +190,8 @@ impl Month {
         let sums = sums.fold((0, 0), |sum, it| (sum.0 + it.confirmed, sum.1 + it.placed));
         let rows = status.summary.rows;
         assert_eq!((rows.confirmed, rows.placed), sums);
-        assert_eq!((status.rejected_local, status.rejected_above), (4, 4));
+        assert_eq!((status.rejected_local, status.rejected_above), (5, 4));
+        self.beyond_the_gap_it_has_its_own_grade();
         let url = status.http.as_deref().unwrap();
         let address = url.trim_start_matches("http://").trim_end_matches("/metrics");
         let (_, metrics) = get(address.parse().unwrap(), "/metrics").unwrap();
@@ -199,14 +210,23 @@ impl Month {
         }
     }
 
+    /// A receipt says that the outer side has it; what its province says stands there alone.
+    fn beyond_the_gap_it_has_its_own_grade(&self) {
+        let outer = &self.place.outer;
+        let status = outer.status().unwrap();
+        let [channel] = status.channels.as_slice() else { panic!("{status:?}") };
+        let (rows, taken) = (channel.rows, taken(&outer.city.path().join("province.sqlite")));
+        assert_eq!(grade(&channel.evidence), "row-verdict");
+        let sums = (rows.confirmed, rows.placed, rows.rejected);
+        assert_eq!((sums, rows.due), ((taken, 0, 0), taken), "{rows:?}");
+    }
+
     /// By channel, from what lies at the other side.
     fn counted_above(&self) -> BTreeMap<&'static str, Counted> {
         let place = &self.place;
         let http = |file: &str| -> Counted {
             let path = place.city().path().join(file);
-            let of = "WHERE action IN ('upsert', 'delete')";
-            let taken = number(&path, &format!("SELECT coalesce(sum(rows), 0) FROM batch {of}"));
-            (taken, number(&path, "SELECT count(*) FROM verdict WHERE passed = 0"))
+            (taken(&path), number(&path, "SELECT count(*) FROM verdict WHERE passed = 0"))
         };
         let files = |fetcher: &Fetcher, wrong: u64| -> Counted {
             (fetcher.fetched().iter().map(|it| it.rows.len() as u64).sum(), wrong)
@@ -217,6 +237,7 @@ impl Month {
             ("receipts", (receipts.0, 0)),
             ("placed", files(&place.collector, 0)),
             ("sheet", files(&place.clerk, FAILING.len() as u64)),
+            (FERRY, (number(&place.outer.store(), "SELECT sum(rows - failed) FROM batch"), 0)),
         ])
     }
 
@@ -245,7 +266,13 @@ fn grade(evidence: &str) -> String {
     evidence.replace('_', "-")
 }
 
-fn number(path: &std::path::Path, sql: &str) -> u64 {
+/// Rows that a stand-in for a province took.
+fn taken(path: &std::path::Path) -> u64 {
+    let of = "WHERE action IN ('upsert', 'delete')";
+    number(path, &format!("SELECT coalesce(sum(rows), 0) FROM batch {of}"))
+}
+
+pub(super) fn number(path: &std::path::Path, sql: &str) -> u64 {
     let count: i64 = open(path).query_row(sql, [], |row| row.get(0)).unwrap();
     u64::try_from(count).unwrap()
 }

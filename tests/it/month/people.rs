@@ -8,9 +8,10 @@ use rusqlite::params;
 
 use super::Rows;
 use super::keeper::{Keeper, Program};
+use super::outcome::number;
 use super::place::{DATASETS, Place, Shares, entry};
 use crate::intake::place::FIVE;
-use crate::support::operator::{Said, Speech, command, wait_for};
+use crate::support::operator::{Said, Speech, command, get, wait_for};
 use crate::support::town::{Dice, open};
 use crate::watch::writing;
 
@@ -24,6 +25,7 @@ pub(super) struct Month {
     pub(super) place: Place,
     pub(super) city: Keeper,
     pub(super) counties: Vec<Keeper>,
+    pub(super) outer: Keeper,
     dice: Dice,
 }
 
@@ -45,15 +47,24 @@ impl Month {
             province: None,
         });
         let counties = counties.map(|it| Keeper::start(it, dice.fork())).collect();
-        Self { place, city, counties, dice }
+        let outer = Program {
+            name: "the one beyond the gap",
+            configuration: place.outer.city.configuration_file().to_owned(),
+            folder: place.outer.city.path().to_owned(),
+            province: Some(place.outer.city.platform.clone()),
+        };
+        let outer = Keeper::start(outer, dice.fork());
+        Self { place, city, counties, outer, dice }
     }
 
-    pub(super) fn kills(&self) -> (u64, u64) {
-        (self.city.kills(), self.counties.iter().map(Keeper::kills).sum())
+    pub(super) fn kills(&self) -> [u64; 3] {
+        let counties = self.counties.iter().map(Keeper::kills).sum();
+        [self.city.kills(), counties, self.outer.kills()]
     }
 
     pub(super) fn kills_to_come(&self) -> u64 {
-        self.city.to_come() + self.counties.iter().map(Keeper::to_come).sum::<u64>()
+        let counties: u64 = self.counties.iter().map(Keeper::to_come).sum();
+        self.city.to_come() + counties + self.outer.to_come()
     }
 
     /// Waits for something; the programs must not end by themselves meanwhile.
@@ -61,6 +72,7 @@ impl Month {
         let look = || {
             self.city.check();
             self.counties.iter().for_each(Keeper::check);
+            self.outer.check();
             look()
         };
         wait_for(what, look, || format!("{:#?}\n{}", self.status(), self.city.log()))
@@ -102,6 +114,13 @@ impl Month {
         said.json()
     }
 
+    /// Its metrics, where it answers.
+    fn metrics(&self) -> Option<String> {
+        let url = self.status()?.http?;
+        let address = url.trim_start_matches("http://").trim_end_matches("/metrics");
+        Some(get(address.parse().ok()?, "/metrics")?.1)
+    }
+
     /// A number that the ledger says.
     pub(super) fn counted(&self, sql: &str) -> u64 {
         let ledger = open(&self.place.city().path().join("ledger/ledger.sqlite"));
@@ -126,6 +145,10 @@ impl Month {
             let files = crate::support::operator::files(&place.city().path().join(folder));
             assert!(files.iter().all(|it| is_of_its_own(it)), "{files:?}");
         }
+        // Whatever was taken away meanwhile has its line in the journal.
+        let journal = place.city().path().join("ferry/state/ferry.sqlite");
+        let sent = "SELECT count(*) FROM sent WHERE operation LIKE 'rows.%'";
+        assert!(!journal.exists() || number(&journal, sent) == 0, "something went over the gap");
     }
 
     /// The first days: it looks, is killed, looks again, and writes nothing anywhere.
@@ -166,6 +189,21 @@ impl Month {
         assert_eq!((report.ambiguous, report.rivals), (shares.shared_title, 0), "{report:?}");
         assert_eq!(report.duplicates, shares.second, "{report:?}");
         assert_eq!(report.missing_here, shares.gone, "{report:?}");
+        self.wait("metrics tell it", || {
+            let metrics = self.metrics()?;
+            let told = |fate: &str, count: u64| {
+                let of =
+                    format!("cascade_takeover_objects{{channel=\"province\",fate=\"{fate}\"}}");
+                metrics.lines().any(|line| line == format!("{of} {count}"))
+            };
+            let all = told("matched", report.matched)
+                && told("proposed", report.proposed)
+                && told("ambiguous", report.ambiguous)
+                && told("duplicate", report.duplicates)
+                && told("missing_here", report.missing_here)
+                && told("missing_above", report.missing_above);
+            (report.missing_above > 0 && all).then_some(())
+        });
         self.refused(&["takeover", "accept"], "E-TAKEOVER-UNDECIDED");
         self.assert_nothing_written();
     }
@@ -221,6 +259,7 @@ impl Month {
         if day <= KILLED_DAYS {
             self.city.kill(1);
             self.counties.get(county).unwrap().kill(u64::from(day.is_multiple_of(2)));
+            self.outer.kill(u64::from(!day.is_multiple_of(2)));
         }
         let fresh = self.rows_come(day);
         for county in &self.place.counties {
@@ -243,6 +282,9 @@ impl Month {
             (2, false) => self.wait("what a county has is at the province", || {
                 let county = self.place.counties.get(county).unwrap();
                 (self.place.middle.above(county.name) == county.expected()).then_some(())
+            }),
+            (1, false) => self.wait("the day's row is above, beyond the gap", || {
+                self.place.outer.content().contains_key(&fresh).then_some(())
             }),
             (0 | 1, _) => self.wait("the day's row is where receipts come from", || {
                 let held = self.place.receipts.content("receipts").unwrap();
@@ -316,6 +358,8 @@ impl Month {
     pub(super) async fn closes(self) {
         self.city.stop();
         self.counties.into_iter().for_each(Keeper::stop);
+        self.outer.stop();
+        self.place.outer.close().await;
         self.place.receipts.stop();
         self.place.middle.city.close().await;
     }

@@ -1,5 +1,6 @@
 //! The city of the month: entries by the thousand, three in ten of them registered above by tools that
-//! were there before; five counties below; four channels that prove differently much.
+//! were there before; five counties below; five channels that prove differently much,
+//! one of them over a gap.
 //!
 //! Whatever the program reads lies in temporary folders, so that a packaged one can be run where the
 //! sources are not.
@@ -13,6 +14,7 @@ use cascaded::demo::{SOCKET, STANDARD};
 use cascaded::rehearsal::{Fetcher, FetcherSettings, Platform, RowRules};
 use rusqlite::{Connection, params};
 
+use super::outer::{self, FERRY, Outer};
 use crate::intake::place::{County, FIVE, Middle, Name};
 use crate::placed::{FILES, edit, failing, only_placed};
 use crate::support::daemon::{PACE, TestCity, channel};
@@ -24,13 +26,12 @@ pub(super) const ROWS: u64 = 150;
 /// Rows of a message at most, over HTTP.
 const BATCH_ROWS: u32 = 40;
 const SHEET: &str = "import-sheet/1";
-const RECEIPTS: &str = "receipt-xml/1";
-const COLUMNS: &[(&str, &str)] = &[("id", "text"), ("name", "text"), ("grade", "text")];
+pub(super) const RECEIPTS: &str = "receipt-xml/1";
+pub(super) const COLUMNS: &[(&str, &str)] = &[("id", "text"), ("name", "text"), ("grade", "text")];
 
 /// The city's own datasets; each goes over the channel of its name, save the first, which goes to
-/// the province with the catalogue. A ferry's dataset is added here, its channel in [`channels`],
-/// its platform or folders in [`Place`], its daily hand in `Month::day`.
-pub(super) const DATASETS: [&str; 4] = ["verdicts", "receipts", "placed", "sheet"];
+/// the province with the catalogue.
+pub(super) const DATASETS: [&str; 5] = ["verdicts", "receipts", "placed", "sheet", FERRY];
 
 /// Keys that the province finds wrong, where it says anything of rows.
 pub(super) const FAILING: [&str; 2] = ["r00007", "r00008"];
@@ -89,6 +90,8 @@ pub(super) struct Place {
     pub(super) collector: Fetcher,
     /// Who takes sheets to a portal and brings the result back.
     pub(super) clerk: Fetcher,
+    /// What lies beyond the gap.
+    pub(super) outer: Outer,
     pub(super) tables: Connection,
     pub(super) counties: Vec<County>,
     /// What another tool's portal exports.
@@ -122,11 +125,12 @@ impl Place {
         });
         let receipts = receipts.await;
         let collector = fetcher(&at, FILES, "placed", RowRules::default());
+        let outer = Outer::new(&at, &clock).await;
         let clerk = fetcher(&at, SHEET, "sheet", failing(&FAILING));
         let intake = configure(&middle.city, &receipts);
         let counties = FIVE.iter().map(|name| county(&middle, *name, &at, intake)).collect();
         let export = stands_above(&middle.city, shares);
-        Self { shares, middle, receipts, collector, clerk, tables: rows, counties, export }
+        Self { shares, middle, receipts, collector, clerk, outer, tables: rows, counties, export }
     }
 
     pub(super) fn city(&self) -> &TestCity {
@@ -137,7 +141,7 @@ impl Place {
 /// In memory where the machine has that: who is killed loses nothing by it, and seven thousand
 /// registrations with all their commits take a third of the time. Another program than ours may see
 /// less of the machine.
-fn scratch() -> PathBuf {
+pub(super) fn scratch() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     let is_ours = std::env::var_os("CASCADED_BINARY").is_none();
     if is_ours && memory.is_dir() { memory } else { std::env::temp_dir() }
@@ -264,7 +268,8 @@ fn channels(city: &TestCity, receipts: &Platform) -> String {
         )
     };
     let results = "results_folder = \"sheet-down\"\n";
-    [http, files("placed", FILES, ""), files("sheet", SHEET, results)].join("\n")
+    let gap = outer::channel(city.path());
+    [http, files("placed", FILES, ""), files("sheet", SHEET, results), gap].join("\n")
 }
 
 /// Writes the configuration of a fresh installation; where counties reach it.
