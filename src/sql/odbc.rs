@@ -33,7 +33,7 @@ pub fn connect_odbc(address: &OdbcAddress) -> Result<Connection<'static>, Error>
         };
         let secret = std::fs::read(path).map_err(|error| unreadable(error.kind().to_string()))?;
         let secret = String::from_utf8(secret.trim_ascii_end().to_vec())
-            .map_err(|_| unreadable("not UTF-8".to_owned()))?;
+            .map_err(|_content| unreadable("not UTF-8".to_owned()))?;
         whole.push_str(";PWD=");
         whole.push_str(&braced(&secret));
     }

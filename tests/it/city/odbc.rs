@@ -25,20 +25,18 @@ pub(crate) fn settings(place: &World, more: &str) -> String {
             ("postgres", postgres(&folder, 5432, ""))
         }
         World::Sqlite(_, folder) => ("sqlite", sqlite(&folder.path().join("city.sqlite"))),
-        _ => panic!("no driver for this"),
+        World::Csv(_) | World::Book(_) | World::Maria(_) | World::Odbc(_) => {
+            panic!("no driver for this")
+        }
     };
     toml(dialect, &connection, more)
 }
 
 pub(crate) fn through(place: &World, port: u16) -> Option<String> {
-    match place {
-        // This driver gives out nothing of a statement before it has all of it.
-        World::Postgres(..) => {
-            let connection = postgres("127.0.0.1", port, "");
-            Some(toml("postgres", &connection, "statement_rows = 50"))
-        }
-        _ => None,
-    }
+    let World::Postgres(..) = place else { return None };
+    // This driver gives out nothing of a statement before it has all of it.
+    let connection = postgres("127.0.0.1", port, "");
+    Some(toml("postgres", &connection, "statement_rows = 50"))
 }
 
 fn toml(dialect: &str, connection: &str, more: &str) -> String {

@@ -64,11 +64,11 @@ impl World {
 
     /// What lies beneath a driver, otherwise the place itself.
     pub(crate) fn beneath(&self) -> &Self {
-        match self {
-            #[cfg(feature = "odbc")]
-            Self::Odbc(place) => place,
-            place => place,
+        #[cfg(feature = "odbc")]
+        if let Self::Odbc(place) = self {
+            return place;
         }
+        self
     }
 
     pub(crate) fn sqlite() -> Self {
@@ -82,7 +82,9 @@ impl World {
         let from = match self.beneath() {
             Self::Csv(_) => "files = 't.csv'",
             Self::Book(_) => "files = 't.xlsx'",
-            _ => "table = 't'",
+            Self::Postgres(..) | Self::Sqlite(..) | Self::Maria(_) => "table = 't'",
+            #[cfg(feature = "odbc")]
+            Self::Odbc(_) => unreachable!("beneath a driver is no driver"),
         };
         self.dataset_from(from, columns, change)
     }
@@ -116,7 +118,9 @@ impl World {
             Self::Postgres(server, _) => server.sql(text),
             Self::Sqlite(connection, _) => connection.execute_batch(text).unwrap(),
             Self::Maria(city) => city.sql(text),
-            _ => panic!("a folder has no statements"),
+            Self::Csv(_) | Self::Book(_) => panic!("a folder has no statements"),
+            #[cfg(feature = "odbc")]
+            Self::Odbc(_) => unreachable!("beneath a driver is no driver"),
         }
     }
 
@@ -202,7 +206,9 @@ impl World {
         match self.beneath() {
             Self::Postgres(server, _) => Some(server.socket()),
             Self::Maria(city) => Some(city.socket()),
-            _ => None,
+            Self::Sqlite(..) | Self::Csv(_) | Self::Book(_) => None,
+            #[cfg(feature = "odbc")]
+            Self::Odbc(_) => unreachable!("beneath a driver is no driver"),
         }
     }
 
@@ -228,7 +234,9 @@ impl World {
                 command.arg(format!("-eSET lock_wait_timeout = 0; {rename}"));
                 command
             }
-            _ => return false,
+            Self::Csv(_) | Self::Book(_) => return false,
+            #[cfg(feature = "odbc")]
+            Self::Odbc(_) => unreachable!("beneath a driver is no driver"),
         };
         command.stderr(Stdio::null()).stdin(Stdio::null()).status().unwrap().success()
     }
