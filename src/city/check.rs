@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use super::catalogue::CatalogueSettings;
 use super::county;
 use super::dataset::Dataset;
-use super::settings::{DatasetSettings, FolderSettings, Problem, SourceSettings, TextEncoding};
+use super::settings::{
+    DatasetSettings, FolderSettings, OdbcSettings, Problem, SourceSettings, TextEncoding,
+};
+use super::source::UNBUILT;
 use crate::sql;
 
 /// The datasets without a mistake of their own, and all problems at once. A dataset's rules are
@@ -36,6 +39,7 @@ pub fn check(
                 let files = [&it.password_file, &it.ca_file];
                 server(&it.id, sql::parse_mysql_url(&it.url), files, &mut problems);
             }
+            SourceSettings::Odbc(it) => odbc(it, &mut problems),
             SourceSettings::Folder(it) => folder(it, datasets, &mut problems),
             SourceSettings::County(_) => {}
         }
@@ -92,17 +96,48 @@ fn server(
         Ok(false) => {}
         Err(error) => problems.push(Problem::new(place("url"), error.to_string())),
     }
-    if let Some(path) = password_file
-        && let Some(message) = exposed(path)
-    {
-        problems.push(Problem::new(place("password_file"), message));
-    }
+    secret(id, password_file.as_deref(), problems);
     if let Some(path) = ca_file
         && !path.is_file()
     {
         let message = format!("no such file: {}", path.display());
         problems.push(Problem::new(place("ca_file"), message));
     }
+}
+
+fn secret(id: &str, password_file: Option<&Path>, problems: &mut Vec<Problem>) {
+    if let Some(message) = password_file.and_then(exposed) {
+        problems.push(Problem::new(format!("source.{id}.password_file"), message));
+    }
+}
+
+fn odbc(it: &OdbcSettings, problems: &mut Vec<Problem>) {
+    let place = |field: &str| format!("source.{}.{field}", it.id);
+    if cfg!(not(feature = "odbc")) {
+        problems.push(Problem::new(place("kind"), UNBUILT));
+    }
+    let fields = it.connection.split(';').filter_map(|field| field.split_once('='));
+    let fields: Vec<(String, &str)> =
+        fields.map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim())).collect();
+    let has = |names: &[&str]| fields.iter().any(|(name, _)| names.contains(&name.as_str()));
+    if has(&["pwd", "password"]) {
+        let message = "holds a password: put it into a file and name that as `password_file`";
+        problems.push(Problem::new(place("connection"), message));
+    } else if !has(&["driver", "dsn"]) {
+        let message = "names neither a `Driver=` nor a `DSN=`";
+        problems.push(Problem::new(place("connection"), message));
+    }
+    let drivers = fields.iter().filter(|(name, _)| name == "driver");
+    for path in drivers.map(|(_, value)| Path::new(value)).filter(|path| path.is_absolute()) {
+        if !path.is_file() {
+            let message = format!("no such file: {}", path.display());
+            problems.push(Problem::new(place("connection"), message));
+        }
+    }
+    if it.statement_rows == 0 {
+        problems.push(Problem::new(place("statement_rows"), "at least 1"));
+    }
+    secret(&it.id, it.password_file.as_deref(), problems);
 }
 
 /// Why a file is no place for a secret. systemd's credentials are guarded by their folder.
@@ -184,6 +219,25 @@ mod tests {
         let (_, problems) = check(&sources, &[], None);
         let all: String = problems.iter().map(ToString::to_string).collect();
         assert!(!all.contains("secret"), "{all}");
+    }
+
+    #[test]
+    fn every_mistake_of_an_odbc_source_is_reported_and_so_is_a_build_without_it() {
+        let of = |connection: &str, more: &str| {
+            let toml = format!(
+                "kind = 'odbc'\nid = 'o'\ndialect = 'dameng'\nconnection = '{connection}'\n{more}"
+            );
+            places(&[source(&toml)])
+        };
+        let built = if cfg!(feature = "odbc") { Vec::new() } else { vec!["source.o.kind"] };
+        let with = |place: &'static str| [built.clone(), vec![place]].concat();
+        assert_eq!(of("DSN=dm;UID=u", ""), built);
+        assert_eq!(of("DSN=dm;UID=u;PWD=secret", ""), with("source.o.connection"));
+        assert_eq!(of("DSN=dm; Password = secret", ""), with("source.o.connection"));
+        assert_eq!(of("Server=h;UID=u", ""), with("source.o.connection"));
+        assert_eq!(of("Driver=/no/libdodbc.so", ""), with("source.o.connection"));
+        assert_eq!(of("DSN=dm", "statement_rows = 0"), with("source.o.statement_rows"));
+        assert_eq!(of("DSN=dm", "password_file = '/no'"), with("source.o.password_file"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The city's side: datasets as streams of pages, and the catalogue as objects.
 //!
 //! `source` has the contract that every source keeps and one suite of tests for all of them;
-//! `sqlite`, `postgres`, `mysql`, `folder` and `county` are the sources. ODBC and others are further
+//! `sqlite`, `postgres`, `mysql`, `odbc`, `folder` and `county` are the sources. Others are further
 //! variants of [`SourceSettings`] with a `probe` and a `scan`; nothing else knows them.
 
 mod catalogue;
@@ -13,6 +13,8 @@ mod examine;
 mod feed;
 mod folder;
 mod mysql;
+#[cfg(feature = "odbc")]
+mod odbc;
 mod postgres;
 mod query;
 mod settings;
@@ -30,9 +32,9 @@ pub use dataset::{Change, Dataset, Field, Origin};
 pub use error::Error;
 pub use examine::{IndexSeen, TableSeen};
 pub use settings::{
-    ChangeSettings, ColumnKind, ColumnSettings, DatasetSettings, FolderSettings, From,
-    MySqlSettings, PostgresSettings, Problem, Protocol, SourceSettings, SqliteSettings,
-    TextEncoding, parse_duration,
+    ChangeSettings, ColumnKind, ColumnSettings, DatasetSettings, Dialect, FolderSettings, From,
+    MySqlSettings, OdbcSettings, PostgresSettings, Problem, Protocol, SourceSettings,
+    SqliteSettings, TextEncoding, parse_duration,
 };
 pub use source::{Cursor, Pool, Position, Scan, Source};
 

@@ -48,6 +48,9 @@ pub enum SourceSettings {
     /// A server that speaks MySQL's protocol: MariaDB, MySQL.
     #[serde(rename = "mysql")]
     MySql(MySqlSettings),
+    /// A database by its own driver: Dameng, Oracle, SQL Server, KingbaseES. Only in builds with the
+    /// feature `odbc`.
+    Odbc(OdbcSettings),
     /// A folder of CSV files.
     #[serde(alias = "csv-folder")]
     Folder(FolderSettings),
@@ -126,6 +129,48 @@ pub struct MySqlSettings {
     pub timeout: Duration,
     /// The server ends a statement that runs longer; a scan is one statement. Default 2 h.
     #[serde(default = "statement_timeout", deserialize_with = "duration")]
+    pub statement_timeout: Duration,
+}
+
+/// Which database an ODBC driver leads to: how it quotes, bounds, compares.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// Dameng DM8 (达梦).
+    Dameng,
+    /// Oracle.
+    Oracle,
+    /// Microsoft SQL Server.
+    SqlServer,
+    /// KingbaseES (人大金仓).
+    Kingbase,
+    /// PostgreSQL.
+    Postgres,
+    /// SQLite.
+    Sqlite,
+}
+
+/// `kind = "odbc"`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OdbcSettings {
+    /// What datasets call this source.
+    pub id: String,
+    /// `Driver=/path/driver.so;Server=…;UID=…` or `DSN=…;UID=…`, without the password.
+    pub connection: String,
+    /// A file that holds the password and that nobody else can read.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// Which database it is.
+    pub dialect: Dialect,
+    /// Rows that one statement asks for; a driver may hold so many in memory. Default 20,000.
+    #[serde(default = "statement_rows")]
+    pub statement_rows: u32,
+    /// Longest wait for one page. Default 60 s.
+    #[serde(default = "page_timeout", deserialize_with = "duration")]
+    pub timeout: Duration,
+    /// The server or the driver ends a statement that runs longer, where they can. Default 10 m.
+    #[serde(default = "odbc_statement_timeout", deserialize_with = "duration")]
     pub statement_timeout: Duration,
 }
 
@@ -316,6 +361,7 @@ impl SourceSettings {
             Self::Sqlite(it) => &it.id,
             Self::Postgres(it) => &it.id,
             Self::MySql(it) => &it.id,
+            Self::Odbc(it) => &it.id,
             Self::Folder(it) => &it.id,
             Self::County(it) => &it.id,
         }
@@ -326,6 +372,7 @@ impl SourceSettings {
         match self {
             Self::Postgres(it) => it.password_file.as_deref(),
             Self::MySql(it) => it.password_file.as_deref(),
+            Self::Odbc(it) => it.password_file.as_deref(),
             Self::Sqlite(_) | Self::Folder(_) | Self::County(_) => None,
         }
     }
@@ -336,6 +383,9 @@ impl SourceSettings {
             Self::Sqlite(it) => it.path = base.join(&it.path),
             Self::Folder(it) => it.path = base.join(&it.path),
             Self::County(_) => {}
+            Self::Odbc(it) => {
+                it.password_file = it.password_file.take().map(|path| base.join(path));
+            }
             Self::Postgres(it) => {
                 it.password_file = it.password_file.take().map(|path| base.join(path));
                 it.ca_file = it.ca_file.take().map(|path| base.join(path));
@@ -354,6 +404,14 @@ fn page_timeout() -> Duration {
 
 fn statement_timeout() -> Duration {
     Duration::from_hours(2)
+}
+
+fn odbc_statement_timeout() -> Duration {
+    Duration::from_mins(10)
+}
+
+fn statement_rows() -> u32 {
+    20_000
 }
 
 fn poll() -> Duration {

@@ -26,6 +26,8 @@ use super::examine::TableSeen;
 use super::feed::Feed;
 use super::folder;
 use super::mysql;
+#[cfg(feature = "odbc")]
+use super::odbc;
 use super::postgres;
 use super::settings::{From, Problem, SourceSettings};
 use super::sqlite;
@@ -110,6 +112,10 @@ impl Source {
             SourceSettings::Sqlite(it) => sqlite::probe(it, &*self.pool, dataset).await,
             SourceSettings::Postgres(it) => postgres::probe(it, dataset).await,
             SourceSettings::MySql(it) => mysql::probe(it, dataset).await,
+            #[cfg(feature = "odbc")]
+            SourceSettings::Odbc(it) => odbc::probe(it, &*self.pool, dataset).await,
+            #[cfg(not(feature = "odbc"))]
+            SourceSettings::Odbc(it) => Err(unbuilt(&it.id)),
             SourceSettings::Folder(it) => folder::probe(it, &*self.pool, dataset).await,
             SourceSettings::County(_) => Ok(county::probe(dataset)),
         }
@@ -121,9 +127,10 @@ impl Source {
         match &*self.settings {
             SourceSettings::Postgres(it) => postgres::examine(it, dataset).await,
             SourceSettings::MySql(it) => mysql::examine(it, dataset).await,
-            SourceSettings::Sqlite(_) | SourceSettings::Folder(_) | SourceSettings::County(_) => {
-                None
-            }
+            SourceSettings::Sqlite(_)
+            | SourceSettings::Odbc(_)
+            | SourceSettings::Folder(_)
+            | SourceSettings::County(_) => None,
         }
     }
 
@@ -131,6 +138,10 @@ impl Source {
     pub async fn scan(&self, dataset: &Dataset, scan: Scan) -> Result<Cursor, Error> {
         let inner = match &*self.settings {
             SourceSettings::Sqlite(it) => Inner::Fed(sqlite::scan(it, &*self.pool, dataset, scan)),
+            #[cfg(feature = "odbc")]
+            SourceSettings::Odbc(it) => Inner::Fed(odbc::scan(it, &*self.pool, dataset, scan)),
+            #[cfg(not(feature = "odbc"))]
+            SourceSettings::Odbc(it) => return Err(unbuilt(&it.id)),
             SourceSettings::Folder(it) => Inner::Fed(folder::scan(it, &*self.pool, dataset, scan)),
             SourceSettings::County(it) => Inner::Fed(county::scan(it, &*self.pool, dataset, scan)),
             SourceSettings::Postgres(it) => {
@@ -182,6 +193,15 @@ impl Cursor {
             Inner::MySql(cursor) => cursor.position(),
         }
     }
+}
+
+/// What is said of a source that this build cannot read.
+pub(crate) const UNBUILT: &str = "this build has no ODBC, which links unixODBC: build the program \
+                                  with `cargo build --release --features odbc`";
+
+#[cfg(not(feature = "odbc"))]
+fn unbuilt(id: &str) -> Error {
+    Error::Unfit { source_id: id.to_owned(), reason: UNBUILT.to_owned() }
 }
 
 /// The columns that a source lacks, with what it has instead.

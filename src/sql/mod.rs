@@ -7,6 +7,8 @@
 mod embedded;
 mod error;
 mod mysql;
+#[cfg(feature = "odbc")]
+mod odbc;
 mod postgres;
 
 pub use embedded::{open_read_only, open_read_write};
@@ -15,6 +17,8 @@ pub use mysql::{
     MySql, SORT_BYTES, connect_mysql_read_only, connect_mysql_read_write, mysql_bytes, mysql_text,
     parse_mysql_url,
 };
+#[cfg(feature = "odbc")]
+pub use odbc::{OdbcAddress, connect_odbc};
 pub use postgres::{
     Address, Postgres, Wire, connect_read_only, connect_read_write, parse_url, trusting,
 };

@@ -59,6 +59,18 @@ fn postgres_by_text_behaves() {
     behaves(&World::Postgres(Server::start(), "text"));
 }
 
+#[cfg(feature = "odbc")]
+#[test]
+fn postgres_by_its_odbc_driver_behaves() {
+    behaves(&World::Odbc(Box::new(World::Postgres(Server::start(), "copy"))));
+}
+
+#[cfg(feature = "odbc")]
+#[test]
+fn sqlite_by_its_odbc_driver_behaves() {
+    behaves(&World::Odbc(Box::new(World::sqlite())));
+}
+
 #[test]
 fn mariadb_behaves() {
     behaves(&World::Maria(Database::new()));
@@ -123,7 +135,7 @@ fn edges(world: &World) {
     ];
     world.fill(&columns, &given);
     assert_eq!(read(world, &columns), given);
-    let nonsense = match world {
+    let nonsense = match world.beneath() {
         World::Postgres(..) => "INSERT INTO t VALUES ('5', 'infinity', '-infinity')",
         World::Maria(_) => {
             "SET sql_mode = 'ALLOW_INVALID_DATES'; INSERT INTO t VALUES ('5', '0000-00-00', \
@@ -144,6 +156,8 @@ fn edges(world: &World) {
             assert!(found[0][1..].iter().all(|cell| cell.as_ref().unwrap().starts_with('!')));
             return;
         }
+        #[cfg(feature = "odbc")]
+        World::Odbc(_) => unreachable!("beneath a driver is no driver"),
     };
     world.sql(nonsense);
     let found = read(world, &columns);
@@ -188,7 +202,7 @@ fn a_long_field(world: &World) {
     assert!(long.len() > 100 << 20);
     let short = [vec![text("1"), text("a")], vec![text("3"), text("b")]];
     world.fill(&columns, &short);
-    match world {
+    match world.beneath() {
         World::Sqlite(city, _) => {
             city.execute("INSERT INTO t VALUES ('2', ?1)", [&long]).unwrap();
         }
@@ -198,6 +212,8 @@ fn a_long_field(world: &World) {
         }
         // Its cells hold 32,767 letters.
         World::Book(_) => return,
+        #[cfg(feature = "odbc")]
+        World::Odbc(_) => unreachable!("beneath a driver is no driver"),
         World::Postgres(..) | World::Maria(_) => {
             world.sql("INSERT INTO t VALUES ('2', repeat('长', 35000000))");
         }
@@ -329,10 +345,12 @@ fn broken(world: &World) {
 }
 
 fn too_long(world: &World) {
-    let sleep = match world {
+    let sleep = match world.beneath() {
         World::Postgres(..) => "SELECT 'a' AS id FROM (SELECT pg_sleep(600)) s",
         World::Maria(_) => "SELECT 'a' AS id FROM (SELECT sleep(600) AS n) s WHERE s.n < 1",
         World::Sqlite(..) | World::Csv(_) | World::Book(_) => return,
+        #[cfg(feature = "odbc")]
+        World::Odbc(_) => unreachable!("beneath a driver is no driver"),
     };
     let columns = [("id", Holds::Text)];
     let dataset = world.dataset_from(&format!("query = \"{sleep}\""), &columns, FULL);
@@ -389,7 +407,7 @@ fn changed(world: &World) {
             let mut page = Page::new(2);
             cursor.next(&mut page, 10).await.map(|_| rows(&page))
         };
-        match (read.await, world) {
+        match (read.await, world.beneath()) {
             // A file is one of many: what is wrong with it is a finding.
             (Ok(found), _) if world.is_folder() => {
                 assert!(found[0][0].as_ref().unwrap().starts_with('!'));

@@ -233,3 +233,27 @@ fn mariadb_keeps_the_contract_whatever_its_collations_and_engine() {
         run(keeps_the_contract(&source(&settings), &dataset(&settings, PEOPLE), &people()));
     }
 }
+
+/// A statement's worth of rows is smaller than most groups, and larger than the table.
+#[cfg(feature = "odbc")]
+#[test]
+fn odbc_keeps_the_contract_by_two_drivers() {
+    use super::place::World;
+    let city = World::Odbc(Box::new(World::sqlite()));
+    city.sql(
+        "CREATE TABLE person (id TEXT COLLATE NOCASE, no INTEGER, changed TEXT, amount TEXT, \
+         born TEXT, ok TEXT)",
+    );
+    let server = World::Odbc(Box::new(World::Postgres(Server::start(), "copy")));
+    server.sql(
+        "CREATE TABLE person (id varchar(40), no int, changed timestamp, amount numeric(14,2), \
+         born date, ok boolean);",
+    );
+    for place in [city, server] {
+        place.sql(&insert(&people()));
+        for rows in ["", "statement_rows = 1", "statement_rows = 7"] {
+            let settings = place.settings(rows);
+            run(keeps_the_contract(&source(&settings), &dataset(&settings, PEOPLE), &people()));
+        }
+    }
+}

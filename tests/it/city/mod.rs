@@ -5,6 +5,8 @@ mod behaviours;
 mod contract;
 mod folder;
 mod maria;
+#[cfg(feature = "odbc")]
+mod odbc;
 mod place;
 mod postgres;
 mod real;

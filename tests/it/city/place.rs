@@ -33,6 +33,9 @@ pub(crate) enum World {
     /// A folder with a workbook.
     Book(tempfile::TempDir),
     Maria(Database),
+    /// The same place by an ODBC driver.
+    #[cfg(feature = "odbc")]
+    Odbc(Box<Self>),
 }
 
 /// A table `t` of a place: names and kinds of its columns, the first of which is the key.
@@ -54,7 +57,18 @@ impl World {
             Self::Maria(city) => {
                 format!("id = 'm'\nkind = 'mysql'\nurl = '{}'\n{more}", city.url())
             }
+            #[cfg(feature = "odbc")]
+            Self::Odbc(place) => super::odbc::settings(place, more),
         }
+    }
+
+    /// What lies beneath a driver, otherwise the place itself.
+    pub(crate) fn beneath(&self) -> &Self {
+        #[cfg(feature = "odbc")]
+        if let Self::Odbc(place) = self {
+            return place;
+        }
+        self
     }
 
     pub(crate) fn sqlite() -> Self {
@@ -65,10 +79,12 @@ impl World {
 
     /// The dataset over table `t`.
     pub(crate) fn dataset(&self, columns: &Columns, change: &str) -> Dataset {
-        let from = match self {
+        let from = match self.beneath() {
             Self::Csv(_) => "files = 't.csv'",
             Self::Book(_) => "files = 't.xlsx'",
             Self::Postgres(..) | Self::Sqlite(..) | Self::Maria(_) => "table = 't'",
+            #[cfg(feature = "odbc")]
+            Self::Odbc(_) => unreachable!("beneath a driver is no driver"),
         };
         self.dataset_from(from, columns, change)
     }
@@ -98,11 +114,13 @@ impl World {
 
     /// Runs statements; a folder has none.
     pub(crate) fn sql(&self, text: &str) {
-        match self {
+        match self.beneath() {
             Self::Postgres(server, _) => server.sql(text),
             Self::Sqlite(connection, _) => connection.execute_batch(text).unwrap(),
             Self::Maria(city) => city.sql(text),
             Self::Csv(_) | Self::Book(_) => panic!("a folder has no statements"),
+            #[cfg(feature = "odbc")]
+            Self::Odbc(_) => unreachable!("beneath a driver is no driver"),
         }
     }
 
@@ -137,7 +155,7 @@ impl World {
     }
 
     fn of(&self, holds: Holds) -> String {
-        let sqlite = matches!(self, Self::Sqlite(..));
+        let sqlite = matches!(self.beneath(), Self::Sqlite(..));
         let maria = matches!(self, Self::Maria(_));
         match holds {
             Holds::Text if maria => "longtext".to_owned(),
@@ -178,27 +196,30 @@ impl World {
                 "id = 'm'\nkind = 'mysql'\nurl = 'mysql://root@127.0.0.1:{port}/{}'",
                 city.name()
             ),
+            #[cfg(feature = "odbc")]
+            Self::Odbc(place) => super::odbc::through(place, port)?,
             Self::Sqlite(..) | Self::Csv(_) | Self::Book(_) => return None,
         })
     }
 
     pub(crate) fn socket(&self) -> Option<PathBuf> {
-        match self {
+        match self.beneath() {
             Self::Postgres(server, _) => Some(server.socket()),
             Self::Maria(city) => Some(city.socket()),
             Self::Sqlite(..) | Self::Csv(_) | Self::Book(_) => None,
+            #[cfg(feature = "odbc")]
+            Self::Odbc(_) => unreachable!("beneath a driver is no driver"),
         }
     }
 
     /// Changes the schema while somebody reads: true where the place allowed it.
     pub(crate) fn tries_to_rename(&self, column: &str) -> bool {
         let rename = format!("ALTER TABLE t RENAME COLUMN {column} TO other");
-        let mut command = match self {
+        let mut command = match self.beneath() {
             Self::Sqlite(connection, _) => {
                 connection.busy_timeout(std::time::Duration::ZERO).unwrap();
                 return connection.execute_batch(&rename).is_ok();
             }
-            Self::Csv(_) | Self::Book(_) => return false,
             Self::Postgres(server, _) => {
                 let mut command = Command::new("psql");
                 command.args(["-q", "-X", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"]);
@@ -213,6 +234,9 @@ impl World {
                 command.arg(format!("-eSET lock_wait_timeout = 0; {rename}"));
                 command
             }
+            Self::Csv(_) | Self::Book(_) => return false,
+            #[cfg(feature = "odbc")]
+            Self::Odbc(_) => unreachable!("beneath a driver is no driver"),
         };
         command.stderr(Stdio::null()).stdin(Stdio::null()).status().unwrap().success()
     }
