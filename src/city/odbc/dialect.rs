@@ -1,8 +1,8 @@
 //! The statements of a scan in each database's own words.
 //!
 //! Tried with PostgreSQL and SQLite through Debian's drivers. What is written here for Dameng,
-//! Oracle and SQL Server follows their manuals and was **not** run against a server; KingbaseES is
-//! asked for what PostgreSQL is asked for.
+//! Oracle and SQL Server was written from memory, **not** looked up in their manuals and **not** run
+//! against a server; KingbaseES is asked for what PostgreSQL is asked for.
 //!
 //! Every key is compared as text that ends in U+0001. So a null and an empty text come first where a
 //! server has but one of them (Oracle), and blanks at the end count where a server passes them over
