@@ -84,6 +84,10 @@ pub(super) struct Group {
     pub(super) marks: u8,
 }
 
+/// Entries do not all have one mark.
+#[derive(Debug)]
+pub(super) struct Differ;
+
 /// The newest batch's entry of a key.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -310,6 +314,23 @@ impl Memory {
             }
         }
         blocked
+    }
+
+    /// The mark that all entries of `batches` have, `None` where there are none; `Err` where they
+    /// differ, or one is a deletion.
+    pub(super) fn mark_of(&self, batches: &BTreeSet<u64>) -> Result<Option<u8>, Differ> {
+        let newest = self.newest.values().map(|entry| (entry.batch, entry.slot));
+        let older = self.older.iter().map(|((_, batch), slot)| (*batch, *slot));
+        let mut mark = None;
+        for (batch, slot) in newest.chain(older) {
+            if !batches.contains(&batch) {
+                continue;
+            }
+            if slot.deleted() || *mark.get_or_insert(slot.marks()) != slot.marks() {
+                return Err(Differ);
+            }
+        }
+        Ok(mark)
     }
 
     /// Every entry of `batches` that is marked, in the order of the keys.

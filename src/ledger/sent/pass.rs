@@ -128,6 +128,20 @@ impl Index {
         Ok(out)
     }
 
+    /// The mark that everything has that is merged, where nothing of it was deleted: a first load's
+    /// as a rule. No key is lost then, and nobody has to walk through them.
+    fn one_mark(&self, replaced: usize, batches: &BTreeSet<u64>) -> Option<u8> {
+        let levels = || self.levels.iter().take(replaced);
+        if levels().any(|level| level.run.tombstones() > 0) {
+            return None;
+        }
+        let memory = self.memory.mark_of(batches).ok()?;
+        let mark = levels().flat_map(|level| level.marks.first().copied()).chain(memory).next()?;
+        let is_one = memory.is_none_or(|it| it == mark)
+            && levels().all(|level| level.marks.iter().all(|it| *it == mark));
+        is_one.then_some(mark)
+    }
+
     /// The marks of a run that takes the place of the first `replaced` levels and some batches,
     /// and the marked keys that are not in it.
     pub(super) fn carry_marks(
@@ -136,6 +150,9 @@ impl Index {
         replaced: usize,
         batches: &BTreeSet<u64>,
     ) -> Result<(Vec<u8>, Vec<KeyDigest>), Error> {
+        if let Some(mark) = self.one_mark(replaced, batches) {
+            return Ok((vec![mark; rows(run)], Vec::new()));
+        }
         let mut marks = vec![0; rows(run)];
         let mut lost = Vec::new();
         let inputs = self.levels.iter().take(replaced).map(|level| &level.run);
