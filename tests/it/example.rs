@@ -42,6 +42,7 @@ fn furnish(base: &Path) {
     for name in [
         "client.key",
         "city.password",
+        "dm.password",
         "enrolment.password",
         "province.requester",
         "province.secret",

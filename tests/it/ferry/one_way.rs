@@ -7,8 +7,9 @@ use cascaded::clock::Clock;
 use cascaded::control::protocol::FerryAnswer;
 use cascaded::province::{Carried, Ferry, FerrySettings, Side};
 
+use crate::prometheus::ferry_alerts_lack;
 use crate::support::daemon::{PACE, TestCity, TestDaemon, run};
-use crate::support::operator::{Service, Speech};
+use crate::support::operator::{Service, Speech, get, wait_for};
 use crate::support::plain::{CITY, people, settings, write_catalogue, write_city};
 
 fn model() -> PathBuf {
@@ -101,7 +102,8 @@ fn operators_see_a_ferry_and_put_its_files_down_again() {
         let (city, _tables) = city(&clock).await;
         let text = fs::read_to_string(city.configuration_file()).unwrap();
         let socket = city.path().join(cascaded::demo::SOCKET);
-        let control = format!("{text}\n[control]\nsocket = {{ path = {socket:?} }}\n");
+        let control = "[control]\nhttp = \"127.0.0.1:0\"\nsocket";
+        let control = format!("{text}\n{control} = {{ path = {socket:?} }}\n");
         fs::write(city.configuration_file(), control).unwrap();
         let mut service = Service::start(&city, &[]);
         // What nothing comes back about is due and waits no more.
@@ -110,6 +112,13 @@ fn operators_see_a_ferry_and_put_its_files_down_again() {
         let [one] = listed.ferries.as_slice() else { panic!("{listed:?}") };
         assert_eq!((one.name.as_str(), one.side.as_str(), one.returns), ("gap", "below", false));
         assert!(one.sent > 0 && one.unput == 0, "{one:?}");
+        let address = service.http();
+        let page = || get(address, "/metrics").map(|(_, page)| page).unwrap_or_default();
+        wait_for(
+            "what the alerts about ferries read is exported",
+            || (ferry_alerts_lack(&page()) == (2, Vec::new())).then_some(()),
+            || format!("{:?}", ferry_alerts_lack(&page())),
+        );
         let out = city.path().join("ferry/out");
         let lying = || fs::read_dir(&out).unwrap().count();
         let before = lying();
