@@ -201,7 +201,7 @@ fn verdicts_do_not_wait_until_every_review_was_asked_about() {
                 _ => {}
             }
         }
-        assert!(reviews > 1_000, "every entry is under review: {reviews}");
+        assert!(reviews >= 500, "every entry is asked about: {reviews}");
         assert!(most < 200, "{most} reviews were asked about before a verdict");
         daemon.stop().await;
         city.close().await;
