@@ -11,6 +11,8 @@ mod mysql;
 mod odbc;
 mod postgres;
 
+use std::path::Path;
+
 pub use embedded::{open_read_only, open_read_write};
 pub use error::Error;
 pub use mysql::{
@@ -22,3 +24,19 @@ pub use odbc::{OdbcAddress, connect_odbc};
 pub use postgres::{
     Address, Postgres, Wire, connect_read_only, connect_read_write, parse_url, trusting,
 };
+
+/// A password as its file has it, without the line's end; read again at every connection.
+fn secret(path: &Path) -> Result<Vec<u8>, Error> {
+    let bytes = std::fs::read(path).map_err(|error| unusable(path, error.kind().to_string()))?;
+    Ok(bytes.trim_ascii_end().to_vec())
+}
+
+/// As [`secret`], for a driver that takes text alone.
+fn secret_text(path: &Path) -> Result<String, Error> {
+    String::from_utf8(secret(path)?)
+        .map_err(|_content| unusable(path, "it is not UTF-8".to_owned()))
+}
+
+fn unusable(path: &Path, reason: String) -> Error {
+    Error::Credential { what: format!("password_file {}", path.display()), reason }
+}

@@ -225,14 +225,7 @@ fn options(address: &Address) -> Result<OptsBuilder, Error> {
         .wait_timeout(Some(28_800))
         .stmt_cache_size(0);
     if let Some(path) = &address.password_file {
-        let unreadable = |reason: String| Error::Credential {
-            what: format!("password_file {}", path.display()),
-            reason,
-        };
-        let secret = std::fs::read(path).map_err(|error| unreadable(error.kind().to_string()))?;
-        let secret = String::from_utf8(secret.trim_ascii_end().to_vec())
-            .map_err(|_content| unreadable("it is not UTF-8".to_owned()))?;
-        options = options.pass(Some(secret));
+        options = options.pass(Some(super::secret_text(path)?));
     }
     // A socket of this machine has no wire to be listened at.
     if let Some(path) = address.ca_file.as_ref().filter(|_| !local) {

@@ -27,15 +27,8 @@ pub struct OdbcAddress {
 pub fn connect_odbc(address: &OdbcAddress) -> Result<Connection<'static>, Error> {
     let mut whole = address.connection.trim_end_matches([';', ' ']).to_owned();
     if let Some(path) = &address.password_file {
-        let unreadable = |reason: String| Error::Credential {
-            what: format!("password_file {}", path.display()),
-            reason,
-        };
-        let secret = std::fs::read(path).map_err(|error| unreadable(error.kind().to_string()))?;
-        let secret = String::from_utf8(secret.trim_ascii_end().to_vec())
-            .map_err(|_content| unreadable("not UTF-8".to_owned()))?;
         whole.push_str(";PWD=");
-        whole.push_str(&braced(&secret));
+        whole.push_str(&braced(&super::secret_text(path)?));
     }
     let options =
         ConnectionOptions { login_timeout_sec: Some(CONNECT_SECONDS), ..Default::default() };

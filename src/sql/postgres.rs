@@ -161,11 +161,7 @@ fn parse(url: &str) -> Result<Config, Error> {
 fn config(address: &Address) -> Result<Config, Error> {
     let mut config = parse(&address.url)?;
     if let Some(path) = &address.password_file {
-        let secret = std::fs::read(path).map_err(|error| Error::Credential {
-            what: format!("password_file {}", path.display()),
-            reason: error.kind().to_string(),
-        })?;
-        config.password(secret.trim_ascii_end());
+        config.password(super::secret(path)?);
     }
     config.connect_timeout(CONNECT).application_name("cascaded");
     config.ssl_mode(if address.ca_file.is_some() { SslMode::Require } else { SslMode::Disable });
