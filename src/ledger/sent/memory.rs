@@ -84,10 +84,6 @@ pub(super) struct Group {
     pub(super) marks: u8,
 }
 
-/// Entries do not all have one mark.
-#[derive(Debug)]
-pub(super) struct Differ;
-
 /// The newest batch's entry of a key.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -316,32 +312,23 @@ impl Memory {
         blocked
     }
 
-    /// The mark that all entries of `batches` have, `None` where there are none; `Err` where they
-    /// differ, or one is a deletion.
-    pub(super) fn mark_of(&self, batches: &BTreeSet<u64>) -> Result<Option<u8>, Differ> {
-        let newest = self.newest.values().map(|entry| (entry.batch, entry.slot));
-        let older = self.older.iter().map(|((_, batch), slot)| (*batch, *slot));
-        let mut mark = None;
-        for (batch, slot) in newest.chain(older) {
-            if !batches.contains(&batch) {
-                continue;
-            }
-            if slot.deleted() || *mark.get_or_insert(slot.marks()) != slot.marks() {
-                return Err(Differ);
-            }
-        }
-        Ok(mark)
+    /// Every entry of `batches`, in no order.
+    pub(super) fn entries_of(
+        &self,
+        batches: &BTreeSet<u64>,
+    ) -> impl Iterator<Item = (KeyDigest, Slot)> {
+        let newest = self.newest.iter().map(|(key, entry)| (*key, entry.batch, entry.slot));
+        let older = self.older.iter().map(|((key, batch), slot)| (*key, *batch, *slot));
+        newest
+            .chain(older)
+            .filter(|(_, batch, _)| batches.contains(batch))
+            .map(|(key, _, slot)| (key, slot))
     }
 
     /// Every entry of `batches` that is marked, in the order of the keys.
     pub(super) fn marks_of(&self, batches: &BTreeSet<u64>) -> Vec<(KeyDigest, u8)> {
-        let newest = self.newest.iter().map(|(key, entry)| (*key, entry.batch, entry.slot));
-        let older = self.older.iter().map(|((key, batch), slot)| (*key, *batch, *slot));
-        let mut marks: Vec<(KeyDigest, u8)> = newest
-            .chain(older)
-            .filter(|(_, batch, slot)| slot.marks() != 0 && batches.contains(batch))
-            .map(|(key, _, slot)| (key, slot.marks()))
-            .collect();
+        let entries = self.entries_of(batches).map(|(key, slot)| (key, slot.marks()));
+        let mut marks: Vec<(KeyDigest, u8)> = entries.filter(|(_, marks)| *marks != 0).collect();
         marks.sort_unstable();
         marks
     }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::memory::SEEN;
+use super::memory::{SEEN, Slot};
 use super::merge::Heads;
 use super::run::Run;
 use super::{Error, Index, KeyRange, Known, View};
@@ -132,13 +132,13 @@ impl Index {
     /// as a rule. No key is lost then, and nobody has to walk through them.
     fn one_mark(&self, replaced: usize, batches: &BTreeSet<u64>) -> Option<u8> {
         let levels = || self.levels.iter().take(replaced);
-        if levels().any(|level| level.run.tombstones() > 0) {
-            return None;
-        }
-        let memory = self.memory.mark_of(batches).ok()?;
-        let mark = levels().flat_map(|level| level.marks.first().copied()).chain(memory).next()?;
-        let is_one = memory.is_none_or(|it| it == mark)
-            && levels().all(|level| level.marks.iter().all(|it| *it == mark));
+        let slots = || self.memory.entries_of(batches).map(|(_, slot)| slot);
+        let leaving = slots().map(Slot::marks).next();
+        let mark = leaving.or_else(|| levels().find_map(|level| level.marks.first().copied()))?;
+        let is_one = slots().all(|slot| !slot.deleted() && slot.marks() == mark)
+            && levels().all(|level| {
+                level.run.tombstones() == 0 && level.marks.iter().all(|it| *it == mark)
+            });
         is_one.then_some(mark)
     }
 
