@@ -14,9 +14,6 @@ use crate::ledger::{
 };
 use crate::telemetry::metrics::TakeoverSnapshot;
 
-/// What becomes of what stands above.
-const FATES: [&str; 6] = ["matched", "proposed", "ambiguous", "rival", "duplicate", "missing_here"];
-
 impl Office {
     pub(super) async fn takeover(
         &self,
@@ -198,12 +195,18 @@ impl Office {
     }
 
     async fn takeover_report(&self, channel: &str) -> Result<TakeoverReport, Failure> {
+        if let Some(report) = self.last_report(channel).await.map_err(told)? {
+            return Ok(report);
+        }
+        self.open_takeover(channel).await?;
+        Ok(TakeoverReport::default())
+    }
+
+    /// Of the last takeover of a channel, over or not.
+    async fn last_report(&self, channel: &str) -> Result<Option<TakeoverReport>, ledger::Error> {
         let ledger = &self.crew.ledger;
-        let last = ledger.last_takeover(channel.to_owned()).await.map_err(told)?;
-        let Some((it, state, missing_above)) = last else {
-            self.open_takeover(channel).await?;
-            return Ok(TakeoverReport::default());
-        };
+        let last = ledger.last_takeover(channel.to_owned()).await?;
+        let Some((it, state, missing_above)) = last else { return Ok(None) };
         let phase = match state {
             JobState::Running => it.phase.as_str(),
             JobState::Done => "over",
@@ -218,7 +221,7 @@ impl Office {
             asked: Some(it.since),
             ..TakeoverReport::default()
         };
-        for (fate, adopted, count) in ledger.takeover_counts(it.number).await.map_err(told)? {
+        for (fate, adopted, count) in ledger.takeover_counts(it.number).await? {
             report.above += count;
             match fate.as_str() {
                 "matched" => report.matched += count,
@@ -235,7 +238,7 @@ impl Office {
                 _ => report.not_adopted += count,
             }
         }
-        Ok(report)
+        Ok(Some(report))
     }
 
     /// The counts of takeovers that are not over, as metrics tell them.
@@ -245,15 +248,17 @@ impl Office {
     ) -> Result<Vec<TakeoverSnapshot>, ledger::Error> {
         let mut sums = Vec::new();
         for it in open {
-            let counts = self.crew.ledger.takeover_counts(it.number).await?;
-            let of = |fate: &str| {
-                let own = counts.iter().filter(|(of, ..)| of == fate);
-                own.map(|(.., count)| count).sum()
-            };
-            let mut objects = FATES.map(|fate| (fate, of(fate))).to_vec();
-            let last = self.crew.ledger.last_takeover(it.asked.channel.clone()).await?;
-            objects.push(("missing_above", last.map_or(0, |(.., missing)| missing)));
-            sums.push(TakeoverSnapshot { channel: it.asked.channel.as_str().into(), objects });
+            let Some(of) = self.last_report(&it.asked.channel).await? else { continue };
+            let objects = vec![
+                ("matched", of.matched),
+                ("proposed", of.proposed),
+                ("ambiguous", of.ambiguous),
+                ("rival", of.rivals),
+                ("duplicate", of.duplicates),
+                ("missing_here", of.missing_here),
+                ("missing_above", of.missing_above),
+            ];
+            sums.push(TakeoverSnapshot { channel: of.channel.as_str().into(), objects });
         }
         Ok(sums)
     }
