@@ -15,9 +15,6 @@ use crate::standard::Standard;
 /// The most counties of one instance: each has files, places and series of its own.
 const MOST_COUNTIES: usize = 64;
 
-/// Rows of a batch at most, where the standard says nothing.
-const BATCH_ROWS: u32 = 5_000;
-
 /// `[intake]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -149,7 +146,7 @@ impl Settings {
                 for message in unspoken(standard) {
                     add("standard", message);
                 }
-                let batch = standard.settings().limits.rows.unwrap_or(BATCH_ROWS);
+                let batch = standard.settings().limits.batch_rows();
                 for county in &self.counties {
                     if county.rows_held < u64::from(batch) {
                         let place = format!("county.{}.rows_held", county.id);

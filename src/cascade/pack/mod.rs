@@ -232,7 +232,7 @@ impl Cutter<'_> {
 
     fn is_full(&self, load: &Load) -> bool {
         let limits = &self.standard.settings().limits;
-        let rows = limits.rows.map_or(DEFAULT_ROWS, |rows| rows as usize);
+        let rows = limits.batch_rows() as usize;
         let bytes = limits
             .bytes
             .map_or(DEFAULT_BYTES, |bytes| usize::try_from(bytes).unwrap_or(DEFAULT_BYTES));
@@ -456,8 +456,6 @@ pub(super) struct Cut<'a> {
     pub(super) content_at: Option<Timestamp>,
 }
 
-/// Rows of a batch where the standard sets no limit.
-const DEFAULT_ROWS: usize = 5_000;
 /// Bytes of a batch where the standard sets no limit.
 const DEFAULT_BYTES: usize = 4 << 20;
 /// What an envelope is allowed to need beside the rows.

@@ -358,7 +358,7 @@ pub struct Replies {
 /// `[limits]`.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
-    /// Rows in one batch.
+    /// Rows in one batch; see [`Limits::batch_rows`].
     pub rows: Option<u32>,
     /// Bytes of one request's body before compression.
     pub bytes: Option<u64>,
@@ -366,6 +366,13 @@ pub struct Limits {
     pub reply: Option<u64>,
     /// Requests at once on one channel.
     pub in_flight: Option<u32>,
+}
+
+impl Limits {
+    /// Rows of a batch at most: 5,000 where the standard sets no limit.
+    pub fn batch_rows(&self) -> u32 {
+        self.rows.unwrap_or(5_000)
+    }
 }
 
 /// `[deadlines]`: after which waiting is overdue and visible.
