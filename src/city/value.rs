@@ -398,18 +398,13 @@ fn boolean(text: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::Cell;
 
     fn cell(kind: ColumnType, format: Option<&str>, text: &str) -> String {
         let format = format.map(|format| TimeFormat::parse(format).unwrap());
         let mut page = Page::new(1);
         push_text(&mut page, kind, format.as_ref(), text);
         page.end_row().unwrap();
-        match page.row(0).unwrap().cell(0) {
-            Cell::Null => "NULL".to_owned(),
-            Cell::Text(text) => text.to_owned(),
-            Cell::Malformed(reason) => format!("!{reason}"),
-        }
+        page.row(0).unwrap().cell(0).shown()
     }
 
     #[test]

@@ -65,6 +65,16 @@ impl<'a> Cell<'a> {
         }
     }
 
+    /// As tests compare it: `NULL`, the text, or `!` and the reason.
+    #[cfg(test)]
+    pub(crate) fn shown(self) -> String {
+        match self {
+            Self::Null => "NULL".to_owned(),
+            Self::Text(text) => text.to_owned(),
+            Self::Malformed(reason) => format!("!{reason}"),
+        }
+    }
+
     /// Null, or text of nothing but white space.
     pub fn is_blank(self) -> bool {
         match self {

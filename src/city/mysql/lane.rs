@@ -133,18 +133,13 @@ pub(super) fn in_session(canonical: &str, zone: &TimeZone, session: Offset, firs
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::Cell;
 
     fn read(carry: Carry, kind: ColumnType, zone: &str, bytes: &[u8]) -> String {
         let zones = Zones { session: jiff::tz::offset(8), dataset: TimeZone::get(zone).unwrap() };
         let mut page = Page::new(1);
         Lane { carry, kind, format: None }.push(bytes, &zones, &mut page);
         page.end_row().unwrap();
-        match page.row(0).unwrap().cell(0) {
-            Cell::Null => "NULL".to_owned(),
-            Cell::Text(text) => text.to_owned(),
-            Cell::Malformed(reason) => format!("!{reason}"),
-        }
+        page.row(0).unwrap().cell(0).shown()
     }
 
     #[test]

@@ -159,17 +159,12 @@ fn moment(text: &str, kind: ColumnType) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::Cell;
 
     fn read(carry: Carry, kind: ColumnType, text: &str) -> String {
         let mut page = Page::new(1);
         carry.push(&mut page, kind, None, text);
         page.end_row().unwrap();
-        match page.row(0).unwrap().cell(0) {
-            Cell::Null => "NULL".to_owned(),
-            Cell::Text(text) => text.to_owned(),
-            Cell::Malformed(reason) => format!("!{reason}"),
-        }
+        page.row(0).unwrap().cell(0).shown()
     }
 
     #[test]
