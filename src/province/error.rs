@@ -72,7 +72,7 @@ pub enum Error {
         what: String,
     },
     /// The HTTP client could not be made.
-    #[error("cannot make a client for the channel")]
+    #[error("cannot make a client; where the system trusts no authority, name one as `ca_file`")]
     Client(#[source] reqwest::Error),
 }
 

@@ -97,6 +97,9 @@ impl Transport {
                 return Err(content());
             }
             builder = builder.tls_certs_only(found);
+        } else if !speaks_tls(settings) {
+            // A bare system trusts no authority, and that would be a mistake.
+            builder = builder.tls_certs_only([]);
         }
         if let Some(identity) = identity(settings)? {
             builder = builder.identity(identity);
@@ -145,6 +148,12 @@ impl Transport {
 fn fronted(settings: &Settings) -> Option<(String, SocketAddr)> {
     let url = Url::parse(&settings.url).ok()?;
     Some((url.host_str()?.to_owned(), settings.via?))
+}
+
+/// Whether anybody shows a certificate: over a ferry, into a folder and in the clear nobody does.
+fn speaks_tls(settings: &Settings) -> bool {
+    let is_tls = |address: &str| address.to_ascii_lowercase().starts_with("https:");
+    is_tls(&settings.url) || settings.proxy.as_deref().is_some_and(is_tls)
 }
 
 fn identity(settings: &Settings) -> Result<Option<reqwest::Identity>, Error> {

@@ -81,9 +81,7 @@ impl Keeper {
     }
 
     pub(super) fn log(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
+        tail(&self.log)
     }
 
     /// Stops it in order.
@@ -197,7 +195,8 @@ impl Keeping {
                 return Life::Stopped;
             }
             if let Some(status) = child.try_wait().unwrap() {
-                panic!("{} ended by itself: {status}", self.program.name);
+                let log = tail(&self.program.folder.join("service.log"));
+                panic!("{} ended by itself: {status}\n{log}", self.program.name);
             }
             seen = seen.next(self.version(), self.requests());
             if self.told.wanted.load(Ordering::SeqCst) == 0 {
@@ -230,6 +229,13 @@ impl Keeping {
         let province = self.program.province.as_ref();
         province.map_or(0, |it| it.requests().values().sum())
     }
+}
+
+/// The last that a log says.
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
 }
 
 /// Ends it in order, as a service manager does.

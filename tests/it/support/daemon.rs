@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use cascaded::app::App;
@@ -27,11 +28,30 @@ pub(crate) const PACE: &str = "[pace]\nidle = \"200ms\"\nask = \"100ms\"\nunknow
      reconcile = \"1000h\"\ngrace = \"20s\"\n\n";
 /// How long a wait may take before it is a failure.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Characters of a failure that are told at once.
+const MOST_TOLD: usize = 4_000;
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// Says at once why a test fails: what is captured comes after the whole run, hours of output later.
+fn tell_failures() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            let said = panic.payload_as_str().unwrap_or_default();
+            let start: String = said.chars().take(MOST_TOLD).collect();
+            // Not through the macros, which are captured.
+            writeln!(std::io::stderr(), "failing at {place}: {start}").ok();
+            before(panic);
+        }));
+    });
+}
+
 /// Runs a test on a runtime like the daemon's own.
 pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
+    tell_failures();
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
