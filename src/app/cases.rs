@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::Current;
+use super::{Current, counts};
 use crate::app::Works;
 use crate::calendar::{Calendar, moment};
 use crate::cascade::{Channel, Crew};
 use crate::catalogue::{Content, Kind};
 use crate::delivery::{ChannelId, DigestSha256};
 use crate::ledger::seal::Purpose;
-use crate::ledger::{self, CaseFound, CaseJudged, CaseLine, LinkFilter};
+use crate::ledger::{self, CaseFound, InboxUnjudged, LineJudged, LinkFilter};
 use crate::standard::CaseSaid;
 use crate::standard::settings::{CaseSettings, InboxSettings};
 use crate::supervisor::{TaskError, sleep};
@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often lines are judged again whose owner nobody knew: catalogues grow.
 const AGAIN_EVERY: SignedDuration = SignedDuration::from_hours(1);
 /// Lines that are judged at once.
-const LINES: u32 = 200;
+pub(super) const LINES: u32 = 200;
 /// The most organisations that owners are looked for among.
 const ORGANISATIONS: usize = 20_000;
 /// Another way to judge judges all lines again.
@@ -40,10 +40,12 @@ pub(super) async fn serve(crew: Crew, current: Arc<Current>) -> Result<(), TaskE
         let now = crew.supervisor.clock().now();
         let looked = async {
             if now.duration_since(again) >= AGAIN_EVERY {
-                crew.ledger.cases_unowned().await?;
+                crew.ledger.inbox_unowned().await?;
                 again = now;
             }
-            look(&crew, &current.load()).await
+            let works = current.load();
+            look(&crew, &works).await?;
+            counts::look(&crew, &works).await
         };
         if let Err(error) = looked.await {
             tracing::warn!(error = %Chain(&error), "cases of the inbox are not judged");
@@ -63,7 +65,7 @@ async fn look(crew: &Crew, works: &Works) -> ledger::Result<()> {
             let by = judge.digest();
             loop {
                 let (of, table) = (channel.id.clone(), inbox.table.clone());
-                let lines = crew.ledger.cases_waiting(of, table, by, LINES).await?;
+                let lines = crew.ledger.inbox_unjudged(of, table, by, LINES).await?;
                 if lines.is_empty() {
                     break;
                 }
@@ -101,7 +103,7 @@ impl Judge<'_> {
     async fn lines(
         &self,
         by: DigestSha256,
-        lines: &[CaseLine],
+        lines: &[InboxUnjudged],
         owners: &Owners,
     ) -> ledger::Result<()> {
         let mut judged = Vec::new();
@@ -119,41 +121,28 @@ impl Judge<'_> {
                 }
             };
             let (content, line) = (line.content.clone(), line.number);
-            judged.push(CaseJudged { line, content, said, is_unowned });
+            judged.push(LineJudged { line, content, said, is_unowned });
         }
         self.crew.ledger.cases_judged(self.channel.id.clone(), by, judged).await?;
-        for (column, rows) in unreadable {
-            let place = format!("{}.{column}", self.inbox.table);
-            tracing::warn!(channel = %self.channel.id, place, rows, "rows do not say what a case needs");
-            let (of, kind) = (self.channel.id.clone(), "reply-value");
-            self.crew.ledger.drift_seen(of, kind, "inbox".to_owned(), vec![place]).await?;
-        }
-        Ok(())
+        tell(self.crew, (&self.channel.id, self.inbox), unreadable).await
     }
 
     /// What a line says and when the province said it; nothing for a letter in no list. The error
     /// is the column that does not hold what it should.
-    fn said(&self, line: &CaseLine) -> Result<Option<(CaseSaid, Timestamp)>, String> {
-        let is_gone = self.inbox.deleted.contains(&line.action);
-        if !is_gone && !self.inbox.written.contains(&line.action) {
+    fn said(&self, line: &InboxUnjudged) -> Result<Option<(CaseSaid, Timestamp)>, String> {
+        let Some(Opened { row, operated, is_gone }) =
+            opened(self.crew, (&self.channel.id, self.inbox), line, &self.zone)?
+        else {
             return Ok(None);
-        }
-        let operated = moment(&line.operated, &self.zone, false);
-        let operated = operated.ok_or_else(|| self.inbox.date.clone())?;
-        let context = format!("inbox {} {}", self.channel.id, self.inbox.table);
-        let sealer = &self.crew.files.sealer;
-        let plain = sealer.open(Purpose::Ledger, context.as_bytes(), &line.body);
-        let plain = plain.ok().and_then(|it| serde_json::from_slice::<Value>(&it).ok());
-        let row = plain.as_ref().and_then(|it| it.get("row")?.as_object());
-        let row = row.ok_or_else(|| self.cases.number.clone())?;
-        let said = self.cases.said(row, (operated, is_gone), (&self.zone, self.calendar))?;
+        };
+        let said = self.cases.said(&row, (operated, is_gone), (&self.zone, self.calendar))?;
         Ok(Some((said, operated)))
     }
 
     /// As the ledger keeps it: whose it is in the city's own words, and no content.
     fn found(
         &self,
-        line: &CaseLine,
+        line: &InboxUnjudged,
         said: CaseSaid,
         operated: Timestamp,
         owners: &Owners,
@@ -175,6 +164,55 @@ impl Judge<'_> {
         };
         (found, is_unowned)
     }
+}
+
+/// A line's row, as it was unsealed.
+pub(super) struct Opened {
+    pub(super) row: Map<String, Value>,
+    /// When the province touched it.
+    pub(super) operated: Timestamp,
+    /// It took it away.
+    pub(super) is_gone: bool,
+}
+
+/// What a line holds; nothing for a letter in no list. The error is the column that does not hold
+/// what it should.
+pub(super) fn opened(
+    crew: &Crew,
+    (channel, inbox): (&ChannelId, &InboxSettings),
+    line: &InboxUnjudged,
+    zone: &TimeZone,
+) -> Result<Option<Opened>, String> {
+    let is_gone = inbox.deleted.contains(&line.action);
+    if !is_gone && !inbox.written.contains(&line.action) {
+        return Ok(None);
+    }
+    let operated = moment(&line.operated, zone, false).ok_or_else(|| inbox.date.clone())?;
+    let context = format!("inbox {channel} {}", inbox.table);
+    let plain = crew.files.sealer.open(Purpose::Ledger, context.as_bytes(), &line.body);
+    let plain = plain.ok().and_then(|it| serde_json::from_slice::<Value>(&it).ok());
+    match plain {
+        Some(Value::Object(mut said)) => match said.remove("row") {
+            Some(Value::Object(row)) => Ok(Some(Opened { row, operated, is_gone })),
+            Some(_) | None => Err(inbox.key.clone()),
+        },
+        Some(_) | None => Err(inbox.key.clone()),
+    }
+}
+
+/// Tells columns that did not hold what they should, and in how many rows.
+pub(super) async fn tell(
+    crew: &Crew,
+    (channel, inbox): (&ChannelId, &InboxSettings),
+    unreadable: BTreeMap<String, u64>,
+) -> ledger::Result<()> {
+    for (column, rows) in unreadable {
+        let place = format!("{}.{column}", inbox.table);
+        tracing::warn!(%channel, place, rows, "rows do not say what was declared of them");
+        let (of, kind) = (channel.clone(), "reply-value");
+        crew.ledger.drift_seen(of, kind, "inbox".to_owned(), vec![place]).await?;
+    }
+    Ok(())
 }
 
 /// Whose something is.

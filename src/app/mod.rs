@@ -12,6 +12,7 @@ mod beside;
 mod bulletins;
 mod cases;
 mod contact;
+mod counts;
 mod cutover;
 mod declare;
 mod doctor;

@@ -211,6 +211,11 @@ impl Channel {
         self.wake_observers();
     }
 
+    /// The province said how many rows it holds: look at it.
+    pub fn wake_reconcile(&self) {
+        self.reconcile.raise();
+    }
+
     /// Datasets should look again: a mount appeared, or a pass was asked for.
     pub fn wake_observers(&self) {
         let signals = self.observe.lock().unwrap_or_else(PoisonError::into_inner);

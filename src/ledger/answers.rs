@@ -147,7 +147,7 @@ pub(super) fn apply(
             let (kind, code) = (RejectKind::Refused, reject.rule().to_owned());
             let fact = fact::Kind::Rejected { kind, code, rows: 1 };
             history::record(transaction, Some(&flow.channel), &flow.dataset, fact, now)?;
-            count(transaction, &flow, Delta::rejected(RejectKind::Refused, 1))
+            count(transaction, &flow, Delta::rejected(RejectKind::Refused, 1), now)
         }
         Ended::Split { code: _, halves } => {
             whole(&waiting, halves.iter().map(|half| half.rows))?;
@@ -230,7 +230,7 @@ fn taken(
                 (kind, Delta { queued: -rows, placed: rows, ..Delta::default() })
             };
             history::record(transaction, Some(&flow.channel), &flow.dataset, kind, now)?;
-            count(transaction, &flow, delta)
+            count(transaction, &flow, delta, now)
         }
     }
 }
@@ -333,7 +333,7 @@ fn follow_link(
 
 fn requeue(transaction: &Transaction<'_>, batch: &Batch, now: Timestamp) -> Result<()> {
     if let Subject::Rows { .. } = batch.subject {
-        verdicts::taken_back(transaction, batch)?;
+        verdicts::taken_back(transaction, batch, now)?;
     }
     step(transaction, batch, BatchState::Queued)?;
     follow_link(transaction, batch, LinkState::Queued, now)

@@ -17,11 +17,11 @@ use crate::row::KeyDigest;
 
 /// A content's digest stands before its sealed text.
 const DIGEST_BYTES: usize = size_of::<KeyDigest>();
-const JUDGE: &str = "judge the inbox";
+pub(super) const JUDGE: &str = "judge the inbox";
 
 /// A line that was not judged under a declaration.
 #[derive(Clone, Debug)]
-pub struct CaseLine {
+pub struct InboxUnjudged {
     /// Its number.
     pub number: u64,
     /// When the province touched the row, as said.
@@ -36,13 +36,13 @@ pub struct CaseLine {
 
 /// What a line was judged to say.
 #[derive(Clone, Debug)]
-pub struct CaseJudged {
+pub struct LineJudged<S> {
     /// The line.
     pub line: u64,
     /// Of the content that was judged: if it is another by now, the judgement is void.
     pub content: Vec<u8>,
     /// What it says; nothing where it could not be read.
-    pub said: Option<CaseFound>,
+    pub said: Option<S>,
     /// Whose it is could not be told: it is judged again when more is known.
     pub is_unowned: bool,
 }
@@ -78,13 +78,13 @@ type Opened = (String, Timestamp, Timestamp);
 
 impl Ledger {
     /// Lines of a table that were not judged under this declaration, the first first.
-    pub async fn cases_waiting(
+    pub async fn inbox_unjudged(
         &self,
         channel: ChannelId,
         source: String,
         by: DigestSha256,
         limit: u32,
-    ) -> Result<Vec<CaseLine>> {
+    ) -> Result<Vec<InboxUnjudged>> {
         self.read(move |connection| {
             // Two ranges and the empty ones, each by the index.
             connection
@@ -103,7 +103,7 @@ impl Ledger {
                     let lines = statement.query_map(with, |row| {
                         let body: Vec<u8> = row.get(3)?;
                         let content = body.get(..DIGEST_BYTES).unwrap_or_default().to_vec();
-                        Ok(CaseLine {
+                        Ok(InboxUnjudged {
                             number: row.get::<_, i64>(0)?.cast_unsigned(),
                             operated: row.get(1)?,
                             action: row.get(2)?,
@@ -124,35 +124,16 @@ impl Ledger {
         &self,
         channel: ChannelId,
         by: DigestSha256,
-        judged: Vec<CaseJudged>,
+        judged: Vec<LineJudged<CaseFound>>,
     ) -> Result<u64> {
         self.write(JUDGE, move |transaction, now| {
             let mut new = 0_u64;
             for it in &judged {
-                let is_same: bool = transaction
-                    .prepare_cached(
-                        "SELECT EXISTS (SELECT 1 FROM inbox WHERE id = ?1
-                         AND substr(body, 1, ?2) = ?3)",
-                    )
-                    .and_then(|mut statement| {
-                        let bytes = i64::try_from(DIGEST_BYTES).unwrap_or_default();
-                        let with = params![it.line.cast_signed(), bytes, it.content];
-                        statement.query_row(with, |row| row.get(0))
-                    })
-                    .map_err(Error::engine(JUDGE))?;
-                if !is_same {
-                    continue;
-                }
-                if let Some(said) = &it.said {
+                judge(transaction, it, by, |said| {
                     let line = Line { transaction, channel: &channel, line: it.line, now };
                     new = new.saturating_add(line.take(said)?);
-                }
-                transaction
-                    .prepare_cached("UPDATE inbox SET judged = ?2, unowned = ?3 WHERE id = ?1")
-                    .and_then(|mut statement| {
-                        statement.execute(params![it.line.cast_signed(), by.0, it.is_unowned])
-                    })
-                    .map_err(Error::engine(JUDGE))?;
+                    Ok(())
+                })?;
             }
             Ok(new)
         })
@@ -160,7 +141,7 @@ impl Ledger {
     }
 
     /// Lines whose owner could not be told are to be judged again. How many.
-    pub async fn cases_unowned(&self) -> Result<u64> {
+    pub async fn inbox_unowned(&self) -> Result<u64> {
         self.write(JUDGE, |transaction, _now| {
             let changed = transaction
                 .execute("UPDATE inbox SET judged = NULL, unowned = 0 WHERE unowned = 1", [])
@@ -169,6 +150,38 @@ impl Ledger {
         })
         .await
     }
+}
+
+/// Takes a line for what it says, unless it says something else by now, and notes under which
+/// declaration it was judged.
+pub(super) fn judge<S>(
+    transaction: &Transaction<'_>,
+    it: &LineJudged<S>,
+    by: DigestSha256,
+    take: impl FnOnce(&S) -> Result<()>,
+) -> Result<()> {
+    let is_same: bool = transaction
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM inbox WHERE id = ?1 AND substr(body, 1, ?2) = ?3)",
+        )
+        .and_then(|mut statement| {
+            let bytes = i64::try_from(DIGEST_BYTES).unwrap_or_default();
+            statement.query_row(params![it.line.cast_signed(), bytes, it.content], |row| row.get(0))
+        })
+        .map_err(Error::engine(JUDGE))?;
+    if !is_same {
+        return Ok(());
+    }
+    if let Some(said) = &it.said {
+        take(said)?;
+    }
+    transaction
+        .prepare_cached("UPDATE inbox SET judged = ?2, unowned = ?3 WHERE id = ?1")
+        .and_then(|mut statement| {
+            statement.execute(params![it.line.cast_signed(), by.0, it.is_unowned])
+        })
+        .map(drop)
+        .map_err(Error::engine(JUDGE))
 }
 
 /// A line that is taken for what it says.

@@ -275,7 +275,7 @@ impl Ledger {
                 delta.refused -= before.refused;
                 delta.failed -= before.failed;
             }
-            count(transaction, flow, delta)?;
+            count(transaction, flow, delta, now)?;
             counted::add(transaction, flow, &observation.rules, now)?;
             touch(transaction, &observation, now)?;
             progress(transaction, &observation, now)
@@ -414,12 +414,18 @@ pub(super) fn open_flow(transaction: &Transaction<'_>, flow: &Flow, owner: &Owne
         .map_err(Error::engine("open a dataset"))
 }
 
-pub(super) fn count(transaction: &Transaction<'_>, flow: &Flow, delta: Delta) -> Result<()> {
+pub(super) fn count(
+    transaction: &Transaction<'_>,
+    flow: &Flow,
+    delta: Delta,
+    now: Timestamp,
+) -> Result<()> {
     transaction
         .prepare_cached(
             "UPDATE dataset SET due = due + ?3, queued = queued + ?4, confirmed = confirmed + ?5,
                 placed = placed + ?6, rejected_local = rejected_local + ?7,
-                rejected_refused = rejected_refused + ?8, rejected_failed = rejected_failed + ?9
+                rejected_refused = rejected_refused + ?8, rejected_failed = rejected_failed + ?9,
+                settled_at = coalesce(?10, settled_at)
              WHERE channel = ?1 AND dataset = ?2",
         )
         .and_then(|mut statement| {
@@ -432,7 +438,8 @@ pub(super) fn count(transaction: &Transaction<'_>, flow: &Flow, delta: Delta) ->
                 delta.placed,
                 delta.local,
                 delta.refused,
-                delta.failed
+                delta.failed,
+                (delta.confirmed != 0 || delta.placed != 0).then(|| stored(now)),
             ])
         })
         .map(drop)

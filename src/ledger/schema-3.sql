@@ -237,3 +237,18 @@ CREATE TABLE approved_line (
     digest   BLOB PRIMARY KEY,
     approval INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
+
+-- How many rows the province says that it holds of what a channel carries: the newest that it
+-- published. What was acknowledged less than `lag_ms` before it was counted may not be among them.
+CREATE TABLE published_count (
+    channel    TEXT NOT NULL,
+    dataset    TEXT NOT NULL,
+    rows       INTEGER NOT NULL,
+    counted_at INTEGER NOT NULL,
+    lag_ms     INTEGER NOT NULL,
+    proof      TEXT NOT NULL,
+    taken_at   INTEGER NOT NULL,
+    PRIMARY KEY (channel, dataset)
+) WITHOUT ROWID, STRICT;
+-- When what the province holds of a dataset last changed by what we know.
+ALTER TABLE dataset ADD COLUMN settled_at INTEGER;

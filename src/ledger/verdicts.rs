@@ -68,7 +68,7 @@ impl Ledger {
                 let (open, told) = (waiting.rows_open, u64::from(tally.first));
                 return Err(Error::Rows { id: batch, open, told });
             }
-            count(transaction, &flow, tally.delta)?;
+            count(transaction, &flow, tally.delta, now)?;
             tell(transaction, &flow, &waiting, &tally, now)?;
             if !open {
                 return Ok((false, tally.contradictions));
@@ -256,7 +256,11 @@ fn tell(
 
 /// The province does not hold a batch that it once took: its verdicts are void and all its rows
 /// are due again. Nothing to do for a batch without verdicts.
-pub(super) fn taken_back(transaction: &Transaction<'_>, batch: &Batch) -> Result<()> {
+pub(super) fn taken_back(
+    transaction: &Transaction<'_>,
+    batch: &Batch,
+    now: Timestamp,
+) -> Result<()> {
     let (passed, failed, replayed): (i64, i64, i64) = transaction
         .prepare_cached(
             "SELECT count(*) FILTER (WHERE standing = 'passed'),
@@ -279,7 +283,7 @@ pub(super) fn taken_back(transaction: &Transaction<'_>, batch: &Batch) -> Result
         failed: -failed,
         ..Delta::default()
     };
-    count(transaction, &flow, delta)?;
+    count(transaction, &flow, delta, now)?;
     for step in [
         "UPDATE reject SET state = 'lifted' WHERE batch = ?1 AND kind = 'failed' AND state = 'open'",
         "DELETE FROM verdict WHERE batch = ?1",

@@ -51,12 +51,7 @@ impl CaseSettings {
         (operated, is_gone): (Timestamp, bool),
         (zone, calendar): (&TimeZone, &Calendar),
     ) -> Result<CaseSaid, String> {
-        let cell = |column: &str| match row.get(column) {
-            Some(Value::String(text)) => text.trim().to_owned(),
-            Some(Value::Number(number)) => number.to_string(),
-            Some(Value::Bool(flag)) => flag.to_string(),
-            Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => String::new(),
-        };
+        let cell = |column: &str| cell(row, column);
         let at =
             |column: &str, ends| moment(&cell(column), zone, ends).ok_or_else(|| column.to_owned());
         let number = cell(&self.number);
@@ -89,6 +84,16 @@ impl CaseSettings {
         };
         let is_granted = !is_gone && is_in(&self.granted);
         Ok(CaseSaid { number, opening, closed, is_granted, owner: cell(&self.owner) })
+    }
+}
+
+/// What a column of a row holds, as text; empty where it holds nothing.
+pub(super) fn cell(row: &Map<String, Value>, column: &str) -> String {
+    match row.get(column) {
+        Some(Value::String(text)) => text.trim().to_owned(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Bool(flag)) => flag.to_string(),
+        Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => String::new(),
     }
 }
 

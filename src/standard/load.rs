@@ -11,7 +11,7 @@ use super::problem::{Code, Problem, Problems};
 use super::settings::{self, OperationSettings, Settings};
 use super::tables::{CodeRow, Tables, tables};
 use super::value::{ContextWord, Source};
-use super::{Standard, cases, folders, prove, reply};
+use super::{Standard, cases, counts, folders, prove, reply};
 use crate::catalogue::Kind;
 use crate::delivery::{Evidence, StandardId};
 use crate::wire::{Compression, Media, Namespaces, Path};
@@ -47,6 +47,7 @@ fn compile(files: &Files) -> Result<Standard, Vec<Problem>> {
     }
     check_inbox(&tables, &mut list);
     cases::check(&tables, &mut list);
+    counts::check(&tables, &mut list);
     let order = operation::order(&tables.settings.operations, &mut list);
     let operations: Vec<Operation> = tables
         .settings

@@ -12,6 +12,7 @@ mod ciphers;
 mod city;
 mod command;
 mod conformance;
+mod counts;
 mod crash;
 mod deadlines;
 mod delivery;

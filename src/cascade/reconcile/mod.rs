@@ -4,7 +4,8 @@
 //! all; where that is what the ledger's sorted runs and the city's rows come to, nothing more is
 //! asked. Where it is not, or no digest is said, the keys are asked for page by page, and three
 //! sides are read side by side in one order ([`sides`]): memory does not grow with the rows. A
-//! standard without a list of keys is compared by its sums alone.
+//! standard without a list of keys is compared by its sums alone, and one that is not asked at all by
+//! the counts that the province publishes, once they were made after everything that was acknowledged.
 //!
 //! Repair touches only what this ledger sent: what is missing or different above is forgotten in
 //! the ledger's books, so that the next pass finds it due; a row that only the province holds is
@@ -30,6 +31,7 @@ use super::lane::Crew;
 use super::stage::{Progress, Stage};
 use super::{Error, reconcile::sides::Books};
 use crate::delivery::{Outcome, StandardId};
+use crate::ledger::Counted;
 use crate::row::KeyDigest;
 use crate::standard::{Held, PageScope, Scope};
 use crate::supervisor::{Heart, Signal};
@@ -121,6 +123,8 @@ impl Comparison {
 pub struct Totals {
     /// As said in each standard spoken.
     held: BTreeMap<StandardId, BTreeMap<String, Held>>,
+    /// What it published by itself.
+    published: BTreeMap<String, Counted>,
 }
 
 impl Totals {
@@ -147,6 +151,7 @@ impl Stage for Reconcile {
             return Ok(Progress::Idle(self.crew.after(Duration::from_hours(1))));
         };
         let flows = self.crew.ledger.flows().await?;
+        let published = self.crew.ledger.published(self.channel.id.clone()).await?;
         let mut next = self.crew.after(every);
         let mut totals = None;
         let carriers: Vec<Arc<Carrier>> = self.channel.carriers().cloned().collect();
@@ -154,8 +159,11 @@ impl Stage for Reconcile {
             let known = flows.iter().find(|state| state.flow == carrier.flow);
             let last = known.and_then(|state| state.last_reconciled_at);
             let due = last.map(|last| last.saturating_add(every).unwrap_or(Timestamp::MAX));
+            // A count that was published since is looked at now.
+            let of_it = published.get(&carrier.flow.dataset);
+            let is_new = of_it.is_some_and(|it| last.is_some_and(|last| it.taken > last));
             match due {
-                Some(due) if due > self.crew.now() => next = next.min(due),
+                Some(due) if due > self.crew.now() && !is_new => next = next.min(due),
                 _ => {
                     if totals.is_none() {
                         totals = Some(self.crew.totals(&self.channel).await?);
@@ -191,7 +199,7 @@ impl Stage for Reconcile {
     }
 }
 
-static NOT_ASKED: Totals = Totals { held: BTreeMap::new() };
+static NOT_ASKED: Totals = Totals { held: BTreeMap::new(), published: BTreeMap::new() };
 
 impl Reconcile {
     /// The stage of a channel.
@@ -213,7 +221,9 @@ async fn compare(
     let total = totals.of(channel.standard.id(), &carrier.flow.dataset);
     let keys = channel.standard.operation("inventory.keys").is_some();
     if !keys && channel.standard.operation("inventory.datasets").is_none() {
-        return Ok(found.skipped("no-inventory"));
+        let published = totals.published.get(&carrier.flow.dataset);
+        let Some(published) = published else { return Ok(found.skipped("no-inventory")) };
+        return by_publication(crew, carrier, *published, found).await;
     }
     let operation = if keys { "inventory.keys" } else { "inventory.datasets" };
     let mount = Mount::find(&crew.ledger, carrier, &channel.standard, operation).await?;
@@ -256,6 +266,30 @@ async fn compare(
     if let Some(joined) = joined.filter(|_| repair && found.mismatched() > 0) {
         found.mended = mend::mend(crew, channel, carrier, &mount, joined, books.count).await?;
     }
+    Ok(found)
+}
+
+/// Compares a dataset with what the province published of it, where that is all there is.
+async fn by_publication(
+    crew: &Crew,
+    carrier: &Arc<Carrier>,
+    published: Counted,
+    mut found: Comparison,
+) -> Result<Comparison, Error> {
+    let books = books(crew, carrier).await?;
+    found.confirmed = books.count;
+    found.held = published.rows;
+    if books.unsettled > 0 {
+        return Ok(found.skipped("rows-on-the-way"));
+    }
+    // What is acknowledged meanwhile shows in the books, and in this.
+    let mut again = crew.ledger.published(carrier.flow.channel.clone()).await?;
+    if !published.is_after_all || again.remove(&carrier.flow.dataset) != Some(published) {
+        return Ok(found.skipped("counted-before"));
+    }
+    by_sums(&mut found, published.rows);
+    let counts = (found.confirmed, found.held);
+    crew.ledger.reconciled(carrier.flow.clone(), counts, found.mismatched()).await?;
     Ok(found)
 }
 
@@ -343,10 +377,11 @@ async fn listed(
 }
 
 impl Crew {
-    /// Asks the province once for the sums of all datasets.
+    /// Asks the province once for the sums of all datasets, and looks up what it published.
     pub async fn totals(&self, channel: &Arc<Channel>) -> Result<Totals, Error> {
         let operation = "inventory.datasets";
-        let mut totals = Totals::default();
+        let published = self.ledger.published(channel.id.clone()).await?;
+        let mut totals = Totals { published, ..Totals::default() };
         for voice in channel.voices() {
             if voice.standard.operation(operation).is_none() {
                 continue;

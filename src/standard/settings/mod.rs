@@ -1,6 +1,7 @@
 //! `standard.toml` as written: identity, transport, signing, operations, reply classes, limits.
 
 mod folders;
+mod inbox;
 mod lines;
 mod read;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use folders::{CSV, FileSettings, SheetSettings, TEXT_ENCODINGS, XLSX};
+pub use inbox::{COUNTED, CaseSettings, CountSettings, InboxSettings, OWNERS};
 pub(super) use lines::place;
 pub(super) use read::read;
 
@@ -130,9 +132,10 @@ pub const KEYS: &[(&str, &[&str])] = &[
         "inbox",
         &[
             "table", "key", "date", "type", "overlap", "written", "deleted", "with", "by", "reply",
-            "cases",
+            "cases", "counts",
         ],
     ),
+    ("inbox.counts", &["of", "of_is", "rows", "counted", "lag"]),
     (
         "inbox.cases",
         &[
@@ -504,66 +507,6 @@ pub struct TableSettings {
     /// What stands before a table's name, for example a schema and a dot.
     pub prefix: String,
 }
-
-/// One `[[inbox]]`: a table in which the province tells what it did, one row for each object.
-///
-/// Names are those of the table and its columns, however they are spelt.
-#[derive(Clone, Debug, Default)]
-pub struct InboxSettings {
-    /// The table.
-    pub table: String,
-    /// The column by which its rows are told apart.
-    pub key: String,
-    /// When the province last touched a row; empty for a table that is read `with` another.
-    pub date: String,
-    /// The column that says what it did.
-    pub action: String,
-    /// Values of [`InboxSettings::action`] for a new or changed row.
-    pub written: Vec<String>,
-    /// Values of [`InboxSettings::action`] for a row that is gone.
-    pub deleted: Vec<String>,
-    /// How far before the newest row read it is read again, for rows that were committed late.
-    pub overlap: Option<Duration>,
-    /// The table with whose rows it is read, having no date of its own; may be empty.
-    pub with: String,
-    /// The column that both have.
-    pub by: String,
-    /// The reply table that lists its columns.
-    pub reply: String,
-    /// What its rows say of cases, where they do.
-    pub cases: Option<CaseSettings>,
-}
-
-/// `[inbox.cases]`: what the rows of a down-link table say of cases that wait for the city.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct CaseSettings {
-    /// The list of cases.
-    pub list: String,
-    /// The column that tells cases apart.
-    pub number: String,
-    /// The column that says whose it is.
-    pub owner: String,
-    /// What that column holds: one of [`OWNERS`].
-    pub owner_is: String,
-    /// When it was laid before the city; empty for a table that only closes cases.
-    pub laid: String,
-    /// By when it must be dealt with; empty where working days say so.
-    pub deadline: String,
-    /// So many working days after it was laid.
-    pub working_days: Option<u32>,
-    /// The column that says whether it is closed.
-    pub closed_by: String,
-    /// Its values for a case that is closed.
-    pub closed: Vec<String>,
-    /// When it was; where it is empty, when the province last touched the row.
-    pub closed_at: String,
-    /// Those of `closed` by which the owner's object came to be used.
-    pub granted: Vec<String>,
-}
-
-/// Values of `[inbox.cases] owner_is`: an organisation by its id, code or title; an object by the
-/// id that the province gave it, or by the city's own.
-pub const OWNERS: &[&str] = &["organisation", "entry", "resource"];
 
 /// Values of `[tables] correct`.
 pub const CORRECTIONS: &[&str] = &["tombstone-then-new"];

@@ -8,10 +8,10 @@ use toml::{Table, Value};
 
 use super::super::problem::{Code, Problem, Problems};
 use super::{
-    ALGORITHMS, AUTH_KINDS, Auth, BODIES, CIPHERS, COLUMN_WORDS, CORRECTIONS, CaseSettings, Class,
-    Classes, Deadlines, ENCODINGS, Encrypt, FILE, Http, InboxSettings, KEYS, Limits, MEDIA,
-    METHODS, OWNERS, OperationSettings, PageSettings, Replies, RowSettings, RowStyle,
-    SECRET_CIPHERS, STYLES, Settings, Sign, TableSettings, folders,
+    ALGORITHMS, AUTH_KINDS, Auth, BODIES, CIPHERS, COLUMN_WORDS, CORRECTIONS, Class, Classes,
+    Deadlines, ENCODINGS, Encrypt, FILE, Http, KEYS, Limits, MEDIA, METHODS, OperationSettings,
+    PageSettings, Replies, RowSettings, RowStyle, SECRET_CIPHERS, STYLES, Settings, Sign,
+    TableSettings, folders, inbox,
 };
 use crate::delivery::Evidence;
 
@@ -63,7 +63,7 @@ pub(in super::super) fn read(bytes: &[u8], list: &mut Vec<Problem>) -> Settings 
     settings.operations = top.subs("operation", operation);
     settings.rows = top.sub("rows", rows);
     settings.tables = top.sub("tables", tables);
-    settings.inbox = top.subs("inbox", inbox);
+    settings.inbox = top.subs("inbox", inbox::inbox);
     settings.files = top.sub("files", folders::files);
     settings.sheet = top.sub("sheet", folders::sheet);
     flatten("", &table, &mut settings.written);
@@ -137,7 +137,7 @@ impl<'a, 'p, 'l> Section<'a, 'p, 'l> {
         if self.shown.is_empty() { key.to_owned() } else { format!("{}.{key}", self.shown) }
     }
 
-    fn wrong(&mut self, key: &str, what: &str) {
+    pub(super) fn wrong(&mut self, key: &str, what: &str) {
         let path = self.path(key);
         self.problems.add(Code::Key, None, &path, what.to_owned());
     }
@@ -158,7 +158,7 @@ impl<'a, 'p, 'l> Section<'a, 'p, 'l> {
         if text.is_empty() { otherwise.to_owned() } else { text }
     }
 
-    fn required(&mut self, key: &str) -> String {
+    pub(super) fn required(&mut self, key: &str) -> String {
         let text = self.text(key);
         if text.trim().is_empty() && !matches!(self.table.get(key), Some(value) if !value.is_str())
         {
@@ -177,7 +177,7 @@ impl<'a, 'p, 'l> Section<'a, 'p, 'l> {
         text
     }
 
-    fn optional_one_of(&mut self, key: &str, known: &[&str]) -> String {
+    pub(super) fn optional_one_of(&mut self, key: &str, known: &[&str]) -> String {
         if self.table.contains_key(key) { self.one_of(key, known, "") } else { String::new() }
     }
 
@@ -285,7 +285,11 @@ impl<'a, 'p, 'l> Section<'a, 'p, 'l> {
         grade
     }
 
-    fn sub<T>(&mut self, key: &str, read: impl FnOnce(&mut Section<'_, '_, 'l>) -> T) -> Option<T> {
+    pub(super) fn sub<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&mut Section<'_, '_, 'l>) -> T,
+    ) -> Option<T> {
         match self.table.get(key)? {
             Value::Table(table) => {
                 let shown = self.path(key);
@@ -535,53 +539,6 @@ fn tables(it: &mut Section<'_, '_, '_>) -> TableSettings {
         corrected: it.text("corrected"),
         deleted: it.text("deleted"),
         prefix: it.text("prefix"),
-    }
-}
-
-fn inbox(it: &mut Section<'_, '_, '_>) -> InboxSettings {
-    let read = InboxSettings {
-        table: it.required("table"),
-        key: it.required("key"),
-        date: it.text("date"),
-        action: it.text("type"),
-        written: it.texts("written"),
-        deleted: it.texts("deleted"),
-        overlap: it.duration("overlap"),
-        with: it.text("with"),
-        by: it.text("by"),
-        reply: it.required("reply"),
-        cases: it.sub("cases", cases),
-    };
-    if read.with.is_empty() {
-        for (key, is_empty) in [
-            ("date", read.date.is_empty()),
-            ("type", read.action.is_empty()),
-            ("written", read.written.is_empty()),
-            ("deleted", read.deleted.is_empty()),
-        ] {
-            if is_empty {
-                it.wrong(key, "is required of a table that is read by itself");
-            }
-        }
-    } else if read.by.is_empty() || !read.date.is_empty() {
-        it.wrong("with", "goes with `by` and without `date`");
-    }
-    read
-}
-
-fn cases(it: &mut Section<'_, '_, '_>) -> CaseSettings {
-    CaseSettings {
-        list: it.required("list"),
-        number: it.required("number"),
-        owner: it.text("owner"),
-        owner_is: it.optional_one_of("owner_is", OWNERS),
-        laid: it.text("laid"),
-        deadline: it.text("deadline"),
-        working_days: it.number("working_days"),
-        closed_by: it.text("closed_by"),
-        closed: it.texts("closed"),
-        closed_at: it.text("closed_at"),
-        granted: it.texts("granted"),
     }
 }
 

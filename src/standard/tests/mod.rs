@@ -2,6 +2,7 @@
 
 mod broken;
 mod cases;
+mod counts;
 mod inverse;
 mod messages;
 mod readme;
