@@ -11,6 +11,9 @@ use super::value::TimeFormat;
 use crate::calendar::Grace;
 use crate::row::{Column, ColumnType};
 
+/// The shortest span between two looks at a time column.
+const SHORTEST_POLL: Duration = Duration::from_millis(50);
+
 /// Where in its source a dataset is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Origin {
@@ -313,8 +316,15 @@ impl Check<'_> {
         if self.settings.id.trim().is_empty() {
             self.report("id", "a dataset needs an id");
         }
-        if self.settings.poll < Duration::from_secs(1) {
-            self.report("poll", "at least 1s");
+        let (shortest, problem) = match self.settings.change {
+            // A look that finds nothing reads the overlap alone.
+            ChangeSettings::TimeColumn { .. } => (SHORTEST_POLL, "at least 50ms"),
+            ChangeSettings::Files {} | ChangeSettings::Full {} => {
+                (Duration::from_secs(1), "at least 1s, without a time column")
+            }
+        };
+        if self.settings.poll < shortest {
+            self.report("poll", problem);
         }
         if let Some(problem) = self.settings.grace.and_then(Grace::problem) {
             self.report("grace", problem);

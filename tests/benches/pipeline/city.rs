@@ -57,7 +57,7 @@ impl Drop for City {
 
 impl City {
     /// Starts everything and waits until the table, empty yet, was read once.
-    pub(crate) async fn start(database: &str, compression: Compression) -> Self {
+    pub(crate) async fn start(database: &str, compression: Compression, from: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         let certificates = Certificates::generate().unwrap();
@@ -76,9 +76,7 @@ impl City {
             id: "person",
             columns: table::COLUMNS,
             key: &["id"],
-            from:
-                "source = \"city\"\ntable = \"due\"\npoll = \"10d\"\nchange = { kind = \"full\" }"
-                    .to_owned(),
+            from: format!("source = \"city\"\n{from}"),
             rules: table::RULES,
         };
         drop(plain::write_catalogue(at, std::slice::from_ref(&person)));
@@ -144,6 +142,21 @@ impl City {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         let peak_kib = peak.trim().trim_end_matches(" kB").parse().unwrap();
         Run { time, cpu: self.cpu().saturating_sub(cpu), peak_kib }
+    }
+
+    /// How long rows took from their change to their receipt until now, in microseconds.
+    pub(crate) fn moments(&self) -> Vec<u64> {
+        let text = std::fs::read_to_string(self.folder.path().join(sink::MOMENTS)).unwrap();
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
+    /// Waits until so many rows with a moment of their own have a receipt.
+    pub(crate) async fn heard(&mut self, rows: usize) {
+        let moments = self.folder.path().join(sink::MOMENTS);
+        let count = move |_: &str| {
+            std::fs::read_to_string(&moments).is_ok_and(|text| text.lines().count() >= rows)
+        };
+        self.wait("receipts of what changed", count).await;
     }
 
     fn process(&self, file: &str) -> PathBuf {

@@ -12,6 +12,7 @@
 
 mod city;
 mod copy;
+mod latency;
 mod sink;
 mod table;
 
@@ -30,18 +31,21 @@ use city::{City, Compression};
 struct Asked {
     rows: u64,
     rounds: usize,
+    /// How long rows change for, to see how late they are; not at all where it is zero.
+    seconds: u64,
     json: Option<String>,
 }
 
 fn asked() -> Asked {
-    let mut asked = Asked { rows: 2_000_000, rounds: 5, json: None };
+    let mut asked = Asked { rows: 2_000_000, rounds: 5, seconds: 60, json: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap_or_else(|| panic!("{word} needs a value"));
         match word.as_str() {
             "--rows" => asked.rows = value().parse().unwrap(),
             "--rounds" => asked.rounds = value().parse().unwrap(),
-            "--quick" => asked.rows = 200_000,
+            "--seconds" => asked.seconds = value().parse().unwrap(),
+            "--quick" => (asked.rows, asked.seconds) = (200_000, 20),
             "--json" => asked.json = Some(value()),
             _ => panic!("unknown option {word}"),
         }
@@ -61,6 +65,9 @@ fn main() {
     }
     runtime.block_on(compare(asked()));
 }
+
+/// The whole table, when it is asked for.
+const WHOLE: &str = "table = \"due\"\npoll = \"10d\"\nchange = { kind = \"full\" }";
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -87,7 +94,7 @@ async fn compare(asked: Asked) {
     let columns: Vec<&str> = table::COLUMNS.iter().map(|(name, _)| *name).collect();
     let columns = columns.join(", ");
     let mut figures = serde_json::Map::new();
-    for (compression, key) in [(Compression::None, "copy"), (Compression::Zstd, "copy_zstd")] {
+    for (compression, key) in [(Compression::None, "plain"), (Compression::Zstd, "zstd")] {
         let mut ratios = Vec::new();
         let (mut bare, mut whole, mut core, mut memory) = (vec![], vec![], vec![], vec![]);
         for _ in 0..asked.rounds {
@@ -96,7 +103,7 @@ async fn compare(asked: Asked) {
             assert_eq!(rows, asked.rows);
             let read = per_second(rows, time);
             session.wire.drive(table::show(&session.client, 0)).await.unwrap();
-            let city = City::start(&server.url(), compression).await;
+            let city = City::start(&server.url(), compression, WHOLE).await;
             session.wire.drive(table::show(&session.client, asked.rows)).await.unwrap();
             let run = city.carry(asked.rows).await;
             let carried = per_second(asked.rows, run.time);
@@ -113,15 +120,26 @@ async fn compare(asked: Asked) {
             core.push(per_second(asked.rows, run.cpu));
             memory.push(f64::from(u32::try_from(run.peak_kib).unwrap()) / 1024.0);
         }
-        let figure = serde_json::json!({
-            "rows": asked.rows, "rounds": asked.rounds,
-            "ratio": median(ratios), "read_rows_per_s": median(bare),
-            "rows_per_s": median(whole), "rows_per_core_s": median(core),
-            "rss_mib": median(memory),
-        });
-        println!("{key}: {figure}");
-        figures.insert(key.to_owned(), figure);
+        let suffix = match compression {
+            Compression::None => "",
+            Compression::Zstd => "_zstd",
+        };
+        for (name, value) in [
+            ("copy.ratio", median(ratios)),
+            ("copy.rows_per_s", median(bare)),
+            ("connector.rows_per_s", median(whole)),
+            ("connector.rows_per_core_s", median(core)),
+            ("rss_mib", median(memory)),
+        ] {
+            figures.insert(format!("{name}{suffix}"), value.into());
+        }
     }
+    figures.insert("rows".to_owned(), asked.rows.into());
+    figures.insert("rounds".to_owned(), asked.rounds.into());
+    if asked.seconds > 0 {
+        figures.extend(latency::measure(&mut session, &server.url(), asked.seconds).await);
+    }
+    println!("{}", serde_json::to_string_pretty(&figures).unwrap());
     if let Some(file) = asked.json {
         std::fs::write(file, serde_json::to_string_pretty(&figures).unwrap()).unwrap();
     }

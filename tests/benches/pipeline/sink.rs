@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use axum::body::Body;
@@ -33,8 +34,49 @@ const SAMPLES: &[(&str, &str)] = &[
     ("/cancel", "entry.cancel"),
 ];
 
+/// Where the sink notes how long rows with a [`STAMP`] took.
+pub(crate) const MOMENTS: &str = "moments";
+/// What stands before the moment of a change, in microseconds since 1970, within a row.
+pub(crate) const STAMP: &str = "stamp";
+/// Digits of such a moment, from 2001 to 2286.
+const DIGITS: usize = 16;
+
+/// Bytes in which a whole stamp has no room.
+const SEAM: usize = STAMP.len() + DIGITS - 1;
+
+/// The moments that a body names.
+#[derive(Default)]
+struct Stamps {
+    found: Vec<u64>,
+    /// The last bytes of what was seen: a stamp may lie across two frames.
+    tail: Vec<u8>,
+}
+
+impl Stamps {
+    fn look(&mut self, frame: &[u8]) {
+        let mut seam = std::mem::take(&mut self.tail);
+        let begun = seam.len();
+        seam.extend_from_slice(frame.get(..SEAM).unwrap_or(frame));
+        self.gather(&seam, begun);
+        self.gather(frame, frame.len());
+        let last = if frame.len() < SEAM { &seam } else { frame };
+        self.tail = last.get(last.len().saturating_sub(SEAM)..).unwrap_or_default().to_vec();
+    }
+
+    /// Stamps that begin before `end`.
+    fn gather(&mut self, bytes: &[u8], end: usize) {
+        for at in memchr::memmem::find_iter(bytes, STAMP).take_while(|at| *at < end) {
+            let digits = bytes.get(at + STAMP.len()..at + STAMP.len() + DIGITS);
+            let digits = digits.and_then(|it| std::str::from_utf8(it).ok());
+            self.found.extend(digits.and_then(|it| it.parse::<u64>().ok()));
+        }
+    }
+}
+
 struct Sink {
     journal: Mutex<File>,
+    /// How long after their change rows have their receipt, in microseconds.
+    moments: Mutex<File>,
     samples: PathBuf,
     count: AtomicU64,
 }
@@ -45,10 +87,13 @@ pub(crate) async fn run(folder: &Path, samples: &Path) {
     let identity = Identity { certificate: read("server.pem"), key: read("server.key") };
     let (listener, acceptor, address) = tls::listen(&identity).await;
     println!("https://{address}");
-    let journal =
-        OpenOptions::new().create(true).append(true).open(folder.join("journal")).unwrap();
+    let open = |name: &str| {
+        let file = OpenOptions::new().create(true).append(true).open(folder.join(name));
+        Mutex::new(file.unwrap())
+    };
     let sink = Arc::new(Sink {
-        journal: Mutex::new(journal),
+        journal: open("journal"),
+        moments: open(MOMENTS),
         samples: samples.to_owned(),
         count: AtomicU64::new(0),
     });
@@ -74,13 +119,14 @@ pub(crate) fn prepare(folder: &Path, certificates: &Certificates) {
 async fn answer(sink: Arc<Sink>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let path = request.uri().path().to_owned();
     let mut body = request.into_body();
-    let (mut hash, mut bytes) = (Context::new(&SHA256), 0_u64);
+    let (mut hash, mut bytes, mut stamps) = (Context::new(&SHA256), 0_u64, Stamps::default());
     while let Some(frame) =
         std::future::poll_fn(|it| std::pin::Pin::new(&mut body).poll_frame(it)).await
     {
         let Ok(frame) = frame else { break };
         if let Some(data) = frame.data_ref() {
             hash.update(data);
+            stamps.look(data);
             bytes += u64::try_from(data.len()).unwrap();
         }
     }
@@ -92,6 +138,10 @@ async fn answer(sink: Arc<Sink>, request: Request<Incoming>) -> Result<Response<
             let mut journal = noted.journal.lock().unwrap();
             writeln!(journal, "{number} {bytes} {digest:?}").unwrap();
             journal.sync_data().unwrap();
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
+            let told = |it: u64| format!("{}\n", now.saturating_sub(u128::from(it)));
+            let lines: String = stamps.found.into_iter().map(told).collect();
+            noted.moments.lock().unwrap().write_all(lines.as_bytes()).unwrap();
         });
         line.await.unwrap();
         reply(&format!("<Receipt id=\"R-{number}\"/>"))
