@@ -34,7 +34,8 @@ fn a_county_with_a_wrong_secret_is_not_let_in_and_another_is() {
         let (tongjiang, nanjiang) = standing();
         assert_eq!((tongjiang.rows_held, tongjiang.last_batch), (0, None));
         assert_eq!((nanjiang.refused, nanjiang.rows_held), (0, 20));
-        assert!(city.app.works().intake_strangers() > 0, "nobody asked under a name of no county");
+        let asked = || async { city.app.works().intake_strangers() > 0 };
+        city.wait_until("somebody asked under a name of no county", asked).await;
         assert!(middle.above(TONGJIANG).is_empty());
         for daemon in below {
             daemon.stop().await;
