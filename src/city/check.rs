@@ -241,6 +241,25 @@ mod tests {
     }
 
     #[test]
+    fn a_table_with_a_time_column_may_be_looked_at_more_often() {
+        let is_refused = |change: &str, poll: &str| {
+            let toml = format!(
+                "id = 'd'\ntitle = 'd'\nsource = 'a'\ntable = 't'\nregion = '510100'\n\
+                 department = 'o'\nkey = ['id']\ncycle = 'daily'\npoll = '{poll}'\n\
+                 change = {{ {change} }}\n\
+                 columns = [{{ name = 'id', type = 'text' }}, {{ name = 'at', type = 'time' }}]"
+            );
+            let (_, problems) = check(&[], &[toml::from_str(&toml).unwrap()], None);
+            problems.iter().any(|problem| problem.place == "dataset.d.poll")
+        };
+        let by_time = "kind = 'time-column', column = 'at'";
+        assert!(!is_refused(by_time, "50ms") && is_refused(by_time, "49ms"));
+        for change in ["kind = 'full'", "kind = 'files'"] {
+            assert!(!is_refused(change, "1s") && is_refused(change, "999ms"), "{change}");
+        }
+    }
+
+    #[test]
     fn a_secret_that_others_can_read_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let of = |mode| {
