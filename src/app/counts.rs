@@ -4,117 +4,64 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
-use jiff::tz::TimeZone;
 
-use super::cases::{LINES, opened, tell};
+use super::lines::{Declaration, Judged, Row, Table};
 use crate::app::Works;
-use crate::cascade::{Channel, Crew};
+use crate::cascade::Crew;
 use crate::catalogue::Kind;
 use crate::delivery::{ChannelId, DigestSha256};
-use crate::ledger::{self, Flow, InboxUnjudged, LineJudged, LinkFilter, Published};
-use crate::standard::CountSaid;
-use crate::standard::settings::{CountSettings, InboxSettings};
+use crate::ledger::{self, Flow, LineJudged, LinkFilter, Published};
+use crate::standard::settings::CountSettings;
 
-/// Another way to judge judges all lines again.
-const WAY: &str = "counts 1";
+/// What is declared of one table.
+pub(super) struct Counts<'a>(pub(super) &'a CountSettings);
 
-/// Judges every line that was not judged under its declaration.
-pub(super) async fn look(crew: &Crew, works: &Works) -> ledger::Result<()> {
-    let mut carried = None;
-    for channel in &works.channels {
-        let tables = channel.standard.settings().inbox.iter();
-        for (inbox, counts) in tables.filter_map(|it| Some((it, it.counts.as_ref()?))) {
-            let zone = TimeZone::get(&channel.standard.settings().zone).unwrap_or(TimeZone::UTC);
-            let judge = Judge { crew, channel, inbox, counts, zone };
-            let by = judge.digest();
-            loop {
-                let (of, table) = (channel.id.clone(), inbox.table.clone());
-                let lines = crew.ledger.inbox_unjudged(of, table, by, LINES).await?;
-                if lines.is_empty() {
-                    break;
-                }
-                let known = match &carried {
-                    Some(known) => known,
-                    None => carried.insert(Carried::read(crew, works).await?),
-                };
-                judge.lines(by, &lines, known).await?;
-                works.channels.iter().for_each(|it| it.wake_reconcile());
-            }
-        }
-    }
-    Ok(())
-}
+impl Declaration for Counts<'_> {
+    type Known = Carried;
+    type Said = Published;
 
-/// One table's declaration, and what it is read with.
-struct Judge<'a> {
-    crew: &'a Crew,
-    channel: &'a Channel,
-    inbox: &'a InboxSettings,
-    counts: &'a CountSettings,
-    zone: TimeZone,
-}
-
-impl Judge<'_> {
-    /// Of everything that decides what a line says: with another one all lines are judged again.
-    fn digest(&self) -> DigestSha256 {
-        let Self { inbox, counts, zone, .. } = self;
-        let zone = zone.iana_name().unwrap_or_default();
-        let (written, deleted) = (&inbox.written, &inbox.deleted);
-        DigestSha256::of(format!("{WAY} {counts:?} {written:?} {deleted:?} {zone}").as_bytes())
+    fn text(&self) -> String {
+        format!("counts 1 {:?}", self.0)
     }
 
-    async fn lines(
+    async fn known(crew: &Crew, works: &Works) -> ledger::Result<Carried> {
+        Carried::read(crew, works).await
+    }
+
+    fn said(
         &self,
-        by: DigestSha256,
-        lines: &[InboxUnjudged],
+        table: &Table<'_>,
+        row: &Row,
         carried: &Carried,
-    ) -> ledger::Result<()> {
-        let mut judged = Vec::new();
-        let mut unreadable: BTreeMap<String, u64> = BTreeMap::new();
-        for line in lines {
-            let (said, is_unowned) = match self.said(line) {
-                Ok(None) => (None, false),
-                Ok(Some(said)) => {
-                    let flow = carried.flow(&self.channel.id, &self.counts.of_is, &said.of);
-                    let is_unowned = flow.is_none();
-                    (flow.map(|flow| self.published(flow, said, line.number)), is_unowned)
-                }
-                Err(column) => {
-                    *unreadable.entry(column).or_default() += 1;
-                    (None, false)
-                }
-            };
-            let (content, line) = (line.content.clone(), line.number);
-            judged.push(LineJudged { line, content, said, is_unowned });
+    ) -> Result<Judged<Published>, String> {
+        if row.is_gone {
+            return Ok(Judged::nothing());
         }
-        self.crew.ledger.counts_judged(by, judged).await?;
-        tell(self.crew, (&self.channel.id, self.inbox), unreadable).await
-    }
-
-    /// What a line says; nothing for one that was taken away, or for a letter in no list.
-    fn said(&self, line: &InboxUnjudged) -> Result<Option<CountSaid>, String> {
-        let place = (&self.channel.id, self.inbox);
-        match opened(self.crew, place, line, &self.zone)? {
-            Some(it) if !it.is_gone => self.counts.said(&it.row, it.operated, &self.zone).map(Some),
-            Some(_) | None => Ok(None),
-        }
-    }
-
-    fn published(&self, flow: Flow, said: CountSaid, line: u64) -> Published {
-        let lag = self.counts.lag.unwrap_or_default();
-        Published {
+        let said = self.0.said(&row.cells, row.operated, &table.zone)?;
+        let lag = self.0.lag.unwrap_or_default();
+        let published = |flow| Published {
             flow,
             rows: said.rows,
             counted: said.counted,
             lag: SignedDuration::try_from(lag).unwrap_or(SignedDuration::MAX),
-            proof: format!("inbox {} {} {line}", self.channel.id, self.inbox.table),
-        }
+            proof: table.proof(row),
+        };
+        let said = carried.flow(&table.channel.id, &self.0.of_is, &said.of).map(published);
+        Ok(Judged { is_unowned: said.is_none(), said })
+    }
+
+    async fn keep(
+        table: &Table<'_>,
+        by: DigestSha256,
+        judged: Vec<LineJudged<Published>>,
+    ) -> ledger::Result<()> {
+        table.crew.ledger.counts_judged(by, judged).await
     }
 }
 
 /// What goes where, and what the province calls it.
 #[derive(Debug, Default)]
-struct Carried {
+pub(super) struct Carried {
     /// The channels that carry a dataset.
     channels: BTreeMap<String, Vec<ChannelId>>,
     /// The dataset of a resource, by the city's own id.

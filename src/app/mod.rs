@@ -23,6 +23,7 @@ mod ferry;
 mod foreman;
 mod intake;
 mod judge;
+mod lines;
 mod notify;
 pub mod office;
 mod overdue;
@@ -158,8 +159,8 @@ impl App {
             Arc::clone(&self.live),
         );
         self.supervisor.spawn("score", StopPolicy::Abort, live);
-        let cases = cases::serve(self.crew.clone(), Arc::clone(&self.current));
-        self.supervisor.spawn("cases", StopPolicy::Abort, cases);
+        let lines = lines::serve(self.crew.clone(), Arc::clone(&self.current));
+        self.supervisor.spawn("inbox", StopPolicy::Abort, lines);
         let probing = probing::Probing {
             crew: self.crew.clone(),
             current: Arc::clone(&self.current),

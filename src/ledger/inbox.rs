@@ -5,14 +5,15 @@
 //! of that instant. Keys are keyed digests, bodies and positions are sealed.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{Error, Ledger, Result, stored};
-use crate::delivery::ChannelId;
+use crate::delivery::{ChannelId, DigestSha256};
 use crate::row::KeyDigest;
 
 /// A content's digest stands before its sealed text, to tell whether it is another.
 const DIGEST_BYTES: usize = size_of::<KeyDigest>();
+pub(super) const JUDGE: &str = "judge the inbox";
 
 /// A row of a down-link table, ready to be kept.
 #[derive(Clone, Debug)]
@@ -91,6 +92,34 @@ pub struct InboxSight {
     pub action: String,
     /// When it was read.
     pub received: Timestamp,
+}
+
+/// A line that was not judged under a declaration.
+#[derive(Clone, Debug)]
+pub struct InboxUnjudged {
+    /// Its number.
+    pub number: u64,
+    /// When the province touched the row, as said.
+    pub operated: String,
+    /// What the province did, as said.
+    pub action: String,
+    /// The content's digest.
+    pub content: Vec<u8>,
+    /// The content, sealed.
+    pub body: Vec<u8>,
+}
+
+/// What a line was judged to say.
+#[derive(Clone, Debug)]
+pub struct LineJudged<S> {
+    /// The line.
+    pub line: u64,
+    /// Of the content that was judged: if it is another by now, the judgement is void.
+    pub content: Vec<u8>,
+    /// What it says; nothing where it could not be read.
+    pub said: Option<S>,
+    /// Whose it is could not be told: it is judged again when more is known.
+    pub is_unowned: bool,
 }
 
 impl Ledger {
@@ -286,6 +315,90 @@ impl Ledger {
         })
         .await
     }
+
+    /// Lines of a table that were not judged under this declaration, the first first.
+    pub async fn inbox_unjudged(
+        &self,
+        channel: ChannelId,
+        source: String,
+        by: DigestSha256,
+        limit: u32,
+    ) -> Result<Vec<InboxUnjudged>> {
+        self.read(move |connection| {
+            // Two ranges and the empty ones, each by the index.
+            connection
+                .prepare_cached(
+                    "SELECT id, operated, action, body FROM (
+                       SELECT id, operated, action, body FROM inbox
+                         WHERE channel = ?1 AND source = ?2 AND judged IS NULL
+                       UNION ALL SELECT id, operated, action, body FROM inbox
+                         WHERE channel = ?1 AND source = ?2 AND judged < ?3
+                       UNION ALL SELECT id, operated, action, body FROM inbox
+                         WHERE channel = ?1 AND source = ?2 AND judged > ?3
+                     ) ORDER BY id LIMIT ?4",
+                )
+                .and_then(|mut statement| {
+                    let with = params![channel.as_str(), source, by.0, limit];
+                    let lines = statement.query_map(with, |row| {
+                        let body: Vec<u8> = row.get(3)?;
+                        let content = body.get(..DIGEST_BYTES).unwrap_or_default().to_vec();
+                        Ok(InboxUnjudged {
+                            number: row.get::<_, i64>(0)?.cast_unsigned(),
+                            operated: row.get(1)?,
+                            action: row.get(2)?,
+                            content,
+                            body: body.get(DIGEST_BYTES..).unwrap_or_default().to_vec(),
+                        })
+                    })?;
+                    lines.collect()
+                })
+                .map_err(Error::engine(JUDGE))
+        })
+        .await
+    }
+
+    /// Lines whose owner could not be told are to be judged again. How many.
+    pub async fn inbox_unowned(&self) -> Result<u64> {
+        self.write(JUDGE, |transaction, _now| {
+            let changed = transaction
+                .execute("UPDATE inbox SET judged = NULL, unowned = 0 WHERE unowned = 1", [])
+                .map_err(Error::engine(JUDGE))?;
+            Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+        })
+        .await
+    }
+}
+
+/// Takes a line for what it says, unless it says something else by now, and notes under which
+/// declaration it was judged.
+pub(super) fn judge<S>(
+    transaction: &Transaction<'_>,
+    it: &LineJudged<S>,
+    by: DigestSha256,
+    take: impl FnOnce(&S) -> Result<()>,
+) -> Result<()> {
+    let is_same: bool = transaction
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM inbox WHERE id = ?1 AND substr(body, 1, ?2) = ?3)",
+        )
+        .and_then(|mut statement| {
+            let bytes = i64::try_from(DIGEST_BYTES).unwrap_or_default();
+            statement.query_row(params![it.line.cast_signed(), bytes, it.content], |row| row.get(0))
+        })
+        .map_err(Error::engine(JUDGE))?;
+    if !is_same {
+        return Ok(());
+    }
+    if let Some(said) = &it.said {
+        take(said)?;
+    }
+    transaction
+        .prepare_cached("UPDATE inbox SET judged = ?2, unowned = ?3 WHERE id = ?1")
+        .and_then(|mut statement| {
+            statement.execute(params![it.line.cast_signed(), by.0, it.is_unowned])
+        })
+        .map(drop)
+        .map_err(Error::engine(JUDGE))
 }
 
 /// A stored instant of a row.

@@ -85,7 +85,7 @@ pub use approvals::{Approval, ApprovalState, Decided, NewApproval};
 pub use backup::restore;
 pub use batches::Waiting;
 pub use beside::{Behind, Beside, Crossing};
-pub use cases::{CaseFound, InboxUnjudged, LineJudged};
+pub use cases::CaseFound;
 pub use counted::RuleCount;
 pub use cutover::{Activation, CUT_OVER, CutOver, CutOverAsked, NewStandard, OpenCutOver};
 pub use error::Error;
@@ -94,7 +94,7 @@ pub use flows::{BULK_DELETION, BatchFilter, FlowState, LinkCount, Overdue, UNREA
 pub use history::NewFact;
 pub use holds::{Drift, Hold, MOST_DRIFT, Scope};
 pub use identity::Identity;
-pub use inbox::{InboxCount, InboxLine, InboxSight, InboxSum, Told};
+pub use inbox::{InboxCount, InboxLine, InboxSight, InboxSum, InboxUnjudged, LineJudged, Told};
 pub use inspect::{Report, verify_folder};
 pub use jobs::{Job, JobState, Resync};
 pub use lists::{BatchQuery, CatalogueRequest, Late, LateLinks, RejectQuery};

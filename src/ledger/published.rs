@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 
-use super::cases::{JUDGE, LineJudged, judge};
+use super::inbox::{JUDGE, LineJudged, judge};
 use super::{Error, Flow, Ledger, Result, instant, stored};
 use crate::delivery::{ChannelId, DigestSha256};
 
