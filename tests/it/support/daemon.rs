@@ -33,7 +33,8 @@ const MOST_TOLD: usize = 4_000;
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Says at once why a test fails: what is captured comes after the whole run, hours of output later.
+/// Says of every panic at once, whether a test expects it or not: what is captured comes after the
+/// whole run.
 fn tell_failures() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -43,7 +44,7 @@ fn tell_failures() {
             let said = panic.payload_as_str().unwrap_or_default();
             let start: String = said.chars().take(MOST_TOLD).collect();
             // Not through the macros, which are captured.
-            writeln!(std::io::stderr(), "failing at {place}: {start}").ok();
+            writeln!(std::io::stderr(), "panicked at {place}: {start}").ok();
             before(panic);
         }));
     });
