@@ -21,6 +21,8 @@ fn program() -> Command {
     Command::new(own.parent().unwrap().with_file_name("cascaded"))
 }
 
+const OBSERVED: &str = "cascade_rows_observed_total";
+const SENT: &str = "cascade_batches_sent_total";
 const PATIENCE: Duration = Duration::from_secs(1800);
 
 /// How bodies travel.
@@ -36,6 +38,17 @@ pub(crate) struct Run {
     /// Of the program alone, both kinds.
     pub(crate) cpu: Duration,
     pub(crate) peak_kib: u64,
+}
+
+/// The table as a dataset.
+fn person(id: &'static str, from: &str) -> plain::Table {
+    plain::Table {
+        id,
+        columns: table::COLUMNS,
+        key: &["id"],
+        from: format!("source = \"city\"\n{from}"),
+        rules: table::RULES,
+    }
 }
 
 /// Ended and removed when dropped.
@@ -58,6 +71,17 @@ impl Drop for City {
 impl City {
     /// Starts everything and waits until the table, empty yet, was read once.
     pub(crate) async fn start(database: &str, compression: Compression, from: &str) -> Self {
+        Self::begin(database, compression, &[person("person", from)]).await
+    }
+
+    /// The same with so many datasets that are this table.
+    pub(crate) async fn of_many(database: &str, from: &str, datasets: u32) -> Self {
+        let named = |number| person(String::leak(format!("person{number}")), from);
+        let tables: Vec<plain::Table> = (0..datasets).map(named).collect();
+        Self::begin(database, Compression::None, &tables).await
+    }
+
+    async fn begin(database: &str, compression: Compression, tables: &[plain::Table]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         let certificates = Certificates::generate().unwrap();
@@ -72,14 +96,7 @@ impl City {
             .unwrap();
         let mut url = String::new();
         BufReader::new(sink.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        let person = plain::Table {
-            id: "person",
-            columns: table::COLUMNS,
-            key: &["id"],
-            from: format!("source = \"city\"\n{from}"),
-            rules: table::RULES,
-        };
-        drop(plain::write_catalogue(at, std::slice::from_ref(&person)));
+        drop(plain::write_catalogue(at, tables));
         let http = free_address();
         let source =
             format!("[[source]]\nkind = \"postgres\"\nid = \"city\"\nurl = \"{database}\"\n");
@@ -93,7 +110,7 @@ impl City {
              [channel.province.credentials]\nrequester = \"keys/requester\"\n\
              secret = \"keys/secret\"\n\n{}",
             url.trim(),
-            plain::settings(&source, std::slice::from_ref(&person)),
+            plain::settings(&source, tables),
         );
         std::fs::write(at.join("cascaded.toml"), text).unwrap();
         let log = std::fs::File::create(at.join("log")).unwrap();
@@ -119,17 +136,9 @@ impl City {
     }
 
     /// Has all rows sent and waits for the last receipt.
-    pub(crate) async fn carry(mut self, rows: u64) -> Run {
-        // From here on the peak is of this run.
-        std::fs::write(self.process("clear_refs"), "5").unwrap();
-        let (cpu, begun) = (self.cpu(), Instant::now());
-        let asked = program()
-            .args(["resync", "person", "--full", "--socket"])
-            .arg(self.folder.path().join("control.sock"))
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(asked.success());
+    pub(crate) async fn carry(&mut self, rows: u64) -> Run {
+        let meter = self.meter();
+        self.resync(&["--full"]);
         let wanted = f64::from(u32::try_from(rows).unwrap());
         self.wait("the last receipt", |page| {
             let known = value(page, "cascade_rows_confirmed_total")
@@ -137,6 +146,67 @@ impl City {
             known >= wanted
         })
         .await;
+        self.read(meter)
+    }
+
+    /// Has all rows compared with what was sent and waits until the last was; none goes out.
+    pub(crate) async fn compare(&mut self, rows: u64) -> Run {
+        let page = get(&self.http).unwrap();
+        let (observed, sent) = (value(&page, OBSERVED), value(&page, SENT));
+        let wanted = observed + f64::from(u32::try_from(rows).unwrap());
+        let meter = self.meter();
+        let job = ["--key", &wanted.to_string()];
+        self.resync(&job);
+        self.wait("the last row's comparison", |page| value(page, OBSERVED) >= wanted).await;
+        let run = self.read(meter);
+        self.resync(&[&job[..], &["--wait"]].concat());
+        assert_eq!(value(&get(&self.http).unwrap(), SENT), sent);
+        run
+    }
+
+    fn resync(&self, how: &[&str]) {
+        let asked = program()
+            .args(["resync", "person", "--socket"])
+            .arg(self.folder.path().join("control.sock"))
+            .args(how)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(asked.success());
+    }
+
+    /// Nothing to do for so long.
+    pub(crate) async fn idle(&self, time: Duration) -> Run {
+        let meter = self.meter();
+        tokio::time::sleep(time).await;
+        self.read(meter)
+    }
+
+    /// Bytes of sorted runs, and of the sealed originals beside them.
+    pub(crate) fn run_bytes(&self) -> (u64, u64) {
+        let mut bytes = (0, 0);
+        let mut folders = vec![self.folder.path().join("ledger")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.extension().and_then(|it| it.to_str()) {
+                    Some("run") => bytes.0 += path.metadata().unwrap().len(),
+                    Some("keys") => bytes.1 += path.metadata().unwrap().len(),
+                    _ if path.is_dir() => folders.push(path),
+                    _ => {}
+                }
+            }
+        }
+        bytes
+    }
+
+    /// From here on the peak is of what comes.
+    fn meter(&self) -> (Duration, Instant) {
+        std::fs::write(self.process("clear_refs"), "5").unwrap();
+        (self.cpu(), Instant::now())
+    }
+
+    fn read(&self, (cpu, begun): (Duration, Instant)) -> Run {
         let time = begun.elapsed();
         let status = std::fs::read_to_string(self.process("status")).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

@@ -12,6 +12,7 @@
 
 mod city;
 mod copy;
+mod held;
 mod latency;
 mod sink;
 mod table;
@@ -23,7 +24,7 @@ mod postgres;
 use std::path::Path;
 use std::time::Duration;
 
-use cascaded::sql::{Address, connect_read_write};
+use cascaded::sql::{Address, Postgres, connect_read_write};
 
 use city::{City, Compression};
 
@@ -33,11 +34,19 @@ struct Asked {
     rounds: usize,
     /// How long rows change for, to see how late they are; not at all where it is zero.
     seconds: u64,
+    /// The one part that is measured; all where it is none.
+    only: Option<String>,
     json: Option<String>,
 }
 
+impl Asked {
+    fn wants(&self, part: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == part)
+    }
+}
+
 fn asked() -> Asked {
-    let mut asked = Asked { rows: 2_000_000, rounds: 5, seconds: 60, json: None };
+    let mut asked = Asked { rows: 2_000_000, rounds: 5, seconds: 60, only: None, json: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap_or_else(|| panic!("{word} needs a value"));
@@ -46,6 +55,7 @@ fn asked() -> Asked {
             "--rounds" => asked.rounds = value().parse().unwrap(),
             "--seconds" => asked.seconds = value().parse().unwrap(),
             "--quick" => (asked.rows, asked.seconds) = (200_000, 20),
+            "--only" => asked.only = Some(value()),
             "--json" => asked.json = Some(value()),
             _ => panic!("unknown option {word}"),
         }
@@ -94,16 +104,47 @@ async fn compare(asked: Asked) {
     let columns: Vec<&str> = table::COLUMNS.iter().map(|(name, _)| *name).collect();
     let columns = columns.join(", ");
     let mut figures = serde_json::Map::new();
+    if asked.wants("copy") {
+        figures.extend(carry(&mut session, &server.url(), &columns, &asked).await);
+    }
+    figures.insert("rows".to_owned(), asked.rows.into());
+    figures.insert("rounds".to_owned(), asked.rounds.into());
+    if asked.wants("fingerprint") {
+        figures.extend(held::fingerprint(&mut session, &server.url(), &columns, &asked).await);
+    }
+    if asked.wants("latency") {
+        figures.extend(latency::measure(&mut session, &server.url(), asked.seconds).await);
+    }
+    if asked.wants("idle") {
+        figures.extend(held::idle(&mut session, &server.url(), asked.seconds).await);
+    }
+    if asked.wants("tenfold") {
+        figures.extend(held::tenfold(&mut session, &server.url(), &asked).await);
+    }
+    println!("{}", serde_json::to_string_pretty(&figures).unwrap());
+    if let Some(file) = asked.json {
+        std::fs::write(file, serde_json::to_string_pretty(&figures).unwrap()).unwrap();
+    }
+}
+
+/// From the table to the last receipt, beside the bare reading of the same table.
+async fn carry(
+    session: &mut Postgres,
+    database: &str,
+    columns: &str,
+    asked: &Asked,
+) -> serde_json::Map<String, serde_json::Value> {
+    let mut figures = serde_json::Map::new();
     for (compression, key) in [(Compression::None, "plain"), (Compression::Zstd, "zstd")] {
         let mut ratios = Vec::new();
         let (mut bare, mut whole, mut core, mut memory) = (vec![], vec![], vec![], vec![]);
         for _ in 0..asked.rounds {
             session.wire.drive(table::show(&session.client, asked.rows)).await.unwrap();
-            let (rows, time) = copy::walk(&mut session, &columns).await;
+            let (rows, time) = copy::walk(session, columns).await;
             assert_eq!(rows, asked.rows);
             let read = per_second(rows, time);
             session.wire.drive(table::show(&session.client, 0)).await.unwrap();
-            let city = City::start(&server.url(), compression, WHOLE).await;
+            let mut city = City::start(database, compression, WHOLE).await;
             session.wire.drive(table::show(&session.client, asked.rows)).await.unwrap();
             let run = city.carry(asked.rows).await;
             let carried = per_second(asked.rows, run.time);
@@ -134,13 +175,5 @@ async fn compare(asked: Asked) {
             figures.insert(format!("{name}{suffix}"), value.into());
         }
     }
-    figures.insert("rows".to_owned(), asked.rows.into());
-    figures.insert("rounds".to_owned(), asked.rounds.into());
-    if asked.seconds > 0 {
-        figures.extend(latency::measure(&mut session, &server.url(), asked.seconds).await);
-    }
-    println!("{}", serde_json::to_string_pretty(&figures).unwrap());
-    if let Some(file) = asked.json {
-        std::fs::write(file, serde_json::to_string_pretty(&figures).unwrap()).unwrap();
-    }
+    figures
 }

@@ -196,20 +196,28 @@ fn append(number: u64, into: &mut String) {
 
 /// Makes `person` with so many rows, and the view `due`, empty at first.
 pub(crate) async fn make(client: &Client, rows: u64) -> Result<(), tokio_postgres::Error> {
-    use futures_util::SinkExt as _;
     client.batch_execute(CREATE).await?;
+    fill(client, 0..rows).await?;
+    show(client, 0).await
+}
+
+/// Appends the rows with these numbers to `person`.
+pub(crate) async fn fill(
+    client: &Client,
+    numbers: std::ops::Range<u64>,
+) -> Result<(), tokio_postgres::Error> {
+    use futures_util::SinkExt as _;
     let sink = client.copy_in("COPY person FROM STDIN").await?;
     let mut sink = std::pin::pin!(sink);
     let mut text = String::new();
-    for number in 0..rows {
+    for number in numbers.clone() {
         append(number, &mut text);
-        if text.len() > 1 << 20 || number + 1 == rows {
+        if text.len() > 1 << 20 || number + 1 == numbers.end {
             sink.send(bytes::Bytes::from(std::mem::take(&mut text))).await?;
         }
     }
     sink.finish().await?;
-    client.batch_execute("VACUUM ANALYZE person").await?;
-    show(client, 0).await
+    client.batch_execute("VACUUM ANALYZE person").await
 }
 
 /// `due` shows the first `rows` rows.
