@@ -66,6 +66,8 @@ pub trait Events: Send + Sync {
     fn clock_offset(&self, channel: &ChannelId, seconds: f64);
     /// A channel was called; `answered` tells whether anything came back.
     fn called(&self, _channel: &ChannelId, _answered: bool) {}
+    /// So many batches may be in flight to the channel's platform now.
+    fn allowed(&self, _channel: &ChannelId, _allowed: usize) {}
     /// A batch's message was handed over.
     fn sent(&self, _channel: &ChannelId, _sent: Sent<'_>) {}
 }

@@ -37,6 +37,7 @@ mod revoked;
 mod settle;
 mod stage;
 mod submit;
+mod throttle;
 mod watching;
 mod whole;
 

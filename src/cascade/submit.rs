@@ -19,6 +19,7 @@ use super::lane::{Crew, Sent};
 use super::pack::{Cut, Cutter, seal_original};
 use super::parcel::Parcel;
 use super::stage::{Progress, Stage};
+use super::throttle::{InFlight, Throttle, heard};
 use super::{Carrier, Error};
 use crate::delivery::{
     Action, Attempt, Batch, BatchState, Lane, Outcome, Permit, RejectKind, Subject,
@@ -35,7 +36,7 @@ const STEP_OUTDATED: u32 = 100;
 pub struct Submit {
     crew: Crew,
     channel: Arc<Channel>,
-    in_flight: usize,
+    throttle: Arc<Mutex<Throttle>>,
     failures: u32,
     /// Codes of attempts that ended without any answer since the last one that was answered.
     silent: Mutex<BTreeSet<String>>,
@@ -44,7 +45,6 @@ pub struct Submit {
 impl Stage for Submit {
     async fn step(&mut self) -> Result<Progress, Error> {
         let channel = &self.channel;
-        let per_subject = self.in_flight.saturating_sub(1).max(1);
         let mut running = FuturesUnordered::new();
         let mut did = false;
         let mut stop = self.crew.supervisor.stop_signal();
@@ -56,9 +56,11 @@ impl Stage for Submit {
         let mut trouble = None;
         did |= self.supersede().await?;
         loop {
-            let free = self.in_flight.saturating_sub(running.len());
-            if free > 0 && trouble.is_none() && !stop.is_raised() {
-                let (id, now) = (channel.id.clone(), self.crew.now());
+            let (id, now) = (channel.id.clone(), self.crew.now());
+            let (allowed, closed_until) = self.room();
+            let free = allowed.saturating_sub(running.len());
+            if free > 0 && now >= closed_until && trouble.is_none() && !stop.is_raised() {
+                let per_subject = allowed.saturating_sub(1).max(1);
                 for waiting in self.crew.ledger.sendable(id, now, free, per_subject).await? {
                     did = true;
                     let Some(voice) = self.voice(&waiting.batch).await? else {
@@ -87,7 +89,7 @@ impl Stage for Submit {
                         trouble.get_or_insert(error);
                     }
                 }
-                () = channel.submit.raised(), if running.len() < self.in_flight => {}
+                () = channel.submit.raised(), if running.len() < allowed => {}
                 () = stop.raised(), if !stop.is_raised() => {}
             }
         }
@@ -119,11 +121,17 @@ impl Stage for Submit {
 impl Submit {
     /// The stage of a channel.
     pub fn new(crew: Crew, channel: Arc<Channel>) -> Self {
-        let in_flight = channel.client.in_flight();
+        let throttle = Arc::new(Mutex::new(Throttle::new(channel.client.in_flight())));
         crew.files
             .spool
             .keep_share(crate::ledger::spool::Owner::live(channel.id.as_str(), "catalogue"));
-        Self { crew, channel, in_flight, failures: 0, silent: Mutex::default() }
+        Self { crew, channel, throttle, failures: 0, silent: Mutex::default() }
+    }
+
+    /// How many may be in flight, and until when none.
+    fn room(&self) -> (usize, Timestamp) {
+        let throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        (throttle.allowed(), throttle.closed_until())
     }
 
     /// What was packed for another standard than the one spoken now is never sent: it is let go of
@@ -161,7 +169,7 @@ impl Submit {
         let idle = self.crew.after(self.crew.pace.idle);
         let next = self.crew.ledger.next_attempt_at(self.channel.id.clone()).await?;
         // A batch that waits for another or under a hold has no time of its own.
-        let soon = self.crew.after(Duration::from_millis(200));
+        let soon = self.crew.after(Duration::from_millis(200)).max(self.room().1);
         Ok(next.map_or(idle, |next| next.max(soon)).min(idle))
     }
 
@@ -203,17 +211,22 @@ impl Submit {
         let number = begun.as_ref().map_or(0, |attempt| attempt.number);
         let left_at = self.crew.now();
         let (operation, named) = (batch.operation.as_str(), (id.as_str(), number));
+        let place = InFlight::begun(&self.throttle);
         let called = self.crew.call(&permit, &voice, operation, &parcel.message, named);
         let reply = called.await?;
         let took = self.crew.now().duration_since(left_at);
+        // The clock may have been set back meanwhile.
+        let took = Duration::try_from(took).unwrap_or_default();
+        let heard = heard(&reply, took, batch.payload_bytes);
+        let allowed = place.heard(self.crew.now(), heard);
+        drop(place);
+        self.crew.events.allowed(&self.channel.id, allowed);
         crate::crash::point("answer-received");
         let reading = reply.reading;
         let outcome = reading.outcome;
         let ended = self.decide(&voice, (&waiting, &parcel), &outcome).await?;
         let word = outcome.word();
         self.crew.events.attempted(&self.channel.id, &batch.operation, word);
-        // The clock may have been set back meanwhile.
-        let took = Duration::try_from(took).unwrap_or_default();
         let sent = Sent { lane: batch.lane, outcome: word, took, bytes: batch.payload_bytes };
         self.crew.events.sent(&self.channel.id, sent);
         let row_refused = matches!(ended.0, Ended::RowRefused { .. });

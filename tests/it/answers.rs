@@ -10,6 +10,7 @@ use cascaded::delivery::{LinkState, Receipt, RejectKind};
 use cascaded::fact::{Fact, Kind};
 use cascaded::ledger::{BatchFilter, Counts, Ended};
 use cascaded::rehearsal::{Fault, Play, RowRules};
+use jiff::Timestamp;
 
 use crate::support::daemon::{TestCity, TestDaemon, run};
 use crate::support::town::{TABLES, go_on, open, town, write_rows, wrong};
@@ -142,6 +143,50 @@ fn after_too_many_requests_it_waits_exactly_as_long_as_it_was_told() {
         assert_eq!(wrong(&scene.city).await, NOTHING);
         scene.end().await;
     });
+}
+
+#[test]
+fn who_is_told_twice_in_a_row_to_wait_sends_nothing_until_then() {
+    run(async {
+        let mut scene = Scene::new(64).await;
+        scene.daemon.step = Duration::ZERO;
+        let (city, daemon) = (&scene.city, &scene.daemon);
+        let faults = city.platform.faults();
+        let retry_after = Duration::from_secs(90);
+        faults.play(Play::next("rows.upsert", 2, Fault::TooMany { retry_after }));
+        let before = sent(city);
+        for (told, table) in [(1, 0), (2, 1)] {
+            scene.change(table, "多");
+            scene.clock.advance(Duration::from_secs(2));
+            daemon.wake();
+            let waits = || async {
+                let open = daemon.ledger().open_batches().await.unwrap();
+                faults.played("too-many") == told && open.iter().all(|it| it.1.as_str() == "queued")
+            };
+            daemon.wait_until("it is told to wait", waits).await;
+        }
+        // The second was for all: what nobody turned away waits with the others.
+        scene.change(2, "别");
+        scene.clock.advance(retry_after - Duration::from_secs(1));
+        daemon.wake();
+        daemon.wait_until("a third batch waits", || async { next_batches(city) == 3 }).await;
+        scene.clock.advance(Duration::from_secs(3));
+        let since = scene.clock.now();
+        daemon.wake();
+        daemon.wait_until("all are above", || async { sent(city) == before + 5 }).await;
+        assert_eq!(attempts_since(city, since), 3);
+        scene.daemon.step = Duration::from_millis(250);
+        scene.daemon.looked_again().await;
+        assert_eq!(wrong(&scene.city).await, NOTHING);
+        scene.end().await;
+    });
+}
+
+/// Attempts that began then or later.
+fn attempts_since(city: &TestCity, since: Timestamp) -> i64 {
+    let ledger = open(&city.path().join("ledger/ledger.sqlite"));
+    let sql = "SELECT count(*) FROM attempt WHERE begun_at >= ?";
+    ledger.query_row(sql, [since.as_millisecond()], |row| row.get(0)).unwrap()
 }
 
 /// Batches of rows that are not over.

@@ -440,6 +440,7 @@ impl Look {
             let reach = reach.get(&channel.id).copied().unwrap_or_default();
             ChannelSnapshot {
                 silent: reach.silent_since.and_then(|since| self.since(since)),
+                allowed: reach.allowed,
                 certificates: certificates.of(&channel.id),
                 is_plain: channel.is_plain,
                 ..self.channel_snapshot(channel)
@@ -531,6 +532,7 @@ impl Look {
                 .sum(),
             drift: drift.into_iter().collect(),
             silent: None,
+            allowed: 0,
             is_plain: false,
             certificates: Vec::new(),
         }

@@ -60,6 +60,8 @@ pub struct Reach {
     pub answered_at: Option<Timestamp>,
     /// Since when it has not answered, where the last call got nothing back.
     pub silent_since: Option<Timestamp>,
+    /// Batches that may be in flight to it at once; 0 where none was sent yet.
+    pub allowed: u32,
 }
 
 /// What was heard of a channel since the last look.
@@ -225,9 +227,16 @@ impl Events for Watch {
             }
         });
         if answered {
-            *known = Reach { answered_at: Some(now), silent_since: None };
+            (known.answered_at, known.silent_since) = (Some(now), None);
         } else {
             known.silent_since = known.silent_since.or(Some(now));
+        }
+    }
+
+    fn allowed(&self, channel: &ChannelId, allowed: usize) {
+        let mut reach = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = reach.get_mut(channel) {
+            known.allowed = u32::try_from(allowed).unwrap_or(u32::MAX);
         }
     }
 

@@ -47,6 +47,7 @@ pub(super) struct Families {
     pub(super) standard_info: Gauges,
     pub(super) standard_drift: Gauges,
     pub(super) channel_silent: Gauges,
+    pub(super) channel_allowed: Gauges,
     pub(super) channel_plain: Gauges,
     pub(super) certificate_expiry: Gauges,
     pub(super) datasets: Gauges,
@@ -227,6 +228,12 @@ impl Families {
                 "cascade_channel_silent_seconds",
                 "Time since the platform last answered, while it does not; 0: it answers, or was \
                  not asked yet.",
+                &["channel"],
+            ),
+            channel_allowed: new.gauge(
+                "cascade_channel_allowed_requests",
+                "Batches that may be in flight at once, as the platform's answers teach; 0: none \
+                 was sent yet.",
                 &["channel"],
             ),
             channel_plain: new.gauge(
@@ -442,6 +449,7 @@ impl Families {
             &self.standard_info,
             &self.standard_drift,
             &self.channel_silent,
+            &self.channel_allowed,
             &self.channel_plain,
             &self.certificate_expiry,
             &self.datasets,

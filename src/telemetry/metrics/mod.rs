@@ -186,6 +186,7 @@ impl Metrics {
             self.families.standard_drift.declare(labels(&[drift.as_str()]));
         }
         self.families.channel_silent.declare(labels(&[]));
+        self.families.channel_allowed.declare(labels(&[]));
         self.families.channel_plain.declare(labels(&[]));
         for holder in CertificateHolder::ALL {
             self.families.certificate_expiry.declare(labels(&[holder.as_str()]));
@@ -408,17 +409,20 @@ impl Metrics {
     /// Whether each channel answers, and how long its certificates last.
     fn show_ways(&self, channels: &[ChannelSnapshot]) {
         let mut silent = Values::new(Fold::Max);
+        let mut allowed = Values::new(Fold::Sum);
         let mut plain = Values::new(Fold::Max);
         let mut ends = Values::new(Fold::Min);
         for each in channels {
             let channel = self.channel(&each.channel);
             plain.add(labels(&channel, &[]), if each.is_plain { 1.0 } else { 0.0 });
+            allowed.add(labels(&channel, &[]), f64::from(each.allowed));
             silent.add(labels(&channel, &[]), each.silent.unwrap_or_default().as_secs_f64());
             for (holder, end) in &each.certificates {
                 ends.add(labels(&channel, &[holder.as_str()]), seconds(*end));
             }
         }
         self.families.channel_silent.show(silent);
+        self.families.channel_allowed.show(allowed);
         self.families.channel_plain.show(plain);
         self.families.certificate_expiry.show(ends);
     }

@@ -138,6 +138,8 @@ pub struct ChannelSnapshot {
     pub drift: Vec<(Drift, u64)>,
     /// For how long it has not answered; `None` while it does.
     pub silent: Option<Duration>,
+    /// Batches that may be in flight at once; 0 where none was sent yet.
+    pub allowed: u32,
     /// What is said on it leaves this machine in clear.
     pub is_plain: bool,
     /// When certificates end, by whose they are.

@@ -58,6 +58,7 @@ fn channel_snapshot() -> ChannelSnapshot {
         late_links: 2,
         drift: vec![(Drift::ReplyCode, 18)],
         silent: Some(Duration::from_secs(90)),
+        allowed: 3,
         is_plain: true,
         certificates: vec![(CertificateHolder::Ours, Timestamp::from_second(300).unwrap())],
     }
@@ -242,4 +243,5 @@ fn a_silent_channel_and_an_ending_certificate_show_and_go_back_to_zero() {
     metrics.show(&Snapshot { channels: vec![channel_snapshot()], ..Snapshot::default() });
     let page = metrics.render();
     assert_eq!((value(&page, silent), value(&page, ours)), (Some("90"), Some("300")));
+    assert_eq!(value(&page, r#"cascade_channel_allowed_requests{channel="upper"}"#), Some("3"));
 }
