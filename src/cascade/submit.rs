@@ -36,7 +36,7 @@ const STEP_OUTDATED: u32 = 100;
 pub struct Submit {
     crew: Crew,
     channel: Arc<Channel>,
-    throttle: Arc<Mutex<Throttle>>,
+    throttle: Mutex<Throttle>,
     failures: u32,
     /// Codes of attempts that ended without any answer since the last one that was answered.
     silent: Mutex<BTreeSet<String>>,
@@ -121,7 +121,7 @@ impl Stage for Submit {
 impl Submit {
     /// The stage of a channel.
     pub fn new(crew: Crew, channel: Arc<Channel>) -> Self {
-        let throttle = Arc::new(Mutex::new(Throttle::new(channel.client.in_flight())));
+        let throttle = Mutex::new(Throttle::new(channel.client.in_flight()));
         crew.files
             .spool
             .keep_share(crate::ledger::spool::Owner::live(channel.id.as_str(), "catalogue"));
@@ -217,7 +217,8 @@ impl Submit {
         let took = self.crew.now().duration_since(left_at);
         // The clock may have been set back meanwhile.
         let took = Duration::try_from(took).unwrap_or_default();
-        let heard = heard(&reply, took, batch.payload_bytes);
+        let subject = batch.subject.name();
+        let heard = heard(&reply, took, (batch.payload_bytes, &subject));
         let allowed = place.heard(self.crew.now(), heard);
         drop(place);
         self.crew.events.allowed(&self.channel.id, allowed);
@@ -298,17 +299,8 @@ impl Submit {
         let code = outcome.code().to_owned();
         let again = |auth, at| Ended::Again { code: code.clone(), at, auth };
         let backoff = || {
-            let asked = match outcome {
-                Outcome::Retry { .. } if crate::crash::sabotaged("impatient") => Duration::ZERO,
-                Outcome::Retry { after, .. } => after.unwrap_or_default(),
-                Outcome::Accepted { .. }
-                | Outcome::Exists { .. }
-                | Outcome::Refused { .. }
-                | Outcome::Auth { .. }
-                | Outcome::Unknown { .. }
-                | Outcome::NoPlace { .. }
-                | Outcome::Unlisted { .. } => Duration::ZERO,
-            };
+            let told = if let Outcome::Retry { after, .. } = outcome { *after } else { None };
+            let asked = told.filter(|_| !crate::crash::sabotaged("impatient")).unwrap_or_default();
             let spread = batch.id.0.first().copied().unwrap_or_default();
             let own = crate::ledger::pause_before_retry(batch.attempts, spread);
             self.crew.after(own.max(asked.min(Duration::from_hours(1))))

@@ -146,7 +146,7 @@ fn after_too_many_requests_it_waits_exactly_as_long_as_it_was_told() {
 }
 
 #[test]
-fn who_is_told_twice_in_a_row_to_wait_sends_nothing_until_then() {
+fn where_two_datasets_are_told_to_wait_nothing_goes_until_then() {
     run(async {
         let mut scene = Scene::new(64).await;
         scene.daemon.step = Duration::ZERO;

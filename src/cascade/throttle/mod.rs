@@ -10,12 +10,12 @@
 //!   the platform's own queue. A share of up to a quarter of what is in flight lets the limit grow,
 //!   more than half lets it fall: a longer queue there makes nothing faster, and the live lane
 //!   would wait in it.
-//! * **Silence**. Nobody answers: the limit is halved, and doubles again as soon as somebody does.
+//! * **Silence**. Nobody answers: the limit is halved, and grows by half a round once somebody does.
 //!
-//! The second `Retry-After` in a row, with nothing taken in between, is meant for all: until then
-//! nothing goes. One alone is its request's own.
+//! `Retry-After` for a second subject, with nothing taken since the first, is meant for all: until
+//! then nothing goes. Said of one subject alone it is its batches' own, and stops nobody else.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,8 +27,8 @@ use crate::province::Reply;
 const PROBE: u32 = 140;
 /// Sizes of payloads, by their doubling, each with its own shortest time.
 const SIZES: usize = 32;
-/// The shortest time is that of the last one to two of these; each begins with half of the limit, so
-/// that our own queue is not taken for the platform's pace.
+/// The shortest time is that of the last one to two of these. Each begins with half of the limit where
+/// that is more than [`FIRST`], so that our own queue is not taken for the platform's pace.
 const WINDOW: Duration = Duration::from_secs(60);
 /// What it begins with, where so many are allowed.
 const FIRST: usize = 4;
@@ -37,7 +37,7 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// What an answer says of the platform's room.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Heard {
+pub(super) enum Heard<'a> {
     /// It was dealt with, whatever was said of it.
     Dealt {
         /// From the first byte to the whole answer.
@@ -49,6 +49,8 @@ pub(super) enum Heard {
     Refused {
         /// How long to wait, where that was said.
         after: Option<Duration>,
+        /// The name of the dataset or object that it was about.
+        subject: &'a str,
     },
     /// Nothing came back.
     Silence,
@@ -75,7 +77,8 @@ pub(super) struct Throttle {
     is_fast: bool,
     /// One more than was refused is in flight, and not answered yet.
     is_probing: bool,
-    refused_in_a_row: u32,
+    /// Who was told to wait since anything was dealt with.
+    told_to_wait: Option<String>,
     closed_until: Timestamp,
     shortest: [Shortest; SIZES],
     window_ends: Timestamp,
@@ -93,7 +96,7 @@ impl Throttle {
             calm: 0,
             is_fast: true,
             is_probing: false,
-            refused_in_a_row: 0,
+            told_to_wait: None,
             closed_until: Timestamp::MIN,
             shortest: [Shortest::default(); SIZES],
             window_ends: Timestamp::MIN,
@@ -123,10 +126,10 @@ impl Throttle {
     }
 
     /// An answer came, or none will. To be told before the request is [`ended`](Self::ended).
-    fn heard(&mut self, now: Timestamp, heard: Heard) {
+    fn heard(&mut self, now: Timestamp, heard: Heard<'_>) {
         match heard {
             Heard::Dealt { took, bytes } => self.dealt(now, took, bytes),
-            Heard::Refused { after } => self.refused(now, after),
+            Heard::Refused { after, subject } => self.refused(now, after, subject),
             Heard::Silence => {
                 (self.calm, self.is_fast) = (0, true);
                 self.limit = (self.limit / 2.0).max(1.0);
@@ -135,7 +138,7 @@ impl Throttle {
     }
 
     fn dealt(&mut self, now: Timestamp, took: Duration, bytes: u64) {
-        self.refused_in_a_row = 0;
+        self.told_to_wait = None;
         self.calm = self.calm.saturating_add(1);
         let queued = self.queued(now, took, bytes);
         if queued > (self.limit / 2.0).max(4.0) {
@@ -166,13 +169,14 @@ impl Throttle {
         self.limit = self.limit.max((self.limit + step).min(end));
     }
 
-    fn refused(&mut self, now: Timestamp, after: Option<Duration>) {
+    fn refused(&mut self, now: Timestamp, after: Option<Duration>, subject: &str) {
         self.full = Some(self.in_flight.max(2));
         (self.calm, self.is_fast, self.is_probing) = (0, false, false);
         let others = as_number(self.in_flight.saturating_sub(1));
         self.limit = self.limit.min(others).max(1.0);
-        self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
-        if let Some(after) = after.filter(|_| self.refused_in_a_row > 1) {
+        let Some(after) = after else { return };
+        let before = self.told_to_wait.get_or_insert_with(|| subject.to_owned());
+        if before != subject {
             let until = now.saturating_add(after.min(LONGEST_PAUSE)).unwrap_or(now);
             self.closed_until = self.closed_until.max(until);
         }
@@ -181,8 +185,9 @@ impl Throttle {
     /// Of what is in flight, how many wait there as far as one answer tells.
     fn queued(&mut self, now: Timestamp, took: Duration, bytes: u64) -> f64 {
         if now >= self.window_ends {
-            if self.window_ends != Timestamp::MIN {
-                (self.limit, self.is_fast) = ((self.limit / 2.0).max(1.0), true);
+            let first = as_number(FIRST);
+            if self.limit > first {
+                (self.limit, self.is_fast) = ((self.limit / 2.0).max(first), true);
             }
             self.window_ends = now.saturating_add(WINDOW).unwrap_or(now);
             for it in &mut self.shortest {
@@ -201,42 +206,42 @@ impl Throttle {
 }
 
 /// A request's place among those in flight, given up when dropped.
-pub(super) struct InFlight(Arc<Mutex<Throttle>>);
+pub(super) struct InFlight<'a>(&'a Mutex<Throttle>);
 
-impl InFlight {
+impl<'a> InFlight<'a> {
     /// A request leaves.
-    pub(super) fn begun(throttle: &Arc<Mutex<Throttle>>) -> Self {
+    pub(super) fn begun(throttle: &'a Mutex<Throttle>) -> Self {
         throttle.lock().unwrap_or_else(PoisonError::into_inner).begun();
-        Self(Arc::clone(throttle))
+        Self(throttle)
     }
 
     /// How many may be in flight now that this was heard.
-    pub(super) fn heard(&self, now: Timestamp, heard: Heard) -> usize {
+    pub(super) fn heard(&self, now: Timestamp, heard: Heard<'_>) -> usize {
         let mut throttle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         throttle.heard(now, heard);
         throttle.allowed()
     }
 }
 
-impl Drop for InFlight {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).ended();
     }
 }
 
 /// What a reply says of the platform's room.
-pub(super) fn heard(reply: &Reply, took: Duration, bytes: u64) -> Heard {
-    match &reply.reading.outcome {
-        _ if reply.status.is_none() => Heard::Silence,
-        Outcome::Retry { after, .. } => Heard::Refused { after: *after },
-        Outcome::Accepted { .. }
-        | Outcome::Exists { .. }
-        | Outcome::Refused { .. }
-        | Outcome::Auth { .. }
-        | Outcome::Unknown { .. }
-        | Outcome::NoPlace { .. }
-        | Outcome::Unlisted { .. } => Heard::Dealt { took, bytes },
+pub(super) fn heard<'a>(
+    reply: &Reply,
+    took: Duration,
+    (bytes, subject): (u64, &'a str),
+) -> Heard<'a> {
+    if reply.status.is_none() {
+        return Heard::Silence;
     }
+    if let Outcome::Retry { after, .. } = reply.reading.outcome {
+        return Heard::Refused { after, subject };
+    }
+    Heard::Dealt { took, bytes }
 }
 
 /// Requests in flight: few.

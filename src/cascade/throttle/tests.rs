@@ -95,7 +95,7 @@ fn play(model: Model, limit: &mut Limit, seed: u64) -> Carried {
             Heard::Dealt { took: Duration::from_micros(now - left), bytes: 4096 }
         } else {
             carried.refused += 1;
-            Heard::Refused { after: None }
+            Heard::Refused { after: None, subject: "dataset" }
         };
         if let Limit::Learned(throttle) = limit {
             let at = Timestamp::from_microsecond(i64::try_from(now).unwrap()).unwrap();
@@ -155,7 +155,7 @@ fn it_keeps_no_long_queue_at_the_platform() {
     assert!((4..=12).contains(&limit.allowed()), "{}", limit.allowed());
 }
 
-fn dealt() -> Heard {
+fn dealt() -> Heard<'static> {
     Heard::Dealt { took: Duration::from_millis(50), bytes: 100 }
 }
 
@@ -181,26 +181,30 @@ fn after_an_outage_it_is_as_wide_as_before_within_a_few_answers() {
 }
 
 #[test]
-fn the_second_word_to_wait_in_a_row_is_for_all() {
+fn a_word_to_wait_is_for_all_once_a_second_subject_is_told() {
     let (mut throttle, now) = (Throttle::new(4), Timestamp::UNIX_EPOCH);
-    let wait = Heard::Refused { after: Some(Duration::from_secs(90)) };
-    throttle.heard(now, wait);
+    let wait = |subject| Heard::Refused { after: Some(Duration::from_secs(90)), subject };
+    // One dataset's own quota stops nobody else, however often it is told.
+    (0..5).for_each(|_| throttle.heard(now, wait("one")));
+    // What was told before anything was dealt with again does not count.
     throttle.heard(now, dealt());
-    throttle.heard(now, wait);
+    throttle.heard(now, wait("other"));
     assert!(throttle.closed_until() < now);
-    throttle.heard(now, wait);
+    throttle.heard(now, wait("one"));
     assert_eq!(throttle.closed_until(), now + Duration::from_secs(90));
-    let never = Heard::Refused { after: Some(Duration::from_hours(1_000_000)) };
+    let never = Heard::Refused { after: Some(Duration::from_hours(1_000_000)), subject: "one" };
     throttle.heard(now, never);
     assert_eq!(throttle.closed_until(), now + LONGEST_PAUSE);
 }
 
-fn any_heard() -> impl Strategy<Value = Heard> {
+fn any_heard() -> impl Strategy<Value = Heard<'static>> {
     prop_oneof![
         (any::<u64>(), any::<u64>())
             .prop_map(|(took, bytes)| { Heard::Dealt { took: Duration::from_nanos(took), bytes } }),
-        any::<Option<u64>>()
-            .prop_map(|after| Heard::Refused { after: after.map(Duration::from_secs) }),
+        (any::<Option<u64>>(), any::<bool>()).prop_map(|(after, first)| Heard::Refused {
+            after: after.map(Duration::from_secs),
+            subject: if first { "one" } else { "other" },
+        }),
         Just(Heard::Silence),
     ]
 }

@@ -19,28 +19,22 @@ const WARM: u64 = 3;
 const LIVE: &str = "table = \"live\"\npoll = \"50ms\"\n\
     change = { kind = \"time-column\", column = \"updated_at\", overlap = \"200ms\" }";
 
-/// The table whose rows change.
-pub(crate) async fn make(session: &mut Postgres) {
-    let client = &session.client;
-    let statements = format!(
-        "DROP TABLE IF EXISTS live; CREATE TABLE live AS SELECT * FROM person WHERE id < {ROWS};
-         UPDATE live SET updated_at = timezone('Asia/Shanghai', now()) - interval '1 hour';
-         ALTER TABLE live ADD PRIMARY KEY (id);
-         CREATE INDEX live_updated_at ON live (updated_at, id); VACUUM ANALYZE live"
-    );
-    for statement in statements.split(';') {
-        session.wire.drive(client.batch_execute(statement)).await.unwrap();
-    }
-}
-
 /// Changes rows for so many seconds; figures by their names.
 pub(crate) async fn measure(
     session: &mut Postgres,
     database: &str,
     seconds: u64,
 ) -> Map<String, Value> {
-    make(session).await;
     let client = &session.client;
+    let make = format!(
+        "DROP TABLE IF EXISTS live; CREATE TABLE live AS SELECT * FROM person WHERE id < {ROWS};
+         UPDATE live SET updated_at = timezone('Asia/Shanghai', now()) - interval '1 hour';
+         ALTER TABLE live ADD PRIMARY KEY (id);
+         CREATE INDEX live_updated_at ON live (updated_at, id); VACUUM ANALYZE live"
+    );
+    for statement in make.split(';') {
+        session.wire.drive(client.batch_execute(statement)).await.unwrap();
+    }
     let mut city = City::start(database, Compression::None, LIVE).await;
     let change = format!(
         "UPDATE live SET updated_at = timezone('Asia/Shanghai', clock_timestamp()),

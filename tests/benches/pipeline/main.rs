@@ -32,12 +32,16 @@ use city::{City, Compression};
 struct Asked {
     rows: u64,
     rounds: usize,
-    /// How long rows change for, to see how late they are; not at all where it is zero.
+    /// How long rows change for, to see how late they are, and how long nothing does; not at all
+    /// where it is zero.
     seconds: u64,
     /// The one part that is measured; all where it is none.
     only: Option<String>,
     json: Option<String>,
 }
+
+/// What can be measured by itself.
+const PARTS: [&str; 5] = ["copy", "fingerprint", "latency", "idle", "tenfold"];
 
 impl Asked {
     fn wants(&self, part: &str) -> bool {
@@ -55,7 +59,11 @@ fn asked() -> Asked {
             "--rounds" => asked.rounds = value().parse().unwrap(),
             "--seconds" => asked.seconds = value().parse().unwrap(),
             "--quick" => (asked.rows, asked.seconds) = (200_000, 20),
-            "--only" => asked.only = Some(value()),
+            "--only" => {
+                let part = value();
+                assert!(PARTS.contains(&part.as_str()), "parts are {}", PARTS.join(", "));
+                asked.only = Some(part);
+            }
             "--json" => asked.json = Some(value()),
             _ => panic!("unknown option {word}"),
         }
@@ -112,10 +120,10 @@ async fn compare(asked: Asked) {
     if asked.wants("fingerprint") {
         figures.extend(held::fingerprint(&mut session, &server.url(), &columns, &asked).await);
     }
-    if asked.wants("latency") {
+    if asked.wants("latency") && asked.seconds > 0 {
         figures.extend(latency::measure(&mut session, &server.url(), asked.seconds).await);
     }
-    if asked.wants("idle") {
+    if asked.wants("idle") && asked.seconds > 0 {
         figures.extend(held::idle(&mut session, &server.url(), asked.seconds).await);
     }
     if asked.wants("tenfold") {

@@ -357,3 +357,18 @@ fn error_codes_are_read_from_texts_and_prose() {
     let found = error_codes("see [E-STANDARD-VALUE], `E-STANDARD-…`, AGE-OLD, E-LEDGER-2.");
     assert_eq!(found.into_iter().collect::<Vec<_>>(), ["E-LEDGER-2", "E-STANDARD-VALUE"]);
 }
+
+/// The top level is what was asked for, and what cargo, git and CI need: a download or a result that
+/// somebody left there would be committed with the next change.
+#[test]
+fn nothing_stands_at_the_top_that_was_not_asked_for() {
+    let asked = ["Cargo.toml", "README.md", "config", "deploy", "src", "tests"];
+    let needed = [".ci", ".clippy.toml", ".deny.toml", ".git", ".gitignore", ".rustfmt.toml"];
+    let built = ["Cargo.lock", "proptest-regressions", "target"];
+    let known: Vec<&str> = [&asked[..], &needed, &built].concat();
+    let entries = fs::read_dir(root()).expect("the project can be listed");
+    let names =
+        entries.map(|it| it.expect("it is there").file_name().to_string_lossy().into_owned());
+    let others: Vec<String> = names.filter(|name| !known.contains(&name.as_str())).collect();
+    assert!(others.is_empty(), "{others:?}");
+}
