@@ -62,7 +62,8 @@ pub struct Channel {
     pub(super) submit: Signal,
     pub(super) settle: Signal,
     pub(super) register: Signal,
-    observe: Arc<Mutex<Vec<Signal>>>,
+    /// Of each dataset that is looked at.
+    observe: Arc<Mutex<Vec<(String, Signal)>>>,
     pub(super) reconcile: Signal,
     pub(super) receive: Signal,
     ahead: Option<Ahead>,
@@ -216,15 +217,25 @@ impl Channel {
         self.reconcile.raise();
     }
 
-    /// Datasets should look again: a mount appeared, or a pass was asked for.
+    /// Datasets should look again: the catalogue changed, or passes were asked for.
     pub fn wake_observers(&self) {
         let signals = self.observe.lock().unwrap_or_else(PoisonError::into_inner);
-        signals.iter().for_each(Signal::raise);
+        signals.iter().for_each(|(_, signal)| signal.raise());
     }
 
-    pub(super) fn observer(&self) -> Signal {
+    /// One dataset should look again, and no other has to: a mount appeared, or a pass was asked for.
+    pub(super) fn wake_observer(&self, dataset: &str) {
+        let signals = self.observe.lock().unwrap_or_else(PoisonError::into_inner);
+        signals.iter().filter(|(of, _)| of == dataset).for_each(|(_, signal)| signal.raise());
+    }
+
+    /// The signal of one who looks at a dataset.
+    pub(super) fn observer(&self, dataset: &str) -> Signal {
         let signal = Signal::default();
-        self.observe.lock().unwrap_or_else(PoisonError::into_inner).push(signal.clone());
+        self.observe
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((dataset.to_owned(), signal.clone()));
         signal
     }
 }

@@ -77,7 +77,7 @@ impl Stage for Observe {
 impl Observe {
     /// The stage of one of the channel's datasets.
     pub fn new(crew: Crew, channel: Arc<Channel>, carrier: Arc<Carrier>) -> Self {
-        let signal = channel.observer();
+        let signal = channel.observer(&carrier.flow.dataset);
         crew.files.spool.keep_share(spool_owner(&carrier.flow, Lane::Live));
         Self { crew, channel, carrier, signal, failures: 0, next_poll: Timestamp::MIN, whole: None }
     }

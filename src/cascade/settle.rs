@@ -271,7 +271,7 @@ impl Settle {
                 && ledger.open_pass(flow.clone()).await?.is_none()
             {
                 ledger.pass_asked(flow, owner, PassKind::Rejected, None, None).await?;
-                self.channel.wake_observers();
+                self.channel.wake_observer(&carrier.flow.dataset);
             }
         }
         Ok(())

@@ -21,6 +21,7 @@ use super::parcel::Parcel;
 use super::stage::{Progress, Stage};
 use super::throttle::{InFlight, Throttle, heard};
 use super::{Carrier, Error};
+use crate::catalogue::{Content, Kind, ObjectKey};
 use crate::delivery::{
     Action, Attempt, Batch, BatchState, Lane, Outcome, Permit, RejectKind, Subject,
 };
@@ -517,11 +518,17 @@ pub(super) async fn after(
     {
         worth_a_merge = follow(crew, carrier, &now, halves).await? >= FULL_MERGE_ROWS;
     }
-    if let Subject::Object { kind, .. } = &batch.subject {
-        // Children wait for this object's upper id, datasets for their mount.
+    if let Subject::Object { kind, id } = &batch.subject {
+        // Children wait for this object's upper id, its dataset for its mount.
         channel.register.raise();
-        if kind == crate::catalogue::Kind::Resource.as_str() {
-            channel.wake_observers();
+        if kind == Kind::Resource.as_str() {
+            let key = ObjectKey { kind: Kind::Resource, id: id.clone() };
+            let object = crew.ledger.object(key).await?;
+            if let Some(Content::Resource(resource)) = object.map(|it| it.content)
+                && let Some(dataset) = resource.dataset
+            {
+                channel.wake_observer(&dataset);
+            }
         }
     }
     let is_object = matches!(batch.subject, Subject::Object { .. });

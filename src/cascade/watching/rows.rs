@@ -94,7 +94,7 @@ struct Found {
 impl WatchRows {
     /// The stage of one of the channel's datasets.
     pub fn new(crew: Crew, channel: Arc<Channel>, carrier: Arc<Carrier>) -> Self {
-        let signal = channel.observer();
+        let signal = channel.observer(&carrier.flow.dataset);
         Self {
             crew,
             channel,
