@@ -1,6 +1,7 @@
 //! Counts that the province publishes in a down-link table are held against what was put where it
 //! fetches: nothing else is ever heard of such rows.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -105,8 +106,18 @@ impl Counting {
             .await;
     }
 
-    /// What a comparison says now.
+    /// What a comparison says once the books have heard of what the ledger knows: they are told after it.
     async fn asked(&self) -> (Option<&'static str>, u64, u64) {
+        let said = Cell::new((Some("rows-on-the-way"), 0, 0));
+        let is_told = || async {
+            said.set(self.compared().await);
+            said.get().0 != Some("rows-on-the-way")
+        };
+        self.scene.daemon().wait_until("the books are told", is_told).await;
+        said.get()
+    }
+
+    async fn compared(&self) -> (Option<&'static str>, u64, u64) {
         let daemon = self.scene.daemon();
         let channel = daemon.channel("files");
         let crew = &daemon.app.crew;
